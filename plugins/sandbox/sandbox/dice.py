@@ -1,7 +1,6 @@
 """Seeded randomness with the two questions a generator asks: does it happen, and which one."""
 
 from collections.abc import Sequence
-from itertools import accumulate
 from random import Random
 from typing import TypeVar
 
@@ -19,15 +18,11 @@ class Dice(Random):
         """One of the options, each as likely as the other (cheaper than `choice`)."""
         return options[int(self.random() * len(options))]
 
+    def below(self, limit: int) -> int:
+        """A whole number from 0 to limit - 1 (cheaper than `randrange`)."""
+        return int(self.random() * limit)
 
-class Weighted:
-    """A fixed table of options with weights."""
 
-    def __init__(self, **weights: float):
-        self._options = tuple(weights)
-        self._bounds = tuple(accumulate(weights.values()))
-
-    def pick(self, dice: Dice) -> str:
-        """One option, as likely as its weight."""
-        point = dice.random() * self._bounds[-1]
-        return next(option for option, bound in zip(self._options, self._bounds, strict=True) if point < bound)
+def weighted(**weights: int) -> tuple[str, ...]:
+    """Options for `Dice.pick`, each standing there as often as its weight."""
+    return tuple(option for option, weight in weights.items() for _ in range(weight))

@@ -3,19 +3,24 @@
 import hashlib
 import unicodedata
 
-from sandbox.dice import Dice, Weighted
+from sandbox.dice import Dice, weighted
 from sandbox.people_data import Country
 from sandbox.person import Attributes, Entry
 
 MEANINGLESS = ("", "null", "N/A", "unknown", "  ", "-")
-_EMAIL_FORMS = Weighted(plain=50, mixed_case=22, blanks=12, upper=6, hashed=4, meaningless=3, invalid=3)
-_PHONE_FORMS = Weighted(
+_EMAIL_FORMS = weighted(plain=50, mixed_case=22, blanks=12, upper=6, hashed=4, meaningless=3, invalid=3)
+_PHONE_FORMS = weighted(
     national=44, international=21, e164=16, exit_code=6, trunk_in_brackets=5, hashed=4, meaningless=3, invalid=1
 )
-_COUNTRY_FORMS = Weighted(code=40, spelling=32, lower=8, blanks=5, absent=12, meaningless=3)
-_TEXT_FORMS = Weighted(plain=60, upper=10, lower=10, blanks=8, decomposed=8, meaningless=2, absent=2)
-_BIRTH_FORMS = Weighted(iso=50, slashes=25, year=8, absent=14, meaningless=3)
-_GENDER_WORDS = {"f": ("Female", "female", "F", "f", " FEMALE"), "m": ("Male", "male", "M", "m", "MALE "), "": ("unknown", "", "N/A")}
+_COUNTRY_FORMS = weighted(code=40, spelling=32, lower=8, blanks=5, absent=12, meaningless=3)
+_TEXT_FORMS = weighted(plain=60, upper=10, lower=10, blanks=8, decomposed=8, meaningless=2, absent=2)
+_BIRTH_FORMS = weighted(iso=50, slashes=25, year=8, absent=14, meaningless=3)
+_GENDER_WORDS = {
+    "f": ("Female", "female", "F", "f", " FEMALE"),
+    "m": ("Male", "male", "M", "m", "MALE "),
+    "": ("unknown", "", "N/A"),
+}
+_TEXT_TRAITS = ("first_name", "last_name", "city", "region", "postal_code")
 _PADS = (" ", "  ", "\t", "")
 _RECOVERABLE_EMAILS = frozenset({"plain", "mixed_case", "blanks", "upper", "hashed"})
 _FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
@@ -24,7 +29,7 @@ _NIL_UUID = "00000000-0000-0000-0000-000000000000"
 
 def email(dice: Dice, true: str, keep: bool) -> Entry:
     """An e-mail entry; with `keep` its form is one of the recoverable ones."""
-    form = _EMAIL_FORMS.pick(dice)
+    form = dice.pick(_EMAIL_FORMS)
     if keep and form not in _RECOVERABLE_EMAILS:
         form = "plain"
     return Entry(_email_text(dice, true, form), true, form, form in _RECOVERABLE_EMAILS)
@@ -44,7 +49,9 @@ def _email_text(dice: Dice, true: str, form: str) -> str:
         case "meaningless":
             return dice.pick((*MEANINGLESS, "test@test"))
         case "invalid":
-            return dice.pick((f"{local}.{domain}", f"{local}@", f"{local}@@{domain}", f"{local[:3]} {local[3:]}@{domain}"))
+            return dice.pick(
+                (f"{local}.{domain}", f"{local}@", f"{local}@@{domain}", f"{local[:3]} {local[3:]}@{domain}")
+            )
         case _:
             return true
 
@@ -57,8 +64,8 @@ def hashed(dice: Dice, normalised: str) -> str:
 
 def phone(dice: Dice, true: str, country: Country, country_readable: bool) -> Entry:
     """A phone entry; a national number is recoverable only beside a readable country."""
-    form = _PHONE_FORMS.pick(dice)
-    if form == "exit_code" and not country.exit_code_00 or form == "trunk_in_brackets" and country.trunk != "0":
+    form = dice.pick(_PHONE_FORMS)
+    if (form == "exit_code" and not country.exit_code_00) or (form == "trunk_in_brackets" and country.trunk != "0"):
         form = "international"
     raw = _phone_text(dice, true, country, form)
     if form in {"national", "international", "e164"} and dice.chance(0.01):
@@ -114,7 +121,7 @@ def mobile_id(dice: Dice, true: str, kind: str) -> Entry:
 
 def country(dice: Dice, true: Country) -> tuple[str | None, bool]:
     """The country trait (None: absent) and whether correct rules can read it."""
-    form = _COUNTRY_FORMS.pick(dice)
+    form = dice.pick(_COUNTRY_FORMS)
     match form:
         case "absent":
             return None, False
@@ -132,16 +139,25 @@ def country(dice: Dice, true: Country) -> tuple[str | None, bool]:
 
 def traits(dice: Dice, true: Attributes) -> dict[str, str]:
     """The dirty name, place, birthday and gender traits; an absent trait has no key."""
-    names = ("first_name", "last_name", "city", "region", "postal_code")
-    found = {name: text(dice, getattr(true, name)) for name in names}
-    found["birthday"] = _birthday(dice, true)
-    found["gender"] = dice.pick(_GENDER_WORDS[true.gender]) if dice.chance(0.8) else None
-    return {name: value for name, value in found.items() if value is not None}
+    found = {}
+    for name in _TEXT_TRAITS:
+        value = text(dice, getattr(true, name))
+        if value is not None:
+            found[name] = value
+    birthday = _birthday(dice, true)
+    if birthday is not None:
+        found["birthday"] = birthday
+    if dice.chance(0.8):
+        found["gender"] = dice.pick(_GENDER_WORDS[true.gender])
+    return found
 
 
 def text(dice: Dice, true: str) -> str | None:
     """A name or place as typed by people; None when nobody typed it."""
-    match _TEXT_FORMS.pick(dice):
+    form = dice.pick(_TEXT_FORMS)
+    if form == "plain":
+        return true
+    match form:
         case "upper":
             return true.upper()
         case "lower":
@@ -152,15 +168,13 @@ def text(dice: Dice, true: str) -> str | None:
             return unicodedata.normalize("NFD", true)
         case "meaningless":
             return dice.pick(MEANINGLESS)
-        case "absent":
-            return None
         case _:
-            return true
+            return None
 
 
 def _birthday(dice: Dice, true: Attributes) -> str | None:
     year, month, day = true.birth_date.split("-")
-    match _BIRTH_FORMS.pick(dice):
+    match dice.pick(_BIRTH_FORMS):
         case "slashes" if int(day) > 12:
             return f"{int(month)}/{day}/{year}" if true.country == "US" else f"{day}/{month}/{year}"
         case "year":

@@ -1,31 +1,33 @@
 """The people generator: a population of any size, the same for the same seed, clean first and dirtied afterwards."""
 
 import unicodedata
+from base64 import b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from sandbox import dirt
-from sandbox.dice import Dice, Weighted
+from sandbox.dice import Dice, weighted
 from sandbox.people_data import BY_CODE, COUNTRIES, Country
 from sandbox.person import Attributes, Entry, Person
 
 __all__ = ["Attributes", "Entry", "Person", "Population", "generate", "make_person"]
 
-_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_LIVE_IN = Weighted(**{country.code: country.weight for country in COUNTRIES})
-_HOSTS = Weighted(**{"example.com": 30, "example.org": 15, "example.net": 15, "gmail.com": 30, "googlemail.com": 10})
-_EMAIL_COUNT = Weighted(**{"1": 74, "2": 14, "0": 8, "3": 4})
-_PHONE_COUNT = Weighted(**{"1": 70, "0": 20, "2": 10})
-_MOBILE_ID_COUNT = Weighted(**{"0": 60, "1": 30, "2": 10})
-_CONSENT = Weighted(true=85, false=12, absent=3)
+_LIVE_IN = weighted(**{country.code: country.weight for country in COUNTRIES})
+_HOSTS = weighted(**{"example.com": 30, "example.org": 15, "example.net": 15, "gmail.com": 30, "googlemail.com": 10})
+_EMAIL_COUNT = weighted(**{"1": 74, "2": 14, "0": 8, "3": 4})
+_PHONE_COUNT = weighted(**{"1": 70, "0": 20, "2": 10})
+_MOBILE_ID_COUNT = weighted(**{"0": 60, "1": 30, "2": 10})
+_CONSENT = weighted(true=85, false=12, absent=3)
 _PLAIN_LETTERS = str.maketrans({"ß": "ss", "ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "æ": "ae", "đ": "d"})
 _UNUSED_SUBSCRIBERS = {"1": 2_000_000}
 _BLOCK = 32
 
 
-@dataclass(frozen=True, slots=True)
-class _Human:
+class _Human(Struct, frozen=True, gc=False):
     number: int
     emails: tuple[str, ...]
     phones: tuple[str, ...]
@@ -58,7 +60,7 @@ class Population:
 
     @cached_property
     def suppressed(self) -> list[str]:
-        """Raw e-mails, some in capitals, of the people who opted out, as an advertiser keeps them in a separate list."""
+        """Raw e-mails, some in capitals, of the people who opted out: the advertiser's separate list."""
         true = sorted({entry.true for person in self.people if person.suppressed for entry in person.emails})
         return [address.upper() if number % 3 == 0 else address for number, address in enumerate(true)]
 
@@ -83,7 +85,7 @@ def make_person(dice: Dice, seed: int, number: int) -> Person:
     return Person(
         person_id=f"p-{number}",
         human_id=f"p-{human.number}",
-        segment_id="use_" + "".join(dice.choices(_BASE62, k=23)),
+        segment_id=_segment_id(dice),
         merged_segment_ids=(),
         user_id=None if emails and dice.chance(0.04) else f"u-{100_000 + number}",
         anonymous_id=_uuid(dice),
@@ -117,12 +119,12 @@ def _in_household(human: _Human, other: _Human) -> _Human:
 
 def _human(dice: Dice, seed: int, number: int) -> _Human:
     dice.seed((seed << 34) + number)
-    country = BY_CODE[_LIVE_IN.pick(dice)]
+    country = BY_CODE[dice.pick(_LIVE_IN)]
     attributes = _attributes(dice, country)
-    emails = tuple(_email(dice, attributes, number, slot) for slot in range(int(_EMAIL_COUNT.pick(dice))))
-    phones = tuple(_phone(dice, country, 2 * number + slot) for slot in range(int(_PHONE_COUNT.pick(dice))))
+    emails = tuple(_email(dice, attributes, number, slot) for slot in range(int(dice.pick(_EMAIL_COUNT))))
+    phones = tuple(_phone(dice, country, 2 * number + slot) for slot in range(int(dice.pick(_PHONE_COUNT))))
     mobile_ids = tuple(
-        (dice.pick(("ios.idfa", "android.idfa")), _uuid(dice)) for _ in range(int(_MOBILE_ID_COUNT.pick(dice)))
+        (dice.pick(("ios.idfa", "android.idfa")), _uuid(dice)) for _ in range(int(dice.pick(_MOBILE_ID_COUNT)))
     )
     return _Human(number, emails, phones, mobile_ids, attributes, bool(emails) and dice.chance(0.005))
 
@@ -137,20 +139,20 @@ def _attributes(dice: Dice, country: Country) -> Attributes:
         region=region,
         postal_code=_postal_code(dice, country.postal),
         country=country.code,
-        birth_date=f"{1940 + dice.randrange(68)}-{1 + dice.randrange(12):02d}-{1 + dice.randrange(28):02d}",
+        birth_date=f"{1940 + dice.below(68)}-{1 + dice.below(12):02d}-{1 + dice.below(28):02d}",
         gender=gender,
     )
 
 
 def _postal_code(dice: Dice, pattern: str) -> str:
     digits = pattern.count("#")
-    filled = pattern.replace("#", "%s") % tuple(f"{dice.randrange(10**digits):0{digits}d}")
+    filled = pattern.replace("#", "%s") % tuple(f"{dice.below(10**digits):0{digits}d}")
     return filled.replace("@@", dice.pick(("AB", "XK", "TR"))).replace("@", dice.pick("ABEHKLR"))
 
 
 def _email(dice: Dice, attributes: Attributes, number: int, slot: int) -> str:
     first, last = _letters(attributes.first_name), _letters(attributes.last_name)
-    host = _HOSTS.pick(dice)
+    host = dice.pick(_HOSTS)
     tag = "+news" if host.endswith("mail.com") and dice.chance(0.2) else ""
     joint = dice.pick((".", "_", "", "."))
     return f"{first}{joint}{last}{number}{'abc'[slot]}{tag}@{host}"
@@ -169,6 +171,10 @@ def _phone(dice: Dice, country: Country, ordinal: int) -> str:
     return f"+{country.calling}{dice.pick(country.mobile)}{subscriber:07d}"
 
 
+def _segment_id(dice: Dice) -> str:
+    return "use_" + b64encode(dice.randbytes(18), b"xX").decode()
+
+
 def _uuid(dice: Dice) -> str:
     digits = f"{dice.getrandbits(128):032x}"
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
@@ -178,7 +184,7 @@ def _traits(
     dice: Dice, true: Attributes, emails: tuple[Entry, ...], phones: tuple[Entry, ...], country: str | None
 ) -> dict[str, str]:
     traits = dirt.traits(dice, true)
-    consent = _CONSENT.pick(dice)
+    consent = dice.pick(_CONSENT)
     if country is not None:
         traits["country"] = country
     if emails:
@@ -194,7 +200,11 @@ def _traits(
 
 def _memberships(dice: Dice, country: Country) -> dict[str, bool]:
     flags = {"everyone": True}
-    for key, share in (("cart_abandoners_7d", 0.4), ("vip_eu", 0.17 if country.eu else 0.0), ("winter_sale_2025", 0.05)):
+    for key, share in (
+        ("cart_abandoners_7d", 0.4),
+        ("vip_eu", 0.17 if country.eu else 0.0),
+        ("winter_sale_2025", 0.05),
+    ):
         point = dice.random()
         if point < share:
             flags[key] = True

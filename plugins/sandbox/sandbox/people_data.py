@@ -1,12 +1,11 @@
 """Names, places and mobile number plans of the countries that the generated people live in."""
 
-import json
-from dataclasses import dataclass
 from importlib.resources import files
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Country:
+
+class Country(msgspec.Struct, frozen=True):
     """One country of `people_data.json`.
 
     `mobile` are the prefixes that stand before the last seven digits of a national number (without the trunk prefix);
@@ -30,21 +29,5 @@ class Country:
     eu: bool
 
 
-_WORDS = frozenset({"mobile", "female", "male", "last"})
-
-
-def _load() -> tuple[Country, ...]:
-    rows = json.loads(files("sandbox").joinpath("people_data.json").read_text(encoding="utf-8"))
-    return tuple(Country(**{name: _frozen(name, value) for name, value in row.items()}) for row in rows)
-
-
-def _frozen(name: str, value: object) -> object:
-    if name in _WORDS:
-        return tuple(str(value).split())
-    if isinstance(value, list):
-        return tuple(tuple(item) if isinstance(item, list) else item for item in value)
-    return value
-
-
-COUNTRIES = _load()
+COUNTRIES = msgspec.json.decode(files("sandbox").joinpath("people_data.json").read_bytes(), type=tuple[Country, ...])
 BY_CODE = {country.code: country for country in COUNTRIES}

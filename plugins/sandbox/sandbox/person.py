@@ -1,15 +1,15 @@
 """The shapes of generated people: what is true of a person and what the customer data platform holds about them."""
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from msgspec import Struct
 
 
-class Entry(NamedTuple):
+class Entry(Struct, frozen=True, gc=False):
     """One e-mail, phone or mobile ad id.
 
-    `true` is the canonical value by Meta's rules (e-mail trimmed and lower-case, phone in E.164 with its plus sign, ad id
-    lower-case); `raw` is what the CDP holds in its place; `form` names how `raw` was made (`mixed_case`, `national`,
-    `hashed` ...); `recoverable` says whether correct rules get from `raw`, and the person's country, back to `true`.
+    `true` is the canonical value by Meta's rules (e-mail trimmed and lower-case, phone in E.164 with its plus sign,
+    ad id lower-case); `raw` is what the CDP holds in its place; `form` names how `raw` was made (`mixed_case`,
+    `national`, `hashed` ...); `recoverable` says whether correct rules get from `raw`, and the person's country, back
+    to `true`.
     """
 
     raw: str
@@ -18,9 +18,11 @@ class Entry(NamedTuple):
     recoverable: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Attributes:
-    """What is true of a person beside their identifiers: country is ISO alpha-2, birth date `YYYY-MM-DD`, gender f, m or empty."""
+class Attributes(Struct, frozen=True, gc=False):
+    """What is true of a person beside their identifiers.
+
+    Country is ISO alpha-2, birth date `YYYY-MM-DD`, gender `f`, `m` or empty.
+    """
 
     first_name: str
     last_name: str
@@ -32,13 +34,13 @@ class Attributes:
     gender: str
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(Struct, frozen=True, gc=False):
     """One profile of the CDP.
 
     `person_id` is unique to the profile, `human_id` is the `person_id` of the first profile of the same human being.
     `traits` are the dirty custom traits (a missing key is a trait never set); `memberships` maps an audience key to its
-    flag (missing: never computed). The form of a mobile ad id starts with its identifier type, `ios.idfa` or `android.idfa`.
+    flag (missing: never computed). The form of a mobile ad id starts with its identifier type, `ios.idfa` or
+    `android.idfa`.
     """
 
     person_id: str
