@@ -1,0 +1,154 @@
+"""What the bridge is configured with and what it records: one type each from `bridge.yaml` to store to API."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+Policy = Literal["hash", "clear", "never"]
+OnInvalid = Literal["drop-field", "drop-record", "fail"]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="Lower-case letters, digits, - and _")]
+
+
+class DataMapping(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How one OmniAds field is filled from a CDP record.
+
+    The value comes from `cdp_field` (a dotted path; a list gives several values) or is `constant`; `default` stands in for a missing one.
+    `transformation_rule` is a SQL scalar expression in which `value` is the mapped field and other record fields go by their
+    paths. `validation` holds JSON Schema keywords for each value; `on_invalid` says what a breach costs. `policy` narrows how the
+    value may leave: `never` keeps it here, `hash` lets it out only hashed, `clear` also in clear where the profile sends it in clear.
+    """
+
+    omniads_field: str
+    cdp_field: str | None = None
+    constant: str | None = None
+    default: str | None = None
+    transformation_rule: str | None = None
+    validation: dict[str, Any] = field(default_factory=dict)
+    on_invalid: OnInvalid = "drop-field"
+    policy: Policy = "hash"
+
+
+class CDPConnection(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A configured CDP account; `cdp_provider` is the source connector's name, `api_credentials` its settings with secrets as references."""
+
+    name: Name
+    cdp_provider: str
+    api_credentials: dict[str, Any] = field(default_factory=dict)
+    sync_schedule: str = "hourly"
+    connection_status: Literal["unchecked", "connected", "failed"] = "unchecked"
+
+
+class DestinationAccount(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A configured account of an ad platform; `settings` hold secrets as references."""
+
+    name: Name
+    connector: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+class Consent(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """When a person's consent covers an activation: the record's `cdp_field` holds one of `granted`.
+
+    `missing` says what an absent value means; only a platform or a country without a consent duty may say `granted`.
+    """
+
+    purpose: str
+    cdp_field: str
+    granted: tuple[str, ...] = ("true", "1", "yes", "granted")
+    missing: Literal["denied", "granted"] = "denied"
+
+
+class Activation(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One segment of a connection, kept equal to one audience of a destination.
+
+    `stream` is the source's membership stream (None: its only one), `mapping` names a list of mappings, `consent` must all hold. A run that
+    would remove more than `removal_limit` (a share of the audience) waits for approval.
+    """
+
+    name: Name
+    connection: str
+    segment: str
+    destination: str
+    mapping: str
+    audience_name: str | None = None
+    stream: str | None = None
+    consent: tuple[Consent, ...] = ()
+    removal_limit: Annotated[float, Meta(ge=0, le=1)] = 0.3
+    incremental: bool = False
+
+
+class Bridge(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Everything that `bridge.yaml` says; `mappings` are named lists, `suppressions` files with one e-mail, phone or hash a line."""
+
+    connections: tuple[CDPConnection, ...] = ()
+    destinations: tuple[DestinationAccount, ...] = ()
+    mappings: dict[str, tuple[DataMapping, ...]] = field(default_factory=dict)
+    audiences: tuple[Activation, ...] = ()
+    suppressions: tuple[str, ...] = ()
+
+
+class CDPSegment(Struct, kw_only=True):
+    """A segment as last seen in the CDP."""
+
+    connection: str
+    segment_id: str
+    segment_name: str
+    member_count: int | None = None
+    last_sync: datetime | None = None
+    sync_status: Literal["never", "running", "synced", "failed"] = "never"
+
+
+class Funnel(Struct, kw_only=True):
+    """How many people of the segment got how far, and why the others did not; every dropped person has exactly one reason.
+
+    `sent` and later steps count members whose present state the platform has taken, in this run or an earlier one.
+    """
+
+    in_segment: int = 0
+    mapped: int = 0
+    valid: int = 0
+    consented: int = 0
+    not_suppressed: int = 0
+    identifiable: int = 0
+    sent: int = 0
+    accepted: int = 0
+    matched_lower: int | None = None
+    matched_upper: int | None = None
+    dropped: dict[str, int] = field(default_factory=dict)
+    fields_rejected: dict[str, int] = field(default_factory=dict)
+
+
+class SyncLog(Struct, kw_only=True):
+    """The record of one run; `latency` is seconds from its start to its end, `match_rate` accepted / in_segment (0..1)."""
+
+    run_id: str
+    audience: str
+    sync_timestamp: datetime
+    status: Literal["running", "succeeded", "partial", "failed", "waiting"] = "running"
+    records_processed: int = 0
+    adds: int = 0
+    changes: int = 0
+    removes: int = 0
+    membership_calls: int = 0
+    rejected: int = 0
+    unknown: int = 0
+    errors: int = 0
+    error: str = ""
+    match_rate: float | None = None
+    latency: float | None = None
+    funnel: Funnel = field(default_factory=Funnel)
+
+
+class DeadLetter(Struct, kw_only=True):
+    """A member that the platform refused, and why; tried again once its fingerprint changes."""
+
+    audience: str
+    member_key: bytes
+    fingerprint: bytes
+    operation: str
+    reason: str
+    run_id: str
+    created_at: datetime

@@ -1,0 +1,147 @@
+"""A requests session whose failures are ours: time-outs, typed errors, Retry-After, no secrets in any message."""
+
+from __future__ import annotations
+
+import email.utils
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+import requests
+import tenacity
+
+from .errors import BridgeError, ConfigError, RejectedError, TransientError
+
+log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT, READ_TIMEOUT = 10.0, 120.0
+LONGEST_WAIT = 3_600.0
+"""Seconds; a longer (absurd) Retry-After is cut to this."""
+READ_ATTEMPTS = 6
+
+Interpret = Callable[[requests.Response], BridgeError | None]
+
+
+class Client:
+    """One API host with its credentials.
+
+    `interpret` is the connector's error table: it looks at every answer (also at 200, some platforms fail inside one) and returns
+    the error it means, or None. Without one, 401 and 403 are ConfigError, 408, 429 and 5xx TransientError, other 4xx RejectedError.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        interpret: Interpret | None = None,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._interpret = interpret or by_status
+        self._session = requests.Session()
+        self._session.headers.update(headers or {})
+        self._session.params = dict(params or {})
+        self._session.auth = auth
+        # A redirect could carry credentials to a host that nobody configured.
+        self._session.max_redirects = 0
+        self._session.trust_env = False
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.close()
+
+    def send(self, method: str, path: str, **request: Any) -> requests.Response:
+        """One request, tried once; `request` are requests' own arguments (`json`, `data`, `params`, `headers`).
+
+        Raises the typed error of a failure. `data` bytes go as they are.
+        """
+        url = self.base_url + path
+        try:
+            response = self._session.request(
+                method, url, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), allow_redirects=False, **request
+            )
+        except requests.RequestException as error:
+            raise self._broken(method, url, error) from None
+        log.debug("%s %s -> %s", method, urlsplit(url).path, response.status_code)
+        if 300 <= response.status_code < 400:
+            raise ConfigError(
+                f"{method} {_place(url)} was answered with a redirect", remedy="Check the host in the settings; redirects are not followed"
+            )
+        error = self._interpret(response)
+        if error is not None:
+            raise error
+        return response
+
+    def read(self, path: str, **request: Any) -> Any:
+        """The JSON of a GET, tried again (back-off with jitter, Retry-After obeyed) while the failure is transient."""
+        return self._retrying(lambda: decode_json(self.send("GET", path, **request)))
+
+    def _broken(self, method: str, url: str, error: requests.RequestException) -> BridgeError:
+        # str(error) holds the whole URL, query included; its class says enough.
+        if isinstance(error, requests.exceptions.SSLError):
+            return ConfigError(f"no trusted TLS connection to {_place(url)}", remedy="Check the host and its certificate")
+        return TransientError(f"{method} {_place(url)} failed: {type(error).__name__}")
+
+    @property
+    def _retrying(self) -> tenacity.Retrying:
+        backoff = tenacity.wait_exponential_jitter(initial=0.5, max=60)
+
+        def wait(state: tenacity.RetryCallState) -> float:
+            error = state.outcome.exception() if state.outcome else None
+            asked = error.retry_after if isinstance(error, TransientError) else None
+            return backoff(state) if asked is None else asked
+
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(TransientError),
+            stop=tenacity.stop_after_attempt(READ_ATTEMPTS),
+            wait=wait,
+            reraise=True,
+        )
+
+
+def by_status(response: requests.Response) -> BridgeError | None:
+    """The error that an HTTP status means when the platform says nothing better."""
+    status = response.status_code
+    place = f"{response.request.method} {_place(response.url)} answered {status}"
+    if status in (401, 403):
+        return ConfigError(place, remedy="Check the credentials and their permissions")
+    if status in (408, 429) or status >= 500:
+        return TransientError(place, retry_after=retry_after(response))
+    if status >= 400:
+        return RejectedError(place, reason=f"http:{status}")
+    return None
+
+
+def retry_after(response: requests.Response) -> float | None:
+    """Seconds to wait by the `Retry-After` header (a number or a date), None without a usable one, at most `LONGEST_WAIT`."""
+    header = response.headers.get("Retry-After", "").strip()
+    if not header:
+        return None
+    try:
+        seconds = float(header)
+    except ValueError:
+        try:
+            seconds = email.utils.parsedate_to_datetime(header).timestamp() - time.time()
+        except ValueError:
+            return None
+    return min(max(seconds, 0.0), LONGEST_WAIT) if seconds == seconds else None
+
+
+def decode_json(response: requests.Response) -> Any:
+    """The JSON body; a broken one is a TransientError, since proxies and overloaded servers answer with pages."""
+    try:
+        return msgspec.json.decode(response.content)
+    except msgspec.DecodeError:
+        raise TransientError(f"{_place(response.url)} answered {response.status_code} with something that is not JSON") from None
+
+
+def _place(url: str | None) -> str:
+    parts = urlsplit(url or "")
+    return f"{parts.hostname}{parts.path}"

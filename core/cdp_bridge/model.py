@@ -1,0 +1,221 @@
+"""The values that flow between the core and connectors, and the contracts that connectors fulfil."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from msgspec import Struct, field
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+API_VERSION = 1
+"""The version of this module's contracts; a connector built for another one is not loaded."""
+
+Operation = Literal["add", "remove"]
+Kind = Literal["source", "destination"]
+Delivery = Literal["idempotent", "upsert", "append"]
+MappingFunction = Callable[[str], str | None]
+"""A named transformation of a mapping: one value in, one out; None drops the value."""
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """What one account of a platform takes: rows and bytes a request, and `requests` per `seconds`."""
+
+    rows: int = 10_000
+    bytes: int = 1_000_000
+    requests: int | None = None
+    seconds: int = 3_600
+
+
+class Connector(Struct, frozen=True, kw_only=True):
+    """A connector as a plugin announces it; `load` is imported only when a run needs it.
+
+    `settings` is a msgspec Struct type, `load` the dotted path of a module (or `module:object`) that fulfils `Source` or
+    `Destination`, `delivery` the honest promise of its writes: `idempotent` (a repeat changes nothing), `upsert`, `append`.
+    """
+
+    name: str
+    kind: Kind
+    settings: type[Struct]
+    load: str
+    api_version: int = API_VERSION
+    delivery: Delivery = "idempotent"
+    limits: Limits = Limits()
+    documentation: str = ""
+
+
+class Probe(Struct, frozen=True):
+    """One named finding of a check; a failed one says in `remedy` what a person should do."""
+
+    name: str
+    passed: bool
+    detail: str = ""
+    remedy: str = ""
+
+
+class Stream(Struct, frozen=True, kw_only=True):
+    """A set of records that a source yields, or an object that a destination writes.
+
+    `schema` is the JSON schema of one record. Sources: `membership` says that the records are the people of one segment,
+    `cursor` names the field that incremental reads follow. Destinations: `profile` is the identity profile that the object
+    wants, `operations` and `matching_keys` what it takes.
+    """
+
+    name: str
+    schema: dict[str, Any] = field(default_factory=dict)
+    primary_key: tuple[str, ...] = ()
+    cursor: str | None = None
+    membership: bool = False
+    profile: str | None = None
+    operations: tuple[Operation, ...] = ()
+    matching_keys: tuple[str, ...] = ()
+
+
+class Catalog(Struct, frozen=True):
+    """What a connector offers under the settings given."""
+
+    streams: tuple[Stream, ...]
+
+    def stream(self, name: str) -> Stream | None:
+        """The stream of that name, or None."""
+        return next((stream for stream in self.streams if stream.name == name), None)
+
+
+class ReadRequest(Struct, frozen=True, kw_only=True):
+    """What a run wants from a source: one stream, for a membership stream one segment.
+
+    `fields` are the dotted record paths that the mapping uses (empty: everything); a source may leave others out.
+    `checkpoint` is the state of an earlier `Checkpoint`: the source then yields what changed since, and each membership record
+    says in `is_member` (bool) whether the person is in; None asks for everything.
+    """
+
+    stream: str
+    segment: str | None = None
+    fields: tuple[str, ...] = ()
+    checkpoint: Mapping[str, Any] | None = None
+
+
+class Page(Struct, frozen=True):
+    """Some records of one stream: an Arrow record batch, or plain dicts."""
+
+    stream: str
+    records: pa.RecordBatch | Sequence[Mapping[str, Any]]
+
+
+class Checkpoint(Struct, frozen=True):
+    """Everything yielded before it is covered by `state` (JSON values only); a later read may start from there."""
+
+    stream: str
+    state: Mapping[str, Any]
+
+
+class Audience(Struct, frozen=True, kw_only=True):
+    """An audience as the bridge wants it; `marker` is unique to the activation and finds it again on the platform.
+
+    `ref` is what an earlier `ensure` returned.
+    """
+
+    marker: str
+    name: str
+    description: str = ""
+    ref: AudienceRef | None = None
+
+
+class AudienceRef(Struct, frozen=True, kw_only=True):
+    """An audience as the platform holds it: its id, the account whose budget it uses, and the platform's own size estimate."""
+
+    id: str
+    account: str
+    status: str = ""
+    lower_bound: int | None = None
+    upper_bound: int | None = None
+
+
+class Batch(Struct, frozen=True, kw_only=True):
+    """Members to add to or remove from one audience; the core has normalised and hashed what the profile hashes.
+
+    `identifiers[column][i]` are the values of member `keys[i]` in that column of the profile (hashed ones as 64 lower-case hex
+    digits); a member may have none or several. `number` counts the batches of this operation in this run from 1, `last` marks the final
+    one, `total` is the number of members of the operation in this run.
+    """
+
+    audience: AudienceRef
+    operation: Operation
+    keys: Sequence[bytes]
+    identifiers: Mapping[str, Sequence[Sequence[str]]]
+    number: int = 1
+    last: bool = True
+    total: int = 0
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What the platform said of a batch: each member is rejected with a reason, unknown, or accepted (all others).
+
+    `pending` is the platform's reference when the answer comes later through `settle`. `pause` is how many seconds the platform
+    wants us to stay away from the account.
+    """
+
+    rejected: Mapping[bytes, str] = field(default_factory=dict)
+    unknown: frozenset[bytes] = frozenset()
+    pending: str | None = None
+    pause: float = 0.0
+
+
+class Source(Protocol):
+    """What a source connector fulfils, usually as three functions of a module."""
+
+    def check(self, settings: Any) -> list[Probe]:
+        """Named findings about credentials, scope and routes; never raises for a bad credential."""
+
+    def discover(self, settings: Any) -> Catalog:
+        """The streams that these settings can read."""
+
+    def read(self, settings: Any, request: ReadRequest) -> Iterator[Page | Checkpoint]:
+        """Pages and checkpoints of one stream; returning normally means the extract is complete."""
+
+
+class Writer(Protocol):
+    """An open destination, used by one run at a time."""
+
+    def ensure(self, audience: Audience) -> AudienceRef:
+        """Find the audience by its ref or marker, create it only if there is none."""
+
+    def write(self, batch: Batch) -> Outcome:
+        """Send one batch in one request; raises TransientError to be called again with the very same batch."""
+
+    def settle(self, audience: AudienceRef, pending: str) -> Outcome:
+        """Ask for the final word on an earlier pending batch; still pending gives `pending` again."""
+
+
+class Destination(Protocol):
+    """What a destination connector fulfils, usually as functions of a module.
+
+    It may also have `preview(settings, batch) -> Mapping`: the request that `write` would send, as JSON values, for `sync --dry-run`.
+    """
+
+    def check(self, settings: Any) -> list[Probe]:
+        """Named findings about credentials, scope, terms and writability."""
+
+    def discover(self, settings: Any) -> Catalog:
+        """The objects that can be written, with profile, operations and matching keys; needs no network."""
+
+    def open(self, settings: Any) -> AbstractContextManager[Writer]:
+        """A writer for the length of one run."""
+
+
+class LifecycleEvent(Struct, frozen=True, kw_only=True):
+    """A state change that plugins may hear of, e.g. `run.started`, `run.finished`; `details` hold names and counts only."""
+
+    name: str
+    subject: str
+    details: Mapping[str, str | int | float | None] = field(default_factory=dict)
+
+
+class Launcher(Protocol):
+    """Starts one run somewhere, isolated, and ends it for sure."""
+
+    def launch(self, arguments: Sequence[str], stdin: bytes) -> int:
+        """Run `cdp-bridge` with these arguments to its end; `stdin` carries the sealed settings; returns the exit code."""

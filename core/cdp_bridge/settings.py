@@ -1,0 +1,237 @@
+"""Settings declared once, as msgspec types: their JSON schema in Airbyte's conventions, their check, their secrets."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from . import redact
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+
+S = TypeVar("S", bound=msgspec.Struct)
+Json = dict[str, Any]
+
+
+class Secret:
+    """A credential that no format, join or serialiser can print; only `reveal` gives the value.
+
+    Deliberately not a `str`: a subclass would leak through `json.dumps` and `"".join`.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+        redact.learn(value)
+
+    def reveal(self) -> str:
+        """The value, for the one line that sends it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+
+class SettingsError(ConfigError):
+    """All that is wrong with some settings, one `ConfigError` each in `errors`."""
+
+    def __init__(self, errors: list[ConfigError]) -> None:
+        self.errors = errors
+        super().__init__("\n".join(str(error) for error in errors))
+
+
+Resolve = Callable[[str], Secret | None]
+
+
+def option(title: str, description: str = "", **constraints: Any) -> msgspec.Meta:
+    """Annotate a field of a settings type: `Annotated[str, option("Region", "Where the workspace lives")]`.
+
+    `constraints` are msgspec's (`ge`, `le`, `pattern`, `min_length`, `examples`, ...).
+    """
+    return msgspec.Meta(title=title, description=description or None, **constraints)
+
+
+def schema(settings: type[msgspec.Struct]) -> Json:
+    """The JSON schema (draft 7) of a settings type, with `order`, `airbyte_secret` and `oneOf` + `const` as Airbyte reads them."""
+    raw = msgspec.json.schema(settings, schema_hook=_secret_schema)
+    plain = _inline({"$ref": raw["$ref"]}, raw["$defs"])
+    return {"$schema": "http://json-schema.org/draft-07/schema#", **plain}
+
+
+def load(settings: type[S], raw: Mapping[str, Any], resolve: Resolve | None = None) -> S:
+    """Checked settings with secret references (`env:NAME`, `file:PATH`, or what `resolve` knows) replaced by secrets.
+
+    Raises SettingsError naming every fault with path and remedy, and no value of a secret.
+    """
+    check(settings, raw)
+    faults: list[ConfigError] = []
+
+    def decode(expected: type, value: Any) -> Any:
+        if expected is not Secret:
+            raise NotImplementedError
+        try:
+            return reveal_reference(value, resolve)
+        except ConfigError as error:
+            faults.append(ConfigError(error.problem, place=_place_of(value, raw), remedy=error.remedy))
+            return Secret("")
+
+    loaded = msgspec.convert(dict(raw), settings, dec_hook=decode)
+    if faults:
+        raise SettingsError(faults)
+    return loaded
+
+
+def check(settings: type[msgspec.Struct], raw: Any) -> None:
+    """Raise SettingsError if the raw settings do not fit the type's schema."""
+    check_schema(schema(settings), raw)
+
+
+def check_schema(json_schema: Json, raw: Any) -> None:
+    """Raise SettingsError if a value does not fit a JSON schema, naming every fault at once."""
+    from jsonschema import Draft7Validator
+
+    faults = [fault for error in Draft7Validator(json_schema).iter_errors(raw) for fault in _explain(error)]
+    if faults:
+        raise SettingsError(faults)
+
+
+def is_reference(value: str) -> bool:
+    """Whether a string names a secret held elsewhere instead of being one."""
+    scheme, colon, rest = value.partition(":")
+    return bool(colon and rest) and scheme.isalpha() and scheme.islower()
+
+
+def secret_paths(json_schema: Json, prefix: str = "") -> Iterator[str]:
+    """The dotted paths of all secret fields in a settings schema."""
+    for name, part in json_schema.get("properties", {}).items():
+        if part.get("airbyte_secret"):
+            yield prefix + name
+        for nested in (part, *part.get("oneOf", ())):
+            yield from secret_paths(nested, f"{prefix}{name}.")
+
+
+def reveal_reference(value: str, resolve: Resolve | None = None) -> Secret:
+    """The secret that a reference names, or the value itself as a secret when it is not a reference."""
+    scheme, _, rest = value.partition(":")
+    if scheme == "env" and rest:
+        if rest not in os.environ:
+            raise ConfigError(f"the environment variable {rest} is not set", remedy=f"Export {rest} or name another reference")
+        return Secret(os.environ[rest])
+    if scheme == "file" and rest:
+        try:
+            return Secret(Path(rest).read_text(encoding="utf-8").strip())
+        except (OSError, UnicodeDecodeError):
+            raise ConfigError(
+                f"the secret file {rest} cannot be read", remedy="Create it, readable by this user, in UTF-8"
+            ) from None
+    return (resolve(value) if resolve else None) or Secret(value)
+
+
+def _secret_schema(kind: type) -> Json:
+    if kind is Secret:
+        return {"type": "string", "airbyte_secret": True}
+    raise NotImplementedError
+
+
+def _inline(node: Json, definitions: Json) -> Json:
+    """A schema node without `$ref`, optional nulls, `anyOf` and discriminators, which settings forms do not understand."""
+    node = dict(node)
+    if "$ref" in node:
+        node = {**definitions[node.pop("$ref").rpartition("/")[2]], **node}
+    branches = node.pop("anyOf", None)
+    node.pop("discriminator", None)
+    if branches:
+        branches = [_inline(branch, definitions) for branch in branches if branch.get("type") != "null"]
+        node = {**branches[0], **node} if len(branches) == 1 else {"type": "object", "oneOf": branches, **node}
+        if node.get("default", ...) is None:
+            del node["default"]
+    if "properties" in node:
+        node["properties"] = {
+            name: {"order": order, **_inline(part, definitions)} for order, (name, part) in enumerate(node["properties"].items())
+        }
+    for key in ("items", "additionalProperties"):
+        if isinstance(node.get(key), dict):
+            node[key] = _inline(node[key], definitions)
+    if len(node.get("enum", ())) == 1:
+        node["const"] = node.pop("enum")[0]
+        node.setdefault("type", "string")
+    elif "enum" in node and all(isinstance(value, str) for value in node["enum"]):
+        node.setdefault("type", "string")
+    return node
+
+
+def _explain(error: ValidationError) -> Iterator[ConfigError]:
+    """Our words for a fault: jsonschema's own messages quote the instance, which may be a secret."""
+    place = ".".join(str(part) for part in error.absolute_path)
+    rule: Any = error.validator_value
+    match error.validator:
+        case "required":
+            for name in rule:
+                if name not in error.instance:
+                    yield ConfigError("is missing", place=_join(place, name), remedy="Add it")
+        case "additionalProperties":
+            known = list(error.schema.get("properties", ()))
+            for name in error.instance:
+                if name not in known:
+                    close = difflib.get_close_matches(str(name), known, n=1)
+                    remedy = f"Did you mean {close[0]}?" if close else f"Known here: {', '.join(known) or 'nothing'}"
+                    yield ConfigError("is not a known setting", place=_join(place, name), remedy=remedy)
+        case "oneOf":
+            yield from _explain_choice(error, place)
+        case keyword:
+            yield ConfigError(_RULES.get(str(keyword), f"breaks the rule {keyword}: {{}}").format(rule), place=place or "settings")
+
+
+def _explain_choice(error: ValidationError, place: str) -> Iterator[ConfigError]:
+    chosen: dict[int, list[ValidationError]] = {}
+    for fault in error.context or ():
+        chosen.setdefault(int(fault.schema_path[0]), []).append(fault)
+    matching = [faults for faults in chosen.values() if not any(fault.validator == "const" for fault in faults)]
+    for fault in matching[0] if len(matching) == 1 else ():
+        yield from _explain(fault)
+    if len(matching) != 1:
+        choices = [
+            f"{name}: {part['const']}"
+            for branch in error.validator_value
+            for name, part in branch.get("properties", {}).items()
+            if "const" in part
+        ]
+        yield ConfigError("does not choose one of the variants", place=place, remedy=f"Set one of {'; '.join(choices)}")
+
+
+def _place_of(value: Any, raw: Any, place: str = "") -> str:
+    """The dotted path of a value: msgspec's decoding hook does not say where it is."""
+    if raw is value or not isinstance(raw, Mapping | list):
+        return place if raw is value else ""
+    parts = raw.items() if isinstance(raw, Mapping) else enumerate(raw)
+    return next(filter(None, (_place_of(value, part, _join(place, name)) for name, part in parts)), "")
+
+
+def _join(place: str, name: object) -> str:
+    return f"{place}.{name}" if place else str(name)
+
+
+_RULES = {
+    "type": "must be of type {}",
+    "enum": "must be one of {}",
+    "const": "must be {}",
+    "minimum": "must be at least {}",
+    "maximum": "must be at most {}",
+    "exclusiveMinimum": "must be above {}",
+    "exclusiveMaximum": "must be below {}",
+    "minLength": "must have at least {} characters",
+    "maxLength": "must have at most {} characters",
+    "minItems": "must have at least {} entries",
+    "maxItems": "must have at most {} entries",
+    "pattern": "must match the pattern {}",
+}
