@@ -11,16 +11,15 @@ from urllib.parse import urlsplit
 
 import msgspec
 import requests
-import tenacity
 
 from .errors import BridgeError, ConfigError, RejectedError, TransientError
+from .retry import retrying
 
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 10.0, 120.0
 LONGEST_WAIT = 3_600.0
 """Seconds; a longer (absurd) Retry-After is cut to this."""
-READ_ATTEMPTS = 6
 
 Interpret = Callable[[requests.Response], BridgeError | None]
 
@@ -81,29 +80,13 @@ class Client:
 
     def read(self, path: str, **request: Any) -> Any:
         """The JSON of a GET, tried again (back-off with jitter, Retry-After obeyed) while the failure is transient."""
-        return self._retrying(lambda: decode_json(self.send("GET", path, **request)))
+        return retrying()(lambda: decode_json(self.send("GET", path, **request)))
 
     def _broken(self, method: str, url: str, error: requests.RequestException) -> BridgeError:
         # str(error) holds the whole URL, query included; its class says enough.
         if isinstance(error, requests.exceptions.SSLError):
             return ConfigError(f"no trusted TLS connection to {_place(url)}", remedy="Check the host and its certificate")
         return TransientError(f"{method} {_place(url)} failed: {type(error).__name__}")
-
-    @property
-    def _retrying(self) -> tenacity.Retrying:
-        backoff = tenacity.wait_exponential_jitter(initial=0.5, max=60)
-
-        def wait(state: tenacity.RetryCallState) -> float:
-            error = state.outcome.exception() if state.outcome else None
-            asked = error.retry_after if isinstance(error, TransientError) else None
-            return backoff(state) if asked is None else asked
-
-        return tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(TransientError),
-            stop=tenacity.stop_after_attempt(READ_ATTEMPTS),
-            wait=wait,
-            reraise=True,
-        )
 
 
 def by_status(response: requests.Response) -> BridgeError | None:

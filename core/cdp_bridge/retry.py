@@ -1,0 +1,34 @@
+"""Trying again: back-off with jitter, and the wait that the other side asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import tenacity
+
+from .errors import TransientError
+
+ATTEMPTS = 8
+LONGEST_BACKOFF = 60.0
+
+
+def retrying(*, attempts: int = ATTEMPTS, sleep: Callable[[float], None] = time.sleep) -> tenacity.Retrying:
+    """Calls again after a TransientError, at most `attempts` times in all; the last error is raised as it is.
+
+    Waits `retry_after` seconds where the error has one, else an exponential back-off with jitter up to a minute.
+    """
+    backoff = tenacity.wait_exponential_jitter(initial=0.5, max=LONGEST_BACKOFF)
+
+    def wait(state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.retry_after if isinstance(error, TransientError) else None
+        return backoff(state) if asked is None else asked
+
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(TransientError),
+        stop=tenacity.stop_after_attempt(attempts),
+        wait=wait,
+        sleep=sleep,
+        reraise=True,
+    )

@@ -1,0 +1,97 @@
+"""Sends one batch to the end: budget, retry, bisection, and an honest outcome for every member."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ..errors import RejectedError, TransientError
+from ..model import Batch, Limits, Outcome, Writer
+from ..retry import ATTEMPTS, retrying
+
+MOST_SPLITS = 64
+"""How often one batch is cut in two before what is still refused is given up: two poison members in 10,000 need 56."""
+
+
+class Budget(Protocol):
+    """The requests that an account has left, shared by all runs that use it."""
+
+    def take(self, account: str, limits: Limits) -> float:
+        """Reserve one request: 0, or the seconds to wait before asking again."""
+
+    def pause(self, account: str, seconds: float) -> None:
+        """Keep everybody away from the account for so long."""
+
+
+class Part(Struct, frozen=True):
+    """What became of one part of a batch that had to be cut, or of the whole."""
+
+    batch: Batch
+    outcome: Outcome
+
+
+class Sender:
+    """Sends batches through one writer and counts its `calls`."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        limits: Limits,
+        budget: Budget | None = None,
+        *,
+        attempts: int = ATTEMPTS,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.calls = 0
+        self._writer, self._limits, self._budget = writer, limits, budget
+        self._retrying = retrying(attempts=attempts, sleep=sleep)
+        self._sleep = sleep
+        self._splits_left = 0
+
+    def send(self, batch: Batch) -> list[Part]:
+        """Deliver a batch, cutting it while the platform refuses it whole.
+
+        Raises TransientError when the platform stays unavailable, ConfigError when a person must act: then nothing is known of the batch.
+        """
+        self._splits_left = MOST_SPLITS
+        return self._send(batch)
+
+    def _send(self, batch: Batch) -> list[Part]:
+        try:
+            return [Part(batch, self._retrying(self._write, batch))]
+        except RejectedError as refusal:
+            if len(batch.keys) == 1 or self._splits_left == 0:
+                return [Part(batch, Outcome(rejected=dict.fromkeys(batch.keys, refusal.reason)))]
+        self._splits_left -= 1
+        middle = len(batch.keys) // 2
+        return self._send(_cut(batch, 0, middle)) + self._send(_cut(batch, middle, len(batch.keys)))
+
+    def _write(self, batch: Batch) -> Outcome:
+        account = batch.audience.account
+        while self._budget and (wait := self._budget.take(account, self._limits)):
+            self._sleep(wait)
+        self.calls += 1
+        try:
+            outcome = self._writer.write(batch)
+        except TransientError as error:
+            self._pause(account, error.retry_after or 0)
+            raise
+        self._pause(account, outcome.pause)
+        return outcome
+
+    def _pause(self, account: str, seconds: float) -> None:
+        if self._budget and seconds > 0:
+            self._budget.pause(account, seconds)
+
+
+def _cut(batch: Batch, start: int, end: int) -> Batch:
+    return replace(
+        batch,
+        keys=batch.keys[start:end],
+        identifiers={column: values[start:end] for column, values in batch.identifiers.items()},
+        last=batch.last and end == len(batch.keys),
+    )
