@@ -9,17 +9,18 @@ from sandbox.people import Population, make_person
 from sandbox.person import Entry, Person
 
 _AUDIENCE = "cart_abandoners_7d"
-_CHANGES = weighted(leave=35, join=30, create=12, delete=8, email=8, phone=7)
+_CHANGES = weighted(flip=65, create=12, email=8, phone=8, delete=7)
 
 
 @dataclass
 class Churn:
-    """What happened: the population afterwards and, by kind, the `person_id`s concerned.
+    """What happened: the population before and after and, by kind, the `person_id`s concerned.
 
     `merged` holds pairs (kept, gone); a changed person is in `changed` as they are now, whatever the kind of change;
     `gone` holds the profiles that no longer exist.
     """
 
+    before: Population
     population: Population
     left: list[str] = field(default_factory=list)
     joined: list[str] = field(default_factory=list)
@@ -39,7 +40,7 @@ class Churn:
 
 def churn(population: Population, fraction: float, seed: int) -> Churn:
     """Change about `fraction` of the people, and merge the first pair of profiles of one human that was left alone."""
-    happened = Churn(population)
+    happened = Churn(population, population)
     dice = Dice(seed)
     count = round(len(population) * fraction)
     for person in dice.sample(population.people, min(count, len(population))):
@@ -56,10 +57,8 @@ def churn(population: Population, fraction: float, seed: int) -> Churn:
 
 def _change(happened: Churn, dice: Dice, person: Person) -> None:
     match dice.pick(_CHANGES):
-        case "leave" if person.memberships.get(_AUDIENCE):
-            _set_membership(happened, person, False)
-        case "join" | "leave" if not person.memberships.get(_AUDIENCE):
-            _set_membership(happened, person, True)
+        case "flip":
+            _flip(happened, person)
         case "create":
             happened.created.append("")
         case "email" if person.emails and not person.suppressed:
@@ -73,7 +72,8 @@ def _change(happened: Churn, dice: Dice, person: Person) -> None:
             happened.gone[person.person_id] = person
 
 
-def _set_membership(happened: Churn, person: Person, member: bool) -> None:
+def _flip(happened: Churn, person: Person) -> None:
+    member = not person.memberships.get(_AUDIENCE)
     (happened.joined if member else happened.left).append(person.person_id)
     happened.changed[person.person_id] = replace(person, memberships={**person.memberships, _AUDIENCE: member})
 

@@ -86,7 +86,7 @@ def make_person(dice: Dice, seed: int, number: int) -> Person:
         person_id=f"p-{number}",
         human_id=f"p-{human.number}",
         segment_id=_segment_id(dice),
-        merged_segment_ids=(),
+        merged_segment_ids=(_segment_id(dice),) if dice.chance(0.02) else (),
         user_id=None if emails and dice.chance(0.04) else f"u-{100_000 + number}",
         anonymous_id=_uuid(dice),
         emails=emails,
