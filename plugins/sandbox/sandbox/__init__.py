@@ -1,0 +1,76 @@
+"""Strict local twins of the vendors' APIs, started as one process by tests, demo and benches."""
+
+import contextlib
+import json
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO
+
+__all__ = ["Sandbox", "running"]
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """Where the twins of one process listen: base URLs without trailing slash; `warehouse` as it was asked for."""
+
+    meta: str
+    segment: str | None
+    warehouse: str | None
+    pid: int
+
+
+@contextlib.contextmanager
+def running(
+    *,
+    people: int = 0,
+    seed: int = 1,
+    warehouse: str | None = None,
+    meta_port: int = 0,
+    segment_port: int = 0,
+    timeout: float = 120,
+) -> Iterator[Sandbox]:
+    """Run the twins in a process of their own for the length of a `with` block.
+
+    `people` is the size of the population both twins know; port 0 lets the system choose. Raises RuntimeError with
+    what the process wrote to stderr when it does not come up within `timeout` seconds.
+    """
+    command = [sys.executable, "-m", "sandbox.cli", "serve", "--people", str(people), "--seed", str(seed)]
+    command += ["--meta-port", str(meta_port), "--segment-port", str(segment_port)]
+    command += ["--warehouse", warehouse] if warehouse else []
+    with tempfile.TemporaryFile("w+") as complaints, _process(command, complaints) as process:
+        line = _first_line(process, timeout)
+        if not line:
+            complaints.seek(0)
+            raise RuntimeError(f"the sandbox did not start within {timeout:g} s: {complaints.read()[-2000:]}")
+        where = json.loads(line)
+        yield Sandbox(where["meta"], where.get("segment"), where.get("warehouse"), process.pid)
+
+
+@contextlib.contextmanager
+def _process(command: list[str], complaints: IO[str]) -> Iterator["subprocess.Popen[str]"]:
+    # S603: the command is our own interpreter and module, never a caller's text.
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True) as process:  # noqa: S603
+        try:
+            yield process
+        finally:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+            process.kill()
+
+
+def _first_line(process: "subprocess.Popen[str]", timeout: float) -> str:
+    """The first line of stdout, or an empty text when the process ended or stayed silent."""
+    lines: queue.Queue[str] = queue.Queue()
+    stdout = process.stdout
+    assert stdout is not None
+    threading.Thread(target=lambda: lines.put(stdout.readline()), daemon=True).start()
+    try:
+        return lines.get(timeout=timeout)
+    except queue.Empty:
+        return ""

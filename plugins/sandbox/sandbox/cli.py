@@ -1,0 +1,32 @@
+"""The command `cdp-bridge-sandbox`: starts the twins and says where they listen."""
+
+import asyncio
+
+import click
+
+
+@click.group()
+def main() -> None:
+    """Strict local twins of the vendors' APIs."""
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--meta-port", default=0, help="Port of the Meta twin; 0 lets the system choose.")
+@click.option("--segment-port", default=0, help="Port of the Segment twin; 0 lets the system choose.")
+@click.option("--people", default=50_000, show_default=True, type=click.IntRange(min=0), help="Size of the population.")
+@click.option("--seed", default=1, show_default=True, help="Another seed makes other people.")
+@click.option("--warehouse", help="Warehouse to fill for Segment Profiles Sync: duckdb:///FILE or postgresql://...")
+def serve(host: str, meta_port: int, segment_port: int, people: int, seed: int, warehouse: str | None) -> None:
+    """Run all twins until SIGTERM or SIGINT; one JSON line on stdout says where they are."""
+    from sandbox.server import Options, run
+
+    options = Options(host, {"meta": meta_port, "segment": segment_port}, people, seed, warehouse)
+    try:
+        asyncio.run(run(options))
+    except OSError as error:
+        raise click.ClickException(f"cannot start: {error}. Choose another --host or port.") from error
+
+
+if __name__ == "__main__":
+    main()

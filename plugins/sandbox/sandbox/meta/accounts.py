@@ -1,0 +1,26 @@
+"""Ad accounts: their fields, and whether the custom audience terms were accepted (contract 3.2)."""
+
+from typing import Any
+
+from sandbox.meta.calls import Call
+from sandbox.meta.errors import invalid
+from sandbox.meta.state import Twin
+
+
+def read(twin: Twin, call: Call, account_id: str) -> dict[str, Any]:
+    """`GET /act_{id}`; terms that were not accepted are missing from the two maps."""
+    account = twin.config.accounts[account_id]
+    known: dict[str, Any] = {
+        "id": f"act_{account_id}",
+        "account_id": account_id,
+        "account_status": 1,
+        "name": account.name,
+        "currency": account.currency,
+        "timezone_name": account.timezone_name,
+        "tos_accepted": {"custom_audience_tos": 1} if account.terms_accepted else {},
+        "user_tos_accepted": {"custom_audience_tos": 1} if account.user_terms_accepted else {},
+    }
+    for name in call.fields():
+        if name not in known:
+            raise invalid(f"Tried accessing nonexisting field ({name[:60]}) on node type (AdAccount)")
+    return {name: known[name] for name in call.fields()} | {"id": known["id"]}
