@@ -1,0 +1,81 @@
+"""The requests that an account of a platform still takes, shared by every process of the store."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import sqlalchemy as sa
+
+from ..model import Limits
+from . import tables
+from .database import Database, insert, insert_missing
+
+SLOTS = 60
+"""Uses are counted in this many slots a window: few rows, and at most one slot of the window lost to rounding."""
+
+
+def take(database: Database, account: str, limits: Limits) -> float:
+    """Reserve one request: 0.0, or the seconds until one may be free.
+
+    A use counts until its whole slot is `limits.seconds` old, so no window of that length holds more than `limits.requests`.
+    """
+    now = database.clock()
+    if limits.requests is None:
+        with database.reading() as connection:
+            return max(0.0, _paused_until(connection, account) - now)
+    slot = limits.seconds / SLOTS
+    with database.writing() as connection:
+        insert_missing(connection, tables.budget, {"account": account, "paused_until": 0.0})
+        # On PostgreSQL the row lock makes rivals take one after another; on SQLite the transaction does.
+        paused = _paused_until(connection, account, lock=True) - now
+        if paused > 0:
+            return paused
+        expires_at = math.floor(now / slot + 1) * slot + limits.seconds
+        wait = _wait(_uses(connection, account, now, expires_at), limits.requests, now)
+        if wait == 0:
+            _use(connection, account, expires_at)
+        return wait
+
+
+def pause(database: Database, account: str, seconds: float) -> None:
+    """Keep everybody away from the account for `seconds` from now, or longer if somebody asked for longer."""
+    until = database.clock() + seconds
+    with database.writing() as connection:
+        insert_missing(connection, tables.budget, {"account": account, "paused_until": until})
+        later = (tables.budget.c.account == account) & (tables.budget.c.paused_until < until)
+        connection.execute(sa.update(tables.budget).where(later).values(paused_until=until))
+
+
+def _paused_until(connection: sa.Connection, account: str, lock: bool = False) -> float:
+    wanted = sa.select(tables.budget.c.paused_until).where(tables.budget.c.account == account)
+    return connection.execute(wanted.with_for_update() if lock else wanted).scalar() or 0.0
+
+
+def _uses(connection: sa.Connection, account: str, now: float, latest: float) -> list[Any]:
+    """(expires_at, requests) of the slots that count, after dropping old ones and those that only a turned-back clock explains."""
+    table = tables.budget_use
+    dead = (table.c.expires_at <= now) | (table.c.expires_at > latest)
+    connection.execute(sa.delete(table).where(table.c.account == account, dead))
+    counted = sa.select(table.c.expires_at, table.c.requests).where(table.c.account == account)
+    return list(connection.execute(counted.order_by(table.c.expires_at)))
+
+
+def _wait(uses: list[Any], allowed: int, now: float) -> float:
+    """Seconds until enough of the oldest slots have expired for one more request."""
+    used = sum(requests for _, requests in uses)
+    if used < allowed:
+        return 0.0
+    for expires_at, requests in uses:
+        used -= requests
+        if used < allowed:
+            return float(expires_at - now)
+    return math.inf
+
+
+def _use(connection: sa.Connection, account: str, expires_at: float) -> None:
+    statement = insert(connection, tables.budget_use)
+    counted = statement.on_conflict_do_update(
+        index_elements=["account", "expires_at"], set_={"requests": tables.budget_use.c.requests + 1}
+    )
+    connection.execute(counted, {"account": account, "expires_at": expires_at, "requests": 1})

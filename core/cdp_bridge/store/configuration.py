@@ -1,0 +1,107 @@
+"""The bridge's configuration as the store keeps it: saved whole, loaded whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+import msgspec
+import sqlalchemy as sa
+
+from ..entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount
+from ..errors import ConfigError
+from . import tables
+from .database import Database, row_of, struct_of
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+# Each before those that it refers to.
+_TABLES = (
+    tables.activation,
+    tables.data_mapping,
+    tables.mapping,
+    tables.destination,
+    tables.connection,
+    tables.suppression_list,
+)
+
+
+def load(database: Database) -> Bridge:
+    """The configuration, everything in the order in which it was saved."""
+    with database.reading() as connection:
+        return _load(connection)
+
+
+def save(database: Database, bridge: Bridge) -> None:
+    """Replace the configuration in one transaction; see `Store.save_bridge`."""
+    with database.writing() as connection:
+        before = _load(connection)
+        _forget(connection, before, bridge)
+        statuses = {known.name: known.connection_status for known in before.connections}
+        for table in _TABLES:
+            connection.execute(sa.delete(table))
+        kept = [
+            msgspec.structs.replace(given, connection_status=statuses.get(given.name, given.connection_status))
+            for given in bridge.connections
+        ]
+        _insert(connection, tables.connection, kept)
+        _insert(connection, tables.destination, bridge.destinations)
+        for position, (name, rules) in enumerate(bridge.mappings.items()):
+            connection.execute(sa.insert(tables.mapping), {"name": name, "position": position})
+            _insert(connection, tables.data_mapping, rules, mapping=name)
+        _insert(connection, tables.activation, bridge.audiences)
+        for position, source in enumerate(bridge.suppressions):
+            connection.execute(sa.insert(tables.suppression_list), {"source": source, "position": position})
+
+
+def set_connection_status(database: Database, name: str, status: str) -> None:
+    """Record what a check of the connection found; ConfigError when there is none of that name."""
+    changed = sa.update(tables.connection).where(tables.connection.c.name == name).values(connection_status=status)
+    with database.writing() as connection:
+        if connection.execute(changed).rowcount == 0:
+            raise ConfigError("there is no such connection", place=name, remedy="Apply a bridge.yaml that defines it")
+
+
+def _load(connection: sa.Connection) -> Bridge:
+    return Bridge(
+        connections=tuple(_all(connection, tables.connection, CDPConnection)),
+        destinations=tuple(_all(connection, tables.destination, DestinationAccount)),
+        mappings=_mappings(connection),
+        audiences=tuple(_all(connection, tables.activation, Activation)),
+        suppressions=tuple(
+            connection.execute(
+                sa.select(tables.suppression_list.c.source).order_by(tables.suppression_list.c.position)
+            ).scalars()
+        ),
+    )
+
+
+def _mappings(connection: sa.Connection) -> dict[str, tuple[DataMapping, ...]]:
+    names = connection.execute(sa.select(tables.mapping.c.name).order_by(tables.mapping.c.position)).scalars()
+    rules: dict[str, list[DataMapping]] = {name: [] for name in names}
+    for row in connection.execute(sa.select(tables.data_mapping).order_by(tables.data_mapping.c.position)):
+        rules[row.mapping].append(struct_of(DataMapping, row))
+    return {name: tuple(given) for name, given in rules.items()}
+
+
+def _forget(connection: sa.Connection, before: Bridge, after: Bridge) -> None:
+    """Drop cursors whose meaning is gone with their account, and the entries of lists that are not named any more."""
+    now = {given.name: (given.cdp_provider, given.api_credentials) for given in after.connections}
+    moved = [
+        known.name for known in before.connections if now.get(known.name) != (known.cdp_provider, known.api_credentials)
+    ]
+    gone = [known.name for known in before.connections if known.name not in now]
+    dropped = set(before.suppressions) - set(after.suppressions)
+    connection.execute(sa.delete(tables.cursor).where(tables.cursor.c.connection.in_(moved)))
+    connection.execute(sa.delete(tables.segment).where(tables.segment.c.connection.in_(gone)))
+    connection.execute(sa.delete(tables.suppression).where(tables.suppression.c.source.in_(dropped)))
+
+
+def _all(connection: sa.Connection, table: sa.Table, kind: type[S]) -> list[S]:
+    return [struct_of(kind, row) for row in connection.execute(sa.select(table).order_by(table.c.position))]
+
+
+def _insert(connection: sa.Connection, table: sa.Table, values: Iterable[msgspec.Struct], **more: str) -> None:
+    rows = [row_of(table, value, position=position, **more) for position, value in enumerate(values)]
+    if rows:
+        connection.execute(sa.insert(table), rows)

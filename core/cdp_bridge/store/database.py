@@ -1,0 +1,179 @@
+"""One database behind one URL: connections, transactions, and the few statements that both databases share."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ..errors import ConfigError
+from ..redact import learn
+from .failures import plainly
+
+S = TypeVar("S", bound=msgspec.Struct)
+V = TypeVar("V")
+Clock = Callable[[], float]
+
+CHUNK = 5_000
+"""Keys in one statement; SQLite takes 32,766 parameters."""
+LOCK_SECONDS = 30
+CONNECT_SECONDS = 10
+
+# fullfsync is what makes FULL true on macOS; elsewhere it does nothing.
+_PRAGMAS = (
+    f"busy_timeout = {LOCK_SECONDS * 1000}",
+    "page_size = 8192",
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "fullfsync = ON",
+    "foreign_keys = ON",
+    "trusted_schema = OFF",
+    "cache_size = -32768",
+    "wal_autocheckpoint = 4000",
+)
+
+
+class Database:
+    """The engine of one store; `place` is its URL without credentials, `clock` gives seconds since 1970."""
+
+    def __init__(self, url: str, clock: Clock) -> None:
+        self.clock = clock
+        address = _address(url)
+        self.place = _place(address)
+        self.path = address.database if address.drivername == "sqlite" else None
+        if self.path is not None:
+            _prepare_file(self.path, self.place)
+        self.engine = sa.create_engine(
+            address, hide_parameters=True, pool_pre_ping=self.path is None, **_arguments(address)
+        )
+        sa.event.listen(self.engine, "connect", _set_up_sqlite if self.path else _set_up_postgresql)
+        if self.path is not None:
+            sa.event.listen(self.engine, "begin", _begin_sqlite)
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A connection that sees one state of a SQLite store and keeps no writer out."""
+        with plainly(self.place), self.engine.connect().execution_options(reading=True) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """One transaction, committed durably at the end of the block and rolled back by an exception."""
+        with plainly(self.place), self.engine.begin() as connection:
+            yield connection
+
+
+def insert(connection: sa.Connection, table: sa.Table) -> Any:
+    """The dialect's INSERT, which both know how to resolve conflicts (SQLAlchemy has no common type for them)."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def upsert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows, or replace all other columns of those whose primary key is there."""
+    if rows:
+        statement = insert(connection, table)
+        keys = [column.name for column in table.primary_key]
+        changes = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changes), rows)
+
+
+def insert_missing(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> None:
+    """Insert a row unless one of the same key is there; on PostgreSQL this waits for a rival to decide."""
+    connection.execute(insert(connection, table).on_conflict_do_nothing(), [row])
+
+
+def row_of(table: sa.Table, value: msgspec.Struct, **instead: Any) -> dict[str, Any]:
+    """A struct as a row: the fields that are columns, `instead` first, nested values as JSON values."""
+    fields = {name: getattr(value, name) for name in value.__struct_fields__}
+    return {
+        column.name: msgspec.to_builtins(given) if isinstance(column.type, sa.JSON) else given
+        for column in table.columns
+        if (given := {**fields, **instead}.get(column.name, ...)) is not ...
+    }
+
+
+def struct_of(kind: type[S], row: sa.Row[Any], **instead: Any) -> S:
+    """A row as a struct: the columns that are fields, `instead` first."""
+    given = {**row._mapping, **instead}
+    fields = {name: given[name] for name in kind.__struct_fields__ if name in given}
+    return msgspec.convert(fields, kind, builtin_types=(bytes, datetime))
+
+
+def by_chunks(values: Sequence[V]) -> Iterator[Sequence[V]]:
+    """Slices short enough for the parameters of one statement."""
+    return (values[start : start + CHUNK] for start in range(0, len(values), CHUNK))
+
+
+def _address(url: str) -> sa.URL:
+    try:
+        address = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):
+        raise ConfigError(
+            "the store's URL cannot be read", remedy="Write sqlite:///path or postgresql://user@host/database"
+        ) from None
+    if address.drivername == "postgresql":
+        learn(address.password or "")
+        return address.set(drivername="postgresql+psycopg")
+    if address.drivername != "sqlite" or not address.database or address.database == ":memory:":
+        raise ConfigError(
+            f"{address.drivername} is not a store",
+            remedy="Write sqlite:///path (a file) or postgresql://user@host/database",
+        )
+    return address
+
+
+def _place(address: sa.URL) -> str:
+    if address.drivername == "sqlite":
+        return f"sqlite:///{address.database}"
+    host = address.host or address.query.get("host") or "localhost"
+    port = f":{address.port}" if address.port else ""
+    return f"postgresql://{host}{port}/{address.database or ''}"
+
+
+def _prepare_file(path: str, place: str) -> None:
+    """Create the file for this user alone (it links people to hashes); say early that it cannot be written."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise ConfigError(
+            f"the file cannot be opened for writing ({os.strerror(error.errno or 0)})",
+            place=place,
+            remedy="Check that its folder exists, has space and is writable by this user",
+        ) from None
+
+
+def _arguments(address: sa.URL) -> dict[str, Any]:
+    if address.drivername == "sqlite":
+        return {"connect_args": {"timeout": LOCK_SECONDS}}
+    return {"connect_args": {"connect_timeout": CONNECT_SECONDS}}
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:
+    # Python's own transaction control would begin too late and never IMMEDIATE.
+    connection.isolation_level = None
+    for pragma in _PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # A transaction that turns from reading to writing can fail at once, whatever the time-out: take the lock first.
+    reading = connection.get_execution_options().get("reading")
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _set_up_postgresql(connection: Any, _: object) -> None:
+    connection.autocommit = True
+    connection.execute("SET synchronous_commit = on")
+    connection.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+    connection.autocommit = False

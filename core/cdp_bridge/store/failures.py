@@ -1,0 +1,111 @@
+"""What a database failure means for the bridge, in words that hold no value and no credential."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+
+from ..errors import BridgeError, ConfigError, TransientError
+
+FULL = ("the disk is full", "Free space, then run again; what was recorded before is intact")
+BROKEN = ("the disk fails to read or write", "Check the disk; run cdp-bridge doctor afterwards")
+READ_ONLY = ("the database is read-only", "Make it writable for this user")
+DENIED = ("the database refuses the credentials", "Check user and password, and that the user may create tables")
+DAMAGED = ("the database is damaged", "Run cdp-bridge doctor and restore a backup")
+NOT_A_DATABASE = ("this is not a SQLite database", "Name another file; this one is left as it is")
+UNREACHABLE = ("the database cannot be reached", "Check host, port and database name, and that it is running")
+NO_DATABASE = ("there is no database of that name", "Create it, empty")
+CANNOT_OPEN = ("the file cannot be opened", "Check that its folder exists and is writable by this user")
+DANGLING = ("an entry names another one that does not exist", "Define what it names, or correct the name")
+
+_SQLITE = {
+    sqlite3.SQLITE_FULL: FULL,
+    sqlite3.SQLITE_IOERR: BROKEN,
+    sqlite3.SQLITE_READONLY: READ_ONLY,
+    sqlite3.SQLITE_PERM: CANNOT_OPEN,
+    sqlite3.SQLITE_CANTOPEN: CANNOT_OPEN,
+    sqlite3.SQLITE_CORRUPT: DAMAGED,
+    sqlite3.SQLITE_NOTADB: NOT_A_DATABASE,
+}
+# By SQLSTATE, the longest prefix that fits (PostgreSQL manual, appendix A).
+_POSTGRESQL = {
+    "28": DENIED,
+    "42501": DENIED,
+    "3D": NO_DATABASE,
+    "53100": FULL,
+    "58": BROKEN,
+    "XX001": DAMAGED,
+    "XX002": DAMAGED,
+    "25006": READ_ONLY,
+}
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+# Connection lost, deadlock, too many connections, lock time-out, shutting down.
+_LATER = ("08", "40", "53", "55P03", "57")
+# libpq gives no SQLSTATE when it cannot connect; these words of the server's answer are all there is.
+_WORDS = {
+    "authentication failed": DENIED,
+    "no password supplied": DENIED,
+    "pg_hba.conf": DENIED,
+    "role": DENIED,
+    "database": NO_DATABASE,
+}
+
+
+@contextmanager
+def plainly(place: str) -> Iterator[None]:
+    """Turn the database's failures in the block into ConfigError or TransientError; bugs pass as they are."""
+    try:
+        yield
+    except (sa.exc.DBAPIError, sqlite3.Error) as error:
+        meant = meaning(error, place)
+        if meant is None:
+            raise
+        # The driver's own text may quote values of rows, so it does not travel along.
+        raise meant from None
+
+
+def meaning(error: Exception, place: str) -> BridgeError | None:
+    """What a failure of SQLAlchemy or a driver means, None for a bug of ours."""
+    cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    if isinstance(cause, sqlite3.Error):
+        return _sqlite(cause, place)
+    state = getattr(cause, "sqlstate", None)
+    if state is None:
+        return _unreachable(error, place)
+    for prefix in (state, state[:2]):
+        if prefix in _POSTGRESQL:
+            return _config(_POSTGRESQL[prefix], place)
+    if state.startswith(_LATER):
+        return TransientError(f"{place}: the database is busy or going away (SQLSTATE {state})")
+    return _config(DANGLING, place) if state == "23503" else None
+
+
+def _sqlite(cause: sqlite3.Error, place: str) -> BridgeError | None:
+    code = getattr(cause, "sqlite_errorcode", None)
+    if code is None:
+        return None
+    if code & 0xFF in _BUSY:
+        return TransientError(f"{place}: another process holds the database for too long")
+    if code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+        return _config(DANGLING, place)
+    known = _SQLITE.get(code & 0xFF)
+    return _config(known, place) if known else None
+
+
+def _unreachable(error: Exception, place: str) -> BridgeError | None:
+    if isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated:
+        return TransientError(f"{place}: the connection to the database was lost")
+    if not isinstance(error, sa.exc.OperationalError):
+        return None
+    words = str(error.orig)
+    if "FATAL" in words:
+        return _config(next((known for word, known in _WORDS.items() if word in words), UNREACHABLE), place)
+    return _config(UNREACHABLE, place)
+
+
+def _config(known: tuple[str, str], place: str) -> ConfigError:
+    problem, remedy = known
+    return ConfigError(problem, place=place, remedy=remedy)

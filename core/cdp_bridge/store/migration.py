@@ -1,0 +1,94 @@
+"""Brings a database to the tables of this version, once, whoever opens it first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from ..errors import ConfigError
+from . import tables
+from .database import Database
+from .failures import READ_ONLY
+
+HEAD = "0001"
+"""The newest migration in `migrations/versions`; a test keeps it true."""
+VERSION_TABLE = "cdp_bridge_version"
+_LOCK = 0x6364705F627269  # "cdp_bri": the advisory lock of those who open a new PostgreSQL store.
+
+
+def upgrade(database: Database) -> None:
+    """Create or migrate the tables as needed.
+
+    Raises ConfigError for a database that is not ours, damaged, newer than this version, or read-only.
+    """
+    with database.reading() as connection:
+        found = _found(connection)
+        _refuse_read_only(connection, database.place)
+    if found != HEAD:
+        with database.writing() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+            _migrate(connection, database.place)
+    with database.reading() as connection:
+        missing = _missing(connection)
+    if missing:
+        raise ConfigError(
+            f"the database is damaged: {', '.join(missing)} missing", place=database.place, remedy="Restore a backup"
+        )
+
+
+def integrity(database: Database) -> list[str]:
+    """What is wrong with the tables, and on SQLite with every page and reference of the file."""
+    with database.reading() as connection:
+        faults = [f"{name} is missing" for name in _missing(connection)]
+        if connection.dialect.name == "sqlite":
+            pages = connection.exec_driver_sql("PRAGMA integrity_check").scalars()
+            faults += [str(fault) for fault in pages if fault != "ok"]
+            references = connection.exec_driver_sql("PRAGMA foreign_key_check")
+            faults += [f"a row of {row[0]} refers to a missing row of {row[2]}" for row in references]
+    return faults
+
+
+def _found(connection: sa.Connection) -> str | None:
+    """The version that the database is at, None when it has none yet."""
+    if not sa.inspect(connection).has_table(VERSION_TABLE):
+        return None
+    return connection.execute(sa.select(sa.column("version_num")).select_from(sa.table(VERSION_TABLE))).scalar()
+
+
+def _migrate(connection: sa.Connection, place: str) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    if _found(connection) is None and sa.inspect(connection).get_table_names():
+        raise ConfigError(
+            "the database holds tables of something else",
+            place=place,
+            remedy="Name an empty database, or a file that does not exist",
+        )
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
+    try:
+        command.upgrade(config, "head")
+    except CommandError:
+        raise ConfigError(
+            "the database was written by a newer version", place=place, remedy="Upgrade cdp-bridge; nothing was changed"
+        ) from None
+
+
+def _missing(connection: sa.Connection) -> list[str]:
+    """The tables and columns that should be there and are not."""
+    inspector = sa.inspect(connection)
+    there = set(inspector.get_table_names())
+    return [f"table {name}" for name in tables.metadata.tables if name not in there]
+
+
+def _refuse_read_only(connection: sa.Connection, place: str) -> None:
+    if (
+        connection.dialect.name == "postgresql"
+        and connection.execute(sa.text("SHOW transaction_read_only")).scalar() == "on"
+    ):
+        problem, remedy = READ_ONLY
+        raise ConfigError(problem, place=place, remedy=remedy)

@@ -1,0 +1,150 @@
+"""The store: one object for everything that the bridge must not forget."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from ..entities import Bridge, CDPSegment, DeadLetter, SyncLog
+from ..model import AudienceRef, Limits
+from . import audiences, budgets, configuration, keys, leases, migration, runs, suppression
+from .database import Clock, Database
+from .leases import Lease
+from .ledger import Ledger
+from .transaction import Transaction
+from .values import AudienceRow, Delivery
+
+
+class Store:
+    """An open store; safe to share between threads, and between processes that open the same URL.
+
+    Every write is on disk when the call (or the `with` block) returns. Failures of the database are ConfigError (a person must act)
+    or TransientError (the same call may succeed later); what failed has changed nothing.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.ledger = Ledger(database)
+
+    @classmethod
+    def open(cls, url: str, *, clock: Clock = time.time) -> Store:
+        """Open `sqlite:///path` or `postgresql://...`, creating and migrating the tables as needed.
+
+        Raises ConfigError whose place is the URL without credentials. `clock` gives seconds since 1970; hosts that share a store
+        must agree on them to a few seconds.
+        """
+        database = Database(url, clock)
+        try:
+            migration.upgrade(database)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database)
+
+    def close(self) -> None:
+        """Give the connections back; an open iterator or transaction is not usable afterwards."""
+        self._database.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def integrity(self) -> list[str]:
+        """Everything that a thorough (slow) check finds wrong, one sentence each; empty when all is well."""
+        return migration.integrity(self._database)
+
+    def key(self, name: str) -> bytes:
+        """The 32 random bytes of that name, made on first use and the same for every process ever after."""
+        return keys.key(self._database, name)
+
+    def bridge(self) -> Bridge:
+        """The configuration, in the order in which it was saved."""
+        return configuration.load(self._database)
+
+    def save_bridge(self, bridge: Bridge) -> None:
+        """Replace the whole configuration at once; ledger, runs and `connection_status` stay.
+
+        Cursors of connections that are gone or now point elsewhere are dropped, and so are suppression entries of lists that are gone.
+        """
+        configuration.save(self._database, bridge)
+
+    def set_connection_status(self, name: str, status: str) -> None:
+        """Record what a check found: `unchecked`, `connected` or `failed`."""
+        configuration.set_connection_status(self._database, name, status)
+
+    def deliveries(self, audience: str) -> list[Delivery]:
+        """Batches whose outcome is not recorded, oldest first."""
+        return audiences.deliveries(self._database, audience)
+
+    def dead_letters(self, audience: str | None = None, limit: int | None = None) -> list[DeadLetter]:
+        """Refused members, newest first."""
+        return audiences.dead_letters(self._database, audience, limit)
+
+    def dead_fingerprints(self, audience: str) -> dict[bytes, bytes]:
+        """member_key -> the fingerprint that was refused."""
+        return audiences.dead_fingerprints(self._database, audience)
+
+    def audience_ref(self, audience: str) -> AudienceRef | None:
+        """What the platform calls the audience, if it was ever ensured."""
+        return audiences.ref(self._database, audience)
+
+    def audiences(self) -> list[AudienceRow]:
+        """Every audience that is configured or was ever synced, by name."""
+        return audiences.overview(self._database)
+
+    def runs(self, audience: str | None = None, limit: int = 50) -> list[SyncLog]:
+        """Runs, newest first."""
+        return runs.newest(self._database, audience, limit)
+
+    def run(self, run_id: str) -> SyncLog | None:
+        """The run of that id, or None."""
+        return runs.one(self._database, run_id)
+
+    def segments(self) -> list[CDPSegment]:
+        """Segments as last seen, by connection and id."""
+        return runs.segments(self._database)
+
+    def cursor(self, connection: str, stream: str, segment: str | None) -> dict[str, Any] | None:
+        """The state of the last checkpoint whose records are all recorded, or None."""
+        return runs.cursor(self._database, connection, stream, segment)
+
+    def suppress(self, profile: str, entries: Iterable[tuple[str, bytes]], source: str) -> None:
+        """Make `entries` (identifier column, 32-byte digest) the whole list of that source for a profile, all at once."""
+        suppression.replace(self._database, profile, entries, source)
+
+    def suppressed(self, profile: str) -> Iterator[list[tuple[str, bytes]]]:
+        """All (identifier column, 32-byte digest) of a profile, each once, in chunks."""
+        return suppression.entries(self._database, profile)
+
+    def take(self, account: str, limits: Limits) -> float:
+        """Reserve one request of an account's shared budget: 0.0, or the seconds to wait first (nothing is reserved then).
+
+        In no window of `limits.seconds` are more than `limits.requests` reserved, whoever asks.
+        """
+        return budgets.take(self._database, account, limits)
+
+    def pause(self, account: str, seconds: float) -> None:
+        """Let nobody take from the account for that long; a longer pause under way stays."""
+        budgets.pause(self._database, account, seconds)
+
+    def lease(self, name: str, seconds: float = 60) -> AbstractContextManager[Lease]:
+        """Hold the lease of that name for the length of a `with` block, given back at its end.
+
+        Raises LeaseHeldError when somebody else holds it. The holder must `renew` before `seconds` are over.
+        """
+        return leases.hold(self._database, name, seconds)
+
+    @contextmanager
+    def transaction(self, lease: Lease | None = None) -> Iterator[Transaction]:
+        """All or nothing: what happens in the `with` block is durable at its end, or undone by an exception.
+
+        With a lease, LeaseLostError is raised, before anything is written, unless it is still the newest and not expired.
+        """
+        with self._database.writing() as connection:
+            if lease is not None:
+                leases.fence(connection, lease, self._database.clock())
+            yield Transaction(connection)

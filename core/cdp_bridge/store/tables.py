@@ -1,0 +1,232 @@
+"""The tables. A change here needs a migration: `alembic revision --autogenerate` in this folder, then `migration.HEAD`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import Dialect
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Instant(sa.types.TypeDecorator[datetime]):
+    """A moment with time zone, kept as microseconds since 1970 UTC: exact, small and the same in both databases."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """Microseconds; a moment without time zone is a TypeError."""
+        return None if value is None else (value - EPOCH) // timedelta(microseconds=1)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        """The moment in UTC."""
+        return None if value is None else EPOCH + timedelta(microseconds=value)
+
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+
+def _column(
+    name: str, kind: type[sa.types.TypeEngine[Any]] = sa.Text, *, optional: bool = False
+) -> sa.Column[Any]:
+    return sa.Column(name, kind, nullable=optional)
+
+
+def _key(
+    name: str, kind: type[sa.types.TypeEngine[Any]] = sa.Text, references: str | None = None
+) -> sa.Column[Any]:
+    return sa.Column(
+        name, kind, *([sa.ForeignKey(references)] if references else ()), primary_key=True, autoincrement=False
+    )
+
+
+def _belongs_to(name: str, references: str) -> sa.Column[Any]:
+    return sa.Column(name, sa.Text, sa.ForeignKey(references), nullable=False)
+
+
+Json = sa.JSON(none_as_null=True)
+
+# Configuration: what bridge.yaml says, in its order.
+
+connection = sa.Table(
+    "connection",
+    metadata,
+    _key("name"),
+    _column("position", sa.Integer),
+    _column("cdp_provider"),
+    sa.Column("api_credentials", Json, nullable=False),
+    _column("sync_schedule"),
+    _column("connection_status"),
+)
+destination = sa.Table(
+    "destination",
+    metadata,
+    _key("name"),
+    _column("position", sa.Integer),
+    _column("connector"),
+    sa.Column("settings", Json, nullable=False),
+)
+mapping = sa.Table("mapping", metadata, _key("name"), _column("position", sa.Integer))
+data_mapping = sa.Table(
+    "data_mapping",
+    metadata,
+    _key("mapping", references="mapping.name"),
+    _key("position", sa.Integer),
+    _column("omniads_field"),
+    _column("cdp_field", optional=True),
+    _column("constant", optional=True),
+    _column("default", optional=True),
+    _column("transformation_rule", optional=True),
+    sa.Column("validation", Json, nullable=False),
+    _column("on_invalid"),
+    _column("policy"),
+)
+activation = sa.Table(
+    "activation",
+    metadata,
+    _key("name"),
+    _column("position", sa.Integer),
+    _belongs_to("connection", "connection.name"),
+    _column("segment"),
+    _belongs_to("destination", "destination.name"),
+    _belongs_to("mapping", "mapping.name"),
+    _column("audience_name", optional=True),
+    _column("stream", optional=True),
+    sa.Column("consent", Json, nullable=False),
+    _column("removal_limit", sa.Double),
+    _column("incremental", sa.Boolean),
+)
+suppression_list = sa.Table("suppression_list", metadata, _key("source"), _column("position", sa.Integer))
+
+# What is known: segments, audiences, and row by row what the platform has acknowledged.
+
+segment = sa.Table(
+    "segment",
+    metadata,
+    _key("connection"),
+    _key("segment_id"),
+    _column("segment_name"),
+    _column("member_count", sa.BigInteger, optional=True),
+    _column("last_sync", Instant, optional=True),
+    _column("sync_status"),
+)
+audience = sa.Table(
+    "audience",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+)
+audience_ref = sa.Table(
+    "audience_ref",
+    metadata,
+    _key("audience_id", sa.Integer, references="audience.id"),
+    _column("id"),
+    _column("account"),
+    _column("status"),
+    _column("lower_bound", sa.BigInteger, optional=True),
+    _column("upper_bound", sa.BigInteger, optional=True),
+)
+# The ledger. Without rowid, rows lie in member_key order: batches that come in that order are appended, not scattered.
+member = sa.Table(
+    "member",
+    metadata,
+    _key("audience_id", sa.Integer, references="audience.id"),
+    _key("member_key", sa.LargeBinary),
+    _column("fingerprint", sa.LargeBinary),
+    _column("user_id", optional=True),
+    _column("identifiers", sa.LargeBinary),
+    _column("outcome"),
+    _column("acknowledged_at", Instant),
+    sqlite_with_rowid=False,
+)
+dead_letter = sa.Table(
+    "dead_letter",
+    metadata,
+    _key("audience_id", sa.Integer, references="audience.id"),
+    _key("member_key", sa.LargeBinary),
+    _column("fingerprint", sa.LargeBinary),
+    _column("operation"),
+    _column("reason"),
+    _column("run_id"),
+    _column("created_at", Instant),
+    sqlite_with_rowid=False,
+)
+delivery = sa.Table(
+    "delivery",
+    metadata,
+    _key("id"),
+    sa.Column("audience_id", sa.Integer, sa.ForeignKey("audience.id"), nullable=False, index=True),
+    _column("operation"),
+    _column("run_id"),
+    _column("members", sa.LargeBinary),
+    _column("status"),
+    _column("pending", optional=True),
+    _column("created_at", Instant),
+)
+suppression = sa.Table(
+    "suppression",
+    metadata,
+    _key("profile"),
+    _key("source"),
+    _key("identifier"),
+    _key("digest", sa.LargeBinary),
+    sqlite_with_rowid=False,
+)
+
+# What happened, and how far reading has come.
+
+run = sa.Table(
+    "run",
+    metadata,
+    _key("run_id"),
+    _column("audience"),
+    _column("sync_timestamp", Instant),
+    _column("status"),
+    _column("records_processed", sa.BigInteger),
+    _column("adds", sa.BigInteger),
+    _column("changes", sa.BigInteger),
+    _column("removes", sa.BigInteger),
+    _column("membership_calls", sa.BigInteger),
+    _column("rejected", sa.BigInteger),
+    _column("unknown", sa.BigInteger),
+    _column("errors", sa.BigInteger),
+    _column("error"),
+    _column("match_rate", sa.Double, optional=True),
+    _column("latency", sa.Double, optional=True),
+    sa.Column("funnel", Json, nullable=False),
+    sa.Index("ix_run_audience", "audience", "sync_timestamp"),
+    sa.Index("ix_run_sync_timestamp", "sync_timestamp"),
+)
+cursor = sa.Table(
+    "cursor", metadata, _key("connection"), _key("stream"), _key("segment"), sa.Column("state", Json, nullable=False)
+)
+
+# What processes agree on: keys, leases, budgets. Times are seconds since 1970.
+
+secret_key = sa.Table("secret_key", metadata, _key("name"), _column("value", sa.LargeBinary))
+lease = sa.Table(
+    "lease",
+    metadata,
+    _key("name"),
+    _column("token", sa.BigInteger),
+    _column("holder"),
+    _column("expires_at", sa.Double),
+)
+budget = sa.Table("budget", metadata, _key("account"), _column("paused_until", sa.Double))
+budget_use = sa.Table(
+    "budget_use",
+    metadata,
+    _key("account", references="budget.account"),
+    _key("expires_at", sa.Double),
+    _column("requests", sa.Integer),
+)

@@ -1,0 +1,97 @@
+"""The changes that a run makes together: deliveries, ledger, dead letters, run record, cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from ..entities import CDPSegment, DeadLetter, SyncLog
+from ..model import AudienceRef
+from . import ledger, tables
+from .database import by_chunks, insert_missing, row_of, upsert
+from .values import Acknowledgement, Delivery, MemberRow
+
+
+class Transaction:
+    """One open transaction; see `Store.transaction`. `audience` is the name of the activation everywhere."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+        self._audience_ids: dict[str, int] = {}
+
+    def open_delivery(self, delivery: Delivery) -> None:
+        """Write a batch down before it goes out."""
+        row = row_of(
+            tables.delivery,
+            delivery,
+            audience_id=self._id(delivery.audience),
+            members=msgspec.msgpack.encode(delivery.members),
+        )
+        self._connection.execute(sa.insert(tables.delivery), row)
+
+    def close_delivery(self, delivery_id: str) -> None:
+        """Forget a batch whose outcome this transaction records."""
+        self._connection.execute(sa.delete(tables.delivery).where(tables.delivery.c.id == delivery_id))
+
+    def hold_delivery(self, delivery_id: str, pending: str) -> None:
+        """Keep a batch until the platform's reference settles."""
+        held = sa.update(tables.delivery).where(tables.delivery.c.id == delivery_id)
+        self._connection.execute(held.values(status="pending", pending=pending))
+
+    def put_members(self, audience: str, members: Sequence[MemberRow], outcome: Acknowledgement, at: datetime) -> None:
+        """Insert or replace ledger rows; fastest when they come in member_key order."""
+        ledger.put(self._connection, self._id(audience), members, outcome, at)
+
+    def drop_members(self, audience: str, keys: Sequence[bytes]) -> None:
+        """Delete ledger rows, any number of them; unknown keys are no error."""
+        for where in self._members(tables.member, audience, keys):
+            self._connection.execute(sa.delete(tables.member).where(where))
+
+    def blank_members(self, audience: str, keys: Sequence[bytes]) -> None:
+        """Empty the fingerprints: the state at the platform is unknown, so the next run sends again."""
+        for where in self._members(tables.member, audience, keys):
+            self._connection.execute(sa.update(tables.member).where(where).values(fingerprint=b""))
+
+    def bury(self, letters: Sequence[DeadLetter]) -> None:
+        """Record refused members; a member's newer letter replaces the older one."""
+        rows = [row_of(tables.dead_letter, letter, audience_id=self._id(letter.audience)) for letter in letters]
+        upsert(self._connection, tables.dead_letter, rows)
+
+    def exhume(self, audience: str, keys: Sequence[bytes]) -> None:
+        """Delete the dead letters of these members, if there are any."""
+        for where in self._members(tables.dead_letter, audience, keys):
+            self._connection.execute(sa.delete(tables.dead_letter).where(where))
+
+    def save_run(self, run: SyncLog) -> None:
+        """Insert or replace the record of a run."""
+        upsert(self._connection, tables.run, [row_of(tables.run, run)])
+
+    def save_cursor(self, connection: str, stream: str, segment: str | None, state: Mapping[str, Any]) -> None:
+        """Move the cursor of a stream (and segment); belongs in the transaction that records what precedes it."""
+        row = {"connection": connection, "stream": stream, "segment": segment or "", "state": dict(state)}
+        upsert(self._connection, tables.cursor, [row])
+
+    def save_audience(self, audience: str, ref: AudienceRef) -> None:
+        """Remember what the platform calls the audience."""
+        upsert(
+            self._connection, tables.audience_ref, [row_of(tables.audience_ref, ref, audience_id=self._id(audience))]
+        )
+
+    def save_segment(self, segment: CDPSegment) -> None:
+        """Insert or replace what is known of a segment."""
+        upsert(self._connection, tables.segment, [row_of(tables.segment, segment)])
+
+    def _id(self, audience: str) -> int:
+        if audience not in self._audience_ids:
+            insert_missing(self._connection, tables.audience, {"name": audience})
+            found = sa.select(tables.audience.c.id).where(tables.audience.c.name == audience)
+            self._audience_ids[audience] = self._connection.execute(found).scalar_one()
+        return self._audience_ids[audience]
+
+    def _members(self, table: sa.Table, audience: str, keys: Sequence[bytes]) -> list[sa.ColumnElement[bool]]:
+        audience_id = self._id(audience)
+        return [(table.c.audience_id == audience_id) & table.c.member_key.in_(chunk) for chunk in by_chunks(keys)]
