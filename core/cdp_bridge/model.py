@@ -33,8 +33,10 @@ class Limits(Struct, frozen=True, kw_only=True):
 class Connector(Struct, frozen=True, kw_only=True):
     """A connector as a plugin announces it; `load` is imported only when a run needs it.
 
-    `settings` is a msgspec Struct type, `load` the dotted path of a module (or `module:object`) that fulfils `Source` or
-    `Destination`, `delivery` the honest promise of its writes: `idempotent` (a repeat changes nothing), `upsert`, `append`.
+    `settings` is a msgspec Struct type, `load` the dotted path of a module (or `module:object`) that fulfils `Source`
+    or
+    `Destination`, `delivery` the honest promise of its writes: `idempotent` (a repeat changes nothing), `upsert`,
+    `append`.
     """
 
     name: str
@@ -59,8 +61,10 @@ class Probe(Struct, frozen=True):
 class Stream(Struct, frozen=True, kw_only=True):
     """A set of records that a source yields, or an object that a destination writes.
 
-    `schema` is the JSON schema of one record. Sources: `membership` says that the records are the people of one segment,
-    `cursor` names the field that incremental reads follow. Destinations: `profile` is the identity profile that the object
+    `schema` is the JSON schema of one record. Sources: `membership` says that the records are the people of one
+    segment,
+    `cursor` names the field that incremental reads follow. Destinations: `profile` is the identity profile that the
+    object
     wants, `operations` and `matching_keys` what it takes.
     """
 
@@ -88,7 +92,8 @@ class ReadRequest(Struct, frozen=True, kw_only=True):
     """What a run wants from a source: one stream, for a membership stream one segment.
 
     `fields` are the dotted record paths that the mapping uses (empty: everything); a source may leave others out.
-    `checkpoint` is the state of an earlier `Checkpoint`: the source then yields what changed since, and each membership record
+    `checkpoint` is the state of an earlier `Checkpoint`: the source then yields what changed since, and each
+    membership record
     says in `is_member` (bool) whether the person is in; None asks for everything.
     """
 
@@ -125,7 +130,8 @@ class Audience(Struct, frozen=True, kw_only=True):
 
 
 class AudienceRef(Struct, frozen=True, kw_only=True):
-    """An audience as the platform holds it: its id, the account whose budget it uses, and the platform's own size estimate."""
+    """An audience as the platform holds it: its id, the account whose budget it uses, and the platform's own size
+    estimate."""
 
     id: str
     account: str
@@ -137,8 +143,10 @@ class AudienceRef(Struct, frozen=True, kw_only=True):
 class Batch(Struct, frozen=True, kw_only=True):
     """Members to add to or remove from one audience; the core has normalised and hashed what the profile hashes.
 
-    `identifiers[column][i]` are the values of member `keys[i]` in that column of the profile (hashed ones as 64 lower-case hex
-    digits); a member may have none or several. `number` counts the batches of this operation in this run from 1, `last` marks the final
+    `identifiers[column][i]` are the values of member `keys[i]` in that column of the profile (hashed ones as 64
+    lower-case hex
+    digits); a member may have none or several. `number` counts the batches of this operation in this run from 1,
+    `last` marks the final
     one, `total` is the number of members of the operation in this run.
     """
 
@@ -154,7 +162,8 @@ class Batch(Struct, frozen=True, kw_only=True):
 class Outcome(Struct, frozen=True, kw_only=True):
     """What the platform said of a batch: each member is rejected with a reason, unknown, or accepted (all others).
 
-    `pending` is the platform's reference when the answer comes later through `settle`. `pause` is how many seconds the platform
+    `pending` is the platform's reference when the answer comes later through `settle`. `pause` is how many seconds
+    the platform
     wants us to stay away from the account.
     """
 
@@ -193,7 +202,8 @@ class Writer(Protocol):
 class Destination(Protocol):
     """What a destination connector fulfils, usually as functions of a module.
 
-    It may also have `preview(settings, batch) -> Mapping`: the request that `write` would send, as JSON values, for `sync --dry-run`.
+    It may also have `preview(settings, batch) -> Mapping`: the request that `write` would send, as JSON values, for
+    `sync --dry-run`.
     """
 
     def check(self, settings: Any) -> list[Probe]:
@@ -207,7 +217,10 @@ class Destination(Protocol):
 
 
 class LifecycleEvent(Struct, frozen=True, kw_only=True):
-    """A state change that plugins may hear of, e.g. `run.started`, `run.finished`; `details` hold names and counts only."""
+    """A state change that plugins may hear of, e.g.
+
+    `run.started`, `run.finished`; `details` hold names and counts only.
+    """
 
     name: str
     subject: str
@@ -218,4 +231,5 @@ class Launcher(Protocol):
     """Starts one run somewhere, isolated, and ends it for sure."""
 
     def launch(self, arguments: Sequence[str], stdin: bytes) -> int:
-        """Run `cdp-bridge` with these arguments to its end; `stdin` carries the sealed settings; returns the exit code."""
+        """Run `cdp-bridge` with these arguments to its end; `stdin` carries the sealed settings; returns the exit
+        code."""

@@ -1,0 +1,209 @@
+"""Desired membership against the ledger: who is to be added, changed, removed, or sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from .members import Row, fingerprint, unpack
+from .stage import IDENTIFYING, SUPPRESSED
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from ..store import Store
+
+CHUNK = 20_000
+
+_TABLES = (
+    "CREATE OR REPLACE TABLE ledger (member_key BLOB, fingerprint BLOB, stale BOOLEAN)",
+    "CREATE OR REPLACE TABLE refused (member_key BLOB, fingerprint BLOB)",
+    "CREATE OR REPLACE TABLE released (handle UBIGINT)",
+)
+
+# A member is changed when what would be sent differs; refreshed when only the platform's state is in doubt.
+_TODO = """
+    CREATE OR REPLACE TABLE todo AS
+    SELECT coalesce(d.member_key, l.member_key) AS member_key,
+           CASE WHEN l.member_key IS NULL THEN 'add' WHEN d.member_key IS NULL THEN 'remove'
+                WHEN d.fingerprint <> l.fingerprint THEN 'change' WHEN l.stale THEN 'refresh' END AS action
+    FROM desired d FULL JOIN ledger l ON d.member_key = l.member_key
+    WHERE action IS NOT NULL AND NOT (d.member_key IS NOT NULL AND EXISTS (
+        SELECT 1 FROM refused r WHERE r.member_key = d.member_key AND r.fingerprint = d.fingerprint))"""
+# A delta extract says who left; a whole one leaves them out.
+_ONLY_THOSE_NAMED = """
+    DELETE FROM todo WHERE action = 'remove'
+    AND member_key NOT IN (SELECT member_key FROM staged WHERE reason IS NOT NULL AND member_key IS NOT NULL)"""
+_SHARING = """
+    INSERT INTO todo
+    SELECT member_key, 'refresh' FROM desired
+    WHERE member_key NOT IN (SELECT member_key FROM todo) AND list_has_any(handles, (SELECT list(handle) FROM
+    released))"""
+
+
+class Difference(Struct, frozen=True):
+    """How many members each action concerns; `suppressed` of the removes are people who must not be sent any more."""
+
+    in_ledger: int
+    unchanged: int
+    adds: int
+    changes: int
+    removes: int
+    refreshes: int
+    suppressed: int
+
+    @property
+    def some(self) -> bool:
+        """Whether there is anything to send."""
+        return self.leaving + self.arriving > 0
+
+    @property
+    def leaving(self) -> int:
+        """Members whose old identifiers go."""
+        return self.removes + self.changes
+
+    @property
+    def arriving(self) -> int:
+        """Members who are sent, not counting those who only share an identifier with somebody who goes."""
+        return self.adds + self.changes + self.refreshes
+
+    @property
+    def removal_share(self) -> float:
+        """The share of the audience that would go without anybody being suppressed, 0..1."""
+        return (self.removes - self.suppressed) / self.in_ledger if self.in_ledger else 0.0
+
+
+class Diff:
+    """Compares the finished stage on `connection` with one audience of the store; the result is the table `todo`."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, store: Store, audience: str) -> None:
+        self._connection, self._store, self._audience = connection, store, audience
+        self.dead: dict[bytes, bytes] = {}
+
+    def compare(self, *, whole: bool) -> Difference:
+        """Fill `todo` anew; `whole` says that the extract holds everybody, so that whoever is absent has left."""
+        for statement in _TABLES:
+            self._connection.execute(statement)
+        for chunk in self._store.ledger.fingerprints(self._audience):
+            self._insert(
+                "ledger",
+                member_key=[key for key, _ in chunk],
+                fingerprint=[print_ for _, print_ in chunk],
+                stale=[not p for _, p in chunk],
+            )
+        self._recompute_unknown()
+        self.dead = self._store.dead_fingerprints(self._audience)
+        self._insert("refused", member_key=list(self.dead), fingerprint=list(self.dead.values()))
+        self._connection.execute(_TODO)
+        if not whole:
+            self._connection.execute(_ONLY_THOSE_NAMED)
+        return self._count()
+
+    def hold_removes(self) -> None:
+        """Keep whoever would be removed, except suppressed people, until somebody approves."""
+        self._connection.execute(
+            f"""DELETE FROM todo WHERE action = 'remove'
+                AND member_key NOT IN (SELECT member_key FROM staged WHERE reason = '{SUPPRESSED}')"""
+        )
+
+    def leaving(self, rows: int = CHUNK) -> Iterator[list[Row]]:
+        """Ledger rows whose acknowledged identifiers must go, in key order, `rows` at a time."""
+        for keys in self._keys("remove", "change", rows=rows):
+            yield [
+                (row.member_key, row.fingerprint, row.user_id, row.identifiers)
+                for row in self._store.ledger.rows(self._audience, keys)
+            ]
+
+    def arriving(self, rows: int, without: set[bytes]) -> Iterator[list[Row]]:
+        """Desired rows to be sent, in key order, `rows` at a time; not those `without`, whose old identifiers could
+        not be removed."""
+        query = """SELECT member_key, fingerprint, user_id, packed FROM desired JOIN todo USING (member_key)
+                   WHERE action IN ('add', 'change', 'refresh') ORDER BY member_key"""
+        for batch in self._connection.cursor().sql(query).to_arrow_reader(rows):
+            found = zip(*(column.to_pylist() for column in batch.columns), strict=True)
+            yield [row for row in found if row[0] not in without]
+
+    def packed_bytes(self) -> float:
+        """The mean size of one desired member's packed identifiers."""
+        return self._one("SELECT coalesce(avg(octet_length(packed)), 0)::INT FROM desired")
+
+    def share_identifiers(self) -> list[bytes]:
+        """Members who stay but share an identifier with somebody who goes: the platform drops them too, so they are
+        sent again."""
+        for rows in self.leaving():
+            handles = (value for *_, packed in rows for value in _identifying(packed))
+            while chunk := list(islice(handles, CHUNK)):
+                self._register("chunk", value=chunk)
+                self._connection.execute("INSERT INTO released SELECT hash(value) FROM chunk")
+        before = self._one("SELECT count(*) FROM todo")
+        if self._one("SELECT count(*) FROM released"):
+            self._connection.execute(_SHARING)
+        shared = self._one("SELECT count(*) FROM todo") - before
+        return [key for keys in self._keys("refresh") for key in keys] if shared else []
+
+    def _recompute_unknown(self) -> None:
+        """Give doubtful rows the fingerprint of what was sent last, so that a change since then is seen."""
+        keys = [key for (key,) in self._connection.execute("SELECT member_key FROM ledger WHERE stale").fetchall()]
+        rows = self._store.ledger.rows(self._audience, keys) if keys else []
+        if rows:
+            self._register(
+                "chunk",
+                member_key=[row.member_key for row in rows],
+                fingerprint=[fingerprint(row.identifiers) for row in rows],
+            )
+            self._connection.execute(
+                "UPDATE ledger SET fingerprint = chunk.fingerprint FROM chunk WHERE ledger.member_key = chunk.member_key"
+            )
+
+    def _count(self) -> Difference:
+        actions = dict(self._connection.execute("SELECT action, count(*) FROM todo GROUP BY 1").fetchall())
+        in_ledger = self._one("SELECT count(*) FROM ledger")
+        suppressed = self._one(
+            f"SELECT count(*) FROM todo JOIN staged USING (member_key) WHERE action = 'remove' AND reason = '{SUPPRESSED}'"
+        )
+        changes, removes, refreshes = (actions.get(action, 0) for action in ("change", "remove", "refresh"))
+        return Difference(
+            in_ledger=in_ledger,
+            unchanged=in_ledger - changes - removes - refreshes,
+            adds=actions.get("add", 0),
+            changes=changes,
+            removes=removes,
+            refreshes=refreshes,
+            suppressed=suppressed,
+        )
+
+    def _keys(self, *actions: str, rows: int = CHUNK) -> Iterator[list[bytes]]:
+        wanted = ", ".join(f"'{action}'" for action in actions)
+        cursor = self._connection.cursor()
+        reader = cursor.sql(
+            f"SELECT member_key FROM todo WHERE action IN ({wanted}) ORDER BY member_key"
+        ).to_arrow_reader(rows)
+        for batch in reader:
+            yield batch.column(0).to_pylist()
+
+    def _insert(self, table: str, **columns: Sequence[Any]) -> None:
+        self._register("chunk", **columns)
+        self._connection.execute(f"INSERT INTO {table} SELECT * FROM chunk")
+
+    def _register(self, name: str, **columns: Sequence[Any]) -> None:
+        import pyarrow as pa
+
+        kinds = {"stale": pa.bool_()}
+        self._connection.register(
+            name,
+            pa.table({column: pa.array(values, kinds.get(column, pa.binary())) for column, values in columns.items()}),
+        )
+
+    def _one(self, query: str) -> int:
+        row = self._connection.execute(query).fetchone()
+        return int(row[0]) if row else 0
+
+
+def _identifying(packed: bytes) -> Iterable[bytes]:
+    identifiers = unpack(packed)
+    for column in IDENTIFYING:
+        for value in identifiers.get(column, ()):
+            yield value.encode() if isinstance(value, str) else value

@@ -1,0 +1,110 @@
+"""Everything that one activation names, found and checked before anything runs."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from ..entities import Activation, Bridge, CDPConnection, DestinationAccount
+from ..errors import ConfigError
+from ..identity import compile_profile
+from ..mapping import Mapper, allowed, compile_mapping
+from ..model import Connector, Destination, ReadRequest, Source, Stream
+from ..registry import Registry
+from ..settings import load
+from .blame import blame
+
+E = TypeVar("E", CDPConnection, DestinationAccount)
+
+
+class Side(Struct, frozen=True):
+    """One end of a sync: the connector, its code, its checked settings."""
+
+    connector: Connector
+    code: Any
+    settings: Any
+
+
+class Setup(Struct, frozen=True, kw_only=True):
+    """What a run works with; `fields` are the identifiers that the mapping's policies and the profile let out."""
+
+    activation: Activation
+    bridge: Bridge
+    source: Side
+    destination: Side
+    mapper: Mapper
+    stream: str
+    profile: str
+    fields: tuple[str, ...]
+
+    def request(self, checkpoint: dict[str, Any] | None) -> ReadRequest:
+        """What to ask the source for."""
+        return ReadRequest(
+            stream=self.stream, segment=self.activation.segment, fields=self.mapper.fields, checkpoint=checkpoint
+        )
+
+
+def prepare(bridge: Bridge, registry: Registry, activation: Activation) -> Setup:
+    """Resolve an activation; ConfigError naming the part that is missing or cannot work."""
+    connection = _named(bridge.connections, activation.connection, f"audiences.{activation.name}.connection")
+    account = _named(bridge.destinations, activation.destination, f"audiences.{activation.name}.destination")
+    if activation.mapping not in bridge.mappings:
+        raise ConfigError(
+            f"there is no mapping {activation.mapping}",
+            place=f"audiences.{activation.name}.mapping",
+            remedy="Apply a bridge.yaml that has it",
+        )
+    mappings = bridge.mappings[activation.mapping]
+    source = _side(registry, registry.connector(connection.cdp_provider, "source"), connection.api_credentials)
+    destination = _side(registry, registry.connector(account.connector, "destination"), account.settings)
+    profile = _profile(destination)
+    mapper = compile_mapping(mappings, activation.consent, registry.functions)
+    kinds = {
+        column: "hashed" if kind == "BLOB[]" else "clear"
+        for column, kind in compile_profile(profile).outputs(mapper.columns).items()
+    }
+    return Setup(
+        activation=activation,
+        bridge=bridge,
+        source=source,
+        destination=destination,
+        mapper=mapper,
+        stream=activation.stream or _membership_stream(source, activation),
+        profile=profile,
+        fields=allowed(mappings, kinds),
+    )
+
+
+def _side(registry: Registry, connector: Connector, settings: dict[str, Any]) -> Side:
+    return Side(connector, registry.load(connector), load(connector.settings, settings, registry.secret))
+
+
+def _profile(destination: Side) -> str:
+    code: Destination = destination.code
+    with blame(destination.connector):
+        profiles = [stream.profile for stream in code.discover(destination.settings).streams if stream.profile]
+    if not profiles:
+        raise ConfigError(f"{destination.connector.name} names no identity profile, so no people can be sent to it")
+    return profiles[0]
+
+
+def _membership_stream(source: Side, activation: Activation) -> str:
+    code: Source = source.code
+    with blame(source.connector):
+        streams: list[Stream] = [stream for stream in code.discover(source.settings).streams if stream.membership]
+    if len(streams) != 1:
+        names = ", ".join(stream.name for stream in streams)
+        raise ConfigError(
+            f"{source.connector.name} has {len(streams)} streams of segment members",
+            place=f"audiences.{activation.name}.stream",
+            remedy=f"Name one of {names}" if names else "Choose a connector that reads segment members",
+        )
+    return streams[0].name
+
+
+def _named(entries: tuple[E, ...], name: str, place: str) -> E:
+    found = next((entry for entry in entries if entry.name == name), None)
+    if found is None:
+        raise ConfigError(f"there is no {name}", place=place, remedy="Apply a bridge.yaml that has it")
+    return found

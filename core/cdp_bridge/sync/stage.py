@@ -1,0 +1,189 @@
+"""Pages of CDP records in, desired membership out: mapping, consent, suppression, normalising and hashing in one SQL
+statement a page.
+
+Raw personal data exists only inside that statement. What stays, and may spill to disk, is the table `staged`:
+member_key, user_id, reason, refused, fingerprint, handles and packed identifiers; the view `desired` is its members
+without a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from ..entities import Funnel
+from ..errors import ConfigError
+from ..identity import compile_profile, register
+from ..mapping import record_batch
+from .members import PACK_MACROS, pack_sql
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from ..mapping import Mapper
+    from ..model import Page
+
+IDENTIFYING = ("email", "phone", "mobile_ad_id")
+"""A person without any of these is not sent: names and places alone match nobody for sure.
+
+They are also what two members may share.
+"""
+
+LEFT = "left"
+DUPLICATE = "duplicate"
+SUPPRESSED = "suppressed"
+_KEY_DIGITS = 32
+
+_TABLES = (
+    "CREATE TABLE suppression (digest BLOB)",
+    """CREATE TABLE staged (member_key BLOB, user_id VARCHAR, reason VARCHAR, refused VARCHAR[],
+                            fingerprint BLOB, handles UBIGINT[], packed BLOB)""",
+    "CREATE VIEW desired AS SELECT member_key, fingerprint, user_id, handles, packed FROM staged WHERE reason IS NULL",
+)
+
+
+class Stage:
+    """Collects one extract on a connection of its own (`engine.connect`).
+
+    `fields` are the identifiers that may leave; `key` makes member keys; `suppressed` are the digests of people who
+    must not be sent.
+    """
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        mapper: Mapper,
+        profile: str,
+        fields: Iterable[str],
+        *,
+        key: bytes,
+        suppressed: Iterator[list[tuple[str, bytes]]],
+    ) -> None:
+        self._connection, self._mapper = connection, mapper
+        self._profile = compile_profile(profile)
+        self._fields = list(fields)
+        self._key = key.hex()
+        register(connection)
+        mapper.register(connection)
+        for statement in (*PACK_MACROS, *_TABLES):
+            connection.execute(statement)
+        self._has_suppression = self._suppress(suppressed)
+        outputs = self._profile.outputs(self._fields)
+        self.columns = tuple(outputs)
+        self._hashed = {column for column, kind in outputs.items() if kind == "BLOB[]"}
+
+    def take(self, page: Page) -> int:
+        """Stage one page; returns its number of records. Raises ConfigError where a mapping says `fail`."""
+        records = record_batch(page.records)
+        self._connection.register("page", records)
+        try:
+            self._connection.execute(self._statement(self._mapper.select(records.schema)))
+        finally:
+            self._connection.unregister("page")
+        return int(records.num_rows)
+
+    def finish(self) -> Funnel:
+        """Settle what only the whole extract can tell, and count where everybody is."""
+        self._drop_duplicates()
+        rows = self._connection.execute("SELECT coalesce(reason, ''), count(*) FROM staged GROUP BY 1").fetchall()
+        counts = {reason: count for reason, count in rows if reason != LEFT}
+        breach = next((reason for reason in counts if reason.startswith("fail:")), None)
+        if breach:
+            raise ConfigError(
+                f"{counts[breach]} records break a validation that may not fail",
+                place=f"mapping of {breach.partition(':')[2]}",
+                remedy="Mend the records in the CDP, or set on_invalid to drop-field or drop-record",
+            )
+        refused = self._connection.execute(
+            "SELECT code, count(*) FROM (SELECT unnest(refused) AS code FROM staged) GROUP BY 1"
+        ).fetchall()
+        return count_funnel(counts, dict(refused))
+
+    def _statement(self, mapped: str) -> str:
+        consents = "".join(
+            f" WHEN NOT consent_{number} THEN 'no_consent:{consent.purpose}'"
+            for number, consent in enumerate(self._mapper.consents)
+        )
+        suppressed = f" WHEN {self._is_suppressed()} THEN '{SUPPRESSED}'" if self._has_suppression else ""
+        identifying = self._present(IDENTIFYING)
+        some = " + ".join(f"len({column})" for column in identifying) or "0"
+        handles = [
+            f"list_transform({column}, lambda value: hash({self._bytes(column, 'value')}))" for column in identifying
+        ]
+        return f"""
+            INSERT INTO staged
+            WITH mapped AS ({mapped}),
+                 identified AS ({self._profile.select(self._mapper.columns, "mapped")}),
+                 judged AS (
+                    SELECT *, CASE WHEN dropped IS NOT NULL THEN dropped WHEN NOT is_member THEN
+                    '{LEFT}'{consents}{suppressed}
+                              WHEN {some} = 0 THEN 'unidentifiable:' || coalesce(refused[1], 'nothing_given') END AS
+                              reason
+                    FROM identified),
+                 packed AS (
+                    SELECT *, CASE WHEN reason IS NULL THEN {pack_sql(self.columns, self._hashed)} END AS packed FROM
+                    judged)
+            SELECT unhex(sha256('{self._key}' || user_id)[1:{_KEY_DIGITS}]),
+                   -- A user id that is an e-mail address is no pseudonym, so it is not kept.
+                   CASE WHEN reason IS NULL AND NOT contains(user_id, '@') THEN user_id END,
+                   reason, list_concat(faults, refused), unhex(sha256(packed)[1:{_KEY_DIGITS}]),
+                   CASE WHEN reason IS NULL THEN flatten([{", ".join(handles)}]) END, packed
+            FROM packed"""
+
+    def _is_suppressed(self) -> str:
+        digests = [
+            column
+            for column in ("email", "phone")
+            if column in self._mapper.columns and column in self._profile.outputs([column])
+        ]
+        return (
+            " OR ".join(f"list_has_any({column}, (SELECT list(digest) FROM suppression))" for column in digests)
+            or "false"
+        )
+
+    def _present(self, columns: Iterable[str]) -> list[str]:
+        return [column for column in columns if column in self.columns]
+
+    def _bytes(self, column: str, value: str) -> str:
+        return value if column in self._hashed else f"encode({value})"
+
+    def _suppress(self, suppressed: Iterator[list[tuple[str, bytes]]]) -> bool:
+        import pyarrow as pa
+
+        for chunk in suppressed:
+            digests = pa.table({"digest": pa.array([digest for _, digest in chunk], pa.binary())})
+            self._connection.register("chunk", digests)
+            self._connection.execute("INSERT INTO suppression SELECT digest FROM chunk")
+            self._connection.unregister("chunk")
+        row = self._connection.execute("SELECT count(*) FROM suppression").fetchone()
+        return bool(row and row[0])
+
+    def _drop_duplicates(self) -> None:
+        """Keep the first record of a member; only when there are any, since it sorts everything."""
+        counts = self._connection.execute(
+            "SELECT count(*), count(DISTINCT member_key) FROM staged WHERE member_key IS NOT NULL"
+        ).fetchone()
+        if counts and counts[0] != counts[1]:
+            self._connection.execute(
+                f"""UPDATE staged SET reason = '{DUPLICATE}' FROM (
+                      SELECT rowid AS row, row_number() OVER (PARTITION BY member_key ORDER BY reason IS NULL DESC,
+                      rowid) AS turn
+                      FROM staged WHERE member_key IS NOT NULL) AS ranked
+                    WHERE staged.rowid = ranked.row AND turn > 1"""
+            )
+
+
+def count_funnel(counts: dict[str, int], refused: dict[str, int]) -> Funnel:
+    """The funnel up to `identifiable` from the number of people per reason ('' for those without one)."""
+
+    def lost(*reasons: str) -> int:
+        return sum(count for reason, count in counts.items() if reason.partition(":")[0] in reasons)
+
+    funnel = Funnel(in_segment=sum(counts.values()), fields_rejected=refused)
+    funnel.mapped = funnel.in_segment - lost("no_user_id", DUPLICATE)
+    funnel.valid = funnel.mapped - lost("invalid")
+    funnel.consented = funnel.valid - lost("no_consent")
+    funnel.not_suppressed = funnel.consented - lost(SUPPRESSED)
+    funnel.identifiable = funnel.not_suppressed - lost("unidentifiable")
+    funnel.dropped = {reason: count for reason, count in sorted(counts.items()) if reason}
+    return funnel

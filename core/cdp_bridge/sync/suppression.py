@@ -1,0 +1,46 @@
+"""Lists of people who must not be sent: read, hashed as a profile wants, and kept in the store as digests only."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import ConfigError
+from ..identity import Question, explain_many
+from ..store import Store
+
+log = logging.getLogger(__name__)
+
+
+def refresh(store: Store, lists: tuple[str, ...], profile: str) -> None:
+    """Make the store's suppression entries of a profile equal to the files; ConfigError for one that cannot be read.
+
+    A missing list stops the run: sending somebody who opted out is worse than sending late.
+    """
+    for path in lists:
+        store.suppress(profile, _digests(path, profile), path)
+
+
+def _digests(path: str, profile: str) -> Iterator[tuple[str, bytes]]:
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise ConfigError(
+            "the suppression list cannot be read",
+            place=path,
+            remedy="Put a UTF-8 file there with one e-mail, phone or hash a line",
+        ) from None
+    entries = [line.strip().strip('"') for line in lines if line.strip()]
+    # A bare hash may be of either, so it suppresses both.
+    asked = [(entry, field) for entry in entries for field in (("email",) if "@" in entry else ("email", "phone"))]
+    understood = set()
+    for (entry, _), answer in zip(
+        asked, explain_many(profile, [Question(field, entry) for entry, field in asked]), strict=True
+    ):
+        if answer.rejected is None and answer.hashed and answer.value:
+            understood.add(entry)
+            yield answer.field, bytes.fromhex(answer.value)
+    lost = len(set(entries) - understood)
+    if lost:
+        log.warning("%s: %d lines could not be understood and suppress nobody", path, lost)
