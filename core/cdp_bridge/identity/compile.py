@@ -1,0 +1,184 @@
+"""A profile compiled to one DuckDB SELECT over a page of people.
+
+The page has, for every identifier asked for, a column of that name and of type VARCHAR[]. The SELECT hands on every
+other column and puts the profile's outputs in place of the identifiers: BLOB[] of 32-byte digests where hashed,
+VARCHAR[] where clear; in order, without repetitions, an empty list where nothing survives. The column `refused`
+(VARCHAR[]) holds one code `field:reason` for each value that did not survive. NULL is absent, not refused.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from cdp_bridge.identity.profile import Profile, Rule, load_profile
+from cdp_bridge.identity.steps import CHECKS, EMPTY_DIGEST, IS_DIGEST, IS_REFUSAL, PARTS, STEPS, refuse
+
+if TYPE_CHECKING:
+    import pyarrow
+
+_FIRST_STEPS = ("trim", "nothing")
+_COUNTRY_STEPS = (*_FIRST_STEPS, "country")
+# The parts that a digest given to us can stand for.
+_WHOLE_PARTS = ("whole", "full_date")
+
+
+class CompiledProfile(NamedTuple):
+    """SQL text for any set of identifiers; run it on a connection that went through `functions.register`."""
+
+    profile: Profile
+
+    def outputs(self, fields: Iterable[str]) -> dict[str, str]:
+        """Output column -> SQL type for the given identifiers; those that the profile does not take have none."""
+        return {
+            output: "BLOB[]" if self.profile.fields[field].send == "hash" else "VARCHAR[]"
+            for field in fields
+            if field in self.profile.fields
+            for output in self.profile.outputs(field)
+        }
+
+    def select(self, fields: Sequence[str], source: str = "page", *, single: bool = False) -> str:
+        """The SELECT over the relation `source`; `single` promises lists of at most one value and is faster."""
+        values = self.values(fields, source, single=single)
+        together = self.profile.together
+        return _all_or_none(values, together, fields) if set(together) & set(fields) else values
+
+    def values(self, fields: Sequence[str], source: str, *, single: bool) -> str:
+        """As `select`, each identifier for itself: before identifiers that go together only are held back."""
+        shape = _Shape(single)
+        taken = [field for field in fields if field in self.profile.fields]
+        outputs = {
+            output: shape.each(_output(self.profile.fields[field], part), field)
+            for field in taken
+            for output, part in self.profile.outputs(field).items()
+        }
+        columns = ", ".join(f"{sql} AS {output}" for output, sql in outputs.items())
+        verdicts = self.verdicts(fields, source, single=single)
+        computed = (
+            f"SELECT * EXCLUDE ({', '.join([*fields, 'person_country'])}), {columns}, "
+            f"{shape.refused(taken)} AS refused FROM ({verdicts})"
+        )
+        return _replace({output: shape.survivors(output) for output in outputs}, computed)
+
+    def verdicts(self, fields: Sequence[str], source: str, *, single: bool) -> str:
+        """The page with every identifier normalised or refused (as text), and `person_country`, an alpha-2 code."""
+        shape, rules = _Shape(single), self.profile.fields
+        sql = _replace({field: shape.value(field) for field in fields}, f"SELECT * FROM {source}")
+        if "country" in fields:
+            sql = _in_turn({"country": _layers(_COUNTRY_STEPS, rules.get("country"))}, sql, shape)
+        country = shape.first_country() if "country" in fields else "NULL::VARCHAR"
+        sql = f"SELECT *, {country} AS person_country FROM ({sql})"
+        pending = {
+            field: [
+                *_layers(rules[field].steps if field == "country" else _FIRST_STEPS + rules[field].steps, rules[field]),
+                _verdict(rules[field]),
+            ]
+            for field in fields
+            if field in rules
+        }
+        return _in_turn(pending, sql, shape)
+
+
+class _Shape(NamedTuple):
+    """How a template over one value is applied: to a column of single values, or within a column of lists."""
+
+    single: bool
+
+    def value(self, column: str) -> str:
+        return f"{column}[1]" if self.single else column
+
+    def each(self, template: str, column: str) -> str:
+        template = template.replace("{country}", "person_country")
+        if self.single:
+            return template.replace("{x}", column)
+        return f"list_transform({column}, lambda x: {template.replace('{x}', 'x')})"
+
+    def survivors(self, column: str) -> str:
+        if self.single:
+            return f"CASE WHEN {column} IS NULL THEN [] ELSE [{column}] END"
+        distinct = f"list_filter({column}, lambda x, i: x IS NOT NULL AND list_position({column}, x) = i)"
+        return f"CASE WHEN len({column}) = 1 AND {column}[1] IS NOT NULL THEN {column} ELSE coalesce({distinct}, []) END"
+
+    def first_country(self) -> str:
+        is_code = "strlen({x}) = 2"
+        if self.single:
+            return f"CASE WHEN {is_code.replace('{x}', 'country')} THEN country END"
+        return f"list_filter(country, lambda x: {is_code.replace('{x}', 'x')})[1]"
+
+    def refused(self, fields: Sequence[str]) -> str:
+        codes = [
+            self.each(f"CASE WHEN {IS_REFUSAL} THEN '{field}:' || substr({{x}}, 2) END", field) for field in fields
+        ]
+        everything = f"[{', '.join(codes)}]" if self.single else f"flatten([{', '.join(codes)}])"
+        return f"list_filter({everything}, lambda x: x IS NOT NULL)"
+
+
+def _layers(names: Iterable[str], rule: Rule | None) -> list[str]:
+    """The steps as few templates: a step that reads its value twice starts a new one, so nothing is computed twice."""
+    layers: list[str] = []
+    current = "{x}"
+    for template in (STEPS[name] for name in names):
+        if current != "{x}" and template.count("{x}") > 1:
+            layers.append(current)
+            current = "{x}"
+        current = template.replace("{x}", current)
+    layers.append(current)
+    if rule is None or not rule.accepts_hash:
+        return layers
+    return [f"CASE WHEN {IS_DIGEST} THEN lower({{x}}) ELSE {layer} END" for layer in layers]
+
+
+def _verdict(rule: Rule) -> str:
+    """The template that lets a normalised value pass or refuses it."""
+    digest = f"WHEN {{x}} = '{EMPTY_DIGEST}' THEN {refuse('empty_hash')} WHEN {IS_DIGEST} THEN {{x}} "
+    checks = " ".join(f"WHEN NOT ({CHECKS[check]}) THEN {refuse(reason)}" for check, reason in rule.checks.items())
+    return (
+        f"CASE WHEN {{x}} = '' THEN {refuse('empty')} WHEN {IS_REFUSAL} THEN {{x}} "
+        f"{digest if rule.accepts_hash else ''}{checks} ELSE {{x}} END"
+    )
+
+
+def _output(rule: Rule, part: str) -> str:
+    """The template of what one output column holds; NULL where there is nothing to send."""
+    piece = PARTS[part]
+    if rule.send == "hash":
+        piece = f"unhex(sha256({piece}))"
+    if rule.accepts_hash:
+        given = "unhex({x})" if part in _WHOLE_PARTS else "NULL"
+        piece = f"CASE WHEN {IS_DIGEST} THEN {given} ELSE {piece} END"
+    return f"CASE WHEN {IS_REFUSAL} THEN NULL ELSE {piece} END"
+
+
+def _in_turn(layers: dict[str, list[str]], sql: str, shape: _Shape) -> str:
+    """Apply the first layer of every column, then the second, and so on, each in a SELECT around the last."""
+    for depth in range(max(map(len, layers.values()), default=0)):
+        step = {column: shape.each(own[depth], column) for column, own in layers.items() if depth < len(own)}
+        sql = _replace(step, sql)
+    return sql
+
+
+def _replace(columns: dict[str, str], sql: str) -> str:
+    return f"SELECT * REPLACE ({', '.join(f'{e} AS {c}' for c, e in columns.items())}) FROM ({sql})" if columns else sql
+
+
+def _all_or_none(values: str, together: Sequence[str], fields: Sequence[str]) -> str:
+    """Hold back the identifiers in `together` unless every one of them has a value; say so if some had."""
+    mine = [field for field in together if field in fields]
+    complete = " AND ".join(f"len({field}) > 0" for field in together) if len(mine) == len(together) else "FALSE"
+    # A country alone is there for reading phones and postal codes: its lonely presence is no loss.
+    some = " OR ".join(f"len({field}) > 0" for field in mine if field != "country") or "FALSE"
+    kept = {field: f"CASE WHEN {complete} THEN {field} ELSE [] END" for field in mine}
+    code = f"CASE WHEN ({some}) AND NOT ({complete}) THEN list_append(refused, 'address:incomplete') ELSE refused END"
+    return _replace({**kept, "refused": code}, values)
+
+
+def is_single(page: "pyarrow.Table | pyarrow.RecordBatch", fields: Iterable[str]) -> bool:
+    """Whether no person of `page` has two values of one identifier: `select(..., single=True)` is then right."""
+    from pyarrow import compute
+
+    return all((compute.max(compute.list_value_length(page[field])).as_py() or 0) < 2 for field in fields)
+
+
+@cache
+def compile_profile(name: str) -> CompiledProfile:
+    """The compiled profile of that name; ConfigError when there is none."""
+    return CompiledProfile(load_profile(name))
