@@ -18,35 +18,47 @@ class Membership:
     def __init__(self) -> None:
         self.rows: dict[Row, int | None] = {}
         self.attributes: dict[Row, dict[str, Any]] = {}
-        self._links: dict[Link, list[Row]] = {}
+        self._linked: dict[Link, Row] = {}
+        self._also_linked: dict[Link, list[Row]] = {}
 
     def add(self, rows: Sequence[Row], people: Sequence[int | None], attributes: dict[Row, dict[str, Any]]) -> None:
         """Take rows with the person each one matches, or None."""
-        held, links = self.rows, self._links
+        linked = self._linked
         for row, person in zip(rows, people, strict=True):
-            if row in held:
+            if row in self.rows:
                 continue
-            held[row] = person
+            self.rows[row] = person
             for link in _links_of(row, person):
-                links.setdefault(link, []).append(row)
+                if linked.setdefault(link, row) is not row:
+                    self._also_linked.setdefault(link, []).append(row)
         self.attributes |= attributes
 
     def remove(self, rows: Iterable[Row], links: Iterable[Link]) -> None:
-        """Drop the given rows and every row that has one of the links."""
-        doomed = {row for row in rows if row in self.rows}
+        """Drop every row that has one of the links, and the given rows."""
         for link in links:
-            doomed.update(self._links.get(link, ()))
-        for row in doomed:
-            self._drop(row)
+            while (row := self._linked.get(link)) is not None:
+                self._drop(row)
+        for row in rows:
+            if row in self.rows:
+                self._drop(row)
 
     def _drop(self, row: Row) -> None:
         person = self.rows.pop(row)
         self.attributes.pop(row, None)
         for link in _links_of(row, person):
-            linked = self._links[link]
-            linked.remove(row)
-            if not linked:
-                del self._links[link]
+            self._unlink(link, row)
+
+    def _unlink(self, link: Link, row: Row) -> None:
+        others = self._also_linked.get(link)
+        if others is None:
+            del self._linked[link]
+            return
+        if self._linked[link] is row:
+            self._linked[link] = others.pop()
+        else:
+            others.remove(row)
+        if not others:
+            del self._also_linked[link]
 
     def people(self) -> set[int]:
         """The numbers of the people held."""

@@ -1,7 +1,7 @@
 """The `payload` of a membership call: its schema, its rows, and which rows are badly formed (contract 4.1 and 4.4)."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Any
@@ -28,9 +28,8 @@ SINGLE_KEYS = {
 APP_SCOPED = {"UID": "app_ids", "PAGEUID": "page_ids"}
 HASH_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-_HEX = re.compile("[0-9a-f]*")
-_HASH = re.compile("(?:[0-9a-f]{64})?")
-_UUID = re.compile("(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?")
+_HEX = b"0123456789abcdef"
+_UUIDS = re.compile("(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})*")
 _DIGITS = re.compile("[0-9]*")
 
 Row = tuple[str, ...]
@@ -133,32 +132,28 @@ def _badly_formed(columns: dict[str, Column]) -> dict[int, tuple[str, str]]:
     """Number of each row that is not taken, with the key and the cell to blame."""
     found: dict[int, tuple[str, str]] = {}
     for key, column in columns.items():
-        if key not in LDU_KEYS and not _all_well_formed(key, column):
-            well_formed = _rule(key)
-            found |= {i: (key, str(cell)) for i, cell in enumerate(column) if not well_formed(cell)}
+        if not _well_formed(key, column):
+            found |= {i: (key, str(cell)) for i, cell in enumerate(column) if not _well_formed(key, (cell,))}
     present = [columns[key] for key in KEYS if key in columns]
     if ("",) * len(present) in zip(*present, strict=True):
         found |= {i: (KEYS[0], "") for i, cells in enumerate(zip(*present, strict=True)) if not any(cells)}
     return dict(sorted(found.items()))
 
 
-def _all_well_formed(key: str, column: Column) -> bool:
-    """Judge a clean column of hashes at once, many times faster than cell by cell; False means: look closer."""
-    if key not in HASHED or set(map(type, column)) != {str}:
-        return False
-    clean = set(map(len, column)) <= {0, 64} and _HEX.fullmatch("".join(column)) is not None
-    return clean and HASH_OF_NOTHING not in column
-
-
-def _rule(key: str) -> Callable[[Any], bool]:
-    if key in HASHED:
-        return lambda cell: isinstance(cell, str) and bool(_HASH.fullmatch(cell)) and cell != HASH_OF_NOTHING
+def _well_formed(key: str, column: Column) -> bool:
+    """Whether all cells are; a clean column is judged at once, many times faster than cell by cell."""
+    if key in LDU_KEYS:
+        return True
     if key == VALUE_KEY:
-        return _is_value
-    if key == "EXTERN_ID":
-        return lambda cell: isinstance(cell, str)
-    form = _UUID if key == "MADID" else _DIGITS
-    return lambda cell: isinstance(cell, str) and form.fullmatch(cell) is not None
+        return all(map(_is_value, column))
+    if set(map(type, column)) != {str}:
+        return False
+    if key in HASHED:
+        sized = set(map(len, column)) <= {0, 64} and HASH_OF_NOTHING not in column
+        return sized and not "".join(column).encode("ascii", "replace").translate(None, _HEX)
+    if key == "MADID":
+        return set(map(len, column)) <= {0, 36} and _UUIDS.fullmatch("".join(column)) is not None
+    return key == "EXTERN_ID" or _DIGITS.fullmatch("".join(column)) is not None
 
 
 def _is_value(cell: Any) -> bool:

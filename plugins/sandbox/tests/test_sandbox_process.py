@@ -1,0 +1,54 @@
+"""The sandbox as a process: one JSON line, both ways of ending, and the context manager."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+import requests
+import sandbox
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_serve_prints_one_line_and_ends_cleanly(ending):
+    command = [sys.executable, "-m", "sandbox.cli", "serve", "--people", "10"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        where = json.loads(process.stdout.readline())
+        assert requests.get(where["meta"] + "/_twin/stats", timeout=10).json()["people_known"] > 0
+        process.send_signal(ending)
+        rest, _ = process.communicate(timeout=20)
+    assert (process.returncode, rest) == (0, "")
+
+
+def test_running_yields_urls_and_ends_the_process():
+    with sandbox.running(people=10) as twins:
+        assert requests.get(twins.meta + "/_twin/audiences", timeout=10).json() == []
+    with pytest.raises(requests.ConnectionError):
+        requests.get(twins.meta + "/_twin/audiences", timeout=10)
+
+
+def test_port_in_use_is_told_with_the_remedy():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(RuntimeError, match="Choose another --host or port"), sandbox.running(meta_port=port):
+            pass
+
+
+def test_unknown_people_are_not_matched_and_known_ones_are():
+    import hashlib
+
+    from sandbox import people
+
+    known = next(person for person in people.generate(50, 1) if person.emails)
+    digest = hashlib.sha256(known.emails[0].true.encode()).hexdigest()
+    with sandbox.running(people=50, seed=1) as twins:
+        auth = {"Authorization": "Bearer sandbox-token"}
+        graph = twins.meta + "/v26.0/"
+        wanted = {"name": "VIP", "customer_file_source": "USER_PROVIDED_ONLY"}
+        created = requests.post(graph + "act_1001/customaudiences", json=wanted, headers=auth, timeout=10).json()
+        payload = {"schema": ["EMAIL"], "data": [[digest], ["0" * 64]]}
+        requests.post(f"{graph}{created['id']}/users", json={"payload": payload}, headers=auth, timeout=10)
+        held = requests.get(f"{twins.meta}/_twin/audiences/{created['id']}/people", timeout=10).text
+    assert held.splitlines() == [f'"{known.human_id}"']
