@@ -1,5 +1,7 @@
 """The shapes of generated people: what is true of a person and what the customer data platform holds about them."""
 
+from collections.abc import Iterator
+
 from msgspec import Struct
 
 
@@ -73,3 +75,15 @@ class Person(Struct, frozen=True, gc=False):
         """Which of `email`, `phone` and `mobile_id` survive in the CDP in a recoverable form."""
         kinds = (("email", self.emails), ("phone", self.phones), ("mobile_id", self.mobile_ids))
         return frozenset(kind for kind, entries in kinds if any(entry.recoverable for entry in entries))
+
+    def identifiers(self) -> Iterator[tuple[str, str]]:
+        """Type and raw value of every identifier, with Segment's names of the types."""
+        yield "anonymous_id", self.anonymous_id
+        if self.user_id is not None:
+            yield "user_id", self.user_id
+        for entry in self.emails:
+            yield "email", entry.raw
+        for entry in self.phones:
+            yield "phone", entry.raw
+        for entry in self.mobile_ids:
+            yield entry.form.partition(" ")[0], entry.raw

@@ -3,7 +3,7 @@
 Tables and columns: segment.md section 8. Trait and identifier values are text; `timestamp` is empty on backfilled rows.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -18,11 +18,11 @@ BACKFILL = datetime.fromisoformat("2026-03-01T00:00:00")
 _LATE = timedelta(minutes=5)
 _CHUNK = 50_000
 _SEQUENCES_PER_CHUNK = 5_000_000
-_PROFILE = ("segment_id", "merged_segment_ids", "types", "values")
 
 _USER_TRAITS = """
     SELECT segment_id AS canonical_segment_id, name, value FROM (
-        UNPIVOT people ON COLUMNS(* EXCLUDE (segment_id, merged_segment_ids, types, values)) INTO NAME name VALUE value)"""
+        UNPIVOT people ON COLUMNS(* EXCLUDE (segment_id, merged_segment_ids, types, values))
+        INTO NAME name VALUE value)"""
 _USER_IDENTIFIERS = """
     SELECT segment_id AS canonical_segment_id, unnest(types) AS type, unnest(values) AS value FROM people"""
 _PROFILE_MERGES = """
@@ -84,7 +84,7 @@ def _first_sequence(at: datetime) -> int:
 def _profiles(people: list[Person]) -> pa.Table:
     """One row a profile: ids, the two halves of its identifiers, and one column for each trait and audience flag."""
     columns: dict[str, pa.Array] = {"segment_id": pa.array([p.segment_id for p in people], pa.string())}
-    identifiers = [list(_identifiers(person)) for person in people]
+    identifiers = [list(person.identifiers()) for person in people]
     lists = pa.list_(pa.string())
     columns["merged_segment_ids"] = pa.array([p.merged_segment_ids for p in people], lists)
     columns["types"] = pa.array([[kind for kind, _ in pairs] for pairs in identifiers], lists)
@@ -95,18 +95,6 @@ def _profiles(people: list[Person]) -> pa.Table:
         flags = pa.array([p.memberships.get(key) for p in people], pa.bool_())
         columns[key] = flags.cast(pa.string())
     return pa.table(columns)
-
-
-def _identifiers(person: Person) -> Iterator[tuple[str, str]]:
-    yield "anonymous_id", person.anonymous_id
-    if person.user_id is not None:
-        yield "user_id", person.user_id
-    for entry in person.emails:
-        yield "email", entry.raw
-    for entry in person.phones:
-        yield "phone", entry.raw
-    for entry in person.mobile_ids:
-        yield entry.form.partition(" ")[0], entry.raw
 
 
 class _Engine:
