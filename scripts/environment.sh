@@ -1,0 +1,35 @@
+# Sourced by the scripts: a virtual environment with what is locked, and the workspace's packages in it.
+# `environment LOCK` makes or brings up to date .venv from requirements/LOCK.txt; `tool_environment NAME` one of its own
+# in .cache/NAME from requirements/NAME.txt, for programs whose dependencies must not mix with ours.
+
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+cd "$root"
+export PYTHONDONTWRITEBYTECODE=1
+
+_uv() {
+  if [ ! -x "$root/.cache/uv/bin/uv" ]; then
+    python3 -m venv "$root/.cache/uv"
+    "$root/.cache/uv/bin/python" -m pip install --quiet --disable-pip-version-check uv
+  fi
+  "$root/.cache/uv/bin/uv" --quiet "$@"
+}
+
+_install() { # folder lock
+  local stamp="$1/.installed" wanted
+  wanted="$(cat "$root/requirements/$2.txt" "$root"/core/pyproject.toml "$root"/plugins/*/pyproject.toml | sha256sum)"
+  [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && return
+  [ -x "$1/bin/python" ] || _uv venv --python "$(command -v python3)" "$1"
+  _uv pip sync --python "$1/bin/python" --require-hashes "$root/requirements/$2.txt"
+  [ "$2" = "${3:-}" ] || _uv pip install --python "$1/bin/python" --no-deps --no-build-isolation \
+    $(printf -- '-e %s ' "$root/core" "$root"/plugins/*/)
+  echo "$wanted" > "$stamp"
+}
+
+environment() {
+  _install "$root/.venv" "$1"
+  export PATH="$root/.venv/bin:$PATH"
+}
+
+tool_environment() {
+  _install "$root/.cache/$1" "$1" "$1"
+}
