@@ -9,7 +9,7 @@ from sandbox import faults, journal
 from sandbox.churn import Churn
 from sandbox.people import Population
 from sandbox.segment import activations, control, oauth, previews, profile_api, public_api, regulations, tracking
-from sandbox.segment.refusals import Refusal, public
+from sandbox.segment.refusals import RefusalError, public
 from sandbox.segment.twin import TWIN, Twin
 
 _MAX_BODY = 8 * 2**20
@@ -42,7 +42,7 @@ def create_app(
 async def _refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
-    except Refusal as refusal:
+    except RefusalError as refusal:
         return refusal.response()
     except web.HTTPRequestEntityTooLarge:
         return public(413, "payload-too-large", "The request body is too large.").response()

@@ -15,28 +15,14 @@ from sandbox.churn import Churn, churn
 from sandbox.person import Person
 from sandbox.segment import sender
 from sandbox.segment.catalog import AUDIENCE_KEYS
-from sandbox.segment.refusals import Refusal
+from sandbox.segment.refusals import RefusalError
 from sandbox.segment.twin import TWIN, Config, OAuthApp, Stored
 
 T = TypeVar("T")
 _LINES_AT_ONCE = 10_000
 _SHOWN_PROPERTIES = frozenset(
-    [
-        "platform",
-        "campaign_id",
-        "adset_id",
-        "ad_id",
-        "placement",
-        "cost",
-        "currency",
-        "click_id",
-        "watched_seconds",
-        "quartile",
-        "conversion_type",
-        "revenue",
-        "value",
-        "order_id",
-    ]
+    {"platform", "campaign_id", "adset_id", "ad_id", "placement", "cost", "currency", "click_id", "watched_seconds"}
+    | {"quartile", "conversion_type", "revenue", "value", "order_id"}
 )
 
 
@@ -82,7 +68,7 @@ async def _decoded(request: web.Request, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(await request.read() or b"{}", type=kind)
     except msgspec.DecodeError as error:
-        raise Refusal(400, {"error": f"not understood: {error}"}) from error
+        raise RefusalError(400, {"error": f"not understood: {error}"}) from error
 
 
 async def _clock(request: web.Request) -> web.Response:
@@ -108,7 +94,7 @@ async def _configure(request: web.Request) -> web.Response:
     try:
         twin.config = msgspec.convert(msgspec.to_builtins(twin.config) | changes, Config)
     except msgspec.ValidationError as error:
-        raise Refusal(400, {"error": f"not understood: {error}"}) from error
+        raise RefusalError(400, {"error": f"not understood: {error}"}) from error
     return await _config(request)
 
 
@@ -123,7 +109,7 @@ async def _send(request: web.Request) -> web.Response:
     twin = request.app[TWIN]
     unknown = set(order.person_ids or ()) - twin.population.by_id.keys()
     if unknown or order.audience_key not in AUDIENCE_KEYS:
-        raise Refusal(400, {"error": "unknown audience key or person id"})
+        raise RefusalError(400, {"error": "unknown audience key or person id"})
     return web.json_response(await sender.send(twin, order))
 
 
@@ -134,7 +120,7 @@ async def _people(request: web.Request) -> web.StreamResponse:
 async def _members(request: web.Request) -> web.StreamResponse:
     key = request.match_info["key"]
     if key not in AUDIENCE_KEYS:
-        raise Refusal(404, {"error": "unknown audience key"})
+        raise RefusalError(404, {"error": "unknown audience key"})
     return await _lines(request, (person.person_id for person in request.app[TWIN].population.members(key)))
 
 

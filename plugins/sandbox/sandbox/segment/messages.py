@@ -1,4 +1,4 @@
-"""The audience messages that Segment sends: one for each identifier of a member, all combinations on exit (section 5)."""
+"""The audience messages Segment sends: one for each identifier of a member, all combinations on exit (section 5)."""
 
 import hashlib
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from sandbox.segment.catalog import AUDIENCES, SPACE
 
 
 class Style(Struct, forbid_unknown_fields=True):
-    """How membership is told: identify or track calls, the names of the track events, or a legacy journey (no boolean)."""
+    """How membership is told: identify or track calls, names of the track events, or a legacy journey (no boolean)."""
 
     kind: Literal["identify", "track"] = "identify"
     entered: str = "Audience Entered"

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from sandbox.segment import catalog, paging
 from sandbox.segment.profiles import Profile
-from sandbox.segment.refusals import Refusal, profile
+from sandbox.segment.refusals import RefusalError, profile
 from sandbox.segment.regulations import finished_deletions
 from sandbox.segment.twin import TWIN, Twin
 
@@ -38,7 +38,7 @@ def _guarded(handler: Callable[[Twin, web.Request], dict[str, Any]]) -> Callable
             _check_token(twin, request)
             _check_rate(twin)
             return web.json_response(handler(twin, request), headers=headers)
-        except Refusal as refusal:
+        except RefusalError as refusal:
             refusal.headers |= headers
             raise
 

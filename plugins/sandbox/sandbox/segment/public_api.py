@@ -1,4 +1,4 @@
-"""The Public API of the Segment twin: credentials, rate limits, envelope, and the read-only resources (segment.md 2)."""
+"""The Public API of the Segment twin: credentials, rate limits, envelope, read-only resources (segment.md 2)."""
 
 import math
 import re
@@ -13,7 +13,7 @@ from aiohttp import web
 from sandbox.segment import catalog
 from sandbox.segment.clock import Quota
 from sandbox.segment.paging import paged
-from sandbox.segment.refusals import Refusal, invalid, missing, public
+from sandbox.segment.refusals import RefusalError, invalid, missing, public
 from sandbox.segment.twin import TWIN, Twin
 
 Handler = Callable[[Twin, web.Request], Awaitable[dict[str, Any]]]
@@ -58,7 +58,7 @@ def add(app: web.Application, method: str, path: str, handler: Handler, limit: i
     app.router.add_route(method, path, serve)
 
 
-def too_many(twin: Twin, quota: Quota) -> Refusal:
+def too_many(twin: Twin, quota: Quota) -> RefusalError:
     """The 429 of section 2.3: body with milliseconds, `Retry-After` in seconds, `X-RateLimit-Reset` as a date."""
     data = {
         "remainingPoints": 0,
@@ -67,7 +67,7 @@ def too_many(twin: Twin, quota: Quota) -> Refusal:
     }
     error = {"type": "RequestError", "message": "Too many requests", "data": data}
     headers = {"Retry-After": str(math.ceil(quota.reset_seconds))} | _headers(twin, quota)
-    return Refusal(429, {"errors": [error]}, headers)
+    return RefusalError(429, {"errors": [error]}, headers)
 
 
 async def body(request: web.Request) -> dict[str, Any]:

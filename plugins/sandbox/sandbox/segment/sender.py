@@ -1,4 +1,4 @@
-"""The webhook sender of the Segment twin: signs, batches, retries, and misbehaves the way production may (section 6)."""
+"""The webhook sender of the Segment twin: signs, batches, retries, misbehaves as production may (section 6)."""
 
 import asyncio
 import hashlib
@@ -21,8 +21,8 @@ _FINAL_SERVER_ERRORS = frozenset({501})
 class Order(Struct, forbid_unknown_fields=True):
     """What `POST /_twin/send` may ask for.
 
-    `batch_size` 0 sends each message alone, as the classic webhook does. `signature`: over element 0 of a batch (`first`,
-    today's production), over the whole body (`all`), a wrong one, or none. `repeat` sends the first messages again at
+    `batch_size` 0 sends each message alone, as the classic webhook does. `signature`: over element 0 of a batch
+    (`first`, today's production), over the whole body (`all`), a wrong one, or none. `repeat` sends the first messages again at
     the end; `reverse` sends the newest first; a retry after a time-out cuts batches of half the size.
     """
 
