@@ -1,0 +1,88 @@
+"""`check`: whether a connector can work with some settings, probe by probe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import BridgeError, ConfigError
+from .options import find_plugins, json_option, open_store, store_option
+from .output import print_json, print_table
+
+if TYPE_CHECKING:
+    from ..entities import Bridge
+    from ..model import Connector, Probe
+    from ..registry import Registry
+
+
+@click.command()
+@click.argument("name")
+@click.option("--config", metavar="FILE", help="The connector's settings as JSON; secrets may be references.")
+@click.option("--connection", metavar="NAME", help="A connection or destination of the store, instead of --config.")
+@store_option
+@json_option
+def check(name: str, config: str | None, connection: str | None, store_url: str, as_json: bool) -> None:
+    """Check credentials, permissions and reachability of a connector."""
+    if (config is None) == (connection is None):
+        raise click.UsageError("give either --config FILE or --connection NAME")
+    registry = find_plugins()
+    connector = registry.connector(name)
+    if config is not None:
+        from ..protocol import catalog
+
+        probes = probe(registry, connector, catalog.config(config))
+    else:
+        probes = _check_configured(registry, connector, str(connection), store_url)
+    if as_json:
+        print_json(probes)
+    else:
+        print_probes(probes)
+    if not all(one.passed for one in probes):
+        click.get_current_context().exit(1)
+
+
+def probe(registry: Registry, connector: Connector, raw: dict[str, Any]) -> list[Probe]:
+    """The connector's probes; settings that are wrong are one failed probe each."""
+    from .. import settings
+    from ..model import Probe
+
+    try:
+        found: list[Probe] = registry.load(connector).check(settings.load(connector.settings, raw, registry.secret))
+        return found
+    except settings.SettingsError as error:
+        return [Probe("settings", False, f"{one.place}: {one.problem}", one.remedy) for one in error.errors]
+    except ConfigError as error:
+        return [Probe("settings", False, f"{error.place}: {error.problem}".removeprefix(": "), error.remedy)]
+    except BridgeError as error:
+        return [Probe("check", False, str(error))]
+
+
+def print_probes(probes: list[Probe]) -> None:
+    """A table of probes."""
+    rows = [("ok" if one.passed else "FAILED", one.name, one.detail, one.remedy) for one in probes]
+    print_table(("", "probe", "found", "remedy"), rows)
+
+
+def configured(bridge: Bridge) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Connector and raw settings of everything that the store has configured, by name."""
+    sources = {one.name: (one.cdp_provider, one.api_credentials) for one in bridge.connections}
+    return {**sources, **{one.name: (one.connector, one.settings) for one in bridge.destinations}}
+
+
+def _check_configured(registry: Registry, connector: Connector, name: str, store_url: str) -> list[Probe]:
+    with open_store(store_url) as store:
+        bridge = store.bridge()
+        found = configured(bridge).get(name)
+        if found is None:
+            known = ", ".join(sorted(configured(bridge))) or "none; apply a bridge.yaml first"
+            raise ConfigError(f"there is no connection or destination named {name}", remedy=f"There are: {known}")
+        provider, raw = found
+        if provider != connector.name:
+            raise ConfigError(
+                f"{name} is of {provider}, not {connector.name}", remedy=f"cdp-bridge check {provider} ..."
+            )
+        probes = probe(registry, connector, raw)
+        if any(one.name == name for one in bridge.connections):
+            store.set_connection_status(name, "connected" if all(one.passed for one in probes) else "failed")
+    return probes

@@ -1,0 +1,108 @@
+"""`doctor`: whether this installation can work, from interpreter to credentials."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import BridgeError
+from .check import configured, print_probes, probe
+from .options import find_plugins, json_option, open_store, store_option
+from .output import print_json
+
+if TYPE_CHECKING:
+    from ..model import Probe
+    from ..registry import Registry
+    from ..store import Store
+
+LEAST_PYTHON = (3, 11)
+LEAST_SPACE = 1_000_000_000
+"""Bytes; a sync of a million members spills less than this."""
+
+
+@click.command()
+@store_option
+@json_option
+def doctor(store_url: str, as_json: bool) -> None:
+    """Check python, packages, plugins, store, disk, secrets and every configured connector."""
+    registry = find_plugins()
+    probes = [*_environment(registry), *_disk(store_url)]
+    try:
+        with open_store(store_url) as store:
+            probes += [*_store(store), *_accounts(registry, store)]
+    except BridgeError as error:
+        probes.append(_probe("store", False, str(error)))
+    if as_json:
+        print_json(probes)
+    else:
+        print_probes(probes)
+    if not all(one.passed for one in probes):
+        click.get_current_context().exit(1)
+
+
+def _environment(registry: Registry) -> Iterator[Probe]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield _probe("python", sys.version_info >= LEAST_PYTHON, version, "Use Python 3.11 or newer")
+    missing = ", ".join(_missing_packages())
+    yield _probe("packages", not missing, f"missing: {missing}" if missing else "all there", "Reinstall cdp-bridge")
+    for failure in registry.failures:
+        yield _probe(f"plugin {failure.plugin}", False, failure.reason, "Update or uninstall the plugin")
+    if not registry.failures:
+        yield _probe("plugins", True, f"{len(registry.connectors)} connectors")
+
+
+def _missing_packages() -> list[str]:
+    import re
+    from importlib.metadata import PackageNotFoundError, requires, version
+
+    missing = []
+    for requirement in requires("cdp-bridge") or ():
+        if "extra ==" in requirement:
+            continue
+        name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
+        try:
+            version(name)
+        except PackageNotFoundError:
+            missing.append(name)
+    return missing
+
+
+def _disk(store_url: str) -> Iterator[Probe]:
+    import shutil
+    import tempfile
+
+    folders = {"temporary files": Path(tempfile.gettempdir())}
+    if store_url.startswith("sqlite:///"):
+        folders["store"] = Path(store_url.removeprefix("sqlite:///")).resolve().parent
+    for name, folder in folders.items():
+        if folder.is_dir():
+            free = shutil.disk_usage(folder).free
+            found = f"{free / 1e9:.1f} GB free"
+            yield _probe(f"disk for {name}", free >= LEAST_SPACE, found, f"Free some space in {folder}")
+
+
+def _store(store: Store) -> Iterator[Probe]:
+    faults = store.integrity()
+    yield _probe("store", not faults, "; ".join(faults) or "reachable, migrated, intact", "Restore it from a backup")
+
+
+def _accounts(registry: Registry, store: Store) -> Iterator[Probe]:
+    from msgspec.structs import replace
+
+    for name, (connector, raw) in configured(store.bridge()).items():
+        try:
+            found = probe(registry, registry.connector(connector), raw)
+        except BridgeError as error:
+            found = [_probe("connector", False, str(error))]
+        for one in found:
+            yield replace(one, name=f"{name}: {one.name}")
+
+
+def _probe(name: str, passed: bool, detail: str, remedy: str = "") -> Probe:
+    from ..model import Probe
+
+    return Probe(name, passed, detail, "" if passed else remedy)

@@ -1,0 +1,56 @@
+"""`identity`: what a profile makes of raw values, to find out why somebody does not match."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    from ..identity import Question
+
+LINES_AT_ONCE = 5_000
+
+
+@click.command()
+@click.option("--profile", required=True, help="meta, google, tiktok-audience or tiktok-events.")
+def identity(profile: str) -> None:
+    """Explain raw identifiers, one JSON line each.
+
+    Reads {"field", "raw", "country"?} from standard input and prints {"field", "normalised", "value", "hashed",
+    "rejected"}: `value` is what would be sent, `rejected` a reason or null.
+    """
+    import msgspec
+
+    from ..identity import explain_many, load_profile
+
+    load_profile(profile)
+    questions = _questions(click.get_binary_stream("stdin"))
+    output = click.get_binary_stream("stdout")
+    while chunk := list(islice(questions, LINES_AT_ONCE)):
+        output.write(b"".join(msgspec.json.encode(answer) + b"\n" for answer in explain_many(profile, chunk)))
+        output.flush()
+
+
+def _questions(lines: Iterable[bytes]) -> Iterator[Question]:
+    import msgspec
+
+    from ..identity import FIELDS, Question
+
+    decoder = msgspec.json.Decoder(Question)
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            question = decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise ConfigError(
+                "is not a question in JSON", place=f"line {number}", remedy='Write {"field": "email", "raw": "..."}'
+            ) from None
+        if question.field not in FIELDS:
+            raise ConfigError("names no identifier", place=f"line {number}", remedy=f"Use one of: {', '.join(FIELDS)}")
+        yield question

@@ -1,0 +1,41 @@
+"""What commands print: a table for people, JSON for programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+import msgspec
+
+WIDE = 200
+"""Columns of a table that goes into a file or pipe, where nothing says how wide it may be."""
+
+
+def print_json(value: Any) -> None:
+    """One JSON document, structs included, bytes as base64."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
+    """A table; None is an empty cell, a float has two decimals."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*columns, title=title, title_justify="left")
+    for row in rows:
+        # Text, since a name in square brackets would be taken for markup.
+        table.add_row(*(Text(_cell(value)) for value in row))
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDE).print(table)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.2f}" if isinstance(value, float) else str(value)

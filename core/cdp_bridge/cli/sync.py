@@ -1,0 +1,157 @@
+"""`sync`: run activations of the store, or say what a run would do."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import BridgeError, ConfigError
+from .options import find_plugins, json_option, open_store, store_option
+from .output import print_json, print_table
+
+if TYPE_CHECKING:
+    from ..entities import Activation, Funnel, SyncLog
+    from ..registry import Registry
+    from ..store import Store
+    from ..sync.run import OnProgress, Preview
+
+_STEPS = ("in_segment", "mapped", "valid", "consented", "not_suppressed", "identifiable")
+_COLUMNS = ("status", "records_processed", "adds", "changes", "removes", "rejected", "unknown", "match_rate", "latency")
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Sync every audience of the store.")
+@click.option("--dry-run", is_flag=True, help="Read and compare only; print funnel, counts and a sample request.")
+@click.option("--approve-removals", is_flag=True, help="Carry out removals above the audience's removal limit.")
+@click.option(
+    "--rejection-limit",
+    type=click.FloatRange(0, 1),
+    default=0.01,
+    show_default=True,
+    help="Share of the members sent that the platform may reject before the exit code is 3.",
+)
+@store_option
+@json_option
+def sync(
+    names: tuple[str, ...],
+    everything: bool,
+    dry_run: bool,
+    approve_removals: bool,
+    rejection_limit: float,
+    store_url: str,
+    as_json: bool,
+) -> None:
+    """Make audiences equal to their segments."""
+    if bool(names) == everything:
+        raise click.UsageError("name the audiences to sync, or give --all")
+    registry = find_plugins()
+    with open_store(store_url) as store:
+        activations = _chosen(store.bridge().audiences, names)
+        if dry_run:
+            _preview(store, registry, activations, as_json)
+            return
+        logs = [_sync(store, registry, one, approve_removals, quiet=as_json) for one in activations]
+    if as_json:
+        print_json(logs)
+    else:
+        print_table(
+            ("audience", *_COLUMNS), [(one.audience, *(getattr(one, name) for name in _COLUMNS)) for one in logs]
+        )
+        for one in logs:
+            if one.error:
+                click.echo(f"{one.audience}: {one.error}", err=True)
+    click.get_current_context().exit(exit_code(logs, rejection_limit))
+
+
+def exit_code(logs: Sequence[SyncLog], rejection_limit: float) -> int:
+    """1 if a run failed, else 3 if one was rejected too much or waits for approval, else 0."""
+    if any(one.status == "failed" for one in logs):
+        return 1
+    partly = any(one.status == "waiting" or _rejected_share(one) > rejection_limit for one in logs)
+    return 3 if partly else 0
+
+
+def _rejected_share(log: SyncLog) -> float:
+    return log.rejected / max(log.adds + log.changes + log.removes, log.rejected, 1)
+
+
+def _chosen(activations: Sequence[Activation], names: Sequence[str]) -> list[Activation]:
+    known = {one.name: one for one in activations}
+    for name in names:
+        if name not in known:
+            remedy = f"There are: {', '.join(known)}" if known else "Apply a bridge.yaml first"
+            raise ConfigError(f"there is no audience named {name}", remedy=remedy)
+    return [known[name] for name in dict.fromkeys(names)] if names else list(activations)
+
+
+def _sync(store: Store, registry: Registry, activation: Activation, approve_removals: bool, *, quiet: bool) -> SyncLog:
+    """One run; an activation that cannot even start is a failed run, so that the others go on."""
+    from datetime import UTC, datetime
+
+    from ..entities import SyncLog
+    from ..sync.run import Run
+
+    try:
+        with _progress(activation.name, quiet=quiet) as progress:
+            return Run(store, registry, activation, progress=progress).sync(approve_removals=approve_removals)
+    except BridgeError as error:
+        moment = datetime.now(UTC)
+        return SyncLog(
+            run_id="", audience=activation.name, sync_timestamp=moment, status="failed", errors=1, error=str(error)
+        )
+
+
+@contextmanager
+def _progress(name: str, *, quiet: bool) -> Iterator[OnProgress]:
+    """A bar per phase on a terminal, nothing elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+    with Bars(console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(progress: object) -> None:
+            phase, done, total = (getattr(progress, part) for part in ("phase", "done", "total"))
+            if phase not in tasks:
+                tasks[phase] = bars.add_task(f"{name}: {phase}", total=total)
+            bars.update(tasks[phase], completed=done, total=total)
+
+        yield show
+
+
+def _preview(store: Store, registry: Registry, activations: Sequence[Activation], as_json: bool) -> None:
+    from ..sync.run import Run
+
+    previews = {one.name: Run(store, registry, one).preview() for one in activations}
+    if as_json:
+        print_json([{"audience": name, **_fields(preview)} for name, preview in previews.items()])
+        return
+    for name, preview in previews.items():
+        _print_funnel(name, preview.funnel)
+        click.echo(f"would add {preview.adds:,}, change {preview.changes:,}, remove {preview.removes:,}")
+        if preview.sample is not None:
+            click.echo("a request would look like this:")
+            print_json(preview.sample)
+
+
+def _fields(preview: Preview) -> dict[str, object]:
+    from msgspec.structs import asdict
+
+    return asdict(preview)
+
+
+def _print_funnel(name: str, funnel: Funnel) -> None:
+    steps: list[tuple[str, int]] = [(step, getattr(funnel, step)) for step in _STEPS]
+    print_table(("step", "people"), steps, title=name)
+    for title, counts in (("dropped because", funnel.dropped), ("value refused because", funnel.fields_rejected)):
+        if counts:
+            print_table((title, "count"), counts.items())

@@ -1,0 +1,178 @@
+"""One stream of records on its way into one audience: collected, hashed, cut into batches, sent, counted."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from ..errors import TransientError
+from ..model import Audience, AudienceRef, Batch, Limits, Operation, Outcome, Stream, Writer
+from ..sync.deliver import Sender
+from ..sync.members import Identifiers, batch_columns
+from .catalog import ConfiguredStream
+from .hashing import Fields, apply_profile, identifiers
+
+log = logging.getLogger(__name__)
+
+SETTLE_SECONDS, SETTLE_ATTEMPTS = 5.0, 120
+DELETED = "_ab_cdc_deleted_at"
+"""The field in which Airbyte's sources mark a deleted row."""
+
+
+class Tally(Struct):
+    """The records of one stream since its last STATE."""
+
+    accepted: int = 0
+    rejected: int = 0
+
+
+class Entry(Struct, frozen=True):
+    """One record that waits to be delivered."""
+
+    key: bytes
+    operation: Operation
+    fields: Fields
+    tally: Tally
+
+
+class AudienceWriter:
+    """One stream on its way into one audience; of several records of one person the last counts."""
+
+    def __init__(
+        self, chosen: ConfiguredStream, target: Stream, writer: Writer, sender: Sender, limits: Limits
+    ) -> None:
+        self.name = chosen.stream
+        self._primary_key = chosen.primary_key or ()
+        self._profile, self._operations = target.profile or "", target.operations
+        self._writer, self._sender, self._limits = writer, sender, limits
+        self._ref: AudienceRef | None = None
+        self._waiting: dict[bytes, Entry] = {}
+        self._tally = Tally()
+        self._reasons: Counter[str] = Counter()
+        self._unknown = 0
+
+    def collect(self, data: Mapping[str, Any]) -> None:
+        """Keep one record until the next delivery."""
+        fields = identifiers(data)
+        operation: Operation = "add" if data.get(DELETED) is None else "remove"
+        self._tally.accepted += 1
+        if operation not in self._operations:
+            self._reject(self._tally, f"{operation}_not_offered")
+            return
+        key = self._key(data, fields)
+        self._waiting.pop(key, None)
+        self._waiting[key] = Entry(key, operation, fields, self._tally)
+
+    def close_tally(self) -> Tally:
+        """The counts up to here, which grow until the next delivery; the next record starts new ones."""
+        closed, self._tally = self._tally, Tally()
+        return closed
+
+    def deliver(self) -> None:
+        """Hash and send what was collected, removals first; raises what keeps it from being delivered."""
+        entries = list(self._waiting.values())
+        if not entries:
+            return
+        hashed = apply_profile(self._profile, [entry.fields for entry in entries])
+        self._reasons += hashed.reasons
+        for position, entry in enumerate(entries):
+            if position not in hashed.members:
+                entry.tally.accepted -= 1
+                entry.tally.rejected += 1
+        for operation in ("remove", "add"):
+            members = [
+                (entry, hashed.members[position])
+                for position, entry in enumerate(entries)
+                if entry.operation == operation and position in hashed.members
+            ]
+            self._send(operation, members, hashed.columns)
+        self._waiting.clear()
+
+    def summarise(self) -> None:
+        """Log what was refused and what is in doubt: reasons and counts."""
+        for reason, count in self._reasons.most_common():
+            log.warning("stream %s: %s records rejected: %s", self.name, count, reason)
+        if self._unknown:
+            log.warning("stream %s: the platform did not say which of %s records it took", self.name, self._unknown)
+
+    def _send(self, operation: Operation, members: Sequence[tuple[Entry, Identifiers]], columns: Sequence[str]) -> None:
+        cut = list(_cut(members, self._limits))
+        entries = {entry.key: entry for entry, _ in members}
+        for number, part in enumerate(cut, start=1):
+            batch = Batch(
+                audience=self._ensure(),
+                operation=operation,
+                keys=[entry.key for entry, _ in part],
+                identifiers=batch_columns([member for _, member in part], columns),
+                number=number,
+                last=number == len(cut),
+                total=len(members),
+            )
+            for sent in self._sender.send(batch):
+                if sent.outcome is None:
+                    raise TransientError(f"{len(sent.batch.keys)} records of stream {self.name} could not be delivered")
+                self._settle(sent.outcome, entries)
+
+    def _settle(self, outcome: Outcome, entries: Mapping[bytes, Entry]) -> None:
+        """Book an outcome, waiting for the final word on one that is pending."""
+        self._book(outcome, entries)
+        for _ in range(SETTLE_ATTEMPTS):
+            if outcome.pending is None:
+                return
+            time.sleep(SETTLE_SECONDS)
+            outcome = self._writer.settle(self._ensure(), outcome.pending)
+            self._book(outcome, entries)
+        raise TransientError(f"the platform has not settled a batch of stream {self.name}")
+
+    def _book(self, outcome: Outcome, entries: Mapping[bytes, Entry]) -> None:
+        for key, reason in outcome.rejected.items():
+            self._reject(entries[key].tally, reason)
+        self._unknown += len(outcome.unknown)
+
+    def _reject(self, tally: Tally, reason: str) -> None:
+        self._reasons[reason] += 1
+        tally.accepted -= 1
+        tally.rejected += 1
+
+    def _ensure(self) -> AudienceRef:
+        if self._ref is None:
+            audience = Audience(marker=f"airbyte-{self.name}", name=str(self.name))
+            self._ref = self._writer.ensure(audience)
+        return self._ref
+
+    def _key(self, data: Mapping[str, Any], fields: Fields) -> bytes:
+        """Sixteen bytes that stay the same for a person: of the primary key, else the user id, else all identifiers."""
+        named = [_at(data, path) for path in self._primary_key]
+        usable = bool(named) and all(isinstance(value, str | int | float) for value in named)
+        user_id = data.get("user_id")
+        identity = named if usable else user_id if isinstance(user_id, str | int) else sorted(fields.items())
+        return hashlib.blake2b(repr(identity).encode(), digest_size=16).digest()
+
+
+def _at(data: Any, path: Sequence[str]) -> Any:
+    for name in path:
+        data = data.get(name) if isinstance(data, Mapping) else None
+    return data
+
+
+def _cut(members: Sequence[tuple[Entry, Identifiers]], limits: Limits) -> Iterator[Sequence[tuple[Entry, Identifiers]]]:
+    """Batches within the connector's rows and bytes, counting digests as the hex that is sent."""
+    start = size = 0
+    for position, (_, member) in enumerate(members):
+        wire = sum(_wire_size(value) for values in member.values() for value in values)
+        if position > start and (position - start >= limits.rows or size + wire > limits.bytes):
+            yield members[start:position]
+            start, size = position, 0
+        size += wire
+    if start < len(members):
+        yield members[start:]
+
+
+def _wire_size(value: bytes | str) -> int:
+    return 4 + (2 * len(value) if isinstance(value, bytes) else len(value.encode()))

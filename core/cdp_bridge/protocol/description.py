@@ -1,0 +1,67 @@
+"""What a connector says about itself: SPEC, CONNECTION_STATUS and CATALOG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .. import settings
+from ..model import Catalog, Connector, Probe, Stream
+from ..redact import redact
+from .messages import PROTOCOL_VERSION, Message
+
+_SYNC_MODES = {"add": "append", "remove": "soft_delete"}
+
+
+def specification(connector: Connector) -> dict[str, Any]:
+    """Airbyte's ConnectorSpecification."""
+    documentation = {"documentationUrl": connector.documentation} if connector.documentation else {}
+    # Not overwrite: a writer only adds and removes the members that it is told.
+    modes = {"supportsIncremental": True, "supported_destination_sync_modes": ["append", "append_dedup"]}
+    return {
+        "protocol_version": PROTOCOL_VERSION,
+        **documentation,
+        "connectionSpecification": settings.schema(connector.settings),
+        **(modes if connector.kind == "destination" else {}),
+    }
+
+
+def connection_status(probes: Sequence[Probe]) -> Message:
+    """SUCCEEDED, or FAILED with the failed probes and what to do about each."""
+    failed = [redact(". ".join(filter(None, (f"{p.name}: {p.detail}", p.remedy)))) for p in probes if not p.passed]
+    if failed:
+        return {"type": "CONNECTION_STATUS", "connectionStatus": {"status": "FAILED", "message": "\n".join(failed)}}
+    return {"type": "CONNECTION_STATUS", "connectionStatus": {"status": "SUCCEEDED"}}
+
+
+def catalog(connector: Connector, offered: Catalog) -> Message:
+    """The CATALOG of a source, the DESTINATION_CATALOG of a destination."""
+    if connector.kind == "source":
+        return {"type": "CATALOG", "catalog": {"streams": [_stream(stream) for stream in offered.streams]}}
+    operations = [
+        {
+            "object_name": stream.name,
+            "sync_mode": _SYNC_MODES[operation],
+            "json_schema": _schema(stream),
+            "matching_keys": [[key] for key in stream.matching_keys],
+        }
+        for stream in offered.streams
+        for operation in stream.operations
+    ]
+    return {"type": "DESTINATION_CATALOG", "destination_catalog": {"operations": operations}}
+
+
+def _stream(stream: Stream) -> dict[str, Any]:
+    cursor = {"source_defined_cursor": True, "default_cursor_field": [stream.cursor]} if stream.cursor else {}
+    key = {"source_defined_primary_key": [[name] for name in stream.primary_key]} if stream.primary_key else {}
+    return {
+        "name": stream.name,
+        "json_schema": _schema(stream),
+        "supported_sync_modes": ["full_refresh", *(["incremental"] if stream.cursor else [])],
+        **cursor,
+        **key,
+    }
+
+
+def _schema(stream: Stream) -> dict[str, Any]:
+    return stream.schema or {"type": "object", "additionalProperties": True}

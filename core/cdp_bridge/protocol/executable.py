@@ -1,0 +1,125 @@
+"""The console script of every connector: `spec | check | discover | read | write` in the Airbyte protocol."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from functools import cache
+from typing import IO, Any, NoReturn
+
+from .. import settings
+from ..errors import BridgeError
+from ..model import Connector, Probe
+from ..registry import Registry, implementation
+from . import catalog, description
+from .failure import Stopped, sentence
+from .messages import ByteStream, LogMessages, Output, error
+
+_COMMANDS = {
+    "source": {"spec": (), "check": ("config",), "discover": ("config",), "read": ("config", "catalog")},
+    "destination": {"spec": (), "check": ("config",), "discover": ("config",), "write": ("config", "catalog")},
+}
+
+
+def run(connector: Connector, argv: Sequence[str] | None = None) -> NoReturn:
+    """Be the executable of a connector, from command line to exit code."""
+    # Unbuffered: what Python would keep for later is lost when nobody reads, and fails again at exit.
+    with open(sys.stdout.fileno(), "wb", buffering=0, closefd=False) as stdout:
+        sys.exit(execute(connector, sys.argv[1:] if argv is None else argv, sys.stdin.buffer, stdout))
+
+
+def execute(connector: Connector, argv: Sequence[str], stdin: IO[bytes], stdout: ByteStream) -> int:
+    """Carry out one command and return its exit code; only messages go to `stdout`."""
+    arguments = _parser(connector).parse_args(argv)
+    output = Output(stdout)
+    # What a connector prints by itself must not end up among the messages.
+    with redirect_stdout(sys.stderr), _logging(output), _signals(output):
+        try:
+            _execute(connector, arguments, stdin, output)
+        except (Exception, Stopped) as problem:
+            output.send(error(problem))
+            return 1
+    return 0
+
+
+def _execute(connector: Connector, arguments: argparse.Namespace, stdin: IO[bytes], output: Output) -> None:
+    match arguments.command:
+        case "spec":
+            output.send({"type": "SPEC", "spec": description.specification(connector)})
+        case "check":
+            output.send(description.connection_status(_check(connector, arguments.config)))
+        case "discover":
+            offered = implementation(connector).discover(_settings(connector, arguments.config))
+            output.send(description.catalog(connector, offered))
+        case "read":
+            from .reading import read
+
+            chosen = catalog.configured_catalog(arguments.catalog)
+            loaded, states = _settings(connector, arguments.config), catalog.states(arguments.state)
+            read(implementation(connector), loaded, chosen, states, output)
+        case "write":
+            from .writing import write
+
+            chosen = catalog.configured_catalog(arguments.catalog)
+            write(connector, _settings(connector, arguments.config), chosen, stdin, output)
+
+
+def _check(connector: Connector, path: str) -> list[Probe]:
+    """The connector's probes; settings that are wrong are a finding, not a failure of the command."""
+    try:
+        probes: list[Probe] = implementation(connector).check(_settings(connector, path))
+        return probes
+    except BridgeError as problem:
+        return [Probe("settings", False, sentence(problem))]
+
+
+def _settings(connector: Connector, path: str) -> Any:
+    plugins = cache(Registry)
+    return settings.load(connector.settings, catalog.config(path), lambda reference: plugins().secret(reference))
+
+
+def _parser(connector: Connector) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=connector.name)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, files in _COMMANDS[connector.kind].items():
+        command = commands.add_parser(name)
+        for file in files:
+            command.add_argument(f"--{file}", required=True, metavar="FILE")
+        if name == "read":
+            command.add_argument("--state", metavar="FILE")
+    return parser
+
+
+@contextmanager
+def _logging(output: Output) -> Iterator[None]:
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    root.handlers[:], root.level = [LogMessages(output)], logging.INFO
+    try:
+        yield
+    finally:
+        root.handlers[:], root.level = before
+
+
+@contextmanager
+def _signals(output: Output) -> Iterator[None]:
+    """Let SIGTERM and SIGINT end the command between two lines; a second one ends the process at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        output.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

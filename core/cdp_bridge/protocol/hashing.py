@@ -1,0 +1,57 @@
+"""Raw records with canonical field names, normalised and hashed by the stage that a run of the bridge uses too."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from .. import engine
+from ..entities import DataMapping
+from ..identity import FIELDS
+from ..mapping import compile_mapping
+from ..model import Page
+from ..sync.members import Identifiers, unpack
+from ..sync.stage import Stage
+
+Fields = Mapping[str, Any]
+
+
+class Hashed(Struct, frozen=True):
+    """What a profile makes of records: its `columns`, the `members` by record position, and why the others are none."""
+
+    columns: tuple[str, ...]
+    members: dict[int, Identifiers]
+    reasons: Counter[str]
+
+
+def identifiers(data: Mapping[str, Any]) -> Fields:
+    """The part of a record that identifies a person: canonical fields that hold a value or a list of values."""
+    return {field: data[field] for field in FIELDS if field in data and _is_usable(data[field])}
+
+
+def apply_profile(profile: str, records: Sequence[Fields]) -> Hashed:
+    """Normalise and hash records that `identifiers` made."""
+    rows = [{**record, "user_id": str(position)} for position, record in enumerate(records)]
+    # Who drives the executable chose the fields when choosing the stream, so no policy narrows them here.
+    fields = [field for field in FIELDS if any(field in record for record in records)]
+    mappings = [DataMapping(omniads_field=field, cdp_field=field, policy="clear") for field in ("user_id", *fields)]
+    with engine.connect() as connection:
+        stage = Stage(connection, compile_mapping(mappings, (), {}), profile, fields, key=b"", suppressed=iter(()))
+        stage.take(Page("records", rows))
+        members = connection.execute("SELECT user_id, packed FROM desired").fetchall()
+        reasons = connection.execute(
+            "SELECT reason, count(*) FROM staged WHERE reason IS NOT NULL GROUP BY 1"
+        ).fetchall()
+    return Hashed(
+        columns=stage.columns,
+        members={int(position): unpack(packed) for position, packed in members},
+        reasons=Counter(dict(reasons)),
+    )
+
+
+def _is_usable(value: Any) -> bool:
+    values = value if isinstance(value, list) else [value]
+    return all(isinstance(one, str | int | float) for one in values)

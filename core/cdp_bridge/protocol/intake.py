@@ -1,0 +1,68 @@
+"""Protocol lines from stdin as typed messages; a bad line is named by its number and never quoted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import IO, Any
+
+import msgspec
+from msgspec import Struct
+
+from ..errors import ConfigError
+
+LONGEST_LINE = 64 * 1024 * 1024
+"""Bytes; Airbyte platforms cut records far below this."""
+
+
+class BadLineError(ConfigError):
+    """A line that is no message, or one that cannot be obeyed."""
+
+    def __init__(self, number: int, problem: str) -> None:
+        super().__init__(
+            problem, place=f"line {number} of the input", remedy="Nothing after it was written; mend the source"
+        )
+
+
+class Record(Struct, frozen=True):
+    """One record of a stream."""
+
+    stream: str
+    data: dict[str, Any]
+    namespace: str | None = None
+
+
+class Line(Struct, frozen=True):
+    """A message; of the types that a destination needs not obey nothing but the type is decoded."""
+
+    type: str
+    record: Record | None = None
+    state: dict[str, Any] | None = None
+
+
+_decoder = msgspec.json.Decoder(Line)
+
+
+def lines(stream: IO[bytes]) -> Iterator[tuple[int, int, Line]]:
+    """The number from 1, the length in bytes and the message of every line; blank ones are passed over.
+
+    Of a key that a line has twice the last value counts, as with every reader of the protocol.
+    """
+    number = 0
+    while raw := stream.readline(LONGEST_LINE + 1):
+        number += 1
+        if len(raw) > LONGEST_LINE:
+            raise BadLineError(number, f"is longer than {LONGEST_LINE} bytes")
+        if raw.strip():
+            yield number, len(raw), _decode(number, raw)
+
+
+def _decode(number: int, raw: bytes) -> Line:
+    try:
+        line = _decoder.decode(raw)
+    except msgspec.ValidationError:
+        raise BadLineError(number, "is not a message of the Airbyte protocol") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise BadLineError(number, "is not JSON in UTF-8") from None
+    if (line.type == "RECORD" and line.record is None) or (line.type == "STATE" and line.state is None):
+        raise BadLineError(number, f"is a {line.type} without its content")
+    return line
