@@ -15,14 +15,11 @@ Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="L
 class DataMapping(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """How one OmniAds field is filled from a CDP record.
 
-    The value comes from `cdp_field` (a dotted path; a list gives several values) or is `constant`; `default` stands
-    in for a missing one.
-    `transformation_rule` is a SQL scalar expression in which `value` is the mapped field and other record fields go
-    by their
-    paths. `validation` holds JSON Schema keywords for each value; `on_invalid` says what a breach costs. `policy`
-    narrows how the
-    value may leave: `never` keeps it here, `hash` lets it out only hashed, `clear` also in clear where the profile
-    sends it in clear.
+    The value comes from `cdp_field` (a dotted path; a list gives several values) or is `constant`; `default` stands in
+    for a missing one. `transformation_rule` is a SQL scalar expression in which `value` is the mapped field and other
+    record fields go by their paths. `validation` holds JSON Schema keywords for each value; `on_invalid` says what a
+    breach costs. `policy` narrows how the value may leave: `never` keeps it here, `hash` lets it out only hashed,
+    `clear` also in clear where the profile sends it in clear.
     """
 
     omniads_field: str
@@ -37,7 +34,8 @@ class DataMapping(Struct, kw_only=True, forbid_unknown_fields=True, omit_default
 
 class CDPConnection(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A configured CDP account; `cdp_provider` is the source connector's name, `api_credentials` its settings with
-    secrets as references."""
+    secrets as references.
+    """
 
     name: Name
     cdp_provider: str
@@ -69,9 +67,8 @@ class Consent(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=Tr
 class Activation(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One segment of a connection, kept equal to one audience of a destination.
 
-    `stream` is the source's membership stream (None: its only one), `mapping` names a list of mappings, `consent`
-    must all hold. A run that
-    would remove more than `removal_limit` (a share of the audience) waits for approval.
+    `stream` is the source's membership stream (None: its only one), `mapping` names a list of mappings, `consent` must
+    all hold. A run that would remove more than `removal_limit` (a share of the audience) waits for approval.
     """
 
     name: Name
@@ -87,8 +84,9 @@ class Activation(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults
 
 
 class Bridge(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Everything that `bridge.yaml` says; `mappings` are named lists, `suppressions` files with one e-mail, phone
-    or hash a line."""
+    """Everything that `bridge.yaml` says; `mappings` are named lists, `suppressions` files with one e-mail, phone or
+    hash a line.
+    """
 
     connections: tuple[CDPConnection, ...] = ()
     destinations: tuple[DestinationAccount, ...] = ()
@@ -130,8 +128,7 @@ class Funnel(Struct, kw_only=True):
 
 
 class SyncLog(Struct, kw_only=True):
-    """The record of one run; `latency` is seconds from its start to its end, `match_rate` accepted / in_segment
-    (0..1)."""
+    """The record of one run; `latency` is seconds from its start to its end, `match_rate` accepted / in_segment (0..1)."""
 
     run_id: str
     audience: str

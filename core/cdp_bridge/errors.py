@@ -27,7 +27,8 @@ class ConfigError(BridgeError):
 
 class TransientError(BridgeError):
     """The same request may succeed later; `retry_after` is the wait in seconds that the other side asked for, if it
-    did."""
+    did.
+    """
 
     def __init__(self, problem: str, *, retry_after: float | None = None) -> None:
         self.problem, self.retry_after = problem, retry_after

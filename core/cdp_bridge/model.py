@@ -34,8 +34,7 @@ class Connector(Struct, frozen=True, kw_only=True):
     """A connector as a plugin announces it; `load` is imported only when a run needs it.
 
     `settings` is a msgspec Struct type, `load` the dotted path of a module (or `module:object`) that fulfils `Source`
-    or
-    `Destination`, `delivery` the honest promise of its writes: `idempotent` (a repeat changes nothing), `upsert`,
+    or `Destination`, `delivery` the honest promise of its writes: `idempotent` (a repeat changes nothing), `upsert`,
     `append`.
     """
 
@@ -62,10 +61,8 @@ class Stream(Struct, frozen=True, kw_only=True):
     """A set of records that a source yields, or an object that a destination writes.
 
     `schema` is the JSON schema of one record. Sources: `membership` says that the records are the people of one
-    segment,
-    `cursor` names the field that incremental reads follow. Destinations: `profile` is the identity profile that the
-    object
-    wants, `operations` and `matching_keys` what it takes.
+    segment, `cursor` names the field that incremental reads follow. Destinations: `profile` is the identity profile
+    that the object wants, `operations` and `matching_keys` what it takes.
     """
 
     name: str
@@ -92,9 +89,8 @@ class ReadRequest(Struct, frozen=True, kw_only=True):
     """What a run wants from a source: one stream, for a membership stream one segment.
 
     `fields` are the dotted record paths that the mapping uses (empty: everything); a source may leave others out.
-    `checkpoint` is the state of an earlier `Checkpoint`: the source then yields what changed since, and each
-    membership record
-    says in `is_member` (bool) whether the person is in; None asks for everything.
+    `checkpoint` is the state of an earlier `Checkpoint`: the source then yields what changed since, and each membership
+    record says in `is_member` (bool) whether the person is in; None asks for everything.
     """
 
     stream: str
@@ -131,7 +127,8 @@ class Audience(Struct, frozen=True, kw_only=True):
 
 class AudienceRef(Struct, frozen=True, kw_only=True):
     """An audience as the platform holds it: its id, the account whose budget it uses, and the platform's own size
-    estimate."""
+    estimate.
+    """
 
     id: str
     account: str
@@ -144,10 +141,8 @@ class Batch(Struct, frozen=True, kw_only=True):
     """Members to add to or remove from one audience; the core has normalised and hashed what the profile hashes.
 
     `identifiers[column][i]` are the values of member `keys[i]` in that column of the profile (hashed ones as 64
-    lower-case hex
-    digits); a member may have none or several. `number` counts the batches of this operation in this run from 1,
-    `last` marks the final
-    one, `total` is the number of members of the operation in this run.
+    lower-case hex digits); a member may have none or several. `number` counts the batches of this operation in this run
+    from 1, `last` marks the final one, `total` is the number of members of the operation in this run.
     """
 
     audience: AudienceRef
@@ -162,9 +157,8 @@ class Batch(Struct, frozen=True, kw_only=True):
 class Outcome(Struct, frozen=True, kw_only=True):
     """What the platform said of a batch: each member is rejected with a reason, unknown, or accepted (all others).
 
-    `pending` is the platform's reference when the answer comes later through `settle`. `pause` is how many seconds
-    the platform
-    wants us to stay away from the account.
+    `pending` is the platform's reference when the answer comes later through `settle`. `pause` is how many seconds the
+    platform wants us to stay away from the account.
     """
 
     rejected: Mapping[bytes, str] = field(default_factory=dict)
@@ -231,5 +225,4 @@ class Launcher(Protocol):
     """Starts one run somewhere, isolated, and ends it for sure."""
 
     def launch(self, arguments: Sequence[str], stdin: bytes) -> int:
-        """Run `cdp-bridge` with these arguments to its end; `stdin` carries the sealed settings; returns the exit
-        code."""
+        """Run `cdp-bridge` with these arguments to its end; `stdin` carries the sealed settings; returns the exit code."""

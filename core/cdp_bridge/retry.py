@@ -18,7 +18,7 @@ def retrying(*, attempts: int = ATTEMPTS, sleep: Callable[[float], None] = time.
 
     Waits `retry_after` seconds where the error has one, else an exponential back-off with jitter up to a minute.
     """
-    backoff = tenacity.wait_exponential_jitter(initial=0.5, max=LONGEST_BACKOFF)
+    backoff = tenacity.wait_exponential_jitter(multiplier=0.5, max=LONGEST_BACKOFF)
 
     def wait(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None

@@ -12,7 +12,8 @@ from ..model import Audience, AudienceRef, Batch, Connector, Outcome, Writer
 @contextmanager
 def blame(connector: Connector) -> Iterator[None]:
     """Any exception that is not a BridgeError becomes one that names the connector; its message is left out, it may
-    hold values."""
+    hold values.
+    """
     try:
         yield
     except BridgeError:

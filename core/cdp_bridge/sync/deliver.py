@@ -14,8 +14,9 @@ from ..model import Batch, Limits, Outcome, Writer
 from ..retry import ATTEMPTS, retrying
 
 MOST_SPLITS = 128
-"""How often one batch is cut in two before what is still refused waits for the next run; one poison member in
-10,000 costs 14."""
+"""How often one batch is cut in two before what is still refused waits for the next run; one poison member in 10,000
+costs 14.
+"""
 
 
 class Budget(Protocol):
@@ -29,8 +30,9 @@ class Budget(Protocol):
 
 
 class Part(Struct, frozen=True):
-    """What became of one part of a batch that had to be cut, or of the whole; None: not delivered, for the next run
-    to try."""
+    """What became of one part of a batch that had to be cut, or of the whole; None: not delivered, for the next run to
+    try.
+    """
 
     batch: Batch
     outcome: Outcome | None

@@ -118,8 +118,9 @@ class Diff:
             ]
 
     def arriving(self, rows: int, without: set[bytes]) -> Iterator[list[Row]]:
-        """Desired rows to be sent, in key order, `rows` at a time; not those `without`, whose old identifiers could
-        not be removed."""
+        """Desired rows to be sent, in key order, `rows` at a time; not those `without`, whose old identifiers could not
+        be removed.
+        """
         query = """SELECT member_key, fingerprint, user_id, packed FROM desired JOIN todo USING (member_key)
                    WHERE action IN ('add', 'change', 'refresh') ORDER BY member_key"""
         for batch in self._connection.cursor().sql(query).to_arrow_reader(rows):
@@ -132,7 +133,8 @@ class Diff:
 
     def share_identifiers(self) -> list[bytes]:
         """Members who stay but share an identifier with somebody who goes: the platform drops them too, so they are
-        sent again."""
+        sent again.
+        """
         for rows in self.leaving():
             handles = (value for *_, packed in rows for value in _identifying(packed))
             while chunk := list(islice(handles, CHUNK)):
@@ -155,14 +157,16 @@ class Diff:
                 fingerprint=[fingerprint(row.identifiers) for row in rows],
             )
             self._connection.execute(
-                "UPDATE ledger SET fingerprint = chunk.fingerprint FROM chunk WHERE ledger.member_key = chunk.member_key"
+                """UPDATE ledger SET fingerprint = chunk.fingerprint FROM chunk
+                   WHERE ledger.member_key = chunk.member_key"""
             )
 
     def _count(self) -> Difference:
         actions = dict(self._connection.execute("SELECT action, count(*) FROM todo GROUP BY 1").fetchall())
         in_ledger = self._one("SELECT count(*) FROM ledger")
         suppressed = self._one(
-            f"SELECT count(*) FROM todo JOIN staged USING (member_key) WHERE action = 'remove' AND reason = '{SUPPRESSED}'"
+            f"""SELECT count(*) FROM todo JOIN staged USING (member_key)
+                WHERE action = 'remove' AND reason = '{SUPPRESSED}'"""
         )
         changes, removes, refreshes = (actions.get(action, 0) for action in ("change", "remove", "refresh"))
         return Difference(

@@ -22,8 +22,13 @@ PACK_MACROS = (
 )
 """What `pack_sql` calls; run these once on a connection."""
 
-unpack = msgspec.msgpack.Decoder(Identifiers).decode
-"""Packed identifiers of one member -> `Identifiers`."""
+# msgspec tells bytes from text in what it reads, but takes no type that says so.
+_decode = msgspec.msgpack.Decoder(dict[str, list]).decode  # type: ignore[type-arg]
+
+
+def unpack(packed: bytes) -> Identifiers:
+    """The identifiers of one member, from their packed form."""
+    return _decode(packed)
 
 
 def fingerprint(packed: bytes) -> bytes:

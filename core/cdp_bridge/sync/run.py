@@ -65,8 +65,7 @@ OnProgress = Callable[[Progress], None]
 
 
 class Run:
-    """Keeps one activation of the store's configuration equal; ConfigError if what it names is missing or cannot
-    work."""
+    """Keeps one activation of the store's configuration equal; ConfigError if what it names is missing or cannot work."""
 
     def __init__(
         self, store: Store, registry: Registry, activation: Activation, *, progress: OnProgress = lambda _: None
@@ -75,8 +74,7 @@ class Run:
         self._setup = prepare(store.bridge(), registry, activation)
 
     def sync(self, *, approve_removals: bool = False) -> SyncLog:
-        """Make the audience equal to the segment; a failure is in the log's `status` and `error`, never an
-        exception."""
+        """Make the audience equal to the segment; a failure is in the log's `status` and `error`, never an exception."""
         name = self._setup.activation.name
         log = SyncLog(run_id=uuid.uuid4().hex, audience=name, sync_timestamp=datetime.now(UTC))
         started = time.monotonic()
@@ -300,7 +298,8 @@ class _Execution:
 
     def _suppress_and_digest(self) -> str:
         """Bring the suppression lists up to date; a digest of all that decides who is desired besides the CDP's
-        records."""
+        records.
+        """
         setup = self._setup
         refresh(self._store, setup.bridge.suppressions, setup.profile)
         digest = hashlib.sha256()
@@ -318,8 +317,7 @@ class _Execution:
         return digest.hexdigest()
 
     def _checkpoint(self) -> dict[str, Any] | None:
-        """Where an incremental activation goes on from, unless something else than the CDP's records has changed
-        since."""
+        """Where an incremental activation goes on from, unless something else than the CDP's records has changed since."""
         activation = self._setup.activation
         cursor = (
             self._store.cursor(self._name, self._setup.stream, activation.segment) if activation.incremental else None

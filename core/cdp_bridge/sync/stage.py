@@ -37,7 +37,8 @@ _KEY_DIGITS = 32
 _TABLES = (
     "CREATE TABLE suppression (digest BLOB)",
     """CREATE TABLE staged (member_key BLOB, user_id VARCHAR, reason VARCHAR, refused VARCHAR[],
-                            fingerprint BLOB, handles UBIGINT[], packed BLOB)""",
+                            fingerprint BLOB, handles UBIGINT[], packed BLOB)
+    """,
     "CREATE VIEW desired AS SELECT member_key, fingerprint, user_id, handles, packed FROM staged WHERE reason IS NULL",
 )
 

@@ -1,5 +1,6 @@
 """Carries the difference out: batches to the platform, every outcome to the ledger, so that a crash anywhere is
-repaired by the next run."""
+repaired by the next run.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +24,7 @@ UNKNOWN = b""
 
 
 class _Open(Struct):
-    """A delivery that went out; its parts wait for the next transaction, which spares every batch a commit of its
-    own."""
+    """A delivery that went out; its parts wait for the next transaction, which spares every batch a commit of its own."""
 
     delivery: Delivery
     parts: list[Part]
@@ -34,8 +34,7 @@ class Transfer:
     """The deliveries of one run to one audience, under its lease.
 
     `log` is kept current, and saved with every batch; `columns` are the profile's. `refused_removals` and `deferred`
-    say whose
-    removal the platform refused, and how many members were not delivered at all.
+    say whose removal the platform refused, and how many members were not delivered at all.
     """
 
     def __init__(self, store: Store, lease: Lease, sender: Sender, log: SyncLog, *, columns: Sequence[str]) -> None:

@@ -1,0 +1,74 @@
+"""Packed identifiers: what SQL packs, Python unpacks, and both fingerprint the same."""
+
+import threading
+
+import duckdb
+import msgspec
+import pyarrow as pa
+from cdp_bridge.sync.members import PACK_MACROS, ahead, batch_columns, fingerprint, pack_sql, unpack
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+COLUMNS = {"email": pa.binary(), "phone": pa.binary(), "external_id": pa.string(), "country": pa.string()}
+HASHED = ("email", "phone")
+
+digests = st.lists(st.binary(min_size=32, max_size=32), max_size=20)
+texts = st.lists(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=300), max_size=3)
+people = st.lists(st.tuples(digests, digests, texts, texts), min_size=1, max_size=5)
+
+
+@settings(deadline=None, max_examples=60)
+@given(people)
+def test_what_sql_packs_is_the_messagepack_map_of_the_filled_columns(rows):
+    table = pa.table(
+        {name: pa.array([row[at] for row in rows], pa.list_(kind)) for at, (name, kind) in enumerate(COLUMNS.items())}
+    )
+    with duckdb.connect() as connection:
+        for macro in PACK_MACROS:
+            connection.execute(macro)
+        connection.register("page", table)
+        packed = connection.execute(
+            f"SELECT packed, unhex(sha256(packed)[1:32]) FROM (SELECT {pack_sql(list(COLUMNS), HASHED)} AS packed FROM page)"
+        ).fetchall()
+    for row, (blob, digest) in zip(rows, packed, strict=True):
+        assert unpack(blob) == {name: values for name, values in zip(COLUMNS, row, strict=True) if values}
+        assert digest == fingerprint(blob)
+
+
+def test_a_fingerprint_changes_with_every_value():
+    one = msgspec.msgpack.encode({"email": [b"a" * 32]})
+    other = msgspec.msgpack.encode({"email": [b"b" * 32]})
+    assert len(fingerprint(one)) == 16
+    assert fingerprint(one) != fingerprint(other)
+
+
+def test_batch_columns_are_hex_and_leave_empty_columns_out():
+    members = [{"email": [b"\x0a" * 32], "external_id": ["C-1"]}, {"email": []}, {}]
+    columns = batch_columns(members, ["email", "phone", "external_id"])
+    assert columns == {"email": [["0a" * 32], [], []], "external_id": [["C-1"], [], []]}
+
+
+def test_ahead_yields_all_in_order_and_works_in_another_thread():
+    threads = set()
+
+    def numbers():
+        for number in range(5):
+            threads.add(threading.get_ident())
+            yield number
+
+    assert list(ahead(numbers())) == [0, 1, 2, 3, 4]
+    assert threading.get_ident() not in threads
+
+
+def test_ahead_passes_a_failure_on_at_its_place():
+    def broken():
+        yield 1
+        raise ValueError("broken")
+
+    seen = []
+    try:
+        for item in ahead(broken()):
+            seen.append(item)
+    except ValueError:
+        seen.append("failed")
+    assert seen == [1, "failed"]
