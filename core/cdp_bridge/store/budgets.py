@@ -18,7 +18,8 @@ SLOTS = 60
 def take(database: Database, account: str, limits: Limits) -> float:
     """Reserve one request: 0.0, or the seconds until one may be free.
 
-    A use counts until its whole slot is `limits.seconds` old, so no window of that length holds more than `limits.requests`.
+    A use counts until its whole slot is `limits.seconds` old: no window of that length holds more than
+    `limits.requests`.
     """
     now = database.clock()
     if limits.requests is None:
@@ -53,7 +54,7 @@ def _paused_until(connection: sa.Connection, account: str, lock: bool = False) -
 
 
 def _uses(connection: sa.Connection, account: str, now: float, latest: float) -> list[Any]:
-    """(expires_at, requests) of the slots that count, after dropping old ones and those that only a turned-back clock explains."""
+    """(expires_at, requests) of the slots that count; old ones go, and those that only a turned-back clock explains."""
     table = tables.budget_use
     dead = (table.c.expires_at <= now) | (table.c.expires_at > latest)
     connection.execute(sa.delete(table).where(table.c.account == account, dead))

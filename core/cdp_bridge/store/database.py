@@ -29,14 +29,14 @@ CONNECT_SECONDS = 10
 # fullfsync is what makes FULL true on macOS; elsewhere it does nothing.
 _PRAGMAS = (
     f"busy_timeout = {LOCK_SECONDS * 1000}",
-    "page_size = 8192",
+    "page_size = 16384",
     "journal_mode = WAL",
     "synchronous = FULL",
     "fullfsync = ON",
     "foreign_keys = ON",
     "trusted_schema = OFF",
     "cache_size = -32768",
-    "wal_autocheckpoint = 4000",
+    "wal_autocheckpoint = 2000",
 )
 
 

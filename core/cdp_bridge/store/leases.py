@@ -71,7 +71,7 @@ def hold(database: Database, name: str, seconds: float) -> Iterator[Lease]:
 
 
 def fence(connection: sa.Connection, lease: Lease, now: float) -> None:
-    """Raise LeaseLostError unless the lease is the newest and not expired; nobody can take over before the transaction ends."""
+    """Raise LeaseLostError unless the lease is the newest and not expired; until the transaction ends it stays so."""
     mine = (
         (tables.lease.c.name == lease.name) & (tables.lease.c.token == lease.token) & (tables.lease.c.expires_at > now)
     )

@@ -20,8 +20,8 @@ from .values import AudienceRow, Delivery
 class Store:
     """An open store; safe to share between threads, and between processes that open the same URL.
 
-    Every write is on disk when the call (or the `with` block) returns. Failures of the database are ConfigError (a person must act)
-    or TransientError (the same call may succeed later); what failed has changed nothing.
+    Every write is on disk when the call (or the `with` block) returns. Failures of the database are ConfigError (a person
+    must act) or TransientError (the same call may succeed later); what failed has changed nothing.
     """
 
     def __init__(self, database: Database) -> None:
@@ -32,8 +32,8 @@ class Store:
     def open(cls, url: str, *, clock: Clock = time.time) -> Store:
         """Open `sqlite:///path` or `postgresql://...`, creating and migrating the tables as needed.
 
-        Raises ConfigError whose place is the URL without credentials. `clock` gives seconds since 1970; hosts that share a store
-        must agree on them to a few seconds.
+        Raises ConfigError whose place is the URL without credentials. `clock` gives seconds since 1970; hosts that share
+        a store must agree on them to a few seconds.
         """
         database = Database(url, clock)
         try:
@@ -68,7 +68,8 @@ class Store:
     def save_bridge(self, bridge: Bridge) -> None:
         """Replace the whole configuration at once; ledger, runs and `connection_status` stay.
 
-        Cursors of connections that are gone or now point elsewhere are dropped, and so are suppression entries of lists that are gone.
+        Cursors of connections that are gone or now point elsewhere are dropped, and so are the suppression entries of
+        lists (`source` = the name in `suppressions`) that are gone.
         """
         configuration.save(self._database, bridge)
 
@@ -113,7 +114,7 @@ class Store:
         return runs.cursor(self._database, connection, stream, segment)
 
     def suppress(self, profile: str, entries: Iterable[tuple[str, bytes]], source: str) -> None:
-        """Make `entries` (identifier column, 32-byte digest) the whole list of that source for a profile, all at once."""
+        """Make `entries` (identifier column, 32-byte digest) all there is of that source for a profile, at once."""
         suppression.replace(self._database, profile, entries, source)
 
     def suppressed(self, profile: str) -> Iterator[list[tuple[str, bytes]]]:
@@ -121,7 +122,7 @@ class Store:
         return suppression.entries(self._database, profile)
 
     def take(self, account: str, limits: Limits) -> float:
-        """Reserve one request of an account's shared budget: 0.0, or the seconds to wait first (nothing is reserved then).
+        """Reserve one request of an account's shared budget: 0.0, or the seconds to wait first (nothing reserved).
 
         In no window of `limits.seconds` are more than `limits.requests` reserved, whoever asks.
         """
@@ -142,7 +143,7 @@ class Store:
     def transaction(self, lease: Lease | None = None) -> Iterator[Transaction]:
         """All or nothing: what happens in the `with` block is durable at its end, or undone by an exception.
 
-        With a lease, LeaseLostError is raised, before anything is written, unless it is still the newest and not expired.
+        With a lease, LeaseLostError is raised before anything is written unless it is still the newest and unexpired.
         """
         with self._database.writing() as connection:
             if lease is not None:

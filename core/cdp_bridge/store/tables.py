@@ -1,4 +1,4 @@
-"""The tables. A change here needs a migration: `alembic revision --autogenerate` in this folder, then `migration.HEAD`."""
+"""The tables. A change here needs a new file in `migrations/versions` and a new `migration.HEAD`."""
 
 from __future__ import annotations
 
@@ -11,19 +11,29 @@ from sqlalchemy.engine.interfaces import Dialect
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+def microseconds(moment: datetime) -> int:
+    """Microseconds since 1970 UTC; a moment without time zone is a TypeError."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def moment(microseconds: int) -> datetime:
+    """The moment in UTC."""
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
 class Instant(sa.types.TypeDecorator[datetime]):
-    """A moment with time zone, kept as microseconds since 1970 UTC: exact, small and the same in both databases."""
+    """A moment with time zone, kept as microseconds since 1970: exact, small and the same in both databases."""
 
     impl = sa.BigInteger
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        """Microseconds; a moment without time zone is a TypeError."""
-        return None if value is None else (value - EPOCH) // timedelta(microseconds=1)
+        """As `microseconds`."""
+        return None if value is None else microseconds(value)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
-        """The moment in UTC."""
-        return None if value is None else EPOCH + timedelta(microseconds=value)
+        """As `moment`."""
+        return None if value is None else moment(value)
 
 
 metadata = sa.MetaData(
@@ -36,15 +46,14 @@ metadata = sa.MetaData(
 )
 
 
-def _column(
-    name: str, kind: type[sa.types.TypeEngine[Any]] = sa.Text, *, optional: bool = False
-) -> sa.Column[Any]:
+Kind = type[sa.types.TypeEngine[Any]]
+
+
+def _column(name: str, kind: Kind = sa.Text, *, optional: bool = False) -> sa.Column[Any]:
     return sa.Column(name, kind, nullable=optional)
 
 
-def _key(
-    name: str, kind: type[sa.types.TypeEngine[Any]] = sa.Text, references: str | None = None
-) -> sa.Column[Any]:
+def _key(name: str, kind: Kind = sa.Text, references: str | None = None) -> sa.Column[Any]:
     return sa.Column(
         name, kind, *([sa.ForeignKey(references)] if references else ()), primary_key=True, autoincrement=False
     )

@@ -27,7 +27,7 @@ class Member(Struct, frozen=True):
 
 
 class Delivery(Struct, frozen=True, kw_only=True):
-    """A batch written down before it goes out: `sending`, or `pending` with the platform's reference until it settles."""
+    """A batch written down before it goes out: `sending`, or `pending` with the platform's reference to settle."""
 
     id: str
     audience: str
