@@ -1,0 +1,29 @@
+"""Writes what would be sent to an ad platform into files: to look at, to hand over, to copy as a first connector."""
+
+from collections.abc import Iterable
+
+from cdp_bridge.sdk import Connector, Limits, hookimpl
+
+from .settings import Settings
+
+CONNECTOR = Connector(
+    name="destination-file",
+    kind="destination",
+    settings=Settings,
+    load="destination_file.destination",
+    delivery="idempotent",
+    limits=Limits(rows=10_000, bytes=10_000_000),
+)
+
+
+@hookimpl
+def bridge_connectors() -> Iterable[Connector]:
+    """The connector of this package."""
+    return (CONNECTOR,)
+
+
+def main() -> None:
+    """Run as an executable that speaks the Airbyte protocol."""
+    from cdp_bridge.sdk import run
+
+    run(CONNECTOR)

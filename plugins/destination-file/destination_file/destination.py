@@ -1,0 +1,85 @@
+"""The destination: a folder for each audience, in it one file for each batch, in the order in which they were sent."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from cdp_bridge.sdk import Audience, AudienceRef, Batch, Catalog, ConfigError, Outcome, Probe, Stream
+
+from .formats import ENCODERS
+from .settings import Settings
+
+
+def check(settings: Settings) -> list[Probe]:
+    """Whether the folder can be made and written."""
+    trial = Path(settings.path, ".check")
+    try:
+        _write(trial, b"")
+        trial.unlink()
+    except ConfigError as error:
+        return [Probe("folder", False, error.problem, error.remedy)]
+    return [Probe("folder", True, f"{settings.path} can be written")]
+
+
+def discover(settings: Settings) -> Catalog:
+    """One object: an audience that wants the chosen profile."""
+    return Catalog((Stream(name="audience", profile=settings.profile, operations=("add", "remove")),))
+
+
+@contextlib.contextmanager
+def open(settings: Settings) -> Iterator[FileWriter]:
+    """A writer into the folder."""
+    yield FileWriter(settings)
+
+
+class FileWriter:
+    """Writes each batch as a numbered file whose name ends in a digest of its content."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._folder, self._format = Path(settings.path), settings.format
+
+    def ensure(self, audience: Audience) -> AudienceRef:
+        """The marker as a folder name; the folder itself comes with the first batch."""
+        return AudienceRef(id=quote(audience.marker, safe="").replace(".", "%2E"), account=str(self._folder))
+
+    def write(self, batch: Batch) -> Outcome:
+        """The file is whole and on disk before this returns; a repeat of the last batch adds none."""
+        folder, content = self._folder / batch.audience.id, ENCODERS[self._format](batch)
+        digest = hashlib.sha256(content).hexdigest()[:16]
+        last = max(folder.glob(f"[0-9]*-*-*.{self._format}"), default=Path("0"))
+        if not last.stem.endswith(f"-{digest}"):
+            number = int(last.stem.partition("-")[0]) + 1
+            _write(folder / f"{number:08}-{batch.operation}-{digest}.{self._format}", content)
+        return Outcome()
+
+    def settle(self, audience: AudienceRef, pending: str) -> Outcome:
+        """Nothing is ever pending."""
+        return Outcome()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """A reader sees the whole file or none, and a power cut after this loses nothing."""
+    part = path.with_suffix(".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+        _sync(part)
+        part.replace(path)
+        _sync(path.parent)
+        _sync(path.parent.parent)
+    except OSError as error:
+        remedy = "Free space, change the permissions or name another folder"
+        raise ConfigError(f"cannot be written: {error.strerror}", place=str(path.parent), remedy=remedy) from error
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

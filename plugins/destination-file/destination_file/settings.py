@@ -1,0 +1,17 @@
+"""Where the files go, and whose rules their values follow."""
+
+from typing import Annotated, Literal
+
+from cdp_bridge.sdk import option
+from msgspec import Struct
+
+
+class Settings(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
+    """One folder of audiences."""
+
+    path: Annotated[str, option("Folder", "Made if it is not there", min_length=1, examples=["out/audiences"])]
+    format: Annotated[Literal["jsonl", "csv"], option("Format", "A line for each member, or identifier")] = "jsonl"
+    profile: Annotated[
+        Literal["meta", "google", "tiktok-audience", "tiktok-events"],
+        option("Identity profile", "The platform whose rules normalise and hash the identifiers"),
+    ] = "meta"

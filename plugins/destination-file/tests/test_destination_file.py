@@ -1,0 +1,125 @@
+"""Files of batches: content, order, repeats, durability, and clear errors."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from cdp_bridge import settings as settings_module
+from cdp_bridge.sdk import Audience, Batch, ConfigError
+from destination_file import CONNECTOR, bridge_connectors, destination
+from destination_file.settings import Settings
+
+A, B = b"\x01" * 16, b"\x02" * 16
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return lambda **more: settings_module.load(Settings, {"path": str(tmp_path / "out")} | more)
+
+
+@pytest.fixture
+def write(settings):
+    def send(operation="add", keys=(A, B), marker="vip", format="jsonl", **identifiers):
+        identifiers = identifiers or {"email": [["e1", "e2"], ["e3"]], "external_id": [[], ["a,b\n"]]}
+        with destination.open(settings(format=format)) as writer:
+            ref = writer.ensure(Audience(marker=marker, name="VIP"))
+            return writer.write(Batch(audience=ref, operation=operation, keys=list(keys), identifiers=identifiers))
+
+    return send
+
+
+def files(tmp_path):
+    return sorted(path for path in (tmp_path / "out").rglob("*") if path.is_file())
+
+
+def test_a_line_for_each_member(write, tmp_path):
+    outcome = write()
+    assert (outcome.rejected, outcome.unknown, outcome.pending) == ({}, frozenset(), None)
+    (path,) = files(tmp_path)
+    assert path.parent.name == "vip"
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [
+        {"operation": "add", "key": A.hex(), "email": ["e1", "e2"]},
+        {"operation": "add", "key": B.hex(), "email": ["e3"], "external_id": ["a,b\n"]},
+    ]
+
+
+def test_a_csv_line_for_each_value(write, tmp_path):
+    write(format="csv")
+    (path,) = files(tmp_path)
+    with path.open(newline="") as file:
+        assert list(csv.reader(file)) == [
+            ["operation", "key", "identifier", "value"],
+            ["add", A.hex(), "email", "e1"],
+            ["add", A.hex(), "email", "e2"],
+            ["add", B.hex(), "email", "e3"],
+            ["add", B.hex(), "external_id", "a,b\n"],
+        ]
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv"])
+def test_a_repeat_adds_nothing_and_a_later_add_counts_again(write, tmp_path, format):
+    for operation in ("add", "add", "remove", "remove", "add"):
+        write(operation, format=format)
+    assert [path.name.split("-")[:2] for path in files(tmp_path)] == [
+        ["00000001", "add"],
+        ["00000002", "remove"],
+        ["00000003", "add"],
+    ]
+
+
+def test_numbers_go_on_when_earlier_files_are_taken_away(write, tmp_path):
+    for operation in ("add", "remove"):
+        write(operation)
+    files(tmp_path)[0].unlink()
+    (tmp_path / "out" / "vip" / "notes.jsonl").write_text("kept")
+    write("add")
+    assert [path.name[:8] for path in files(tmp_path)] == ["00000002", "00000003", "notes.js"]
+
+
+@pytest.mark.parametrize("marker", ["..", "a/b", "../../etc", "é *?", "."])
+def test_no_marker_leaves_the_folder(write, tmp_path, marker):
+    write(marker=marker)
+    (path,) = files(tmp_path)
+    assert path.parent.parent == tmp_path / "out"
+
+
+def test_audiences_do_not_share_a_folder(write, tmp_path):
+    for marker in ("a.b", "a%2Eb", "a/b"):
+        write(marker=marker)
+    assert len({path.parent for path in files(tmp_path)}) == 3
+
+
+def test_a_write_that_fails_leaves_no_file_and_is_done_by_the_next(write, tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(ConfigError, match=r"vip: cannot be written: No space left on device\. Free space"):
+            write()
+    assert [path.suffix for path in files(tmp_path)] == [".part"]
+    write()
+    assert [path.suffix for path in files(tmp_path)] == [".jsonl"]
+
+
+def test_check(settings, tmp_path):
+    (probe,) = destination.check(settings())
+    assert probe.passed
+    assert files(tmp_path) == []
+    (tmp_path / "taken").write_text("")
+    (probe,) = destination.check(settings(path=str(tmp_path / "taken")))
+    assert (probe.passed, "another folder" in probe.remedy) == (False, True)
+
+
+def test_discover_names_the_chosen_profile(settings):
+    (audience,) = destination.discover(settings(profile="google")).streams
+    assert (audience.name, audience.profile, audience.operations) == ("audience", "google", ("add", "remove"))
+
+
+def test_the_package_announces_its_connector_and_imports_nothing_heavy():
+    assert list(bridge_connectors()) == [CONNECTOR]
+    code = "import destination_file, sys; print(*{'requests', 'duckdb', 'pyarrow'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"

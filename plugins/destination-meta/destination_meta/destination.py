@@ -1,0 +1,134 @@
+"""The destination: members of segments go into custom audiences of one ad account."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from cdp_bridge.sdk import (
+    Audience,
+    AudienceRef,
+    Batch,
+    Catalog,
+    Client,
+    ConfigError,
+    Outcome,
+    Probe,
+    RejectedError,
+    Stream,
+    TransientError,
+    decode_json,
+)
+
+from . import audiences
+from .errors import OverloadedError
+from .graph import connect, shaped
+from .membership import NOTHING_TO_MATCH, SCHEMA, Upload, judge, upload
+from .probes import probe
+from .sessions import Session, Sessions, Totals
+from .settings import Settings
+from .usage import pause
+
+METHODS = {"add": "POST", "remove": "DELETE"}
+"""A removal is a DELETE with a JSON body: a URL cannot hold the rows; a POST whose `method` got lost would add them."""
+MOST_ROWS = 10_000
+STUMBLES = 2
+SMALLEST_SPLIT = 100
+"""Rows; fewer were never too much for Meta, so when it stumbles over them it is down."""
+
+
+def check(settings: Settings) -> list[Probe]:
+    """Findings about token, account, terms and quota, up to the first that fails."""
+    with connect(settings) as client:
+        return list(probe(client, settings))
+
+
+def discover(settings: Settings) -> Catalog:
+    """One object: a custom audience."""
+    return Catalog(
+        (Stream(name="audience", profile="meta", operations=("add", "remove"), matching_keys=tuple(SCHEMA)),)
+    )
+
+
+@contextlib.contextmanager
+def open(settings: Settings) -> Iterator[MetaWriter]:
+    """A writer to one ad account."""
+    with connect(settings) as client:
+        yield MetaWriter(client, settings)
+
+
+def preview(settings: Settings, batch: Batch) -> dict[str, Any]:
+    """The request for a batch as JSON values, credentials masked."""
+    body = _body(Session(), batch, upload(batch, settings.limited_data_use))
+    return {
+        "method": METHODS[batch.operation],
+        "url": f"{settings.base_url}/{settings.api_version}/{batch.audience.id}/users",
+        "headers": {"Authorization": "Bearer ***", "Content-Type": "application/json"},
+        "params": {"appsecret_proof": "***"} if settings.app_secret else {},
+        "json": msgspec.json.decode(body),
+    }
+
+
+class MetaWriter:
+    """Writes to the custom audiences of one ad account; keeps the running upload sessions."""
+
+    def __init__(self, client: Client, settings: Settings) -> None:
+        self._client, self._settings = client, settings
+        self._sessions = Sessions()
+
+    def ensure(self, audience: Audience) -> AudienceRef:
+        """The audience by its ref, by its marker in the description, or a new one."""
+        return audiences.ensure(self._client, self._settings, audience)
+
+    def write(self, batch: Batch) -> Outcome:
+        """Send a batch as one request of an upload session; a repeat of an unanswered batch is the same to the byte."""
+        sent = upload(batch, self._settings.limited_data_use)
+        if not sent.rows:
+            return Outcome(rejected=dict.fromkeys(batch.keys, NOTHING_TO_MATCH))
+        if len(sent.rows) > MOST_ROWS:
+            raise RejectedError(f"the batch has more than {MOST_ROWS} rows", reason="meta:rows")
+        session = self._sessions.session(batch.audience.id, batch.operation, sent.payload)
+        totals, wait = self._send(session, batch, sent)
+        received, invalid = session.advance(totals)
+        if batch.last or not received:
+            self._sessions.end(batch.audience.id, batch.operation)
+        if not received:
+            raise TransientError("Meta dropped the batch since it had ended the upload session")
+        outcome = judge(sent, batch.keys, received, invalid, totals.invalid_entry_samples)
+        return msgspec.structs.replace(outcome, pause=wait)
+
+    def settle(self, audience: AudienceRef, pending: str) -> Outcome:
+        """Nothing to settle: Meta says all it ever says in the answer to the request."""
+        return Outcome()
+
+    def _send(self, session: Session, batch: Batch, sent: Upload) -> tuple[Totals, float]:
+        """What the session counts after the batch, and the pause that Meta asks for."""
+        try:
+            response = self._client.send(
+                METHODS[batch.operation],
+                f"/{batch.audience.id}/users",
+                data=_body(session, batch, sent),
+                headers={"Content-Type": "application/json"},
+            )
+        except OverloadedError as error:
+            session.stumbles += 1
+            if session.stumbles < STUMBLES or len(sent.rows) <= SMALLEST_SPLIT:
+                raise
+            session.stumbles = 0
+            raise RejectedError(str(error), reason="meta:overloaded") from None
+        except (RejectedError, ConfigError):
+            self._sessions.end(batch.audience.id, batch.operation)
+            raise
+        return shaped(decode_json(response), Totals), pause(response.headers)
+
+
+def _body(session: Session, batch: Batch, sent: Upload) -> bytes:
+    about = {
+        "session_id": session.session_id,
+        "batch_seq": session.batch_seq,
+        "last_batch_flag": batch.last,
+        "estimated_num_total": max(batch.total, len(sent.rows)),
+    }
+    return msgspec.json.encode({"session": about, "payload": msgspec.Raw(sent.payload)})

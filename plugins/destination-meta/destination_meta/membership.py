@@ -1,0 +1,103 @@
+"""The payload of a membership call, and what Meta's counts say about each member (meta.md 4.1, 4.2, 4.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+from cdp_bridge.sdk import Batch, Outcome
+
+SCHEMA = {
+    "email": "EMAIL",
+    "phone": "PHONE",
+    "first_name": "FN",
+    "last_name": "LN",
+    "gender": "GEN",
+    "birth_year": "DOBY",
+    "birth_month": "DOBM",
+    "birth_day": "DOBD",
+    "city": "CT",
+    "region": "ST",
+    "postal_code": "ZIP",
+    "country": "COUNTRY",
+    "mobile_ad_id": "MADID",
+    "external_id": "EXTERN_ID",
+}
+"""Column of the profile `meta` -> key of Meta's schema; the profile hashes all but the last two."""
+
+LimitedDataUse = Literal["none", "california", "located"]
+LDU_KEYS = ("DATA_PROCESSING_OPTIONS", "DATA_PROCESSING_OPTIONS_COUNTRY", "DATA_PROCESSING_OPTIONS_STATE")
+LDU_CELLS: dict[str, tuple[Any, ...]] = {"california": (["LDU"], 1, 1000), "located": (["LDU"], 0, 0)}
+
+INVALID = "meta:invalid_entry"
+NOTHING_TO_MATCH = "meta:no_identifier"
+
+Row = tuple[str, ...]
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """The rows of one batch: row i belongs to member `owners[i]`; `payload` is their JSON."""
+
+    rows: list[Row]
+    owners: list[int]
+    payload: bytes
+
+
+def upload(batch: Batch, limited_data_use: LimitedDataUse = "none") -> Upload:
+    """The batch in array form, also for a single key: an audience takes one form only (meta.md 4.1).
+
+    A column without any value is left out. Removals carry no limited data use: it marks people who are in.
+    """
+    filled = [column for column in SCHEMA if any(batch.identifiers.get(column, ()))]
+    rows, owners = _rows([batch.identifiers[column] for column in filled])
+    keys = tuple(SCHEMA[column] for column in filled)
+    data: Sequence[tuple[Any, ...]] = rows
+    if batch.operation == "add" and limited_data_use != "none":
+        keys, data = keys + LDU_KEYS, [row + LDU_CELLS[limited_data_use] for row in rows]
+    return Upload(rows, owners, msgspec.json.encode({"schema": keys, "data": data}))
+
+
+def _rows(columns: list[Sequence[Sequence[str]]]) -> tuple[list[Row], list[int]]:
+    """One row a member, then the further rows of members with several values in a column.
+
+    In those a shorter column starts over, so each value is sent at least once and only beside others of its owner.
+    """
+    rows: list[Row] = list(zip(*([v[0] if v else "" for v in column] for column in columns), strict=True))
+    owners = list(range(len(rows)))
+    for owner in sorted({i for column in columns for i, count in enumerate(map(len, column)) if count > 1}):
+        values = [column[owner] for column in columns]
+        for turn in range(1, max(map(len, values))):
+            rows.append(tuple(v[turn % len(v)] if v else "" for v in values))
+            owners.append(owner)
+    return rows, owners
+
+
+def judge(sent: Upload, keys: Sequence[bytes], received: int, invalid: int, samples: Any) -> Outcome:
+    """What became of each member, by this batch's share of the session's counts.
+
+    Meta counts badly formed rows and shows some of their cells, but never says which rows it means: a member is
+    rejected when the samples name all its rows, the others are accepted if the named rows explain the whole count.
+    """
+    if received < len(sent.rows):
+        return Outcome(unknown=frozenset(keys))
+    if invalid <= 0:
+        return Outcome()
+    cells = set(_texts(samples))
+    named = {i for i, row in enumerate(sent.rows) if not cells.isdisjoint(row)}
+    if len(named) > invalid:
+        return Outcome(unknown=frozenset(keys))
+    blamed = {sent.owners[i] for i in named}
+    intact = {owner for i, owner in enumerate(sent.owners) if i not in named}
+    refused = blamed - intact
+    doubtful = blamed & intact if len(named) == invalid else set(range(len(keys))) - refused
+    return Outcome(rejected={keys[i]: INVALID for i in refused}, unknown=frozenset(keys[i] for i in doubtful))
+
+
+def _texts(samples: Any) -> list[str]:
+    """Every text in a map or list of samples except the empty one, which most rows hold somewhere."""
+    if isinstance(samples, dict):
+        return [text for pair in samples.items() for part in pair for text in _texts(part)]
+    if isinstance(samples, list):
+        return [text for part in samples for text in _texts(part)]
+    return [samples] if isinstance(samples, str) and samples else []

@@ -1,0 +1,38 @@
+"""What leaves the connector beside its requests: no value of a person, no credential; and nothing heavy is imported."""
+
+import logging
+import subprocess
+import sys
+
+import pytest
+from cdp_bridge.sdk import ConfigError
+from destination_meta.graph import Secret, proof
+
+
+def test_logs_hold_no_hash_and_no_token(account, batch, digest, caplog):
+    caplog.set_level(logging.DEBUG)
+    with account.open() as writer:
+        ref = writer.ensure(account.audience())
+        writer.write(batch(ref, [1, 2], email={2: ["jane@example.com"]}))
+        account.fails(190, 460)
+        with pytest.raises(ConfigError):
+            writer.write(batch(ref, [3]))
+    assert "/users" in caplog.text
+    for private in (account.token, "jane@", digest("1@example.com"), digest("3@example.com")):
+        assert private not in caplog.text
+
+
+def test_urls_hold_no_token(account, batch):
+    with account.open(app_secret="sandbox-secret") as writer:
+        response = writer._client.send("GET", f"/act_{account.number}")
+    assert account.token not in response.request.url
+
+
+def test_proof_vector_of_the_contract():
+    wanted = "f0c099f5e1c2eaf7ec38d2ecff522ea9fe584937e6f681b12734af2b1fe25e2c"
+    assert proof(Secret("secret"), "tok").reveal() == wanted
+
+
+def test_announcing_the_connector_imports_no_http_client():
+    code = "import destination_meta, sys; print(*{'requests', 'duckdb', 'pyarrow'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
