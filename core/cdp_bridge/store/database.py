@@ -53,6 +53,7 @@ class Database:
         self.engine = sa.create_engine(
             address, hide_parameters=True, pool_pre_ping=self.path is None, **_arguments(address)
         )
+        self._reading = {"reading": True} if self.path else {"isolation_level": "REPEATABLE READ"}
         sa.event.listen(self.engine, "connect", _set_up_sqlite if self.path else _set_up_postgresql)
         if self.path is not None:
             sa.event.listen(self.engine, "begin", _begin_sqlite)
@@ -63,9 +64,9 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """A connection that sees one state of a SQLite store and keeps no writer out."""
-        with plainly(self.place), self.engine.connect().execution_options(reading=True) as connection:
-            yield connection
+        """A connection that sees one state of the store throughout and keeps no writer out."""
+        with plainly(self.place), self.engine.connect() as connection:
+            yield connection.execution_options(**self._reading)
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:

@@ -52,7 +52,7 @@ class Ledger:
         """All (member_key, fingerprint) in member_key order, in chunks, as of one moment."""
         wanted = sa.select(tables.member.c.member_key, tables.member.c.fingerprint).where(_of(audience))
         with self._database.reading() as connection:
-            yield from _tuples(connection, wanted.order_by(tables.member.c.member_key), ROWS)
+            yield from _pages(connection, wanted, ROWS)
 
     def rows(self, audience: str, keys: Sequence[bytes]) -> list[Member]:
         """The members among `keys`, any number of them, in no order; unknown keys are left out."""
@@ -60,14 +60,13 @@ class Ledger:
         with self._database.reading() as connection:
             for chunk in by_chunks(keys):
                 wanted = _members(audience).where(tables.member.c.member_key.in_(chunk))
-                for rows in _tuples(connection, wanted, MEMBERS):
-                    found += map(_member, rows)
+                found += map(_member, _fetch(connection, wanted))
         return found
 
     def members(self, audience: str) -> Iterator[list[Member]]:
         """All members in member_key order, in chunks, as of one moment."""
         with self._database.reading() as connection:
-            for rows in _tuples(connection, _members(audience).order_by(tables.member.c.member_key), MEMBERS):
+            for rows in _pages(connection, _members(audience), MEMBERS):
                 yield list(map(_member, rows))
 
 
@@ -107,12 +106,19 @@ def _member(row: tuple[Any, ...]) -> Member:
     return Member(key, fingerprint, user_id, identifiers, outcome, tables.moment(at))
 
 
-def _tuples(connection: sa.Connection, wanted: sa.Select[Any], size: int) -> Iterator[list[Any]]:
-    """The driver's own rows, streamed: SQLAlchemy's would take twice as long as the whole query."""
-    with connection.execution_options(stream_results=True).execute(wanted) as result:
+def _pages(connection: sa.Connection, wanted: sa.Select[Any], size: int) -> Iterator[list[Any]]:
+    """The rows in member_key (their first column) order, so many at a time: flat memory without server-side cursors."""
+    key, last = tables.member.c.member_key, b""
+    while rows := _fetch(connection, wanted.where(key > last).order_by(key).limit(size)):
+        yield rows
+        last = rows[-1][0]
+
+
+def _fetch(connection: sa.Connection, wanted: sa.Select[Any]) -> list[Any]:
+    """The driver's own rows: making SQLAlchemy's of them would take longer than the whole query."""
+    with connection.execute(wanted) as result:
         cursor: Any = result.cursor
-        while rows := cursor.fetchmany(size):
-            yield rows
+        return list(cursor.fetchall())
 
 
 def _of(audience: str) -> sa.ColumnElement[bool]:

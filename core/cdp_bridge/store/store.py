@@ -20,8 +20,8 @@ from .values import AudienceRow, Delivery
 class Store:
     """An open store; safe to share between threads, and between processes that open the same URL.
 
-    Every write is on disk when the call (or the `with` block) returns. Failures of the database are ConfigError (a person
-    must act) or TransientError (the same call may succeed later); what failed has changed nothing.
+    Every write is on disk when the call (or the `with` block) returns. Failures of the database are ConfigError (a
+    person must act) or TransientError (the same call may succeed later); what failed has changed nothing.
     """
 
     def __init__(self, database: Database) -> None:
@@ -32,8 +32,8 @@ class Store:
     def open(cls, url: str, *, clock: Clock = time.time) -> Store:
         """Open `sqlite:///path` or `postgresql://...`, creating and migrating the tables as needed.
 
-        Raises ConfigError whose place is the URL without credentials. `clock` gives seconds since 1970; hosts that share
-        a store must agree on them to a few seconds.
+        Raises ConfigError whose place is the URL without credentials. `clock` gives seconds since 1970; hosts that
+        share a store must agree on them to a few seconds.
         """
         database = Database(url, clock)
         try:
