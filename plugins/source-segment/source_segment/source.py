@@ -1,0 +1,201 @@
+"""Check, discover and read a Segment space."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from cdp_bridge.sdk import BridgeError, Catalog, Checkpoint, Client, ConfigError, Page, Probe, ReadRequest, Stream
+
+from . import profile_api, public_api
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from .warehouse import Warehouse
+
+Json = dict[str, Any]
+PAGE = 200
+STALE = timedelta(hours=6)
+"""Profiles Sync runs hourly; older tables than this mean that it stands still."""
+NO_WAREHOUSE = ConfigError(
+    "the members of an audience cannot be read: Segment lists them in no API, only in the tables of Profiles Sync",
+    place="warehouse",
+    remedy="Set up Unify > Profiles Sync in Segment and give the warehouse's URL",
+)
+
+
+def check(settings: Settings) -> list[Probe]:
+    """Findings about the token, the space, the warehouse and, if there is a token for it, the Profile API."""
+    probes: list[Probe] = []
+    with public_api.connect(settings) as api:
+        space = _check_public_api(api, settings, probes)
+    _check_warehouse(settings, space, probes)
+    if settings.profile_api_token is not None and space is not None:
+        probes.append(_probe("profile api", lambda: _check_profile_api(settings, space)))
+    return probes
+
+
+def discover(settings: Settings) -> Catalog:
+    """The streams; `profiles` only with a token for the Profile API. Needs no network."""
+    streams = [
+        Stream(name="spaces", schema=_schema(id="string", slug="string", name="string"), primary_key=("id",)),
+        Stream(
+            name="audiences",
+            schema=_schema(
+                id="string", key="string", name="string", enabled="boolean", audienceType="string", size="object"
+            ),
+            primary_key=("id",),
+        ),
+        Stream(
+            name="audience_members",
+            schema=_schema(
+                segment_id="string",
+                canonical_segment_id="string",
+                user_id="string",
+                identifiers="object",
+                traits="object",
+                is_member="boolean",
+            ),
+            primary_key=("segment_id", "canonical_segment_id"),
+            membership=True,
+        ),
+    ]
+    if settings.profile_api_token is not None:
+        streams.append(Stream(name="profiles", schema=_schema(user_id="string", identifiers="object", traits="object")))
+    return Catalog(tuple(streams))
+
+
+def read(settings: Settings, request: ReadRequest) -> Iterator[Page | Checkpoint]:
+    """Pages of one stream; `segment` is an audience's key for `audience_members`, `type:value` for `profiles`."""
+    readers = {"spaces": _spaces, "audiences": _audiences, "audience_members": _members, "profiles": _profiles}
+    reader = readers.get(request.stream)
+    if reader is None:
+        raise ConfigError(
+            f"there is no stream {request.stream}", place="stream", remedy=f"Choose from {', '.join(readers)}"
+        )
+    with public_api.connect(settings) as api:
+        yield from reader(api, settings, request)
+
+
+def _spaces(api: Client, settings: Settings, request: ReadRequest) -> Iterator[Page]:
+    yield from _paged(request.stream, public_api.spaces(api))
+
+
+def _audiences(api: Client, settings: Settings, request: ReadRequest) -> Iterator[Page]:
+    space = public_api.find_space(api, settings.space)
+    yield from _paged(request.stream, public_api.audiences(api, space["id"]))
+
+
+def _members(api: Client, settings: Settings, request: ReadRequest) -> Iterator[Page | Checkpoint]:
+    if settings.warehouse is None:
+        raise NO_WAREHOUSE
+    space = public_api.find_space(api, settings.space)
+    known = list(public_api.audiences(api, space["id"]))
+    keys = (request.segment,) if request.segment else settings.audiences
+    audiences = [public_api.find_audience(known, key) for key in keys] or [
+        a for a in known if not public_api.unreadable(a)
+    ]
+
+    from . import members, warehouse
+
+    with warehouse.opened(settings.warehouse.url, settings.warehouse.schema or space["slug"]) as opened:
+        yield from members.read(opened, audiences, request)
+
+
+def _profiles(api: Client, settings: Settings, request: ReadRequest) -> Iterator[Page]:
+    if not request.segment:
+        raise ConfigError("no person was named", place="segment", remedy="Ask for one person as type:value")
+    with profile_api.connect(settings) as profiles:
+        space = public_api.find_space(api, settings.space)
+        person = profile_api.look_up(profiles, space["id"], request.segment)
+    yield Page(request.stream, [person] if person else [])
+
+
+def _paged(stream: str, rows: Iterator[Json]) -> Iterator[Page]:
+    while page := list(islice(rows, PAGE)):
+        yield Page(stream, page)
+
+
+def _check_public_api(api: Client, settings: Settings, probes: list[Probe]) -> Json | None:
+    """Append what is found and return the space, if it was."""
+    found: list[Json] = []
+
+    def find_space() -> str:
+        found.append(public_api.find_space(api, settings.space))
+        return f"{found[0]['name']} ({found[0]['id']})"
+
+    def find_audiences() -> str:
+        known = list(public_api.audiences(api, found[0]["id"]))
+        for key in settings.audiences:
+            public_api.find_audience(known, key)
+        readable = sum(not public_api.unreadable(audience) for audience in known)
+        return f"{readable} of {len(known)} can be read"
+
+    probes.append(_probe("workspace", lambda: str(public_api.workspace(api)["name"])))
+    if probes[-1].passed:
+        probes.append(_probe("space", find_space))
+    if found:
+        probes.append(_probe("audiences", find_audiences))
+    return found[0] if found else None
+
+
+def _check_warehouse(settings: Settings, space: Json | None, probes: list[Probe]) -> None:
+    if settings.warehouse is None:
+        probes.append(Probe("warehouse", False, NO_WAREHOUSE.problem, NO_WAREHOUSE.remedy))
+        return
+    schema = settings.warehouse.schema or (space["slug"] if space else None)
+    if schema is None:
+        return
+
+    from . import warehouse
+
+    try:
+        with warehouse.opened(settings.warehouse.url, schema) as opened:
+            probes.append(Probe("warehouse", True, f"connected, {opened.dialect}"))
+            probes.append(_probe("warehouse tables", lambda: _check_tables(opened)))
+            if probes[-1].passed:
+                probes.append(_probe("warehouse freshness", lambda: _check_freshness(opened)))
+    except ConfigError as error:
+        probes.append(_failed("warehouse", error))
+
+
+def _check_tables(warehouse: Warehouse) -> str:
+    warehouse.check_tables()
+    return f"schema {warehouse.schema} is complete"
+
+
+def _check_freshness(warehouse: Warehouse) -> str:
+    from . import members
+
+    newest = members.freshness(warehouse)
+    late = datetime.now(UTC) - newest > STALE
+    return f"newest row {newest:%Y-%m-%d %H:%M} UTC{'; Profiles Sync may stand still' if late else ''}"
+
+
+def _check_profile_api(settings: Settings, space: Json) -> str:
+    """Nobody has the identifier asked for: only a token that is let in is told so (segment.md section 10)."""
+    with profile_api.connect(settings) as api:
+        profile_api.is_known(api, space["id"], "user_id:cdp-bridge-check")
+    return "the token is let in"
+
+
+def _probe(name: str, finding: Callable[[], str]) -> Probe:
+    try:
+        return Probe(name, True, finding())
+    except BridgeError as error:
+        return _failed(name, error)
+
+
+def _failed(name: str, error: BridgeError) -> Probe:
+    if isinstance(error, ConfigError):
+        return Probe(name, False, f"{error.place}: {error.problem}" if error.place else error.problem, error.remedy)
+    return Probe(name, False, str(error), "Try again; if it stays so, see Segment's status page")
+
+
+def _schema(**fields: str) -> Json:
+    properties: Json = {name: {"type": ["null", kind]} for name, kind in fields.items()}
+    if "identifiers" in properties:
+        properties["identifiers"]["additionalProperties"] = {"type": ["null", "array"], "items": {"type": "string"}}
+    return {"type": "object", "properties": properties, "additionalProperties": True}
