@@ -19,13 +19,18 @@ def main() -> None:
 @click.option("--warehouse", help="Warehouse to fill for Segment Profiles Sync: duckdb:///FILE or postgresql://...")
 def serve(host: str, meta_port: int, segment_port: int, people: int, seed: int, warehouse: str | None) -> None:
     """Run all twins until SIGTERM or SIGINT; one JSON line on stdout says where they are."""
+    import duckdb
+    import psycopg
+
     from sandbox.server import Options, run
 
     options = Options(host, {"meta": meta_port, "segment": segment_port}, people, seed, warehouse)
     try:
         asyncio.run(run(options))
     except OSError as error:
-        raise click.ClickException(f"cannot start: {error}. Choose another --host or port.") from error
+        raise click.ClickException(f"cannot listen: {error}. Choose another --host or port.") from error
+    except (ValueError, duckdb.Error, psycopg.Error) as error:
+        raise click.ClickException(f"cannot fill the warehouse: {error}. Check --warehouse.") from error
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from sandbox import people
+from sandbox import meta, people, segment, warehouse
+from sandbox.churn import Churn
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Options:
 
 
 async def run(options: Options) -> None:
-    """Serve until SIGTERM or SIGINT. Raises OSError when a port is taken."""
+    """Serve until SIGTERM or SIGINT. Raises OSError when a port is taken, and what the warehouse's driver raises."""
     # A twin keeps millions of small tuples alive: collecting as often as by default costs a third of its time.
     gc.set_threshold(100_000, 50, 100)
     stop = asyncio.Event()
@@ -46,10 +47,16 @@ async def run(options: Options) -> None:
             await runner.cleanup()
 
 
-def _twins(population: people.Population, warehouse: str | None) -> dict[str, web.Application]:
-    from sandbox import meta
+def _twins(population: people.Population, warehouse_url: str | None) -> dict[str, web.Application]:
+    """Every twin by name; they know the same people, also those that come with a later churn."""
+    if warehouse_url is not None:
+        warehouse.seed(warehouse_url, population)
+    platform = meta.create_app(population)
 
-    return {"meta": meta.create_app(population)}
+    def on_churn(happened: Churn) -> None:
+        meta.learn(platform, happened.changed.values())
+
+    return {"meta": platform, "segment": segment.create_app(population, warehouse_url, on_churn)}
 
 
 async def _listen(runner: web.AppRunner, host: str, port: int) -> str:

@@ -338,7 +338,9 @@ def test_row_33_purchase_without_value(meta_twin, refusal, event):
     assert refusal(meta_twin.post("2001/events", data=[bought])) == (400, 100, None)
 
 
-@pytest.mark.parametrize("user", [{}, {"client_ip_address": "203.0.113.9"}, {"em": []}, None])
+@pytest.mark.parametrize(
+    "user", [{}, {"client_ip_address": "203.0.113.9"}, {"em": []}, {"em": [""]}, {"shoe": 1}, None]
+)
 def test_row_34_not_enough_customer_information(meta_twin, refusal, event, user):
     assert refusal(meta_twin.post("2001/events", data=[event(user_data=user)])) == (400, 100, 2804050)
 

@@ -1,5 +1,6 @@
 """The sandbox as a process: one JSON line, both ways of ending, and the context manager."""
 
+import hashlib
 import json
 import signal
 import socket
@@ -9,6 +10,7 @@ import sys
 import pytest
 import requests
 import sandbox
+from sandbox import people
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
@@ -36,11 +38,23 @@ def test_port_in_use_is_told_with_the_remedy():
             pass
 
 
+@pytest.mark.parametrize("url", ["mysql://localhost/x", "duckdb:////nowhere/at/all.duckdb"])
+def test_warehouse_that_cannot_be_filled_is_told(url):
+    told = pytest.raises(RuntimeError, match=r"Error: cannot fill the warehouse.*Check --warehouse")
+    with told, sandbox.running(warehouse=url):
+        pass
+
+
+def test_meta_twin_learns_the_people_of_a_churn(tmp_path):
+    with sandbox.running(people=200, warehouse=f"duckdb:///{tmp_path}/sync.duckdb") as twins:
+        known = requests.get(twins.meta + "/_twin/stats", timeout=10).json()["people_known"]
+        churn = requests.post(twins.segment + "/_twin/churn", json={"fraction": 0.5}, timeout=30).json()
+        assert churn["created"] > 0
+        after = requests.get(twins.meta + "/_twin/stats", timeout=10).json()["people_known"]
+    assert after - known == churn["created"]
+
+
 def test_unknown_people_are_not_matched_and_known_ones_are():
-    import hashlib
-
-    from sandbox import people
-
     known = next(person for person in people.generate(50, 1) if person.emails)
     digest = hashlib.sha256(known.emails[0].true.encode()).hexdigest()
     with sandbox.running(people=50, seed=1) as twins:

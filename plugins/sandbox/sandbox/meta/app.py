@@ -12,6 +12,7 @@ from sandbox.meta.directory import Directory, Person
 from sandbox.meta.errors import GraphError
 from sandbox.meta.state import Twin
 
+TWIN = web.AppKey("twin", Twin)
 MAX_URL = 8_192
 MAX_BODY = 64 * 2**20
 MAX_LINE = 64 * 2**20
@@ -22,6 +23,7 @@ def create_app(people: Iterable[Person] = ()) -> web.Application:
     """The twin as an aiohttp application that knows `people` as the platform's own users."""
     twin = Twin(Directory(people))
     app = web.Application(client_max_size=MAX_BODY, handler_args={"max_line_size": MAX_LINE})
+    app[TWIN] = twin
     journal.install(app)
     faults.install(app)
     truth.install(app, twin)
@@ -31,6 +33,11 @@ def create_app(people: Iterable[Person] = ()) -> web.Application:
 
     app.router.add_route("*", "/{path:.*}", serve)
     return app
+
+
+def learn(app: web.Application, people: Iterable[Person]) -> None:
+    """Tell a running twin of new people, or of new identifiers of known ones."""
+    app[TWIN].directory.learn(people)
 
 
 async def _serve(twin: Twin, request: web.Request) -> web.Response:

@@ -77,7 +77,7 @@ def _checked_fields(call: Call) -> dict[str, Any]:
 
 def _retention_days(call: Call) -> int:
     value = str(call.params["retention_days"])
-    if not value.isdigit() or not 1 <= int(value) <= 180:
+    if not value.isdecimal() or not 1 <= int(value) <= 180:
         raise invalid("Param retention_days must be a number from 1 to 180")
     return int(value)
 

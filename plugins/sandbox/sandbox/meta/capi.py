@@ -16,8 +16,21 @@ MAX_AGE_PHYSICAL_STORE = 62 * DAY
 CLOCK_SKEW = 60
 LATEST_SECONDS = 10**11
 DEDUP = 48 * 3600
+LDU_PAIRS = ((1, 1000), (1, 0), (0, 0))
 HASHED = ("em", "ph", "fn", "ln", "db", "ge", "ct", "st", "zp", "country")
-NOT_IDENTIFYING = ("client_ip_address",)
+PLAIN = (
+    "external_id",
+    "client_user_agent",
+    "fbc",
+    "fbp",
+    "subscription_id",
+    "fb_login_id",
+    "lead_id",
+    "madid",
+    "anon_id",
+    "page_id",
+    "ctwa_clid",
+)
 ACTION_SOURCES = (
     "email",
     "website",
@@ -80,7 +93,7 @@ def _check_time(event: dict[str, Any], place: str, now: float) -> None:
 
 def _check_user(event: dict[str, Any], place: str) -> None:
     user = event.get("user_data")
-    if not isinstance(user, dict) or not any(value for key, value in user.items() if key not in NOT_IDENTIFYING):
+    if not isinstance(user, dict) or not any(any(values_of(user, key)) for key in HASHED + PLAIN):
         raise invalid(f"{place}[user_data] does not hold enough customer information", 2804050)
     for key in HASHED:
         if not all(isinstance(value, str) and _HASH.fullmatch(value) for value in values_of(user, key)):
@@ -92,6 +105,8 @@ def _check_user(event: dict[str, Any], place: str) -> None:
 
 def _check_purchase(event: dict[str, Any], place: str) -> None:
     custom = event.get("custom_data") or {}
+    if not isinstance(custom, dict):
+        raise invalid(f"{place}[custom_data] must be an object")
     if event["event_name"] != "Purchase":
         return
     if not isinstance(custom.get("value"), int | float):
@@ -106,7 +121,7 @@ def _check_options(event: dict[str, Any], place: str) -> None:
         event.get("data_processing_options_country", 0) or 0,
         event.get("data_processing_options_state", 0) or 0,
     )
-    if options not in ([], ["LDU"], None) or pair not in {(1, 1000), (1, 0), (0, 0)}:
+    if options not in ([], ["LDU"], None) or pair not in LDU_PAIRS:
         raise invalid(f"{place}[data_processing_options] is not one of the published combinations")
 
 

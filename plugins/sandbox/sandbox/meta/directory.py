@@ -42,9 +42,13 @@ class Directory:
     def __init__(self, people: Iterable[Person] = ()) -> None:
         self.ids: list[str] = []
         self.owners: dict[str, dict[str, int]] = {key: {} for key in STRONG}
-        numbers: dict[str, int] = {}
+        self._numbers: dict[str, int] = {}
+        self.learn(people)
+
+    def learn(self, people: Iterable[Person]) -> None:
+        """Add people, or more identifiers of known ones; what was known before stays."""
         for person in people:
-            number = numbers.setdefault(person.human_id, len(self.ids))
+            number = self._numbers.setdefault(person.human_id, len(self.ids))
             if number == len(self.ids):
                 self.ids.append(person.human_id)
             self._enter(number, person)

@@ -133,7 +133,7 @@ def _breakdowns(call: Call) -> list[str]:
     value = call.params.get("breakdowns")
     names = call.value("breakdowns") if isinstance(value, str) and value.startswith("[") else value
     names = names.split(",") if isinstance(names, str) else names or []
-    if not isinstance(names, list) or not set(names) <= BREAKDOWNS.keys():
+    if not isinstance(names, list) or not set(map(str, names)) <= BREAKDOWNS.keys():
         raise invalid("Param breakdowns holds a name that is not known")
     if len(names) > 1 and not any(set(names) <= together for together in TOGETHER):
         raise GraphError(2, "These breakdowns cannot be combined", subcode=1504041)

@@ -80,12 +80,13 @@ def _shape(payload: Any) -> tuple[list[str], Sequence[Sequence[Any]], bool]:
         raise _mismatch()
     if len(data) > MAX_ROWS:
         raise invalid(f"The payload holds {len(data)} rows; at most {MAX_ROWS} are taken in one request")
-    if isinstance(schema, str):
-        return [_single_key(schema)], [cell if isinstance(cell, list) else [cell] for cell in data], True
+    single = isinstance(schema, str)
+    if single:
+        schema, data = [_single_key(schema)], [cell if isinstance(cell, list) else [cell] for cell in data]
     _check_keys(schema)
     if set(map(type, data)) != {list} or set(map(len, data)) != {len(schema)}:
         raise _mismatch()
-    return schema, data, False
+    return schema, data, single
 
 
 def _mismatch() -> GraphError:
@@ -110,7 +111,8 @@ def _check_app_scope(payload: dict[str, Any], schema: list[str]) -> None:
     for key, param in APP_SCOPED.items():
         if key in schema and not payload.get(param):
             raise invalid(f"Schema {key} requires {param}")
-    if "PAGEUID" in schema and len(payload["page_ids"]) != 1:
+    pages = payload.get("page_ids")
+    if "PAGEUID" in schema and not (isinstance(pages, list) and len(pages) == 1):
         raise invalid("Schema PAGEUID requires exactly one page in page_ids")
 
 
@@ -125,7 +127,7 @@ def _check_ldu(columns: dict[str, Column]) -> None:
 
 
 def _ldu_pair(country: Any, state: Any) -> tuple[Any, Any]:
-    return tuple(int(v) if str(v).isdigit() else 0 if v == "" else None for v in (country, state))  # type: ignore[return-value]
+    return tuple(int(v) if str(v).isdecimal() else 0 if v == "" else None for v in (country, state))  # type: ignore[return-value]
 
 
 def _badly_formed(columns: dict[str, Column]) -> dict[int, tuple[str, str]]:
