@@ -1,4 +1,4 @@
-"""Where the Profiles Sync tables live: one DuckDB file or one PostgreSQL schema, written through the same four verbs."""
+"""Where the Profiles Sync tables live: one DuckDB file or one PostgreSQL schema, behind the same four verbs."""
 
 import io
 import re
@@ -60,8 +60,9 @@ class Store(Protocol):
 
 @contextmanager
 def open_store(url: str, schema: str) -> Iterator[Store]:
-    """The warehouse at `duckdb:///FILE` (absolute: four slashes) or `postgresql://...`; committed at the end of the block or not at all.
+    """The warehouse at `duckdb:///FILE` (absolute: four slashes) or `postgresql://...`.
 
+    It is committed at the end of the block or not at all.
     Raises ValueError for another kind of URL or a schema name that is not a plain identifier.
     """
     if not re.fullmatch(r"[a-z_][a-z0-9_]*", schema):

@@ -49,7 +49,7 @@ def test_a_recoverable_phone_is_what_libphonenumber_reads_beside_the_country(pop
 
 
 def recovered_phone(raw: str, region: str | None) -> str | None:
-    """What a straightforward reader makes of a raw phone, as E.164; a hash is looked up among true numbers elsewhere."""
+    """What a straightforward reader makes of a raw phone, as E.164; a hash is looked up among the true numbers."""
     if re.fullmatch(r"[0-9a-fA-F]{64}", raw):
         return HASHES.get(raw.lower())
     text = f"+{raw[2:]}" if raw.startswith("00") and raw.strip("0") else raw

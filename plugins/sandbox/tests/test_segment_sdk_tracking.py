@@ -66,9 +66,7 @@ def test_the_python_client_gets_its_token_from_the_oauth_server(
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     app = {"client_id": "app-1", "key_id": "key-1", "public_key": public.decode()}
     requests.post(f"{twin_url}/_twin/oauth/apps", json=app).raise_for_status()
     requests.post(f"{twin_url}/_twin/config", json={"enforce_oauth": True}).raise_for_status()

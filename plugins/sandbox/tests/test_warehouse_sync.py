@@ -107,7 +107,9 @@ def test_a_tick_leaves_exactly_the_new_state_and_touches_only_what_changed(
         set(identifiers(after))
     )
     assert held(query, "profile_merges", "canonical_segment_id, segment_id") == merges(after)
-    moved = query(f"SELECT canonical_segment_id, count(timestamp) FROM prod.user_traits WHERE uuid_ts = '{at}' GROUP BY 1")
+    moved = query(
+        f"SELECT canonical_segment_id, count(timestamp) FROM prod.user_traits WHERE uuid_ts = '{at}' GROUP BY 1"
+    )
     touched = {happened.changed[key].segment_id for key in happened.changed}
     assert {segment_id for segment_id, _ in moved} <= touched
     assert all(count for _, count in moved)

@@ -7,7 +7,7 @@ from typing import Any
 import jwt
 from aiohttp import web
 
-from sandbox.segment.refusals import oauth
+from sandbox.segment.refusals import RefusalError, oauth
 from sandbox.segment.twin import TWIN, OAuthApp, Twin
 
 AUTH_SERVERS = {"us": "https://oauth2.segment.io", "eu": "https://oauth2.eu1.segmentapis.com"}
@@ -29,25 +29,29 @@ def is_valid(twin: Twin, token: str) -> bool:
 
 
 async def _token(request: web.Request) -> web.Response:
+    """A token or a refusal, both with the twin's own time in `Date`: clients take it to correct their clock skew."""
     twin = request.app[TWIN]
     date = {"Date": format_datetime(twin.clock.now(), usegmt=True)}
+    try:
+        return web.json_response(await _granted(twin, request), headers=date)
+    except RefusalError as refusal:
+        refusal.headers |= date
+        raise
+
+
+async def _granted(twin: Twin, request: web.Request) -> dict[str, Any]:
     if request.content_type != "application/x-www-form-urlencoded":
-        refusal = oauth(415, "invalid_request", "The content type must be application/x-www-form-urlencoded")
-        refusal.headers = date
-        raise refusal
+        raise oauth(415, "invalid_request", "The content type must be application/x-www-form-urlencoded")
     form = {name: str(value) for name, value in (await request.post()).items()}
     own = f"{request.scheme}://{request.host}"
+    _check_form(form)
     try:
-        _check_form(form)
         _check_assertion(twin, form["client_assertion"], {own, AUTH_SERVERS[twin.config.region]})
     except jwt.InvalidTokenError as error:
-        refusal = oauth(401, "invalid_client", "The client assertion is not valid")
-        refusal.headers = date
-        raise refusal from error
-    token = secrets.token_urlsafe(24)
-    twin.tokens[token] = (twin.config.region, twin.clock.seconds() + twin.config.token_seconds)
-    answer = {"access_token": token, "token_type": "Bearer", "expires_in": twin.config.token_seconds}
-    return web.json_response(answer | {"scope": form["scope"]}, headers=date)
+        raise oauth(401, "invalid_client", "The client assertion is not valid") from error
+    token, life = secrets.token_urlsafe(24), twin.config.token_seconds
+    twin.tokens[token] = (twin.config.region, twin.clock.seconds() + life)
+    return {"access_token": token, "token_type": "Bearer", "expires_in": life, "scope": form["scope"]}
 
 
 def _check_form(form: dict[str, str]) -> None:

@@ -22,8 +22,8 @@ class Order(Struct, forbid_unknown_fields=True):
     """What `POST /_twin/send` may ask for.
 
     `batch_size` 0 sends each message alone, as the classic webhook does. `signature`: over element 0 of a batch
-    (`first`, today's production), over the whole body (`all`), a wrong one, or none. `repeat` sends the first messages again at
-    the end; `reverse` sends the newest first; a retry after a time-out cuts batches of half the size.
+    (`first`, as production does today), over the whole body (`all`), a wrong one, or none. `repeat` sends the first
+    messages again at the end; `reverse` sends the newest first; what is retried is cut into batches of half the size.
     """
 
     url: str

@@ -26,12 +26,12 @@ _NEEDED = {"track": "event", "group": "groupId", "alias": "previousId"}
 _TIME_WITHOUT_ZONE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?")
 
 
-class _Batch(msgspec.Struct):
+class _Batch(msgspec.Struct, rename="camel"):
     batch: list[msgspec.Raw]
     context: dict[str, Any] = {}
     integrations: dict[str, Any] = {}
-    writeKey: str = ""  # noqa: N815 - the vendor's spelling
-    sentAt: str | None = None  # noqa: N815 - the vendor's spelling
+    write_key: str = ""
+    sent_at: str | None = None
 
 
 def install(app: web.Application) -> None:
@@ -60,7 +60,7 @@ async def _batch(request: web.Request) -> web.Response:
     for item in body.batch:
         _check_message_size(bytes(item))
     messages = [_merged(body, _decoded(bytes(item), dict[str, Any])) for item in body.batch]
-    return _take(request.app[TWIN], _write_key(request, body.writeKey), messages, body.sentAt)
+    return _take(request.app[TWIN], _write_key(request, body.write_key), messages, body.sent_at)
 
 
 async def _raw(request: web.Request) -> bytes:
