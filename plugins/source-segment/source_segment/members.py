@@ -26,8 +26,8 @@ Json = Mapping[str, Any]
 def read(warehouse: Warehouse, audiences: Sequence[Json], request: ReadRequest) -> Iterator[Page | Checkpoint]:
     """The people of these audiences, and a checkpoint that covers them all.
 
-    Raises ConfigError for missing tables and TransientError where the warehouse contradicts the Public API: an extract is honest
-    or there is none.
+    Raises ConfigError for missing tables and TransientError where the warehouse contradicts the Public API: an
+    extract is honest or there is none.
     """
     warehouse.check_tables()
     since = _since(request)
@@ -93,8 +93,11 @@ def _folded(warehouse: Warehouse, selection: Selection) -> Iterator[pa.RecordBat
 
 
 def merged_away(rows: Sequence[Json]) -> list[dict[str, str | None]]:
-    """Records to take out, `canonical_segment_id` and `user_id`: each merged-away profile under its own id, and under every user
-    id of its survivor but the first, which the survivor's own record goes by."""
+    """Records to take out, as `canonical_segment_id` and `user_id`.
+
+    Each merged-away profile goes under its own id, and under every user id of its survivor but the first, which the
+    survivor's own record goes by.
+    """
     kept: dict[str, str | None] = {}
     for row in rows:
         kept.setdefault(row["survivor"], row["user_id"])
@@ -151,7 +154,7 @@ def _check_flag(audience: Json, flags: set[str]) -> None:
         raise ConfigError(
             f"no profile in the warehouse has the trait {audience['key']}, which says who is in the audience",
             place="warehouse.schema",
-            remedy="Check that Profiles Sync writes this space to this schema, and wait for its next sync if the audience is new",
+            remedy="Check that Profiles Sync writes this space there; a new audience needs its next sync",
         )
 
 

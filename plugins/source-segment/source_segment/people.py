@@ -20,7 +20,7 @@ _FACTS = pa.schema(
 
 
 def records(folded: pa.RecordBatch, selection: Selection) -> pa.RecordBatch:
-    """The records of some people: `segment_id, canonical_segment_id, user_id, identifiers, traits`, `is_member` in a read of changes.
+    """The records of some people, as the stream `audience_members` has them; `is_member` only in a read of changes.
 
     A struct of which nothing exists or is wanted is left out.
     """
@@ -48,8 +48,8 @@ def folded_here(facts: Iterable[pa.RecordBatch], selection: Selection) -> Iterat
         for table in _whole_people(facts):
             database.register("facts", table)
             query = (
-                "WITH identifiers AS (SELECT canonical_segment_id, name AS type, value, seq FROM facts WHERE kind = 'i'), "
-                f"traits AS (SELECT canonical_segment_id, name, value FROM facts WHERE kind = 't') {fold(selection)}"
+                "WITH identifiers AS (SELECT *, name AS type FROM facts WHERE kind = 'i'), "
+                f"traits AS (SELECT * FROM facts WHERE kind = 't') {fold(selection)}"
             )
             yield from database.sql(query).to_arrow_reader(FACTS_AT_ONCE)
 
@@ -58,11 +58,8 @@ def _whole_people(facts: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     """Tables of about `FACTS_AT_ONCE` rows, cut between two people."""
     held: list[pa.RecordBatch] = []
     for batch in facts:
-        held.append(
-            pa.record_batch(
-                [batch[name].cast(kind) for name, kind in zip(_FACTS.names, _FACTS.types, strict=True)], schema=_FACTS
-            )
-        )
+        columns = [batch[name].cast(kind) for name, kind in zip(_FACTS.names, _FACTS.types, strict=True)]
+        held.append(pa.record_batch(columns, schema=_FACTS))
         if sum(map(len, held)) < FACTS_AT_ONCE:
             continue
         table = pa.Table.from_batches(held)

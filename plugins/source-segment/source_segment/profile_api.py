@@ -44,12 +44,10 @@ def connect(settings: Settings) -> Client:
 
 
 def look_up(api: Client, space_id: str, identifier: str) -> Json | None:
-    """One person by `type:value` as a record (`user_id`, `identifiers`, `traits`), or None if nobody has that identifier."""
+    """One person by `type:value` as a record (`user_id, identifiers, traits`), None if nobody has that identifier."""
     path = _path(space_id, identifier)
     try:
-        traits = {
-            name: value for page in _pages(api, f"{path}/traits", TRAITS_PAGE) for name, value in page["traits"].items()
-        }
+        traits = [page["traits"] for page in _pages(api, f"{path}/traits", TRAITS_PAGE)]
         found = [row for page in _pages(api, f"{path}/external_ids", IDENTIFIERS_PAGE) for row in page["data"]]
     except RejectedError as error:
         if error.reason == NOT_FOUND:
@@ -58,7 +56,8 @@ def look_up(api: Client, space_id: str, identifier: str) -> Json | None:
     identifiers: dict[str, list[str]] = {}
     for row in found:
         identifiers.setdefault(row["type"], []).append(row["id"])
-    return {"user_id": identifiers.get("user_id", [None])[0], "identifiers": identifiers, "traits": traits}
+    merged = {name: value for page in traits for name, value in page.items()}
+    return {"user_id": next(iter(identifiers.get("user_id", ())), None), "identifiers": identifiers, "traits": merged}
 
 
 def is_known(api: Client, space_id: str, identifier: str) -> bool:
@@ -84,9 +83,7 @@ def interpret(response: requests.Response) -> BridgeError | None:
     if status == 429:
         return TransientError(said, retry_after=retry_after(response))
     if status == 500:
-        return TransientError(
-            f"{said}; if it stays so, the type or the value asked for is one that Segment cannot read"
-        )
+        return TransientError(f"{said}; if it stays so, Segment cannot read the type or value asked for")
     if status > 500:
         return TransientError(said, retry_after=retry_after(response))
     return RejectedError(said, reason=f"segment:{status}")

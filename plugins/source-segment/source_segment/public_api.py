@@ -37,7 +37,8 @@ def connect(settings: Settings) -> Client:
 
 def workspace(api: Client) -> Json:
     """The workspace: the cheapest check of the token."""
-    return _data(api, "/")["workspace"]  # type: ignore[no-any-return]
+    found: Json = _data(api, "/")["workspace"]
+    return found
 
 
 def spaces(api: Client) -> Iterator[Json]:
@@ -100,13 +101,10 @@ def interpret(response: requests.Response) -> BridgeError | None:
         return ConfigError(
             said,
             place="public_api_token",
-            remedy="Use a Public API token of this workspace with read access, and its region; tokens of the Profile API, "
-            "the Config API and write keys do not work here",
+            remedy="Use a Public API token of this workspace with read access, and its region; no other works here",
         )
     if status == 404:
-        return ConfigError(
-            said, place="space", remedy="Check that the space still exists and that Engage is switched on"
-        )
+        return ConfigError(said, place="space", remedy="Check that the space still exists and has Engage switched on")
     if status == 429:
         return TransientError(said, retry_after=_wait(response, error))
     if status >= 500 or status == 408:
@@ -133,10 +131,9 @@ def _listed(api: Client, path: str, name: str) -> Iterator[Json]:
 def _data(api: Client, path: str, **request: Any) -> Json:
     answer = api.read(path, **request)
     if not isinstance(answer, dict) or not isinstance(answer.get("data"), dict):
-        raise TransientError(
-            "the Public API answered without data; something between here and Segment changed the answer"
-        )
-    return answer["data"]
+        raise TransientError("the Public API answered without data; does a proxy change its answers?")
+    data: Json = answer["data"]
+    return data
 
 
 def _first_error(response: requests.Response) -> Json:

@@ -21,7 +21,7 @@ TRUE = ("true", "1")
 """What a flag trait of a member says, as lower-case text."""
 
 LISTS = frozenset({"duckdb", "postgres"})
-"""Dialects that aggregate ordered lists into columns Arrow understands; the others deliver sorted rows to be folded here."""
+"""Dialects that aggregate ordered lists into columns Arrow understands; the others send sorted rows to fold here."""
 
 
 class Selection(Struct, frozen=True):
@@ -66,99 +66,103 @@ class Queries:
 
     def newest(self) -> str:
         """One row a table: its name and its last change."""
-        parts = [
-            f"SELECT {literal(table)} AS name, max(coalesce(uuid_ts, received_at)) AS newest FROM {self._prefix}.{table}"
-            for table in TABLES
-        ]
+        newest = "max(coalesce(uuid_ts, received_at)) AS newest"
+        parts = (f"SELECT {literal(table)} AS name, {newest} FROM {self._prefix}.{table}" for table in TABLES)
         return self._sql(" UNION ALL ".join(parts))
 
     def names(self, types: Iterable[str] | None, traits: Iterable[str] | None) -> str:
-        """Rows `kind` ('i' or 't') and `name`: the identifier types and traits that exist, of those asked for (None: of all)."""
-        return self._sql(
-            f"SELECT DISTINCT 'i' AS kind, type AS name FROM {self._prefix}.user_identifiers WHERE {_among('type', types)} "
-            f"UNION ALL "
-            f"SELECT DISTINCT 't' AS kind, name AS name FROM {self._prefix}.user_traits WHERE {_among('name', traits)}"
-        )
+        """Rows `kind` ('i' or 't') and `name`: the types and traits that exist, of those asked for (None: of all)."""
+        return self._sql(f"""
+            SELECT DISTINCT 'i' AS kind, type AS name FROM {self._prefix}.user_identifiers WHERE {_among("type", types)}
+            UNION ALL
+            SELECT DISTINCT 't' AS kind, name AS name FROM {self._prefix}.user_traits WHERE {_among("name", traits)}""")
 
     def size(self, selection: Selection) -> str:
         """One row `people`: how many there are to be read."""
         return self._sql(f"WITH {self._people(selection)} SELECT count(*) AS people FROM people")
 
     def members(self, selection: Selection, share: tuple[int, int] = (0, 1)) -> str:
-        """One row a person, as `fold` makes it; `share` (number, of how many) takes a part of the people, in DuckDB only."""
+        """One row a person, as `fold` makes it; `share` (number, of how many) takes a part of them, in DuckDB only."""
         return self._sql(f"WITH {self._facts(selection, share)} {fold(selection)}")
 
     def facts(self, selection: Selection) -> str:
         """Rows `canonical_segment_id, kind, name, value, seq`, the rows of one person side by side."""
-        return self._sql(
-            f"WITH {self._facts(selection)} "
-            "SELECT canonical_segment_id, 'i' AS kind, type AS name, value, seq FROM identifiers UNION ALL "
-            "SELECT canonical_segment_id, 't' AS kind, name, value, 0 AS seq FROM traits ORDER BY canonical_segment_id"
-        )
+        return self._sql(f"""
+            WITH {self._facts(selection)}
+            SELECT canonical_segment_id, 'i' AS kind, type AS name, value, seq FROM identifiers
+            UNION ALL
+            SELECT canonical_segment_id, 't' AS kind, name, value, 0 AS seq FROM traits
+            ORDER BY canonical_segment_id""")
 
     def merged(self, since: datetime) -> str:
-        """Rows `segment_id, survivor, user_id`: profiles merged away since then, with each user id of their survivor in order."""
-        return self._sql(
-            f"SELECT m.segment_id, m.canonical_segment_id AS survivor, CAST(i.value AS VARCHAR) AS user_id "
-            f"FROM {self._prefix}.profile_merges AS m LEFT JOIN {self._prefix}.user_identifiers AS i "
-            f"ON i.canonical_segment_id = m.canonical_segment_id AND i.type = 'user_id' "
-            f"WHERE m.segment_id <> m.canonical_segment_id AND {_after('m', since)} ORDER BY m.segment_id, i.seq, i.value"
-        )
+        """Rows `segment_id, survivor, user_id`: profiles merged away since, with their survivor's user ids in order."""
+        return self._sql(f"""
+            SELECT m.segment_id, m.canonical_segment_id AS survivor, CAST(i.value AS VARCHAR) AS user_id
+            FROM {self._prefix}.profile_merges AS m LEFT JOIN {self._prefix}.user_identifiers AS i
+            ON i.canonical_segment_id = m.canonical_segment_id AND i.type = 'user_id'
+            WHERE m.segment_id <> m.canonical_segment_id AND {_after("m", since)}
+            ORDER BY m.segment_id, i.seq, i.value""")
 
     def _people(self, selection: Selection, share: tuple[int, int] = (0, 1)) -> str:
         number, parts = share
         sliced = f"AND hash(f.canonical_segment_id) % {parts} = {number}" if parts > 1 else ""
-        return (
-            f"people AS (SELECT DISTINCT f.canonical_segment_id FROM {self._prefix}.user_traits AS f "
-            f"WHERE f.name = {literal(selection.key)} AND {self._chosen(selection)} {sliced} "
-            f"AND NOT EXISTS (SELECT 1 FROM {self._prefix}.profile_merges AS m "
-            f"WHERE m.segment_id = f.canonical_segment_id AND m.canonical_segment_id <> f.canonical_segment_id))"
-        )
+        return f"""
+            people AS (
+                SELECT DISTINCT f.canonical_segment_id FROM {self._prefix}.user_traits AS f
+                WHERE f.name = {literal(selection.key)} AND {self._chosen(selection)} {sliced} AND NOT EXISTS (
+                    SELECT 1 FROM {self._prefix}.profile_merges AS m
+                    WHERE m.segment_id = f.canonical_segment_id AND m.canonical_segment_id <> f.canonical_segment_id))"""
 
     def _chosen(self, selection: Selection) -> str:
         """Who is read: members, or everybody who has the flag and changed."""
         if selection.since is None:
             return f"lower(CAST(f.value AS VARCHAR)) IN ({literals(TRUE)})"
-        changed = " UNION ALL ".join(
-            f"SELECT c.canonical_segment_id FROM {self._prefix}.{table} AS c WHERE {_after('c', selection.since)} AND {which}"
-            for table, which in (
-                ("user_traits", _among("c.name", selection.all_traits)),
-                ("user_identifiers", _among("c.type", selection.all_types)),
-                ("profile_merges", "1 = 1"),
-            )
+        after = _after("c", selection.since)
+        changed = {
+            "user_traits": _among("c.name", selection.all_traits),
+            "user_identifiers": _among("c.type", selection.all_types),
+            "profile_merges": "1 = 1",
+        }
+        parts = (
+            f"SELECT c.canonical_segment_id FROM {self._prefix}.{table} AS c WHERE {after} AND {which}"
+            for table, which in changed.items()
         )
-        return f"f.canonical_segment_id IN ({changed})"
+        return f"f.canonical_segment_id IN ({' UNION ALL '.join(parts)})"
 
     def _facts(self, selection: Selection, share: tuple[int, int] = (0, 1)) -> str:
-        return (
-            f"{self._people(selection, share)}, "
-            f"identifiers AS (SELECT i.canonical_segment_id, i.type, CAST(i.value AS VARCHAR) AS value, CAST(i.seq AS BIGINT) AS seq "
-            f"FROM {self._prefix}.user_identifiers AS i INNER JOIN people AS p ON p.canonical_segment_id = i.canonical_segment_id "
-            f"WHERE i.value IS NOT NULL AND {_among('i.type', selection.all_types)}), "
-            f"traits AS (SELECT t.canonical_segment_id, t.name, CAST(t.value AS VARCHAR) AS value "
-            f"FROM {self._prefix}.user_traits AS t INNER JOIN people AS p ON p.canonical_segment_id = t.canonical_segment_id "
-            f"WHERE {_among('t.name', selection.all_traits)})"
-        )
+        return f"""{self._people(selection, share)},
+            identifiers AS (
+                SELECT i.canonical_segment_id, i.type, CAST(i.value AS VARCHAR) AS value, CAST(i.seq AS BIGINT) AS seq
+                FROM {self._prefix}.user_identifiers AS i
+                INNER JOIN people AS p ON p.canonical_segment_id = i.canonical_segment_id
+                WHERE i.value IS NOT NULL AND {_among("i.type", selection.all_types)}),
+            traits AS (
+                SELECT t.canonical_segment_id, t.name, CAST(t.value AS VARCHAR) AS value
+                FROM {self._prefix}.user_traits AS t
+                INNER JOIN people AS p ON p.canonical_segment_id = t.canonical_segment_id
+                WHERE {_among("t.name", selection.all_traits)})"""
 
     def _sql(self, text: str) -> str:
         return sqlglot.transpile(text, read="duckdb", write=self._dialect)[0]
 
 
 def fold(selection: Selection) -> str:
-    """One row a person out of the relations `identifiers` and `traits`: lists in order of `seq`, then value, and one column a trait."""
+    """One row a person out of the relations `identifiers` and `traits`.
+
+    `i0, i1, ...` are lists in the order of `seq`, then value; `t0, t1, ...` texts; named by their place in the selection.
+    """
     lists = ", ".join(
         f"array_agg(value ORDER BY seq, value) FILTER (WHERE type = {literal(kind)}) AS i{number}"
         for number, kind in enumerate(selection.all_types)
     )
-    columns = ", ".join(
+    texts = ", ".join(
         f"max(value) FILTER (WHERE name = {literal(name)}) AS t{number}"
         for number, name in enumerate(selection.all_traits)
     )
-    return (
-        f"SELECT * FROM (SELECT canonical_segment_id, {columns} FROM traits GROUP BY canonical_segment_id) AS t "
-        f"LEFT JOIN (SELECT canonical_segment_id AS owner, {lists} FROM identifiers GROUP BY canonical_segment_id) AS i "
-        f"ON i.owner = t.canonical_segment_id"
-    )
+    return f"""
+        SELECT * FROM (SELECT canonical_segment_id, {texts} FROM traits GROUP BY canonical_segment_id) AS t
+        LEFT JOIN (SELECT canonical_segment_id AS owner, {lists} FROM identifiers GROUP BY canonical_segment_id) AS i
+        ON i.owner = t.canonical_segment_id"""
 
 
 def literal(text: str) -> str:

@@ -3,7 +3,9 @@
 from typing import Annotated, Literal
 
 from cdp_bridge.sdk import Secret, option
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+HttpUrl = Annotated[str, Meta(pattern="^https?://")]
 
 
 class Warehouse(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
@@ -13,7 +15,7 @@ class Warehouse(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
         Secret,
         option(
             "URL",
-            "postgresql://user:password@host/database, duckdb:////absolute/file, or the URL of any installed SQLAlchemy dialect",
+            "postgresql://user:password@host/database, duckdb:////absolute/file, or that of any SQLAlchemy dialect",
         ),
     ]
     schema: Annotated[str | None, option("Schema", "Schema of the tables; the slug of the space unless given")] = None
@@ -35,11 +37,8 @@ class Settings(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     ] = None
     audiences: Annotated[
         tuple[str, ...],
-        option(
-            "Audiences", "Keys of the audiences to read when no segment is asked for; every enabled one unless given"
-        ),
+        option("Audiences", "Keys of those to read when no segment is asked for; every enabled one unless given"),
     ] = ()
     base_url: Annotated[
-        str | None,
-        option("Base URL", "Takes the place of all Segment hosts: for a sandbox or a proxy", pattern="^https?://"),
+        HttpUrl | None, option("Base URL", "Takes the place of all Segment hosts: for a sandbox or a proxy")
     ] = None

@@ -72,9 +72,8 @@ def read(settings: Settings, request: ReadRequest) -> Iterator[Page | Checkpoint
     readers = {"spaces": _spaces, "audiences": _audiences, "audience_members": _members, "profiles": _profiles}
     reader = readers.get(request.stream)
     if reader is None:
-        raise ConfigError(
-            f"there is no stream {request.stream}", place="stream", remedy=f"Choose from {', '.join(readers)}"
-        )
+        known = ", ".join(readers)
+        raise ConfigError(f"there is no stream {request.stream}", place="stream", remedy=f"Choose from: {known}")
     with public_api.connect(settings) as api:
         yield from reader(api, settings, request)
 
@@ -94,9 +93,9 @@ def _members(api: Client, settings: Settings, request: ReadRequest) -> Iterator[
     space = public_api.find_space(api, settings.space)
     known = list(public_api.audiences(api, space["id"]))
     keys = (request.segment,) if request.segment else settings.audiences
-    audiences = [public_api.find_audience(known, key) for key in keys] or [
-        a for a in known if not public_api.unreadable(a)
-    ]
+    audiences = [public_api.find_audience(known, key) for key in keys]
+    if not keys:
+        audiences = [audience for audience in known if not public_api.unreadable(audience)]
 
     from . import members, warehouse
 

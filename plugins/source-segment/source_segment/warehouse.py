@@ -1,4 +1,4 @@
-"""The customer's warehouse by URL: DuckDB file, PostgreSQL through ADBC, any other through SQLAlchemy; Arrow comes out."""
+"""The customer's warehouse by URL: a DuckDB file, PostgreSQL through ADBC, others through SQLAlchemy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DIALECTS = {"postgresql": "postgres", "mssql": "tsql", "mariadb": "mysql", "aws
 class Warehouse:
     """An open warehouse with one schema; `sql` holds its statements.
 
-    `stream` runs one and yields record batches as they come, without holding the result; `failures` are the driver's exceptions.
+    `stream` runs one and yields record batches as they come; `failures` is what the driver raises.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Warehouse:
         return [row for batch in self.batches(sql) for row in batch.to_pylist()]
 
     def check_tables(self) -> None:
-        """Raise ConfigError naming the first table that is missing, forbidden, or without the columns of Profiles Sync."""
+        """Raise ConfigError naming the first table that is missing, forbidden, or without the columns needed."""
         for table in TABLES:
             try:
                 for _ in self._stream(self.sql.probe(table)):
@@ -137,7 +137,7 @@ def _connecting(*failures: type[Exception]) -> Iterator[None]:
         raise ConfigError(
             f"cannot connect: {_first_line(error)}",
             place=PLACE,
-            remedy="Check host, port, database, user and password, that this machine may reach it, and that its driver is installed",
+            remedy="Check host, port, database, user, password, network access, and that its driver is installed",
         ) from None
 
 
