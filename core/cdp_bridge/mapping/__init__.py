@@ -2,7 +2,7 @@
 
 from .compile import compile_mapping
 from .mapper import Mapper, refuse
-from .policy import allowed, withheld
+from .policy import Form, allowed, withheld
 from .records import record_batch
 
-__all__ = ["Mapper", "allowed", "compile_mapping", "record_batch", "refuse", "withheld"]
+__all__ = ["Form", "Mapper", "allowed", "compile_mapping", "record_batch", "refuse", "withheld"]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def compile_mapping(
     mappings: Sequence[DataMapping], consents: Sequence[Consent], functions: Mapping[str, MappingFunction]
 ) -> Mapper:
-    """A Mapper; SettingsError names every fault, its place `<mapping>.<setting>` or `consent.<n>.<setting>` (numbers from 0).
+    """A Mapper; SettingsError names every fault, at `<mapping>.<setting>` or `consent.<n>.<setting>` (numbers from 0).
 
     `functions` are the plugin functions by name.
     """
@@ -123,12 +123,11 @@ class _Compiler:
     def bind_one(self, connection: duckdb.DuckDBPyConnection, sql: str, place: str, cell: Cell) -> None:
         import duckdb
 
+        remedy = "Every field is text: cast it to compute" if place.endswith("rule") else "Use RE2's syntax"
         names = [f"v{cell.number}", *self.columns.values()]
         fields = ", ".join(f"NULL::VARCHAR AS {name}" for name in names)
         try:
             connection.execute(f"SELECT {sql} FROM (SELECT {fields})")
         except duckdb.Error as error:
             # The rest of DuckDB's message quotes SQL that nobody wrote.
-            self.fault(
-                f"DuckDB refuses it: {str(error).splitlines()[0]}", place, "Every field is text: cast it to compute"
-            )
+            self.fault(f"DuckDB refuses it: {str(error).splitlines()[0].rstrip('.')}", place, remedy)

@@ -1,6 +1,7 @@
 """Transformation rules: a small, checked part of DuckDB's scalar SQL.
 
-What runs is printed from the checked tree, never the text that was written, and only what is listed here may stand in it.
+What runs is printed from the checked tree, never the text that was written, and only what is listed here may stand in
+it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from . import paths
 if TYPE_CHECKING:
     from sqlglot import exp
     from sqlglot.errors import ParseError
-    from sqlglot.tokens import Token
 
 LONGEST_RULE = 4_000
 """Characters."""
@@ -28,132 +28,35 @@ DEEPEST = 40
 LARGEST_GROWTH = 250
 """A result may be that many times as long as the longest field it is made of."""
 
-FUNCTIONS = frozenset(
-    [
-        "abs",
-        "ascii",
-        "ceil",
-        "ceiling",
-        "chr",
-        "coalesce",
-        "concat",
-        "concat_ws",
-        "contains",
-        "date_diff",
-        "date_part",
-        "date_trunc",
-        "day",
-        "dayofmonth",
-        "ends_with",
-        "floor",
-        "greatest",
-        "if",
-        "ifnull",
-        "instr",
-        "json_extract_string",
-        "lcase",
-        "least",
-        "left",
-        "length",
-        "lower",
-        "lpad",
-        "ltrim",
-        "make_date",
-        "md5",
-        "mod",
-        "month",
-        "nfc_normalize",
-        "nullif",
-        "prefix",
-        "regexp_extract",
-        "regexp_full_match",
-        "regexp_matches",
-        "regexp_replace",
-        "replace",
-        "reverse",
-        "right",
-        "round",
-        "rpad",
-        "rtrim",
-        "sha256",
-        "sign",
-        "split_part",
-        "starts_with",
-        "strftime",
-        "strip_accents",
-        "strlen",
-        "strpos",
-        "strptime",
-        "substr",
-        "substring",
-        "suffix",
-        "translate",
-        "trim",
-        "trunc",
-        "try_strptime",
-        "ucase",
-        "upper",
-        "year",
-    ]
-)
+_FUNCTION_NAMES = """
+    abs ascii ceil ceiling chr coalesce concat concat_ws contains date_diff date_part date_trunc day dayofmonth
+    ends_with floor greatest if ifnull instr json_extract_string lcase least left length lower lpad ltrim make_date
+    md5 mod month nfc_normalize nullif prefix regexp_extract regexp_full_match regexp_matches regexp_replace replace reverse right
+    round rpad rtrim sha256 sign split_part starts_with strftime strip_accents strlen strpos strptime substr substring
+    suffix translate trim trunc try_strptime ucase upper year
+"""
+FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
 LITERAL_ARGUMENTS = {"lpad": (1, 2), "regexp_replace": (1, 2, 3), "replace": (1, 2), "rpad": (1, 2), "strftime": (1,)}
 """Arguments that decide how long a result gets, so that it can be bounded beforehand."""
 TYPES = re.compile(
-    r"(VARCHAR|TEXT|BOOLEAN|(TINY|SMALL|BIG|HUGE)?INT|DOUBLE|REAL|DECIMAL(\(\d+(, \d+)?\))?|DATE|TIMESTAMP)",
+    r"VARCHAR|TEXT|BOOLEAN|(TINY|SMALL|BIG|HUGE)?INT|DOUBLE|REAL|DECIMAL(\(\d+(, \d+)?\))?|DATE|TIMESTAMP",
     re.IGNORECASE,
 )
 _FIELD_LENGTH = 100
-_FOREIGN_TOKENS = frozenset(
-    ("SEMICOLON", "SELECT", "WITH", "FROM", "L_BRACKET", "L_BRACE", "ARROW", "PARAMETER", "PLACEHOLDER", "COLON_EQ")
-)
-_NODES = [
-    "Add",
-    "And",
-    "Anonymous",
-    "Between",
-    "Boolean",
-    "Case",
-    "Cast",
-    "Column",
-    "DPipe",
-    "DataType",
-    "DataTypeParam",
-    "Div",
-    "Dot",
-    "EQ",
-    "Escape",
-    "GT",
-    "GTE",
-    "ILike",
-    "Identifier",
-    "If",
-    "In",
-    "IntDiv",
-    "Is",
-    "LT",
-    "LTE",
-    "Like",
-    "Literal",
-    "Mod",
-    "Mul",
-    "NEQ",
-    "Neg",
-    "Not",
-    "Null",
-    "NullSafeEQ",
-    "NullSafeNEQ",
-    "Or",
-    "Paren",
-    "Sub",
-    "TryCast",
-]
+_FOREIGN = "SEMICOLON SELECT WITH FROM L_BRACKET L_BRACE ARROW PARAMETER PLACEHOLDER COLON_EQ"
+_FOREIGN_TOKENS = frozenset(_FOREIGN.split())
+_GRAMMAR = """
+    Add And Anonymous Between Boolean Case Cast Column DPipe DataType DataTypeParam Div Dot EQ Escape GT GTE ILike
+    Identifier If In IntDiv Is LT LTE Like Literal Mod Mul NEQ Neg Not Null NullSafeEQ NullSafeNEQ Or Paren Sub TryCast
+"""
+_NODES = frozenset(_GRAMMAR.split())
 
 
 def compile_expression(text: str, plugins: Collection[str], columns: dict[paths.Path, str], value: str) -> str:
     """Check a rule and print it as DuckDB SQL; ConfigError with line and column when something in it is not allowed.
 
-    In the SQL the mapped value is called `value`, and each other path has a column: that of `columns`, or a new one added
-    there. `plugins` are the names of plugin functions, each of one argument; in SQL they are called `plugin_<name>`.
+    In the SQL the mapped value is called `value`, and each other path has a column: that of `columns`, or a new one
+    added there. `plugins` are the names of plugin functions, each of one argument; SQL calls them `plugin_<name>`.
     """
     from sqlglot.errors import ParseError, TokenError
 
@@ -167,7 +70,7 @@ def compile_expression(text: str, plugins: Collection[str], columns: dict[paths.
         start = max(text.rfind("'"), text.rfind('"'), 0)
         raise ConfigError(f"a quote or comment is not closed ({_at(text, start)})", remedy="Close it") from None
     except ParseError as error:
-        raise _unparsable(text, error) from None
+        raise _unparsable(error) from None
     except RecursionError:
         raise _too_complex() from None
 
@@ -196,7 +99,7 @@ class _Compiler:
         sql: str = tree.transform(self.rename).sql(dialect, comments=False)
         return sql
 
-    def check_tokens(self, tokens: list[Token]) -> None:
+    def check_tokens(self, tokens: list[Any]) -> None:
         depth = 0
         for token in tokens:
             depth += {"(": 1, ")": -1}.get(token.text, 0)
@@ -206,6 +109,8 @@ class _Compiler:
                 raise self.refusal(f"{token.text} is not allowed in a rule", token.start)
 
     def check(self, node: exp.Expr) -> None:
+        from sqlglot import exp
+
         kind = type(node).__name__
         if kind not in _NODES or (kind == "In" and not node.expressions):
             raise self.refusal(
@@ -216,7 +121,7 @@ class _Compiler:
         elif kind == "DataType" and not TYPES.fullmatch(node.sql(_dialect())):
             remedy = "Use VARCHAR, BOOLEAN, INTEGER, BIGINT, DOUBLE, DECIMAL(p, s), DATE or TIMESTAMP"
             raise self.refusal(f"values cannot be cast to {_shortened(node.sql(_dialect()))}", _start(node), remedy)
-        elif kind == "Dot" and not all(type(part).__name__ == "Identifier" for part in node.parts):
+        elif isinstance(node, exp.Dot) and not all(isinstance(part, exp.Identifier) for part in node.parts):
             raise self.refusal("a function cannot be called on a path", _start(node), "Write function(path)")
 
     def check_call(self, call: exp.Expr) -> None:
@@ -264,13 +169,14 @@ def _dialect() -> Any:
     """DuckDB's grammar in which every call but a cast stays a call by the name that was written."""
     from sqlglot.dialects.duckdb import DuckDB
 
-    class Parser(DuckDB.Parser):
-        FUNCTIONS = {}  # noqa: RUF012
-        FUNCTION_PARSERS = {name: DuckDB.Parser.FUNCTION_PARSERS[name] for name in ("CAST", "TRY_CAST")}  # noqa: RUF012
-        NO_PAREN_FUNCTIONS = {}  # noqa: RUF012
-        NO_PAREN_FUNCTION_PARSERS = {"CASE": DuckDB.Parser.NO_PAREN_FUNCTION_PARSERS["CASE"]}  # noqa: RUF012
-
-    return type("Rules", (DuckDB,), {"Parser": Parser})()
+    duckdb: Any = DuckDB.Parser
+    grammar = {
+        "FUNCTIONS": {},
+        "FUNCTION_PARSERS": {name: duckdb.FUNCTION_PARSERS[name] for name in ("CAST", "TRY_CAST")},
+        "NO_PAREN_FUNCTIONS": {},
+        "NO_PAREN_FUNCTION_PARSERS": {"CASE": duckdb.NO_PAREN_FUNCTION_PARSERS["CASE"]},
+    }
+    return type("Rules", (DuckDB,), {"Parser": type("Parser", (duckdb,), grammar)})()
 
 
 def _length(node: exp.Expr) -> float:
@@ -317,13 +223,10 @@ def _too_complex() -> ConfigError:
     )
 
 
-def _unparsable(text: str, error: ParseError) -> ConfigError:
-    for fault in error.errors:
-        found = str(fault.get("highlight") or "")
-        column = max(1, int(fault.get("col") or 1) - len(found) + 1)
-        near = f" near {_shortened(found)}" if found else ""
-        return ConfigError(
-            f"the rule cannot be read{near} (line {fault.get('line') or 1}, column {column})",
-            remedy="Write one SQL expression",
-        )
-    return ConfigError("the rule cannot be read (line 1, column 1)", remedy="Write one SQL expression")
+def _unparsable(error: ParseError) -> ConfigError:
+    fault = error.errors[0] if error.errors else {}
+    found = str(fault.get("highlight") or "")
+    line, end = fault.get("line") or 1, fault.get("col") or 1
+    place = f"line {line}, column {max(1, end - len(found) + 1)}"
+    near = f" near {_shortened(found)}" if found else ""
+    return ConfigError(f"the rule cannot be read{near} ({place})", remedy="Write one SQL expression")

@@ -24,7 +24,7 @@ _NONE = "[]::VARCHAR[]"
 
 
 class Cell(Struct, frozen=True):
-    """One mapping, checked; `rule` is SQL in which the value is called `v<number>` and other fields as in `Mapper.extras`."""
+    """One mapping, checked; in `rule` (SQL) the value is called `v<number>`, other fields as in the mapper's extras."""
 
     number: int
     field: str
@@ -47,7 +47,10 @@ class Cell(Struct, frozen=True):
 
 
 class Mapper:
-    """Turns pages into identifiers. `fields` are the record paths needed, `columns` the identifiers that come out."""
+    """Turns pages into identifiers. `fields` are the record paths needed, `columns` the identifiers that come out.
+
+    `purposes` are those of the consents, in order.
+    """
 
     def __init__(
         self,
@@ -60,6 +63,7 @@ class Mapper:
         needed = [*(cell.path for cell in cells if cell.path), *extras, *(path for path, _ in consents)]
         self.fields = tuple(dict.fromkeys(map(paths.dotted, needed)))
         self.columns = tuple(field for field in IDENTIFIERS if any(cell.field == field for cell in cells))
+        self.purposes = tuple(consent.purpose for _, consent in consents)
         self._last: tuple[pa.Schema, str, str] | None = None
 
     def register(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -70,9 +74,10 @@ class Mapper:
     def select(self, schema: pa.Schema, relation: str = "page") -> str:
         """One SELECT over a relation with the schema of a `record_batch`.
 
-        Columns out: `user_id` VARCHAR (NULL: missing), each of `columns` VARCHAR[] (empty: none), `consent_<n>` BOOLEAN in
-        the order of the consents, `is_member` BOOLEAN, `faults` VARCHAR[] (one `field:keyword` or `field:transformation` for
-        each value dropped), `dropped` VARCHAR (`no_user_id`, `invalid:<field>`, `fail:<field>`, or NULL).
+        Columns out: `user_id` VARCHAR (NULL: missing), each of `columns` VARCHAR[] (empty: none), `consent_<n>` BOOLEAN
+        in the order of the consents, `is_member` BOOLEAN, `faults` VARCHAR[] (one `field:keyword` or
+        `field:transformation` for each value dropped), `dropped` VARCHAR (`no_user_id`, `invalid:<field>`,
+        `fail:<field>`, or NULL).
         """
         if self._last is None or self._last[1] != relation or not self._last[0].equals(schema):
             self._last = (schema, relation, self._build(schema, relation))
@@ -179,8 +184,9 @@ class _Columns:
 
 
 def register_function(connection: duckdb.DuckDBPyConnection, name: str, function: MappingFunction) -> None:
-    """Make a plugin function callable as `plugin_<name>`; a value for which it raises is dropped, like one it returns None for."""
+    """Make a plugin function callable as `plugin_<name>`; raising drops the value, as returning None does."""
     import pyarrow as pa
+    from duckdb.func import FunctionNullHandling, PythonUDFType
 
     def one(value: str | None) -> str | None:
         try:
@@ -192,7 +198,14 @@ def register_function(connection: duckdb.DuckDBPyConnection, name: str, function
     def column(values: Any) -> Any:
         return pa.array([one(value) for value in values.to_pylist()], pa.string())
 
-    connection.create_function(f"plugin_{name}", column, ["VARCHAR"], "VARCHAR", type="arrow", null_handling="special")
+    connection.create_function(
+        f"plugin_{name}",
+        column,
+        ["VARCHAR"],
+        "VARCHAR",
+        type=PythonUDFType.ARROW,
+        null_handling=FunctionNullHandling.SPECIAL,
+    )
 
 
 def refuse(dropped: Mapping[str, int]) -> None:

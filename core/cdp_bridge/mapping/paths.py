@@ -1,8 +1,9 @@
 """Dotted record paths, and the SQL that reads one from a page of a given schema as text.
 
-A path is keys joined by dots; a key in double quotes may itself hold dots. At each level the longest run of keys that is a
-key of the record wins, so `identifiers.ios.idfa` finds the key `ios.idfa` as `identifiers."ios.idfa"` does. A path through
-a list gives the values of all its elements, a number in it one element (from 0). Text is entered as JSON, key by key.
+A path is keys joined by dots; a key in double quotes may itself hold dots. At each level the longest run of keys that
+is a key of the record wins, so `identifiers.ios.idfa` finds the key `ios.idfa` as `identifiers."ios.idfa"` does. A path
+through a list gives the values of all its elements, a number in it one element (from 0). Text is entered as JSON, key
+by key.
 """
 
 from __future__ import annotations
@@ -135,22 +136,22 @@ def _enter_json(sql: str, path: Path) -> Read:
     arrays = ", ".join(f"json_extract_string({sql}, {place})" for place in reversed(inside))
     plain = f"json_extract_string({sql}, {whole})"
     # Most texts in a record are not JSON at all, and an error costs far more than a look at the first character.
-    return Read(
-        f"CASE WHEN ltrim({sql})[1] IN ('{{', '[') THEN TRY(CASE WHEN coalesce(json_type({sql}, {whole}), 'ARRAY') = 'ARRAY' "
-        f"THEN flatten([{arrays}]) ELSE [{plain}] END) END",
-        many=True,
-    )
+    looks = f"ltrim({sql})[1] IN ('{{', '[')"
+    nested = f"coalesce(json_type({sql}, {whole}), 'ARRAY') = 'ARRAY'"
+    values = f"CASE WHEN {nested} THEN flatten([{arrays}]) ELSE [{plain}] END"
+    return Read(f"CASE WHEN {looks} THEN TRY({values}) END", many=True)
 
 
 def _text(sql: str, kind: pa.DataType) -> str:
-    """One value as text, as a person would write it: 42 for the float 42.0, ISO dates, true and false, JSON for objects."""
+    """One value as a person would write it: 42 for the float 42.0, ISO dates, true and false, JSON for objects."""
     import pyarrow.types as is_
 
     if is_.is_string(kind) or is_.is_large_string(kind) or is_.is_string_view(kind):
         return sql
     if is_.is_floating(kind):
         whole = f"CAST(CAST({sql} AS HUGEINT) AS VARCHAR)"
-        return f"CASE WHEN {sql} = trunc({sql}) AND abs({sql}) < 1e18 THEN {whole} WHEN isfinite({sql}) THEN CAST({sql} AS VARCHAR) END"
+        other = f"WHEN isfinite({sql}) THEN CAST({sql} AS VARCHAR)"
+        return f"CASE WHEN {sql} = trunc({sql}) AND abs({sql}) < 1e18 THEN {whole} {other} END"
     if is_.is_decimal(kind) and kind.scale > 0:
         return f"rtrim(rtrim(CAST({sql} AS VARCHAR), '0'), '.')"
     if is_.is_timestamp(kind):

@@ -13,7 +13,7 @@ Form = Literal["hashed", "clear"]
 
 
 def allowed(mappings: Sequence[DataMapping], profile_columns: Mapping[str, Form]) -> tuple[str, ...]:
-    """The identifiers that may go into a profile; `profile_columns` says in which form the profile sends each one it takes.
+    """The identifiers that may go into a profile; `profile_columns` says in which form it sends each one it takes.
 
     Where several mappings fill one identifier, the strictest policy holds for it.
     """

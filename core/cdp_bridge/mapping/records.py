@@ -16,8 +16,9 @@ _DEEPEST = 32
 def record_batch(records: pa.RecordBatch | Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
     """A page as an Arrow batch that DuckDB can read.
 
-    Where rows disagree, a single value beside lists becomes a list of one, and other conflicts become text (objects JSON).
-    Of keys that differ only in case, inside one object, the later gets ` (2)` at its end: DuckDB holds them for the same.
+    Where rows disagree, a single value beside lists becomes a list of one, and other conflicts become text (objects
+    JSON). Of keys that differ only in case, inside one object, the later gets ` (2)` at its end: DuckDB holds them for
+    the same.
     """
     if not isinstance(records, pa.RecordBatch):
         records = _from_rows(records)

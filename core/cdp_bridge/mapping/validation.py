@@ -9,7 +9,7 @@ from .paths import literal
 
 _FORMATS = {
     "date": "TRY_CAST({v} AS DATE) IS NOT NULL AND regexp_full_match({v}, '\\d{{4}}-\\d{{2}}-\\d{{2}}')",
-    "date-time": "TRY_CAST({v} AS TIMESTAMP) IS NOT NULL AND regexp_matches({v}, '^\\d{{4}}-\\d{{2}}-\\d{{2}}[Tt ]\\d')",
+    "date-time": "TRY_CAST({v} AS TIMESTAMP) IS NOT NULL AND regexp_matches({v}, '^\\d{{4}}-\\d\\d-\\d\\d[Tt ]\\d')",
     "email": "regexp_full_match({v}, '[^\\s@]+@[^\\s@.]+(\\.[^\\s@.]+)+')",
     "uri": "regexp_full_match({v}, '[A-Za-z][A-Za-z0-9+.-]*:\\S+')",
     "uuid": "regexp_full_match({v}, '[0-9A-Fa-f]{{8}}(-[0-9A-Fa-f]{{4}}){{3}}-[0-9A-Fa-f]{{12}}')",
