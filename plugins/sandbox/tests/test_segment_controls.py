@@ -69,6 +69,19 @@ def test_a_churn_moves_population_warehouse_and_the_listener(
     assert requests.get(path, auth=("sandbox-profile-token", "")).status_code == 404
 
 
+def test_a_churn_waits_for_a_warehouse_in_use(
+    serve: Callable[[Any], str], population: Population, tmp_path: Path
+) -> None:
+    place = f"duckdb:///{tmp_path / 'w.duckdb'}"
+    warehouse.seed(place, population)
+    url = serve(create_app(population, place))
+    with duckdb.connect(str(tmp_path / "w.duckdb"), read_only=True):
+        refused = requests.post(f"{url}/_twin/churn", json={})
+    assert (refused.status_code, "warehouse" in refused.json()["error"]) == (409, True)
+    assert len(lines(f"{url}/_twin/people")) == len(population)
+    assert requests.post(f"{url}/_twin/churn", json={}).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, TypeVar
 
+import duckdb
 import msgspec
+import psycopg
 from aiohttp import web
 from msgspec import Struct
 
@@ -45,7 +47,7 @@ def install(app: web.Application, on_churn: Callable[[Churn], None] | None) -> N
         twin = request.app[TWIN]
         happened = churn(twin.population, wanted.fraction, wanted.seed)
         if twin.warehouse_url:
-            await asyncio.to_thread(warehouse.apply_churn, twin.warehouse_url, happened)
+            await _tick(twin.warehouse_url, happened)
         twin.renew(happened)
         if on_churn is not None:
             on_churn(happened)
@@ -62,6 +64,15 @@ def install(app: web.Application, on_churn: Callable[[Churn], None] | None) -> N
     app.router.add_get("/_twin/audiences/{key}/members", _members)
     app.router.add_get("/_twin/tracking", _tracking)
     app.router.add_route("*", "/_twin/{path:.*}", _unknown)
+
+
+async def _tick(url: str, happened: Churn) -> None:
+    """Move the warehouse on; population and warehouse stay as they were when it cannot be written."""
+    try:
+        await asyncio.to_thread(warehouse.apply_churn, url, happened)
+    except (duckdb.Error, psycopg.Error) as error:
+        remedy = "Is its server up, or does another process hold the DuckDB file open? Try again afterwards."
+        raise RefusalError(409, {"error": f"the warehouse could not be written. {remedy}"}) from error
 
 
 async def _decoded(request: web.Request, kind: type[T]) -> T:
