@@ -58,7 +58,7 @@ class Consent(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=Tr
     `missing` says what an absent value means; only a platform or a country without a consent duty may say `granted`.
     """
 
-    purpose: str
+    purpose: Name
     cdp_field: str
     granted: tuple[str, ...] = ("true", "1", "yes", "granted")
     missing: Literal["denied", "granted"] = "denied"

@@ -86,7 +86,7 @@ class Diff:
     def compare(self, *, whole: bool) -> Difference:
         """Fill `todo` anew; `whole` says that the extract holds everybody, so that whoever is absent has left."""
         for statement in _TABLES:
-            self._connection.execute(statement)
+            self._connection.execute(statement).complete()
         for chunk in self._store.ledger.fingerprints(self._audience):
             self._insert(
                 "ledger",
@@ -97,9 +97,9 @@ class Diff:
         self._recompute_unknown()
         self.dead = self._store.dead_fingerprints(self._audience)
         self._insert("refused", member_key=list(self.dead), fingerprint=list(self.dead.values()))
-        self._connection.execute(_TODO)
+        self._connection.execute(_TODO).complete()
         if not whole:
-            self._connection.execute(_ONLY_THOSE_NAMED)
+            self._connection.execute(_ONLY_THOSE_NAMED).complete()
         return self._count()
 
     def hold_removes(self) -> None:
@@ -107,7 +107,7 @@ class Diff:
         self._connection.execute(
             f"""DELETE FROM todo WHERE action = 'remove'
                 AND member_key NOT IN (SELECT member_key FROM staged WHERE reason = '{SUPPRESSED}')"""
-        )
+        ).complete()
 
     def leaving(self, rows: int = CHUNK) -> Iterator[list[Row]]:
         """Ledger rows whose acknowledged identifiers must go, in key order, `rows` at a time."""
@@ -139,10 +139,10 @@ class Diff:
             handles = (value for *_, packed in rows for value in _identifying(packed))
             while chunk := list(islice(handles, CHUNK)):
                 self._register("chunk", value=chunk)
-                self._connection.execute("INSERT INTO released SELECT hash(value) FROM chunk")
+                self._connection.execute("INSERT INTO released SELECT hash(value) FROM chunk").complete()
         before = self._one("SELECT count(*) FROM todo")
         if self._one("SELECT count(*) FROM released"):
-            self._connection.execute(_SHARING)
+            self._connection.execute(_SHARING).complete()
         shared = self._one("SELECT count(*) FROM todo") - before
         return [key for keys in self._keys("refresh") for key in keys] if shared else []
 
@@ -159,7 +159,7 @@ class Diff:
             self._connection.execute(
                 """UPDATE ledger SET fingerprint = chunk.fingerprint FROM chunk
                    WHERE ledger.member_key = chunk.member_key"""
-            )
+            ).complete()
 
     def _count(self) -> Difference:
         actions = dict(self._connection.execute("SELECT action, count(*) FROM todo GROUP BY 1").fetchall())
@@ -190,7 +190,7 @@ class Diff:
 
     def _insert(self, table: str, **columns: Sequence[Any]) -> None:
         self._register("chunk", **columns)
-        self._connection.execute(f"INSERT INTO {table} SELECT * FROM chunk")
+        self._connection.execute(f"INSERT INTO {table} SELECT * FROM chunk").complete()
 
     def _register(self, name: str, **columns: Sequence[Any]) -> None:
         import pyarrow as pa
@@ -202,8 +202,8 @@ class Diff:
         )
 
     def _one(self, query: str) -> int:
-        row = self._connection.execute(query).fetchone()
-        return int(row[0]) if row else 0
+        [(number,)] = self._connection.execute(query).fetchall()
+        return int(number)
 
 
 def _identifying(packed: bytes) -> Iterable[bytes]:

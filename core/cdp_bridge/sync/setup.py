@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from ..entities import Activation, Bridge, CDPConnection, DestinationAccount
 from ..errors import ConfigError
-from ..identity import compile_profile
-from ..mapping import Mapper, allowed, compile_mapping
+from ..identity import load_profile
+from ..mapping import Form, Mapper, allowed, compile_mapping
 from ..model import Connector, Destination, ReadRequest, Source, Stream
 from ..registry import Registry
 from ..settings import load
@@ -60,10 +60,8 @@ def prepare(bridge: Bridge, registry: Registry, activation: Activation) -> Setup
     destination = _side(registry, registry.connector(account.connector, "destination"), account.settings)
     profile = _profile(destination)
     mapper = compile_mapping(mappings, activation.consent, registry.functions)
-    kinds = {
-        column: "hashed" if kind == "BLOB[]" else "clear"
-        for column, kind in compile_profile(profile).outputs(mapper.columns).items()
-    }
+    rules = load_profile(profile).fields
+    forms: dict[str, Form] = {field: "hashed" if rule.send == "hash" else "clear" for field, rule in rules.items()}
     return Setup(
         activation=activation,
         bridge=bridge,
@@ -72,7 +70,7 @@ def prepare(bridge: Bridge, registry: Registry, activation: Activation) -> Setup
         mapper=mapper,
         stream=activation.stream or _membership_stream(source, activation),
         profile=profile,
-        fields=allowed(mappings, kinds),
+        fields=allowed(mappings, forms),
     )
 
 

@@ -12,9 +12,8 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from ..entities import Funnel
-from ..errors import ConfigError
 from ..identity import compile_profile, register
-from ..mapping import record_batch
+from ..mapping import record_batch, refuse
 from .members import PACK_MACROS, pack_sql
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ class Stage:
         register(connection)
         mapper.register(connection)
         for statement in (*PACK_MACROS, *_TABLES):
-            connection.execute(statement)
+            connection.execute(statement).complete()
         self._has_suppression = self._suppress(suppressed)
         outputs = self._profile.outputs(self._fields)
         self.columns = tuple(outputs)
@@ -78,7 +77,7 @@ class Stage:
         records = record_batch(page.records)
         self._connection.register("page", records)
         try:
-            self._connection.execute(self._statement(self._mapper.select(records.schema)))
+            self._connection.execute(self._statement(self._mapper.select(records.schema))).complete()
         finally:
             self._connection.unregister("page")
         return int(records.num_rows)
@@ -88,13 +87,7 @@ class Stage:
         self._drop_duplicates()
         rows = self._connection.execute("SELECT coalesce(reason, ''), count(*) FROM staged GROUP BY 1").fetchall()
         counts = {reason: count for reason, count in rows if reason != LEFT}
-        breach = next((reason for reason in counts if reason.startswith("fail:")), None)
-        if breach:
-            raise ConfigError(
-                f"{counts[breach]} records break a validation that may not fail",
-                place=f"mapping of {breach.partition(':')[2]}",
-                remedy="Mend the records in the CDP, or set on_invalid to drop-field or drop-record",
-            )
+        refuse(counts)
         refused = self._connection.execute(
             "SELECT code, count(*) FROM (SELECT unnest(refused) AS code FROM staged) GROUP BY 1"
         ).fetchall()
@@ -102,11 +95,13 @@ class Stage:
 
     def _statement(self, mapped: str) -> str:
         consents = "".join(
-            f" WHEN NOT consent_{number} THEN 'no_consent:{consent.purpose}'"
-            for number, consent in enumerate(self._mapper.consents)
+            f" WHEN NOT consent_{number} THEN 'no_consent:{purpose}'"
+            for number, purpose in enumerate(self._mapper.purposes)
         )
         suppressed = f" WHEN {self._is_suppressed()} THEN '{SUPPRESSED}'" if self._has_suppression else ""
         identifying = self._present(IDENTIFYING)
+        fields = ", ".join(f"'{field}'" for field in IDENTIFYING)
+        why = f"list_filter(refused, lambda code: split_part(code, ':', 1) IN ({fields}))"
         some = " + ".join(f"len({column})" for column in identifying) or "0"
         handles = [
             f"list_transform({column}, lambda value: hash({self._bytes(column, 'value')}))" for column in identifying
@@ -154,24 +149,25 @@ class Stage:
         for chunk in suppressed:
             digests = pa.table({"digest": pa.array([digest for _, digest in chunk], pa.binary())})
             self._connection.register("chunk", digests)
-            self._connection.execute("INSERT INTO suppression SELECT digest FROM chunk")
+            self._connection.execute("INSERT INTO suppression SELECT digest FROM chunk").complete()
             self._connection.unregister("chunk")
-        row = self._connection.execute("SELECT count(*) FROM suppression").fetchone()
-        return bool(row and row[0])
+        [(entries,)] = self._connection.execute("SELECT count(*) FROM suppression").fetchall()
+        return bool(entries)
 
     def _drop_duplicates(self) -> None:
-        """Keep the first record of a member; only when there are any, since it sorts everything."""
-        counts = self._connection.execute(
-            "SELECT count(*), count(DISTINCT member_key) FROM staged WHERE member_key IS NOT NULL"
-        ).fetchone()
-        if counts and counts[0] != counts[1]:
-            self._connection.execute(
-                f"""UPDATE staged SET reason = '{DUPLICATE}' FROM (
-                      SELECT rowid AS row, row_number() OVER (PARTITION BY member_key ORDER BY reason IS NULL DESC,
-                      rowid) AS turn
-                      FROM staged WHERE member_key IS NOT NULL) AS ranked
-                    WHERE staged.rowid = ranked.row AND turn > 1"""
-            )
+        """Keep one record of a member: one that forbids sending before one that can be sent, then the first."""
+        counted = "SELECT count(*), count(DISTINCT member_key) FROM staged WHERE member_key IS NOT NULL"
+        [(records, members)] = self._connection.execute(counted).fetchall()
+        if records == members:
+            return
+        forbids = f"reason IS NOT NULL AND (reason = '{SUPPRESSED}' OR starts_with(reason, 'no_consent'))"
+        self._connection.execute(
+            f"""UPDATE staged SET reason = '{DUPLICATE}' FROM (
+                  SELECT rowid AS record, row_number() OVER (
+                    PARTITION BY member_key ORDER BY {forbids} DESC, reason IS NULL DESC, rowid) AS turn
+                  FROM staged WHERE member_key IS NOT NULL) AS ranked
+                WHERE staged.rowid = record AND turn > 1"""
+        ).complete()
 
 
 def count_funnel(counts: dict[str, int], refused: dict[str, int]) -> Funnel:
