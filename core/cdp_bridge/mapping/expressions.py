@@ -29,11 +29,12 @@ LARGEST_GROWTH = 250
 """A result may be that many times as long as the longest field it is made of."""
 
 _FUNCTION_NAMES = """
-    abs ascii ceil ceiling chr coalesce concat concat_ws contains date_diff date_part date_trunc day dayofmonth
-    ends_with floor greatest if ifnull instr json_extract_string lcase least left length lower lpad ltrim make_date
-    md5 mod month nfc_normalize nullif prefix regexp_extract regexp_full_match regexp_matches regexp_replace replace reverse right
-    round rpad rtrim sha256 sign split_part starts_with strftime strip_accents strlen strpos strptime substr substring
-    suffix translate trim trunc try_strptime ucase upper year
+    abs ascii ceil ceiling chr coalesce concat concat_ws contains date_diff date_part date_trunc day
+    dayofmonth ends_with floor greatest if ifnull instr json_extract_string lcase least left length lower lpad
+    ltrim make_date md5 mod month nfc_normalize nullif prefix regexp_extract regexp_full_match regexp_matches
+    regexp_replace replace reverse right round rpad rtrim sha256 sign split_part starts_with strftime
+    strip_accents strlen strpos strptime substr substring suffix translate trim trunc try_strptime ucase upper
+    year
 """
 FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
 LITERAL_ARGUMENTS = {"lpad": (1, 2), "regexp_replace": (1, 2, 3), "replace": (1, 2), "rpad": (1, 2), "strftime": (1,)}
