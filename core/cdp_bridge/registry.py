@@ -119,7 +119,8 @@ class Registry:
             self.report(plugin, f"{what}: {error}" if quote else what)
         # Also SystemExit, which would otherwise end the host.
         except BaseException as error:
-            self.report(plugin, f"{what}: {type(error).__name__}" + (f": {error}" if quote else ""))
+            text = str(error) if quote else ""
+            self.report(plugin, f"{what}: {type(error).__name__}" + (f": {text}" if text else ""))
 
     def _find(self) -> Iterator[EntryPoint]:
         try:

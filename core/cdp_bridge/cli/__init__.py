@@ -77,16 +77,16 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         sys.stdout = open("/dev/null", "w", encoding="utf-8")  # noqa: SIM115 - stays open until the process ends
         code = FAILED
     except BridgeError as error:
-        code = _fail(str(error))
+        from ..protocol.failure import sentence
+
+        code = _fail(sentence(error))
     except Exception as error:
         code = _fail_with_bug(error, debug="--debug" in arguments)
     sys.exit(code if isinstance(code, int) else OK)
 
 
 def _fail(text: str) -> int:
-    from ..redact import redact
-
-    click.echo(f"error: {redact(text)}", err=True)
+    click.echo(f"error: {text}", err=True)
     return FAILED
 
 

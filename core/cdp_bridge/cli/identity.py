@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -29,8 +30,8 @@ def identity(profile: str) -> None:
     from ..identity import explain_many, load_profile
 
     load_profile(profile)
-    questions = _questions(click.get_binary_stream("stdin"))
-    output = click.get_binary_stream("stdout")
+    questions = _questions(sys.stdin.buffer)
+    output = sys.stdout.buffer
     while chunk := list(islice(questions, LINES_AT_ONCE)):
         output.write(b"".join(msgspec.json.encode(answer) + b"\n" for answer in explain_many(profile, chunk)))
         output.flush()

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -33,12 +33,12 @@ class Tally(Struct):
 
 
 class Entry(Struct, frozen=True):
-    """One record that waits to be delivered."""
+    """A record that waits to be delivered; it is counted in `tallies` for itself and for those that it supersedes."""
 
     key: bytes
     operation: Operation
     fields: Fields
-    tally: Tally
+    tallies: tuple[Tally, ...]
 
 
 class AudienceWriter:
@@ -62,12 +62,13 @@ class AudienceWriter:
         fields = identifiers(data)
         operation: Operation = "add" if data.get(DELETED) is None else "remove"
         self._tally.accepted += 1
-        if operation not in self._operations:
-            self._reject(self._tally, f"{operation}_not_offered")
+        if operation not in self._operations or not fields:
+            self._reject([self._tally], f"{operation}_not_offered" if fields else "no_identifier")
             return
         key = self._key(data, fields)
-        self._waiting.pop(key, None)
-        self._waiting[key] = Entry(key, operation, fields, self._tally)
+        superseded = self._waiting.pop(key, None)
+        tallies = (*(superseded.tallies if superseded else ()), self._tally)
+        self._waiting[key] = Entry(key, operation, fields, tallies)
 
     def close_tally(self) -> Tally:
         """The counts up to here, which grow until the next delivery; the next record starts new ones."""
@@ -83,8 +84,7 @@ class AudienceWriter:
         self._reasons += hashed.reasons
         for position, entry in enumerate(entries):
             if position not in hashed.members:
-                entry.tally.accepted -= 1
-                entry.tally.rejected += 1
+                _count_rejected(entry.tallies)
         for operation in ("remove", "add"):
             members = [
                 (entry, hashed.members[position])
@@ -132,13 +132,12 @@ class AudienceWriter:
 
     def _book(self, outcome: Outcome, entries: Mapping[bytes, Entry]) -> None:
         for key, reason in outcome.rejected.items():
-            self._reject(entries[key].tally, reason)
+            self._reject(entries[key].tallies, reason)
         self._unknown += len(outcome.unknown)
 
-    def _reject(self, tally: Tally, reason: str) -> None:
+    def _reject(self, tallies: Sequence[Tally], reason: str) -> None:
         self._reasons[reason] += 1
-        tally.accepted -= 1
-        tally.rejected += 1
+        _count_rejected(tallies)
 
     def _ensure(self) -> AudienceRef:
         if self._ref is None:
@@ -153,6 +152,12 @@ class AudienceWriter:
         user_id = data.get("user_id")
         identity = named if usable else user_id if isinstance(user_id, str | int) else sorted(fields.items())
         return hashlib.blake2b(repr(identity).encode(), digest_size=16).digest()
+
+
+def _count_rejected(tallies: Iterable[Tally]) -> None:
+    for tally in tallies:
+        tally.accepted -= 1
+        tally.rejected += 1
 
 
 def _at(data: Any, path: Sequence[str]) -> Any:

@@ -26,9 +26,13 @@ def specification(connector: Connector) -> dict[str, Any]:
     }
 
 
-def connection_status(probes: Sequence[Probe]) -> Message:
-    """SUCCEEDED, or FAILED with the failed probes and what to do about each."""
-    failed = [redact(". ".join(filter(None, (f"{p.name}: {p.detail}", p.remedy)))) for p in probes if not p.passed]
+def failures(probes: Sequence[Probe]) -> list[str]:
+    """Each failed probe, with what to do about it."""
+    return [redact(". ".join(filter(None, (f"{p.name}: {p.detail}", p.remedy)))) for p in probes if not p.passed]
+
+
+def connection_status(failed: Sequence[str]) -> Message:
+    """SUCCEEDED, or FAILED with what failed."""
     if failed:
         return {"type": "CONNECTION_STATUS", "connectionStatus": {"status": "FAILED", "message": "\n".join(failed)}}
     return {"type": "CONNECTION_STATUS", "connectionStatus": {"status": "SUCCEEDED"}}

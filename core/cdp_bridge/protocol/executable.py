@@ -14,7 +14,7 @@ from typing import IO, Any, NoReturn
 
 from .. import settings
 from ..errors import BridgeError
-from ..model import Connector, Probe
+from ..model import Connector
 from ..registry import Registry, implementation
 from . import catalog, description
 from .failure import Stopped, sentence
@@ -69,13 +69,12 @@ def _execute(connector: Connector, arguments: argparse.Namespace, stdin: IO[byte
             write(connector, _settings(connector, arguments.config), chosen, stdin, output)
 
 
-def _check(connector: Connector, path: str) -> list[Probe]:
-    """The connector's probes; settings that are wrong are a finding, not a failure of the command."""
+def _check(connector: Connector, path: str) -> list[str]:
+    """What failed; settings that are wrong are a finding, not a failure of the command."""
     try:
-        probes: list[Probe] = implementation(connector).check(_settings(connector, path))
-        return probes
+        return description.failures(implementation(connector).check(_settings(connector, path)))
     except BridgeError as problem:
-        return [Probe("settings", False, sentence(problem))]
+        return [sentence(problem)]
 
 
 def _settings(connector: Connector, path: str) -> Any:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from ..errors import BridgeError, ConfigError, TransientError
 from ..redact import redact
+from ..settings import SettingsError
 
 FailureType = Literal["config_error", "transient_error", "system_error"]
 
@@ -24,6 +25,11 @@ def failure_type(error: BaseException) -> FailureType:
 
 def sentence(error: BaseException) -> str:
     """What to tell a person: of an exception that is not ours only type and place, since its text may quote values."""
+    if isinstance(error, SettingsError):
+        return "\n".join(map(sentence, error.errors))
+    if isinstance(error, ConfigError):
+        # Part by part: "token: is missing" as a whole looks like a token with its value.
+        return str(ConfigError(redact(error.problem), place=redact(error.place), remedy=redact(error.remedy)))
     if isinstance(error, BridgeError):
         return redact(str(error))
     if isinstance(error, Stopped):
