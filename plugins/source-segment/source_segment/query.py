@@ -111,7 +111,7 @@ class Queries:
                 SELECT DISTINCT f.canonical_segment_id FROM {self._prefix}.user_traits AS f
                 WHERE f.name = {literal(selection.key)} AND {self._chosen(selection)} {sliced} AND NOT EXISTS (
                     SELECT 1 FROM {self._prefix}.profile_merges AS m
-                    WHERE m.segment_id = f.canonical_segment_id AND m.canonical_segment_id <> f.canonical_segment_id))"""
+                    WHERE m.segment_id = f.canonical_segment_id AND m.canonical_segment_id <> m.segment_id))"""
 
     def _chosen(self, selection: Selection) -> str:
         """Who is read: members, or everybody who has the flag and changed."""
@@ -149,7 +149,8 @@ class Queries:
 def fold(selection: Selection) -> str:
     """One row a person out of the relations `identifiers` and `traits`.
 
-    `i0, i1, ...` are lists in the order of `seq`, then value; `t0, t1, ...` texts; named by their place in the selection.
+    `i0, i1, ...` are lists in the order of `seq`, then value; `t0, t1, ...` texts; the numbers are places in the
+    selection.
     """
     lists = ", ".join(
         f"array_agg(value ORDER BY seq, value) FILTER (WHERE type = {literal(kind)}) AS i{number}"
