@@ -18,6 +18,7 @@ from .members import PACK_MACROS, pack_sql
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
     from ..mapping import Mapper
     from ..model import Page
@@ -28,10 +29,15 @@ IDENTIFYING = ("email", "phone", "mobile_ad_id")
 They are also what two members may share.
 """
 
+ROWS_AT_ONCE = 50_000
+"""Planning a statement costs as much as some thousand rows, so small pages wait for each other."""
+
 LEFT = "left"
 DUPLICATE = "duplicate"
 SUPPRESSED = "suppressed"
 _KEY_DIGITS = 32
+# A user id that is an e-mail address or a phone number is no pseudonym, so it is not kept.
+_IS_PSEUDONYM = "NOT contains(user_id, '@') AND NOT starts_with(user_id, '+')"
 
 _TABLES = (
     "CREATE TABLE suppression (digest BLOB)",
@@ -63,6 +69,7 @@ class Stage:
         self._profile = compile_profile(profile)
         self._fields = list(fields)
         self._key = key.hex()
+        self._waiting: list[pa.RecordBatch] = []
         register(connection)
         mapper.register(connection)
         for statement in (*PACK_MACROS, *_TABLES):
@@ -73,17 +80,21 @@ class Stage:
         self._hashed = {column for column, kind in outputs.items() if kind == "BLOB[]"}
 
     def take(self, page: Page) -> int:
-        """Stage one page; returns its number of records. Raises ConfigError where a mapping says `fail`."""
+        """Stage one page, now or together with later ones; returns its number of records."""
         records = record_batch(page.records)
-        self._connection.register("page", records)
-        try:
-            self._connection.execute(self._statement(self._mapper.select(records.schema))).complete()
-        finally:
-            self._connection.unregister("page")
+        if self._waiting and self._waiting[0].schema != records.schema:
+            self._flush()
+        self._waiting.append(records)
+        if sum(batch.num_rows for batch in self._waiting) >= ROWS_AT_ONCE:
+            self._flush()
         return int(records.num_rows)
 
     def finish(self) -> Funnel:
-        """Settle what only the whole extract can tell, and count where everybody is."""
+        """Settle what only the whole extract can tell, and count where everybody is.
+
+        Raises ConfigError where records break a validation that may not fail.
+        """
+        self._flush()
         self._drop_duplicates()
         rows = self._connection.execute("SELECT coalesce(reason, ''), count(*) FROM staged GROUP BY 1").fetchall()
         counts = {reason: count for reason, count in rows if reason != LEFT}
@@ -93,38 +104,57 @@ class Stage:
         ).fetchall()
         return count_funnel(counts, dict(refused))
 
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        if not self._waiting:
+            return
+        page = pa.Table.from_batches(self._waiting)
+        self._waiting.clear()
+        self._connection.register("page", page)
+        try:
+            self._connection.execute(self._statement(self._mapper.select(page.schema))).complete()
+        finally:
+            self._connection.unregister("page")
+
     def _statement(self, mapped: str) -> str:
-        consents = "".join(
-            f" WHEN NOT consent_{number} THEN 'no_consent:{purpose}'"
-            for number, purpose in enumerate(self._mapper.purposes)
-        )
-        suppressed = f" WHEN {self._is_suppressed()} THEN '{SUPPRESSED}'" if self._has_suppression else ""
-        identifying = self._present(IDENTIFYING)
-        fields = ", ".join(f"'{field}'" for field in IDENTIFYING)
-        why = f"list_filter(refused, lambda code: split_part(code, ':', 1) IN ({fields}))"
-        some = " + ".join(f"len({column})" for column in identifying) or "0"
-        handles = [
-            f"list_transform({column}, lambda value: hash({self._bytes(column, 'value')}))" for column in identifying
-        ]
         return f"""
             INSERT INTO staged
             WITH mapped AS ({mapped}),
-                 identified AS ({self._profile.select(self._mapper.columns, "mapped")}),
-                 judged AS (
-                    SELECT *, CASE WHEN dropped IS NOT NULL THEN dropped WHEN NOT is_member THEN
-                    '{LEFT}'{consents}{suppressed}
-                              WHEN {some} = 0 THEN 'unidentifiable:' || coalesce(refused[1], 'nothing_given') END AS
-                              reason
-                    FROM identified),
-                 packed AS (
-                    SELECT *, CASE WHEN reason IS NULL THEN {pack_sql(self.columns, self._hashed)} END AS packed FROM
-                    judged)
+            identified AS ({self._profile.select(self._mapper.columns, "mapped")}),
+            judged AS (SELECT *, {self._reason()} AS reason FROM identified),
+            packed AS (
+                SELECT *, CASE WHEN reason IS NULL THEN {pack_sql(self.columns, self._hashed)} END AS packed FROM judged
+            )
             SELECT unhex(sha256('{self._key}' || user_id)[1:{_KEY_DIGITS}]),
-                   -- A user id that is an e-mail address is no pseudonym, so it is not kept.
-                   CASE WHEN reason IS NULL AND NOT contains(user_id, '@') THEN user_id END,
-                   reason, list_concat(faults, refused), unhex(sha256(packed)[1:{_KEY_DIGITS}]),
-                   CASE WHEN reason IS NULL THEN flatten([{", ".join(handles)}]) END, packed
+                   CASE WHEN reason IS NULL AND {_IS_PSEUDONYM} THEN user_id END,
+                   reason,
+                   list_concat(faults, refused),
+                   unhex(sha256(packed)[1:{_KEY_DIGITS}]),
+                   CASE WHEN reason IS NULL THEN {self._handles()} END,
+                   packed
             FROM packed"""
+
+    def _reason(self) -> str:
+        """SQL: the one reason why a person is not desired, or NULL."""
+        cases = ["WHEN dropped IS NOT NULL THEN dropped", f"WHEN NOT is_member THEN '{LEFT}'"]
+        for number, purpose in enumerate(self._mapper.purposes):
+            cases.append(f"WHEN NOT consent_{number} THEN 'no_consent:{purpose}'")
+        if self._has_suppression:
+            cases.append(f"WHEN {self._is_suppressed()} THEN '{SUPPRESSED}'")
+        fields = ", ".join(f"'{field}'" for field in IDENTIFYING)
+        refusals = f"list_filter(refused, lambda code: split_part(code, ':', 1) IN ({fields}))"
+        none = " AND ".join(f"len({column}) = 0" for column in self._present(IDENTIFYING)) or "true"
+        cases.append(f"WHEN {none} THEN 'unidentifiable:' || coalesce({refusals}[1], 'nothing_given')")
+        return f"CASE {' '.join(cases)} END"
+
+    def _handles(self) -> str:
+        """SQL: short hashes of the identifiers that two members may share."""
+        lists = [
+            f"list_transform({column}, lambda value: hash({self._bytes(column, 'value')}))"
+            for column in self._present(IDENTIFYING)
+        ]
+        return f"flatten([{', '.join(lists)}])" if lists else "[]::UBIGINT[]"
 
     def _is_suppressed(self) -> str:
         digests = [
