@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import BridgeError, ConfigError
-from .options import find_plugins, json_option, open_store, store_option
+from .options import connectors_print_to_stderr, find_plugins, json_option, open_store, store_option
 from .output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ def probe(registry: Registry, connector: Connector, raw: dict[str, Any]) -> list
     from ..model import Probe
 
     try:
-        found: list[Probe] = registry.load(connector).check(settings.load(connector.settings, raw, registry.secret))
+        loaded = settings.load(connector.settings, raw, registry.secret)
+        with connectors_print_to_stderr():
+            found: list[Probe] = registry.load(connector).check(loaded)
         return found
     except settings.SettingsError as error:
         return [Probe("settings", False, f"{one.place}: {one.problem}", one.remedy) for one in error.errors]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import AbstractContextManager, redirect_stdout
 from typing import TYPE_CHECKING
 
 import click
@@ -26,6 +28,11 @@ config_option = click.option(
     "--config", required=True, metavar="FILE", help="The connector's settings as JSON; secrets may be references."
 )
 catalog_option = click.option("--catalog", required=True, metavar="FILE", help="An Airbyte configured catalog.")
+
+
+def connectors_print_to_stderr() -> AbstractContextManager[object]:
+    """What a connector prints by itself must not end up in the tables and JSON of a command."""
+    return redirect_stdout(sys.stderr)
 
 
 def open_store(url: str) -> Store:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import BridgeError, ConfigError
-from .options import find_plugins, json_option, open_store, store_option
+from .options import connectors_print_to_stderr, find_plugins, json_option, open_store, store_option
 from .output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _sync(store: Store, registry: Registry, activation: Activation, approve_remo
     from ..sync.run import Run
 
     try:
-        with _progress(activation.name, quiet=quiet) as progress:
+        with _progress(activation.name, quiet=quiet) as progress, connectors_print_to_stderr():
             return Run(store, registry, activation, progress=progress).sync(approve_removals=approve_removals)
     except BridgeError as error:
         moment = datetime.now(UTC)
@@ -131,7 +131,8 @@ def _progress(name: str, *, quiet: bool) -> Iterator[OnProgress]:
 def _preview(store: Store, registry: Registry, activations: Sequence[Activation], as_json: bool) -> None:
     from ..sync.run import Run
 
-    previews = {one.name: Run(store, registry, one).preview() for one in activations}
+    with connectors_print_to_stderr():
+        previews = {one.name: Run(store, registry, one).preview() for one in activations}
     if as_json:
         print_json([{"audience": name, **_fields(preview)} for name, preview in previews.items()])
         return

@@ -41,6 +41,7 @@ def apply_profile(profile: str, records: Sequence[Fields]) -> Hashed:
     with engine.connect() as connection:
         stage = Stage(connection, compile_mapping(mappings, (), {}), profile, fields, key=b"", suppressed=iter(()))
         stage.take(Page("records", rows))
+        stage.finish()
         members = connection.execute("SELECT user_id, packed FROM desired").fetchall()
         reasons = connection.execute(
             "SELECT reason, count(*) FROM staged WHERE reason IS NOT NULL GROUP BY 1"

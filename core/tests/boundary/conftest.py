@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from airbyte_protocol_dataclasses.models import AirbyteMessage, AirbyteStateBlob
+from cdp_bridge.cli import main
 from cdp_bridge.protocol import execute
 from cdp_bridge.registry import Registry
 from serpyco_rs import CustomType, Serializer
@@ -202,3 +204,36 @@ def start(shop: Site) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
         for pipe in (process.stdin, process.stdout, process.stderr):
             assert pipe
             pipe.close()
+
+
+class Answer:
+    """What a `cdp-bridge` command printed, and its exit code."""
+
+    def __init__(self, code: Any, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def cli(
+    shop: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Answer]]:
+    """Run a `cdp-bridge` command in this process, with a store in a folder of its own as default."""
+    monkeypatch.setenv("CDP_BRIDGE_STORE", f"sqlite:///{tmp_path / 'bridge.db'}")
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+
+    def run(*arguments: object, stdin: bytes = b"") -> Answer:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(list(map(str, arguments)))
+        printed = capfd.readouterr()
+        return Answer(ended.value.code, printed.out, printed.err)
+
+    yield run
+    root.handlers[:] = handlers
+    root.setLevel(level)

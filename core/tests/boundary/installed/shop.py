@@ -64,6 +64,8 @@ def estimate(settings: Settings, request: ReadRequest) -> int | None:
 
 def read(settings: Settings, request: ReadRequest) -> Iterator[Page | Checkpoint]:
     print("a connector that prints by itself")
+    if request.stream not in ("members", "snapshot"):
+        raise ConfigError("there is no such stream", place=request.stream)
     if request.checkpoint:
         yield Page(request.stream, [{"continued_from": request.checkpoint}])
     for line in Path(settings.script).read_text().splitlines():
