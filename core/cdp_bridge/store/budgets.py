@@ -21,17 +21,17 @@ def take(database: Database, account: str, limits: Limits) -> float:
     A use counts until its whole slot is `limits.seconds` old: no window of that length holds more than
     `limits.requests`.
     """
-    now = database.clock()
     if limits.requests is None:
         with database.reading() as connection:
-            return max(0.0, _paused_until(connection, account) - now)
+            return max(0.0, _paused_until(connection, account) - database.clock())
     slot = limits.seconds / SLOTS
     with database.writing() as connection:
         insert_missing(connection, tables.budget, {"account": account, "paused_until": 0.0})
         # On PostgreSQL the row lock makes rivals take one after another; on SQLite the transaction does.
-        paused = _paused_until(connection, account, lock=True) - now
-        if paused > 0:
-            return paused
+        paused_until = _paused_until(connection, account, lock=True)
+        now = database.clock()
+        if paused_until > now:
+            return paused_until - now
         expires_at = math.floor(now / slot + 1) * slot + limits.seconds
         wait = _wait(_uses(connection, account, now, expires_at), limits.requests, now)
         if wait == 0:

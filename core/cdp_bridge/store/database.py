@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -15,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ..errors import ConfigError
 from ..redact import learn
-from .failures import plainly
+from .failures import READ_ONLY, known, plainly
 
 S = TypeVar("S", bound=msgspec.Struct)
 V = TypeVar("V")
@@ -25,12 +27,12 @@ CHUNK = 5_000
 """Keys in one statement; SQLite takes 32,766 parameters."""
 LOCK_SECONDS = 30
 CONNECT_SECONDS = 10
+_creating = threading.Lock()
 
 # fullfsync is what makes FULL true on macOS; elsewhere it does nothing.
 _PRAGMAS = (
     f"busy_timeout = {LOCK_SECONDS * 1000}",
     "page_size = 16384",
-    "journal_mode = WAL",
     "synchronous = FULL",
     "fullfsync = ON",
     "foreign_keys = ON",
@@ -143,12 +145,19 @@ def _place(address: sa.URL) -> str:
 
 
 def _prepare_file(path: str, place: str) -> None:
-    """Create the file for this user alone (it links people to hashes); say early that it cannot be written."""
+    """Create the file for this user alone (it links people to hashes); say early that it cannot be written.
+
+    A file that is there is not opened: closing it would drop the locks of this process's other connections.
+    """
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        with _creating:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        if not os.access(path, os.W_OK):
+            raise known(READ_ONLY, place) from None
     except OSError as error:
         raise ConfigError(
-            f"the file cannot be opened for writing ({os.strerror(error.errno or 0)})",
+            f"the file cannot be made ({os.strerror(error.errno or 0)})",
             place=place,
             remedy="Check that its folder exists, has space and is writable by this user",
         ) from None
@@ -165,6 +174,20 @@ def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:
     connection.isolation_level = None
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
+    _write_ahead(connection)
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch to WAL; SQLite does not honour its own time-out here when several connections make a new file at once."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

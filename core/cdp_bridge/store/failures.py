@@ -77,10 +77,10 @@ def meaning(error: Exception, place: str) -> BridgeError | None:
         return _unreachable(error, place)
     for prefix in (state, state[:2]):
         if prefix in _POSTGRESQL:
-            return _config(_POSTGRESQL[prefix], place)
+            return known(_POSTGRESQL[prefix], place)
     if state.startswith(_LATER):
         return TransientError(f"{place}: the database is busy or going away (SQLSTATE {state})")
-    return _config(DANGLING, place) if state == "23503" else None
+    return known(DANGLING, place) if state == "23503" else None
 
 
 def _sqlite(cause: sqlite3.Error, place: str) -> BridgeError | None:
@@ -90,9 +90,9 @@ def _sqlite(cause: sqlite3.Error, place: str) -> BridgeError | None:
     if code & 0xFF in _BUSY:
         return TransientError(f"{place}: another process holds the database for too long")
     if code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
-        return _config(DANGLING, place)
-    known = _SQLITE.get(code & 0xFF)
-    return _config(known, place) if known else None
+        return known(DANGLING, place)
+    failure = _SQLITE.get(code & 0xFF)
+    return known(failure, place) if failure else None
 
 
 def _unreachable(error: Exception, place: str) -> BridgeError | None:
@@ -102,10 +102,11 @@ def _unreachable(error: Exception, place: str) -> BridgeError | None:
         return None
     words = str(error.orig)
     if "FATAL" in words:
-        return _config(next((known for word, known in _WORDS.items() if word in words), UNREACHABLE), place)
-    return _config(UNREACHABLE, place)
+        return known(next((failure for word, failure in _WORDS.items() if word in words), UNREACHABLE), place)
+    return known(UNREACHABLE, place)
 
 
-def _config(known: tuple[str, str], place: str) -> ConfigError:
-    problem, remedy = known
+def known(failure: tuple[str, str], place: str) -> ConfigError:
+    """One of the failures above, at a place."""
+    problem, remedy = failure
     return ConfigError(problem, place=place, remedy=remedy)

@@ -42,9 +42,11 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def count(self, audience: str) -> int:
-        """How many members the audience has."""
+    def count(self, audience: str, outcome: Acknowledgement | None = None) -> int:
+        """How many members the audience has, or only those acknowledged in this way."""
         counted = sa.select(sa.func.count()).select_from(tables.member).where(_of(audience))
+        if outcome is not None:
+            counted = counted.where(tables.member.c.outcome == outcome)
         with self._database.reading() as connection:
             return connection.execute(counted).scalar_one()
 

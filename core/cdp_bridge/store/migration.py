@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from ..errors import ConfigError
 from . import tables
 from .database import Database
-from .failures import READ_ONLY
+from .failures import READ_ONLY, known
 
 HEAD = "0001"
 """The newest migration in `migrations/versions`; a test keeps it true."""
@@ -90,5 +90,4 @@ def _refuse_read_only(connection: sa.Connection, place: str) -> None:
         connection.dialect.name == "postgresql"
         and connection.execute(sa.text("SHOW transaction_read_only")).scalar() == "on"
     ):
-        problem, remedy = READ_ONLY
-        raise ConfigError(problem, place=place, remedy=remedy)
+        raise known(READ_ONLY, place)

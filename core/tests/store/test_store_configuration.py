@@ -1,0 +1,100 @@
+"""The configuration comes back as it was saved, and replacing it keeps what must stay."""
+
+import pytest
+from cdp_bridge.entities import Activation, Bridge, CDPConnection, CDPSegment, Consent, DataMapping, DestinationAccount
+from cdp_bridge.errors import ConfigError
+from cdp_bridge.store import Store
+from msgspec.structs import replace
+
+BRIDGE = Bridge(
+    connections=(
+        CDPConnection(
+            name="segment",
+            cdp_provider="source-segment",
+            api_credentials={"token": "env:SEGMENT_TOKEN", "warehouse": {"url": "file:dsn", "ports": [1, 2]}},
+            sync_schedule="daily",
+        ),
+        CDPConnection(name="files", cdp_provider="source-file"),
+    ),
+    destinations=(DestinationAccount(name="meta", connector="destination-meta", settings={"account": "act_1"}),),
+    mappings={
+        "people": (
+            DataMapping(omniads_field="user_id", cdp_field="user_id"),
+            DataMapping(
+                omniads_field="email", cdp_field="identifiers.email", validation={"maxLength": 200}, policy="clear"
+            ),
+            DataMapping(omniads_field="country", constant="", on_invalid="fail", transformation_rule="upper(value)"),
+        ),
+        "empty": (),
+    },
+    audiences=(
+        Activation(name="z-first", connection="segment", segment="vip", destination="meta", mapping="people"),
+        Activation(
+            name="a-second",
+            connection="files",
+            segment="all",
+            destination="meta",
+            mapping="empty",
+            audience_name="Everybody ☃",
+            stream="people",
+            consent=(Consent(purpose="ads", cdp_field="traits.ads", granted=("y",), missing="granted"),),
+            removal_limit=0.05,
+            incremental=True,
+        ),
+    ),
+    suppressions=("z.csv", "a.csv"),
+)
+
+
+def test_a_new_store_has_an_empty_configuration(store: Store) -> None:
+    assert store.bridge() == Bridge()
+
+
+def test_the_configuration_comes_back_as_saved_in_its_order(store: Store) -> None:
+    store.save_bridge(BRIDGE)
+    assert store.bridge() == BRIDGE
+    assert list(store.bridge().mappings) == ["people", "empty"]
+    assert [row.name for row in store.audiences()] == ["a-second", "z-first"]
+
+
+def test_what_is_gone_is_deleted_and_the_ledger_stays(store: Store, people, at) -> None:
+    store.save_bridge(BRIDGE)
+    with store.transaction() as change:
+        change.put_members("z-first", people(3), "accepted", at)
+    store.save_bridge(Bridge(connections=BRIDGE.connections[1:]))
+    assert store.bridge() == Bridge(connections=BRIDGE.connections[1:])
+    assert [(row.name, row.members) for row in store.audiences()] == [("z-first", 3)]
+
+
+def test_the_status_of_a_connection_survives_a_new_configuration(store: Store) -> None:
+    store.save_bridge(BRIDGE)
+    store.set_connection_status("segment", "connected")
+    store.save_bridge(BRIDGE)
+    assert [known.connection_status for known in store.bridge().connections] == ["connected", "unchecked"]
+
+
+def test_the_status_of_an_unknown_connection_is_refused(store: Store) -> None:
+    with pytest.raises(ConfigError, match="nobody"):
+        store.set_connection_status("nobody", "connected")
+
+
+def test_cursors_go_with_the_account_that_they_belong_to(store: Store) -> None:
+    store.save_bridge(BRIDGE)
+    with store.transaction() as change:
+        for name in ("segment", "files"):
+            change.save_cursor(name, "members", "vip", {"page": 1})
+            change.save_segment(CDPSegment(connection=name, segment_id="vip", segment_name="VIP"))
+    store.save_bridge(replace(BRIDGE, suppressions=()))
+    assert store.cursor("segment", "members", "vip") == {"page": 1}
+    moved = replace(BRIDGE.connections[0], api_credentials={"token": "env:OTHER_TOKEN"})
+    store.save_bridge(Bridge(connections=(moved,)))
+    assert store.cursor("segment", "members", "vip") is None
+    assert store.cursor("files", "members", "vip") is None
+    assert [segment.connection for segment in store.segments()] == ["segment"]
+
+
+def test_a_name_that_does_not_exist_is_refused_and_nothing_changes(store: Store) -> None:
+    store.save_bridge(BRIDGE)
+    with pytest.raises(ConfigError, match="names another one that does not exist"):
+        store.save_bridge(replace(BRIDGE, destinations=()))
+    assert store.bridge() == BRIDGE

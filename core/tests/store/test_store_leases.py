@@ -1,0 +1,144 @@
+"""One holder at a time, and a holder that wakes up late can write nothing."""
+
+import os
+import signal
+from datetime import UTC, datetime
+
+import pytest
+from cdp_bridge.store import LeaseHeldError, LeaseLostError, Store
+
+HOLDER = """
+import sys
+from cdp_bridge.store import Store
+with Store.open(sys.argv[1]) as store, store.lease("vip", 3600) as lease:
+    print(lease.token, flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def store(store_url: str, clock):
+    with Store.open(store_url, clock=clock) as opened:
+        yield opened
+
+
+def test_a_second_holder_is_told_who_and_until_when(store: Store, clock) -> None:
+    with store.lease("vip", 60), store.lease("cart", 60):
+        with pytest.raises(LeaseHeldError, match=f"process {os.getpid()} on ") as caught, store.lease("vip"):
+            pytest.fail("two holders")
+        assert caught.value.until == datetime.fromtimestamp(clock.now + 60, UTC)
+
+
+def test_tokens_only_grow_and_a_released_lease_is_free(store: Store) -> None:
+    tokens = []
+    for _ in range(3):
+        with store.lease("vip") as lease:
+            tokens.append(lease.token)
+    assert tokens == [1, 2, 3]
+
+
+def test_a_lease_is_given_back_after_an_exception(store: Store) -> None:
+    with pytest.raises(InterruptedError), store.lease("vip"):
+        raise InterruptedError
+    with store.lease("vip") as lease:
+        assert lease.token == 2
+
+
+def test_an_expired_lease_is_taken_over_and_the_late_holder_is_refused(store: Store, clock, people, at) -> None:
+    with store.lease("vip", 60) as late:
+        clock.now += 60
+        with pytest.raises(LeaseLostError), store.transaction(late):
+            pytest.fail("expired, nobody else yet")
+        with store.lease("vip", 60) as newer:
+            with pytest.raises(LeaseLostError), store.transaction(late) as change:
+                change.put_members("vip", people(1), "accepted", at)
+            with pytest.raises(LeaseLostError):
+                late.renew()
+            with store.transaction(newer) as change:
+                change.put_members("vip", people(2), "accepted", at)
+        assert newer.token == late.token + 1
+    assert store.ledger.count("vip") == 2
+
+
+def test_a_late_holder_does_not_release_the_lease_of_another(store: Store, clock) -> None:
+    with store.lease("vip", 60):
+        clock.now += 61
+        newer = store.lease("vip", 60)
+        newer.__enter__()
+    with pytest.raises(LeaseHeldError), store.lease("vip"):
+        pytest.fail("released by somebody else")
+    newer.__exit__(None, None, None)
+
+
+def test_a_renewed_lease_goes_on(store: Store, clock) -> None:
+    with store.lease("vip", 60) as lease:
+        for _ in range(5):
+            clock.now += 50
+            lease.renew()
+        with store.transaction(lease):
+            pass
+        with pytest.raises(LeaseHeldError), store.lease("vip"):
+            pytest.fail("two holders")
+
+
+def test_another_process_is_refused_until_the_holder_dies(store_url: str, start) -> None:
+    holder = start(HOLDER, store_url)
+    assert holder.stdout.readline() == "1\n"
+    with Store.open(store_url) as store:
+        with pytest.raises(LeaseHeldError, match=f"process {holder.pid} on "), store.lease("vip"):
+            pytest.fail("two holders")
+        os.kill(holder.pid, signal.SIGKILL)
+        holder.wait()
+        with store.lease("vip") as lease:
+            assert lease.token == 2
+
+
+def test_a_paused_process_wakes_up_and_is_refused(store_url: str, start, clock) -> None:
+    late = start(
+        """
+import sys
+from cdp_bridge.store import LeaseLostError, Store
+with Store.open(sys.argv[1]) as store, store.lease("vip", 1) as lease:
+    print("held", flush=True)
+    sys.stdin.readline()
+    try:
+        with store.transaction(lease) as change:
+            change.save_cursor("segment", "members", None, {"written by": "late"})
+    except LeaseLostError:
+        print("refused", flush=True)
+""",
+        store_url,
+    )
+    assert late.stdout.readline() == "held\n"
+    os.kill(late.pid, signal.SIGSTOP)
+    clock.now = datetime.now(UTC).timestamp() + 30
+    with Store.open(store_url, clock=clock) as store:
+        with store.lease("vip", 60) as lease:
+            assert lease.token == 2
+            os.kill(late.pid, signal.SIGCONT)
+            late.stdin.write("\n")
+            late.stdin.flush()
+            assert late.stdout.readline() == "refused\n"
+        assert store.cursor("segment", "members", None) is None
+
+
+def test_rivals_get_a_free_lease_one_at_a_time(store_url: str, start) -> None:
+    rival = """
+import sys
+from cdp_bridge.store import LeaseHeldError, Store
+with Store.open(sys.argv[1]) as store:
+    won = 0
+    while won < 20:
+        try:
+            with store.lease("vip") as lease, store.transaction(lease) as change:
+                before = store.cursor("c", "s", None) or {"tokens": []}
+                change.save_cursor("c", "s", None, {"tokens": before["tokens"] + [lease.token]})
+                won += 1
+        except LeaseHeldError:
+            pass
+"""
+    Store.open(store_url).close()
+    rivals = [start(rival, store_url) for _ in range(2)]
+    assert [process.wait(60) for process in rivals] == [0, 0]
+    with Store.open(store_url) as store:
+        assert store.cursor("c", "s", None) == {"tokens": list(range(1, 41))}

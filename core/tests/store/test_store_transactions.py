@@ -1,0 +1,153 @@
+"""What a run records together is there together or not at all."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from cdp_bridge.entities import CDPSegment, DeadLetter, Funnel, SyncLog
+from cdp_bridge.model import AudienceRef
+from cdp_bridge.store import AudienceRow, Delivery, Store, Transaction
+
+
+def letter(number: int, at: datetime, *, audience: str = "vip", reason: str = "meta:100") -> DeadLetter:
+    return DeadLetter(
+        audience=audience,
+        member_key=number.to_bytes(16, "big"),
+        fingerprint=bytes([number]) * 16,
+        operation="add",
+        reason=reason,
+        run_id="r1",
+        created_at=at,
+    )
+
+
+def test_a_delivery_is_kept_until_its_outcome(store: Store, people, at: datetime) -> None:
+    first = Delivery(id="d1", audience="vip", operation="add", run_id="r1", members=people(3), created_at=at)
+    second = Delivery(
+        id="d0", audience="vip", operation="remove", run_id="r1", members=[], created_at=at + timedelta(seconds=1)
+    )
+    with store.transaction() as change:
+        change.open_delivery(first)
+        change.open_delivery(second)
+    assert store.deliveries("vip") == [first, second]
+    assert store.deliveries("cart") == []
+    with store.transaction() as change:
+        change.close_delivery("d0")
+        change.hold_delivery("d1", "session 7")
+    (held,) = store.deliveries("vip")
+    assert (held.status, held.pending, held.members) == ("pending", "session 7", people(3))
+
+
+def test_the_same_delivery_is_never_opened_twice(store: Store, at: datetime) -> None:
+    delivery = Delivery(id="d1", audience="vip", operation="add", run_id="r1", members=[], created_at=at)
+    with store.transaction() as change:
+        change.open_delivery(delivery)
+    with pytest.raises(Exception, match=r"(?i)unique"), store.transaction() as change:
+        change.open_delivery(delivery)
+
+
+def test_a_dead_letter_is_replaced_by_a_newer_one_and_exhumed(store: Store, at: datetime) -> None:
+    newer = letter(1, at + timedelta(days=1), reason="meta:200")
+    with store.transaction() as change:
+        change.bury([letter(1, at), letter(2, at), letter(1, at, audience="cart")])
+        change.bury([])
+    with store.transaction() as change:
+        change.bury([newer])
+    assert store.dead_letters("vip") == [newer, letter(2, at)]
+    assert store.dead_letters(limit=1) == [newer]
+    assert len(store.dead_letters()) == 3
+    with store.transaction() as change:
+        change.exhume("vip", [newer.member_key, b"nobody"])
+    assert store.dead_fingerprints("vip") == {letter(2, at).member_key: letter(2, at).fingerprint}
+    assert len(store.dead_fingerprints("cart")) == 1
+
+
+def test_a_run_comes_back_whole_and_newest_first(store: Store, at: datetime) -> None:
+    funnel = Funnel(in_segment=10, matched_lower=900, dropped={"no consent": 3}, fields_rejected={"email: empty": 2})
+    run = SyncLog(
+        run_id="r1",
+        audience="vip",
+        sync_timestamp=at,
+        status="partial",
+        adds=7,
+        match_rate=0.7,
+        latency=1.5,
+        funnel=funnel,
+    )
+    other = SyncLog(run_id="r2", audience="cart", sync_timestamp=at + timedelta(hours=1))
+    with store.transaction() as change:
+        change.save_run(SyncLog(run_id="r1", audience="vip", sync_timestamp=at))
+        change.save_run(other)
+    with store.transaction() as change:
+        change.save_run(run)
+    assert store.run("r1") == run
+    assert store.run("r3") is None
+    assert store.runs() == [other, run]
+    assert store.runs("vip") == [run]
+    assert store.runs(limit=1) == [other]
+
+
+def test_cursors_are_kept_by_connection_stream_and_segment(store: Store) -> None:
+    state = {"at": "2026-03-01", "nested": [1, None, {"text": "ü☃"}]}
+    with store.transaction() as change:
+        change.save_cursor("segment", "members", "vip", {"at": "old"})
+        change.save_cursor("segment", "members", "vip", state)
+        change.save_cursor("segment", "profiles", None, {"page": 3})
+    assert store.cursor("segment", "members", "vip") == state
+    assert store.cursor("segment", "profiles", None) == {"page": 3}
+    assert store.cursor("segment", "members", "other") is None
+
+
+def test_segments_are_kept_by_connection_and_id(store: Store, at: datetime) -> None:
+    segment = CDPSegment(connection="segment", segment_id="s1", segment_name="VIP", member_count=3, last_sync=at)
+    with store.transaction() as change:
+        change.save_segment(CDPSegment(connection="segment", segment_id="s1", segment_name="old"))
+        change.save_segment(segment)
+    assert store.segments() == [segment]
+
+
+def test_audiences_show_what_is_known_of_each(store: Store, people, at: datetime) -> None:
+    ref = AudienceRef(id="238", account="act_1", status="ready", lower_bound=1000)
+    run = SyncLog(run_id="r1", audience="vip", sync_timestamp=at)
+    with store.transaction() as change:
+        change.put_members("vip", people(4), "accepted", at)
+        change.save_audience("vip", AudienceRef(id="238", account="act_1", upper_bound=9))
+        change.save_audience("vip", ref)
+        change.save_run(run)
+        change.put_members("cart", people(1), "accepted", at)
+    assert store.audience_ref("vip") == ref
+    assert store.audience_ref("nobody") is None
+    assert store.audiences() == [
+        AudienceRow(name="cart", ref=None, members=1, last_run=None),
+        AudienceRow(name="vip", ref=ref, members=4, last_run=run),
+    ]
+
+
+def test_an_exception_undoes_everything(store: Store, people, at: datetime) -> None:
+    def work(change: Transaction) -> None:
+        change.put_members("vip", people(4), "accepted", at)
+        change.open_delivery(Delivery(id="d", audience="vip", operation="add", run_id="r", members=[], created_at=at))
+        change.bury([letter(1, at)])
+        change.save_run(SyncLog(run_id="r1", audience="vip", sync_timestamp=at))
+        change.save_cursor("segment", "members", None, {"page": 1})
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError), store.transaction() as change:
+        work(change)
+    assert store.audiences() == []
+    assert store.runs() == store.dead_letters() == store.deliveries("vip") == []
+    assert store.cursor("segment", "members", None) is None
+
+
+def test_a_moment_without_time_zone_is_refused(store: Store, people, at: datetime) -> None:
+    with pytest.raises(TypeError), store.transaction() as change:
+        change.put_members("vip", people(1), "accepted", at.replace(tzinfo=None))
+
+
+def test_what_was_recorded_survives_closing(store: Store, store_url: str, people, at: datetime) -> None:
+    with store.transaction() as change:
+        change.put_members("vip", people(4), "accepted", at)
+    key = store.key("members")
+    store.close()
+    with Store.open(store_url) as again:
+        assert again.ledger.count("vip") == 4
+        assert again.key("members") == key
