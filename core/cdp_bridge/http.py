@@ -27,8 +27,9 @@ Interpret = Callable[[requests.Response], BridgeError | None]
 class Client:
     """One API host with its credentials.
 
-    `interpret` is the connector's error table: it looks at every answer (also at 200, some platforms fail inside one) and returns
-    the error it means, or None. Without one, 401 and 403 are ConfigError, 408, 429 and 5xx TransientError, other 4xx RejectedError.
+    `interpret` is the connector's error table: it looks at every answer (also at 200, some platforms fail inside one)
+    and returns the error it means, or None. Without one, 401 and 403 are ConfigError, 408, 429 and 5xx TransientError,
+    other 4xx RejectedError.
     """
 
     def __init__(
@@ -71,11 +72,12 @@ class Client:
         log.debug("%s %s -> %s", method, urlsplit(url).path, response.status_code)
         if 300 <= response.status_code < 400:
             raise ConfigError(
-                f"{method} {_place(url)} was answered with a redirect", remedy="Check the host in the settings; redirects are not followed"
+                f"{method} {_place(url)} was answered with a redirect",
+                remedy="Check the host in the settings; redirects are not followed",
             )
-        error = self._interpret(response)
-        if error is not None:
-            raise error
+        failure = self._interpret(response)
+        if failure is not None:
+            raise failure
         return response
 
     def read(self, path: str, **request: Any) -> Any:
@@ -85,7 +87,14 @@ class Client:
     def _broken(self, method: str, url: str, error: requests.RequestException) -> BridgeError:
         # str(error) holds the whole URL, query included; its class says enough.
         if isinstance(error, requests.exceptions.SSLError):
-            return ConfigError(f"no trusted TLS connection to {_place(url)}", remedy="Check the host and its certificate")
+            return ConfigError(
+                f"no trusted TLS connection to {_place(url)}", remedy="Check the host and its certificate"
+            )
+        if isinstance(error, ValueError):
+            # The address or a header is malformed: the same would fail for ever.
+            return ConfigError(
+                f"no request can be made of the settings: {type(error).__name__}", remedy="Check the host"
+            )
         return TransientError(f"{method} {_place(url)} failed: {type(error).__name__}")
 
 
@@ -103,7 +112,7 @@ def by_status(response: requests.Response) -> BridgeError | None:
 
 
 def retry_after(response: requests.Response) -> float | None:
-    """Seconds to wait by the `Retry-After` header (a number or a date), None without a usable one, at most `LONGEST_WAIT`."""
+    """Seconds to wait by the `Retry-After` header (a number or a date), at most `LONGEST_WAIT`; None if unusable."""
     header = response.headers.get("Retry-After", "").strip()
     if not header:
         return None
@@ -122,7 +131,9 @@ def decode_json(response: requests.Response) -> Any:
     try:
         return msgspec.json.decode(response.content)
     except msgspec.DecodeError:
-        raise TransientError(f"{_place(response.url)} answered {response.status_code} with something that is not JSON") from None
+        raise TransientError(
+            f"{_place(response.url)} answered {response.status_code} with something that is not JSON"
+        ) from None
 
 
 def _place(url: str | None) -> str:

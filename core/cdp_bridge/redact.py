@@ -10,13 +10,21 @@ _secrets: set[str] = set()
 # Short secrets would blank out ordinary words; platforms do not issue credentials this short.
 _SHORTEST_SECRET = 6
 
-_PERSONAL = (
-    (re.compile(r"[^\s\"'<>(){}\[\],;:=|/\\]+@[^\s\"'<>(){}\[\],;:=|/\\]+"), "<email>"),
-    (re.compile(r"(?<![\w.:-])\+?\(?\d[\d\s().-]{7,}\d(?![\w:-])"), "<number>"),
-    (re.compile(r"\b[0-9a-fA-F]{64}\b"), "<hash>"),
-    (re.compile(r"(?i)\b(authorization|access_token|appsecret_proof|writekey|password|token|secret)(\"?\s*[=:]\s*\"?)[^\s\"&,;]+"), r"\1\2***"),
-    (re.compile(r"(https?://[^\s?\"']+)\?[^\s\"']*"), r"\1?***"),
-    (re.compile(r"\b(\w+://)[^\s/@]+@"), r"\1***@"),
+_CREDENTIAL = r"(?i)\b(authorization|access_token|appsecret_proof|writekey|password|token|secret)"
+_MASKS = tuple(
+    (re.compile(pattern), mask)
+    for pattern, mask in (
+        (r"\b(\w+://)[^\s/@]+@", r"\1***@"),
+        (r"(https?://[^\s?\"']+)\?[^\s\"']*", r"\1?***"),
+        (_CREDENTIAL + r"([\"']?\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|(bearer|basic)\s+\S+)", r"\1\2***"),
+        (_CREDENTIAL + r"([=:])[^\s\"'&,;]+", r"\1\2***"),
+        # Shorter words after a colon and a blank are what our own messages say of a setting: "token: is missing".
+        (_CREDENTIAL + r"(\s*[=:]\s+)[^\s\"'&,;]{8,}", r"\1\2***"),
+        (r"[^\s\"'<>(){}\[\],;:=|/\\*]+(@|%40)[^\s\"'<>(){}\[\],;:=|/\\&]+", "<email>"),
+        (r"\b[0-9a-fA-F]{64}\b", "<hash>"),
+        # Telephone numbers, dates of birth and ids alike, but not the time of a log line.
+        (r"(?<![\w.:-])(?!\d{4}-\d\d-\d\d[ T]\d\d:)\+?\(?\d[\d\s().-]{7,}\d(?![\w:-])", "<number>"),
+    )
 )
 
 
@@ -30,7 +38,7 @@ def redact(text: str) -> str:
     """The text with known secrets, e-mail addresses, phone-like numbers, hashes, URL queries and credentials masked."""
     for secret in _secrets:
         text = text.replace(secret, "***")
-    for pattern, mask in _PERSONAL:
+    for pattern, mask in _MASKS:
         text = pattern.sub(mask, text)
     return text
 

@@ -62,7 +62,7 @@ def option(title: str, description: str = "", **constraints: Any) -> msgspec.Met
 
 
 def schema(settings: type[msgspec.Struct]) -> Json:
-    """The JSON schema (draft 7) of a settings type, with `order`, `airbyte_secret` and `oneOf` + `const` as Airbyte reads them."""
+    """The JSON schema (draft 7) of a settings type, with `order`, `airbyte_secret`, `oneOf` as Airbyte reads them."""
     raw = msgspec.json.schema(settings, schema_hook=_secret_schema)
     plain = _inline({"$ref": raw["$ref"]}, raw["$defs"])
     return {"$schema": "http://json-schema.org/draft-07/schema#", **plain}
@@ -125,7 +125,9 @@ def reveal_reference(value: str, resolve: Resolve | None = None) -> Secret:
     scheme, _, rest = value.partition(":")
     if scheme == "env" and rest:
         if rest not in os.environ:
-            raise ConfigError(f"the environment variable {rest} is not set", remedy=f"Export {rest} or name another reference")
+            raise ConfigError(
+                f"the environment variable {rest} is not set", remedy=f"Export {rest} or name another reference"
+            )
         return Secret(os.environ[rest])
     if scheme == "file" and rest:
         try:
@@ -144,7 +146,7 @@ def _secret_schema(kind: type) -> Json:
 
 
 def _inline(node: Json, definitions: Json) -> Json:
-    """A schema node without `$ref`, optional nulls, `anyOf` and discriminators, which settings forms do not understand."""
+    """A schema node without `$ref`, optional nulls, `anyOf` and discriminators: settings forms do not know them."""
     node = dict(node)
     if "$ref" in node:
         node = {**definitions[node.pop("$ref").rpartition("/")[2]], **node}
@@ -157,7 +159,8 @@ def _inline(node: Json, definitions: Json) -> Json:
             del node["default"]
     if "properties" in node:
         node["properties"] = {
-            name: {"order": order, **_inline(part, definitions)} for order, (name, part) in enumerate(node["properties"].items())
+            name: {"order": order, **_inline(part, definitions)}
+            for order, (name, part) in enumerate(node["properties"].items())
         }
     for key in ("items", "additionalProperties"):
         if isinstance(node.get(key), dict):
@@ -174,14 +177,16 @@ def _explain(error: ValidationError) -> Iterator[ConfigError]:
     """Our words for a fault: jsonschema's own messages quote the instance, which may be a secret."""
     place = ".".join(str(part) for part in error.absolute_path)
     rule: Any = error.validator_value
+    instance: Any = error.instance
+    schema: Any = error.schema
     match error.validator:
         case "required":
             for name in rule:
-                if name not in error.instance:
+                if name not in instance:
                     yield ConfigError("is missing", place=_join(place, name), remedy="Add it")
         case "additionalProperties":
-            known = list(error.schema.get("properties", ()))
-            for name in error.instance:
+            known = list(schema.get("properties", ()))
+            for name in instance:
                 if name not in known:
                     close = difflib.get_close_matches(str(name), known, n=1)
                     remedy = f"Did you mean {close[0]}?" if close else f"Known here: {', '.join(known) or 'nothing'}"
@@ -189,10 +194,13 @@ def _explain(error: ValidationError) -> Iterator[ConfigError]:
         case "oneOf":
             yield from _explain_choice(error, place)
         case keyword:
-            yield ConfigError(_RULES.get(str(keyword), f"breaks the rule {keyword}: {{}}").format(rule), place=place or "settings")
+            yield ConfigError(
+                _RULES.get(str(keyword), f"breaks the rule {keyword}: {{}}").format(rule), place=place or "settings"
+            )
 
 
 def _explain_choice(error: ValidationError, place: str) -> Iterator[ConfigError]:
+    rule: Any = error.validator_value
     chosen: dict[int, list[ValidationError]] = {}
     for fault in error.context or ():
         chosen.setdefault(int(fault.schema_path[0]), []).append(fault)
@@ -202,7 +210,7 @@ def _explain_choice(error: ValidationError, place: str) -> Iterator[ConfigError]
     if len(matching) != 1:
         choices = [
             f"{name}: {part['const']}"
-            for branch in error.validator_value
+            for branch in rule
             for name, part in branch.get("properties", {}).items()
             if "const" in part
         ]

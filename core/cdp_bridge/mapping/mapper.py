@@ -124,9 +124,12 @@ class _Columns:
         self.mapped_name, self.fault_name = f"m{cell.number}", f"f{cell.number}"
 
     def raw(self) -> str:
+        # Trimming costs more than all else; identity refuses blank identifiers, so only the user id needs it.
+        trimmed = "trim({})" if self.cell.field == USER_ID else "{}"
         if self.read.many:
-            return f"coalesce(list_filter({self.read.sql}, lambda e: e <> ''), []) AS {self.raw_name}"
-        value = f"nullif({self.read.sql}, '')"
+            present = f"{trimmed.format('e')} <> ''"
+            return f"coalesce(list_filter({self.read.sql}, lambda e: {present}), []) AS {self.raw_name}"
+        value = f"CASE WHEN {trimmed.format(self.read.sql)} <> '' THEN {self.read.sql} END"
         if self.cell.default is not None:
             value = f"coalesce({value}, {paths.literal(self.cell.default)})"
         return f"{value} AS {self.raw_name}"

@@ -96,7 +96,7 @@ def _text(value: Any) -> str | None:
         case float() if value.is_integer():
             text = str(int(value))
         case bytes():
-            text = value.decode("utf-8", "replace")
+            text = _decoded(value)
         case date() | datetime() | time():
             text = value.isoformat()
         case Mapping() | list():
@@ -104,6 +104,13 @@ def _text(value: Any) -> str | None:
         case _:
             text = str(value)
     return text.encode("utf-8", "replace").decode()
+
+
+def _decoded(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return ""  # Bytes that are no text are of no use as an identifier.
 
 
 def _json(value: Any) -> str:

@@ -1,0 +1,6 @@
+"""bridge.yaml: read, checked as a whole, and compared with what the store holds."""
+
+from .load import load, schema
+from .plan import Change, plan
+
+__all__ = ["Change", "load", "plan", "schema"]

@@ -1,0 +1,184 @@
+"""Reads and checks bridge.yaml: shape, connector settings, secrets by reference, cross references, mappings."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import functools
+import operator
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from .. import settings
+from ..entities import Bridge
+from ..errors import ConfigError
+from ..mapping import compile_mapping, paths
+from ..mapping.validation import SCHEMA as VALIDATION_SCHEMA
+from ..settings import SettingsError
+from . import document
+
+if TYPE_CHECKING:
+    from ..model import Connector, Kind
+    from ..registry import Registry
+
+Settings = dict[str, Any]
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema (draft 7) of bridge.yaml."""
+    whole = settings.schema(Bridge)
+    mapping = whole["properties"]["mappings"]["additionalProperties"]["items"]["properties"]
+    mapping["validation"] = {**mapping["validation"], **VALIDATION_SCHEMA}
+    return {"title": "bridge.yaml", **whole}
+
+
+def load(path: Path, registry: Registry) -> Bridge:
+    """The configuration in a file, wholly checked; SettingsError names all faults with file, line, column and remedy.
+
+    Relative paths in it (suppressions, `file:` secrets) come out absolute, from the file's own folder.
+    """
+    read = document.read(path)
+    value = read.value if read.value is not None else {}
+    try:
+        settings.check_schema(schema(), value)
+    except SettingsError as error:
+        raise SettingsError([read.relocate(fault) for fault in error.errors]) from None
+    bridge = msgspec.convert(value, Bridge)
+    faults = [*_faults_of_names(bridge), *_faults_of_settings(bridge, registry), *_faults_of_mappings(bridge, registry)]
+    if faults:
+        raise SettingsError([read.relocate(fault) for fault in faults])
+    return _anchored(bridge, registry, path.resolve().parent)
+
+
+def _faults_of_names(bridge: Bridge) -> Iterator[ConfigError]:
+    for what, entries in (
+        ("connections", bridge.connections),
+        ("destinations", bridge.destinations),
+        ("audiences", bridge.audiences),
+    ):
+        names = [entry.name for entry in entries]
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                yield ConfigError(f"the name {name} is taken", place=f"{what}.{number}.name", remedy="Choose another")
+    connections = {connection.name for connection in bridge.connections}
+    destinations = {destination.name for destination in bridge.destinations}
+    for number, audience in enumerate(bridge.audiences):
+        place = f"audiences.{number}"
+        yield from _unknown("connection", audience.connection, connections, place)
+        yield from _unknown("destination", audience.destination, destinations, place)
+        yield from _unknown("mapping", audience.mapping, bridge.mappings, place)
+
+
+def _unknown(what: str, name: str, known: Iterable[str], place: str) -> Iterator[ConfigError]:
+    if name not in known:
+        close = difflib.get_close_matches(name, list(known), n=1)
+        remedy = f"Did you mean {close[0]}?" if close else f"Known: {', '.join(sorted(known)) or 'none'}"
+        yield ConfigError(f"there is no {what} {name}", place=f"{place}.{what}", remedy=remedy)
+
+
+def _faults_of_settings(bridge: Bridge, registry: Registry) -> Iterator[ConfigError]:
+    for number, connection in enumerate(bridge.connections):
+        found = _connector(registry, connection.cdp_provider, "source", f"connections.{number}.cdp_provider")
+        place = f"connections.{number}.api_credentials"
+        yield from _settings_faults(found, connection.api_credentials, registry, place)
+    for number, account in enumerate(bridge.destinations):
+        found = _connector(registry, account.connector, "destination", f"destinations.{number}.connector")
+        yield from _settings_faults(found, account.settings, registry, f"destinations.{number}.settings")
+
+
+def _connector(registry: Registry, name: str, kind: Kind, place: str) -> Connector | ConfigError:
+    try:
+        return registry.connector(name, kind)
+    except ConfigError as error:
+        return ConfigError(error.problem, place=place, remedy=error.remedy)
+
+
+def _settings_faults(
+    found: Connector | ConfigError, raw: Settings, registry: Registry, place: str
+) -> Iterator[ConfigError]:
+    if isinstance(found, ConfigError):
+        yield found
+        return
+    try:
+        settings.check(found.settings, raw)
+    except SettingsError as error:
+        yield from _within(error.errors, place)
+    for path, value in _secrets(found, raw):
+        if not _is_reference(value, registry):
+            yield ConfigError(
+                "holds a secret itself",
+                place=f"{place}.{path}",
+                remedy="Name where it is kept: env:NAME, file:PATH, or a reference of an installed secrets plugin",
+            )
+
+
+def _secrets(connector: Connector, raw: Settings) -> Iterator[tuple[str, str]]:
+    """The secret settings that are given, by dotted path."""
+    for path in settings.secret_paths(settings.schema(connector.settings)):
+        value: Any = raw
+        for name in path.split("."):
+            value = value.get(name) if isinstance(value, Mapping) else None
+        if isinstance(value, str):
+            yield path, value
+
+
+def _is_reference(value: str, registry: Registry) -> bool:
+    if not settings.is_reference(value):
+        return False
+    # Of another scheme only its plugin can tell a reference from a secret with a colon in it.
+    return value.startswith(("env:", "file:")) or registry.secret(value) is not None
+
+
+def _faults_of_mappings(bridge: Bridge, registry: Registry) -> Iterator[ConfigError]:
+    for name, mappings in bridge.mappings.items():
+        try:
+            compile_mapping(mappings, (), registry.functions)
+        except SettingsError as error:
+            yield from _within(error.errors, f"mappings.{name}")
+    for number, audience in enumerate(bridge.audiences):
+        for position, consent in enumerate(audience.consent):
+            try:
+                paths.parse(consent.cdp_field)
+            except ConfigError as error:
+                place = f"audiences.{number}.consent.{position}.cdp_field"
+                yield ConfigError(error.problem, place=place, remedy=error.remedy)
+
+
+def _within(errors: Iterable[ConfigError], place: str) -> Iterator[ConfigError]:
+    for error in errors:
+        inner = "" if error.place in ("", "settings") else f".{error.place}"
+        yield ConfigError(error.problem, place=place + inner, remedy=error.remedy)
+
+
+def _anchored(bridge: Bridge, registry: Registry, folder: Path) -> Bridge:
+    """The configuration with relative paths made absolute."""
+    return msgspec.structs.replace(
+        bridge,
+        connections=tuple(
+            msgspec.structs.replace(
+                one,
+                api_credentials=_anchored_settings(registry.connector(one.cdp_provider), one.api_credentials, folder),
+            )
+            for one in bridge.connections
+        ),
+        destinations=tuple(
+            msgspec.structs.replace(
+                one, settings=_anchored_settings(registry.connector(one.connector), one.settings, folder)
+            )
+            for one in bridge.destinations
+        ),
+        suppressions=tuple(str(folder / file) for file in bridge.suppressions),
+    )
+
+
+def _anchored_settings(connector: Connector, raw: Settings, folder: Path) -> Settings:
+    anchored = copy.deepcopy(raw)
+    for path, value in _secrets(connector, raw):
+        if value.startswith("file:"):
+            *outer, last = path.split(".")
+            holder = functools.reduce(operator.getitem, outer, anchored)
+            holder[last] = f"file:{folder / value.removeprefix('file:')}"
+    return anchored
