@@ -29,7 +29,7 @@ class Hashed(Struct, frozen=True):
 
 def identifiers(data: Mapping[str, Any]) -> Fields:
     """The part of a record that identifies a person: canonical fields that hold a value or a list of values."""
-    return {field: data[field] for field in FIELDS if field in data and _is_usable(data[field])}
+    return {field: value for field in FIELDS if (value := data.get(field)) is not None and _is_usable(value)}
 
 
 def apply_profile(profile: str, records: Sequence[Fields]) -> Hashed:
@@ -54,5 +54,6 @@ def apply_profile(profile: str, records: Sequence[Fields]) -> Hashed:
 
 
 def _is_usable(value: Any) -> bool:
-    values = value if isinstance(value, list) else [value]
-    return all(isinstance(one, str | int | float) for one in values)
+    if isinstance(value, list):
+        return all(isinstance(one, str | int | float) for one in value)
+    return isinstance(value, str | int | float)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cdp_bridge import cli as command_line
 
 COMMANDS = (
     *("connectors", "spec", "check", "discover", "read", "write"),
@@ -147,7 +146,7 @@ def test_an_unexpected_error_is_one_line_without_values(cli: Any, monkeypatch: p
     def fail() -> None:
         raise KeyError("ann@example.com")
 
-    monkeypatch.setattr(command_line.connectors, "find_plugins", fail)
+    monkeypatch.setattr("cdp_bridge.cli.connectors.find_plugins", fail)
     answer = cli("connectors")
     assert answer.code == 1
     assert answer.err.startswith("bug: KeyError at test_cli_commands.py:")

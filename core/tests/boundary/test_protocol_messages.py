@@ -47,9 +47,12 @@ def test_lines_of_several_threads_do_not_mix() -> None:
     stream = Slow()
     output = Output(stream)
     letters = "abcd"
-    threads = [
-        threading.Thread(target=lambda one=one: [output.send({"x": one * 40}) for _ in range(20)]) for one in letters
-    ]
+
+    def send(letter: str) -> None:
+        for _ in range(20):
+            output.send({"x": letter * 40})
+
+    threads = [threading.Thread(target=send, args=(letter,)) for letter in letters]
     for thread in threads:
         thread.start()
     for thread in threads:

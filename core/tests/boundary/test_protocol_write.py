@@ -17,7 +17,7 @@ def digest(email: str) -> str:
     return hashlib.sha256(email.encode()).hexdigest()
 
 
-def record(number: int | None = None, stream: str = "vips", **data: Any) -> bytes:
+def record(number: int | None = None, /, *, stream: str = "vips", **data: Any) -> bytes:
     row = {"email": f"person{number}@example.com", **data} if number is not None else data
     return json.dumps({"type": "RECORD", "record": {"stream": stream, "data": row, "emitted_at": 1}}).encode()
 
@@ -105,8 +105,10 @@ def test_a_removal_that_is_not_offered_is_a_rejected_record(shelf: Shelf) -> Non
 @pytest.mark.parametrize("chosen", [{"primary_key": [["id"]]}, {}], ids=["primary key", "user id"])
 def test_the_last_record_of_a_person_counts(chosen: Any, shelf: Shelf) -> None:
     key = "id" if chosen else "user_id"
-    gone = record(1, **{key: 1, "_ab_cdc_deleted_at": "now"})
-    told = shelf.send(record(1, **{key: 1}), record(2, **{key: 2}), gone, state(1), chosen=chosen)
+    first: dict[str, Any] = {key: 1}
+    second: dict[str, Any] = {key: 2}
+    gone: dict[str, Any] = {key: 1, "_ab_cdc_deleted_at": "now"}
+    told = shelf.send(record(1, **first), record(2, **second), record(1, **gone), state(1), chosen=chosen)
     assert shelf.emails("add") == [digest("person2@example.com")]
     assert shelf.emails("remove") == [digest("person1@example.com")]
     assert counts(told) == [(1, 3, 0)]
@@ -181,17 +183,22 @@ def test_bytes_also_start_a_delivery(shelf: Shelf, monkeypatch: pytest.MonkeyPat
 
 
 def test_streams_have_their_own_audiences_and_counts(shelf: Shelf) -> None:
-    told = shelf.send(record(1, "a"), record(2, "b"), record(3, "b"), state(1, "b"), state(2, "a"), streams=("a", "b"))
+    told = shelf.send(
+        record(1, stream="a"),
+        record(2, stream="b"),
+        record(3, stream="b"),
+        state(1, "b"),
+        state(2, "a"),
+        streams=("a", "b"),
+    )
     assert [note["ensure"] for note in shelf.notes if "ensure" in note] == ["airbyte-a", "airbyte-b"]
     assert counts(told) == [(1, 2, 0), (2, 1, 0)]
 
 
 @pytest.mark.parametrize("body", [{"type": "GLOBAL", "global": {"stream_states": []}}, {"data": {"x": 1}}])
 def test_a_state_of_everything_covers_every_stream(body: Any, shelf: Shelf) -> None:
-    told = shelf.send(
-        record(1, "a"), record(2, "b"), record(stream="b"), json.dumps({"type": "STATE", "state": body}).encode(),
-        streams=("a", "b"),
-    )  # fmt: skip
+    records = record(1, stream="a"), record(2, stream="b"), record(stream="b")
+    told = shelf.send(*records, json.dumps({"type": "STATE", "state": body}).encode(), streams=("a", "b"))
     (back,) = told.of("STATE")
     assert back["destinationStats"] == {"recordCount": 2.0, "rejectedRecordCount": 1.0}
 
