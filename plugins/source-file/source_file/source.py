@@ -1,0 +1,111 @@
+"""Check, discover and read files."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from cdp_bridge.sdk import BridgeError, Catalog, ConfigError, Page, Probe, ReadRequest, Stream, TransientError
+
+from .formats import Rows, reader
+from .settings import Settings
+
+Fingerprint = dict[Path, tuple[int, int, int]]
+
+
+def check(settings: Settings) -> list[Probe]:
+    """Whether the files are there and the first page of each can be read."""
+    try:
+        files = _files(settings)
+        for path in files:
+            next(_pages(settings, path))
+    except BridgeError as error:
+        return [Probe("files", False, str(error), getattr(error, "remedy", ""))]
+    return [Probe("files", True, f"{len(files)} can be read")]
+
+
+def discover(settings: Settings) -> Catalog:
+    """One stream of people with the columns of the first file."""
+    page = next(_pages(settings, _files(settings)[0]))
+    names = page.schema.names if isinstance(page, pa.RecordBatch) else {key: None for row in page for key in row}
+    schema = {"type": "object", "properties": {name: {} for name in names}, "additionalProperties": True}
+    key = (settings.id_column,) if settings.id_column else ()
+    return Catalog((Stream(name=settings.stream, schema=schema, primary_key=key, membership=True),))
+
+
+def read(settings: Settings, request: ReadRequest) -> Iterator[Page]:
+    """Every row of every file that belongs to the segment asked for.
+
+    Nobody at all is a ConfigError, for an empty file is no empty segment; files that change meanwhile are a
+    TransientError.
+    """
+    if request.stream != settings.stream:
+        raise ConfigError(f"there is no stream {request.stream}", place="stream", remedy=f"Ask for {settings.stream}")
+    before = _fingerprint(settings)
+    found = 0
+    for path in before:
+        for rows in _pages(settings, path):
+            wanted = _of_segment(rows, settings.segment_column, request.segment, path)
+            found += len(wanted)
+            if len(wanted):
+                yield Page(request.stream, wanted)
+    if _fingerprint(settings) != before:
+        raise _changed(settings)
+    if not found:
+        problem = f"no row belongs to the segment {request.segment}"
+        raise ConfigError(problem, place=settings.path, remedy="Check segment_column and the segment")
+
+
+def _files(settings: Settings) -> list[Path]:
+    files = [Path(name) for name in sorted(glob.glob(settings.path, recursive=True)) if Path(name).is_file()]
+    if not files:
+        raise ConfigError("matches no file", place=settings.path, remedy="Check the path; patterns take * ? [] and **")
+    return files
+
+
+def _fingerprint(settings: Settings) -> Fingerprint:
+    """Changes when a file comes, goes, or is written to."""
+    stats = {path: path.stat() for path in _files(settings)}
+    return {path: (stat.st_size, stat.st_mtime_ns, stat.st_ino) for path, stat in stats.items()}
+
+
+def _changed(settings: Settings) -> TransientError:
+    return TransientError(f"the files at {settings.path} changed while they were read")
+
+
+def _pages(settings: Settings, path: Path) -> Iterator[Rows]:
+    """The pages of one file; ConfigError if it cannot be read, is empty, or lacks a column that the settings name."""
+    empty = True
+    try:
+        for rows in reader(path, settings.format)(path):
+            if len(rows):
+                for column in filter(None, (settings.id_column, settings.segment_column)):
+                    _require(rows, column, path)
+                empty = False
+                yield rows
+    except FileNotFoundError:
+        raise _changed(settings) from None
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be read: {error.strerror or type(error).__name__}", place=str(path), remedy="Check its permissions"
+        ) from None
+    if empty:
+        raise ConfigError("holds no rows", place=str(path), remedy="An empty file is no empty segment; write it again")
+
+
+def _require(rows: Rows, column: str, path: Path) -> None:
+    known: Any = rows.schema.names if isinstance(rows, pa.RecordBatch) else {key for row in rows for key in row}
+    if column not in known:
+        raise ConfigError(f"has no column {column}", place=str(path), remedy=f"It has: {', '.join(map(str, known))}")
+
+
+def _of_segment(rows: Rows, column: str | None, segment: str | None, path: Path) -> Rows:
+    if column is None or segment is None:
+        return rows
+    if isinstance(rows, pa.RecordBatch):
+        return rows.filter(pc.equal(rows[column].cast(pa.string()), segment))
+    return [row for row in rows if str(row.get(column)) == segment]
