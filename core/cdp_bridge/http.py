@@ -93,7 +93,7 @@ class Client:
         if isinstance(error, ValueError):
             # The address or a header is malformed: the same would fail for ever.
             return ConfigError(
-                f"no request can be made of the settings: {type(error).__name__}", remedy="Check the host"
+                f"no request can be made: {type(error).__name__}", remedy="Check the host"
             )
         return TransientError(f"{method} {_place(url)} failed: {type(error).__name__}")
 

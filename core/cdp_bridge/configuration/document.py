@@ -18,7 +18,7 @@ MOST_VALUES = 100_000
 
 
 class Document(Struct):
-    """The value of a file; `places` has line and column (from 1) of the value at each dotted path."""
+    """The value of a file; `places` has line and column (from 1) of each dotted path: of its key, or list entry."""
 
     file: Path
     value: Any
@@ -93,7 +93,7 @@ class _Builder:
         self.left -= 1
         if self.left < 0:
             raise _fault(node, f"holds more than {MOST_VALUES:,} values")
-        self.document.places[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
+        self.document.places[path] = _place(node)
         inside = f"{path}." if path else ""
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node, inside)
@@ -109,7 +109,12 @@ class _Builder:
             if key.value in values:
                 raise _fault(key, f"the key {key.value} stands here a second time")
             values[key.value] = self.value(part, f"{inside}{key.value}")
+            self.document.places[f"{inside}{key.value}"] = _place(key)
         return values
+
+
+def _place(node: yaml.Node) -> tuple[int, int]:
+    return node.start_mark.line + 1, node.start_mark.column + 1
 
 
 def _fault(node: yaml.Node, problem: str) -> yaml.MarkedYAMLError:
