@@ -1,0 +1,154 @@
+"""The figures: what each one runs, and what is to be reached."""
+
+from __future__ import annotations
+
+import json
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from pathlib import Path
+
+import sandbox
+from msgspec import Struct
+
+from .process import Measure, medians, run
+
+MEMBERS, MANY = 100_000, 1_000_000
+PYTHON = sys.executable
+CLI = str(Path(sys.executable).parent / "cdp-bridge")
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """One figure: `value` against `target` (None: only told), with the run that it comes from."""
+
+    figure: str
+    what: str
+    value: float
+    unit: str
+    target: float | None = None
+    at_least: bool = False
+    run: Measure | None = None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the target is reached, None without one."""
+        if self.target is None:
+            return None
+        return self.value >= self.target if self.at_least else self.value <= self.target
+
+
+class Bench:
+    """What the figures share: sizes, the folder for people and stores, and the runs that several figures use."""
+
+    def __init__(self, folder: Path, people: Path, *, quick: bool) -> None:
+        self._people, self.folder = people, folder
+        self.quick = quick
+        self.times = 1 if quick else 3
+        self.members, self.many = (1_000, 3_000) if quick else (MEMBERS, MANY)
+
+    @cached_property
+    def hundred_thousand(self) -> tuple[Measure, Measure]:
+        """Create and unchanged runs of `members` people."""
+        return self.pair(self.members)
+
+    def pair(self, members: int, *, local: bool = False) -> tuple[Measure, Measure]:
+        """Medians of filling an empty audience, and of a second run that finds nothing changed."""
+        people, store = self.people(members, local=local), self.folder / "pair.db"
+        unchanged: list[Measure] = []
+
+        def create() -> Measure:
+            self.forget(store)
+            created = self.ours(people, store, members, "null")
+            unchanged.append(self.ours(people, store, members, "null"))
+            return created
+
+        return medians(self.times, create), medians(self.times, iter(unchanged).__next__)
+
+    def ours(self, people: Path, store: Path, members: int, *destination: str) -> Measure:
+        """One run of ours; RuntimeError unless everybody is in the audience afterwards."""
+        measure = run([PYTHON, "-m", "tests.bench.work", people, store, "{report}", *destination])
+        report = measure.reports[0]
+        if report["status"] != "succeeded" or report["members"] != members:
+            raise RuntimeError(f"the run went wrong: {report}")
+        return measure
+
+    def people(self, members: int, *, local: bool = False) -> Path:
+        """The file of that many people, made on first use."""
+        kind = "local" if local else "international"
+        path = self._people / f"{members}-{kind}.parquet"
+        if not path.exists():
+            run([PYTHON, "-m", "tests.bench.people", path, str(members), kind], reports=0)
+        return path
+
+    def forget(self, store: Path) -> None:
+        """Delete a store."""
+        for path in store.parent.glob(f"{store.name}*"):
+            path.unlink()
+
+
+def engine(bench: Bench) -> Iterator[Row]:
+    """Read, map, normalise, hash, diff, ledger, payload; nothing is sent."""
+    create, unchanged = bench.hundred_thousand
+    yield _rate("engine", f"{bench.members:,} members created", bench.members, create, target=80_000)
+    yield _rate("engine", f"{bench.members:,} members unchanged", bench.members, unchanged)
+
+
+def phones(bench: Bench) -> Iterator[Row]:
+    """As `engine`, every phone as people of 20 countries write it at home."""
+    create, _ = bench.pair(bench.members, local=True)
+    yield _rate("phones", f"{bench.members:,} created, phones of 20 countries", bench.members, create, target=50_000)
+
+
+def meta(bench: Bench) -> Iterator[Row]:
+    """The Meta twin on loopback; what it holds counts, not what we say."""
+    people, store = bench.people(bench.members), bench.folder / "meta.db"
+    held: list[int] = []
+
+    def create() -> Measure:
+        bench.forget(store)
+        with sandbox.running() as twins:
+            measure = bench.ours(people, store, bench.members, "meta", twins.meta)
+            with urllib.request.urlopen(f"{twins.meta}/_twin/audiences") as answer:
+                held.append(sum(audience["held_rows"] for audience in json.load(answer)))
+        return measure
+
+    measure = medians(bench.times, create)
+    yield _seconds("meta", f"{bench.members:,} members created at the twin", measure, target=4)
+    missing = max(abs(bench.members - count) for count in held)
+    yield Row(figure="meta", what="members missing at the twin", value=missing, unit="", target=0)
+
+
+def million(bench: Bench) -> Iterator[Row]:
+    """Ten times the members: time, calls and memory when nothing changed, memory when all are new."""
+    small, large = bench.hundred_thousand, bench.pair(bench.many)
+    yield _seconds("million", f"{bench.many:,} members unchanged", large[1], target=10)
+    calls = large[1].reports[0]["membership_calls"]
+    yield Row(figure="million", what="membership calls when unchanged", value=calls, unit="", target=0)
+    for name, less, more in zip(("create", "unchanged"), small, large, strict=True):
+        what = f"peak memory, {bench.many:,} members, {name}"
+        yield Row(figure="million", what=what, value=more.peak, unit="MB", target=600, run=more)
+        what = f"the same against {bench.members:,} members"
+        yield Row(figure="million", what=what, value=more.peak / less.peak, unit="x", target=2)
+
+
+def cold(bench: Bench) -> Iterator[Row]:
+    """Small commands, whole process."""
+    for command, target in (("spec source-segment", 0.5), ("connectors", 0.6), ("--help", 0.3)):
+        run([CLI, *command.split()], reports=0)
+        measure = medians(1 if bench.quick else 7, lambda c=command: run([CLI, *c.split()], reports=0))  # type: ignore[misc]
+        yield _seconds("cold", f"cdp-bridge {command}", measure, target)
+
+
+FIGURES: dict[str, Callable[[Bench], Iterator[Row]]] = {
+    figure.__name__: figure for figure in (engine, phones, meta, million, cold)
+}
+
+
+def _rate(figure: str, what: str, members: int, run: Measure, target: float | None = None) -> Row:
+    rate = members / run.inside
+    return Row(figure=figure, what=what, value=rate, unit="members/s", target=target, at_least=True, run=run)
+
+
+def _seconds(figure: str, what: str, run: Measure, target: float) -> Row:
+    return Row(figure=figure, what=what, value=run.whole, unit="s", target=target, run=run)
