@@ -22,26 +22,31 @@ _TABLES = (
     "CREATE OR REPLACE TABLE ledger (member_key BLOB, fingerprint BLOB, stale BOOLEAN)",
     "CREATE OR REPLACE TABLE refused (member_key BLOB, fingerprint BLOB)",
     "CREATE OR REPLACE TABLE released (handle UBIGINT)",
+    """CREATE OR REPLACE TABLE kept (member_key BLOB, fingerprint BLOB, user_id VARCHAR, handles UBIGINT[],
+                                     packed BLOB)
+    """,
+    "CREATE OR REPLACE VIEW present AS FROM desired UNION ALL BY NAME FROM kept",
 )
 
-# A member is changed when what would be sent differs; refreshed when only the platform's state is in doubt.
+# A member is changed when what would be sent differs; refreshed when only the platform's state is in doubt. What the
+# platform refused is not sent again, but what it took before in its place has to go.
 _TODO = """
     CREATE OR REPLACE TABLE todo AS
     SELECT coalesce(d.member_key, l.member_key) AS member_key,
            CASE WHEN l.member_key IS NULL THEN 'add' WHEN d.member_key IS NULL THEN 'remove'
                 WHEN d.fingerprint <> l.fingerprint THEN 'change' WHEN l.stale THEN 'refresh' END AS action
-    FROM desired d FULL JOIN ledger l ON d.member_key = l.member_key
-    WHERE action IS NOT NULL AND NOT (d.member_key IS NOT NULL AND EXISTS (
+    FROM present d FULL JOIN ledger l ON d.member_key = l.member_key
+    WHERE action IS NOT NULL AND NOT (action IN ('add', 'refresh') AND EXISTS (
         SELECT 1 FROM refused r WHERE r.member_key = d.member_key AND r.fingerprint = d.fingerprint))"""
-# A delta extract says who left; a whole one leaves them out.
-_ONLY_THOSE_NAMED = """
-    DELETE FROM todo WHERE action = 'remove'
-    AND member_key NOT IN (SELECT member_key FROM staged WHERE reason IS NOT NULL AND member_key IS NOT NULL)"""
+_KEEP = """
+    INSERT INTO kept
+    SELECT member_key, fingerprint, user_id, list_transform(identifying, lambda value: hash(value)), packed FROM chunk
+    WHERE member_key NOT IN (SELECT member_key FROM staged WHERE member_key IS NOT NULL)"""
 _SHARING = """
     INSERT INTO todo
-    SELECT member_key, 'refresh' FROM desired
-    WHERE member_key NOT IN (SELECT member_key FROM todo) AND list_has_any(handles, (SELECT list(handle) FROM
-    released))"""
+    SELECT DISTINCT member_key, 'share' FROM (SELECT member_key, unnest(handles) AS handle FROM present)
+    WHERE handle IN (SELECT handle FROM released) AND member_key IN (SELECT member_key FROM ledger)
+    AND member_key NOT IN (SELECT member_key FROM todo)"""
 
 
 class Difference(Struct, frozen=True):
@@ -97,39 +102,51 @@ class Diff:
         self._recompute_unknown()
         self.dead = self._store.dead_fingerprints(self._audience)
         self._insert("refused", member_key=list(self.dead), fingerprint=list(self.dead.values()))
-        self._connection.execute(_TODO).complete()
         if not whole:
-            self._connection.execute(_ONLY_THOSE_NAMED).complete()
+            self._keep_unnamed()
+        self._connection.execute(_TODO).complete()
         return self._count()
 
-    def hold_removes(self) -> None:
-        """Keep whoever would be removed, except suppressed people, until somebody approves."""
+    def hold_removes(self) -> int:
+        """Keep whoever would be removed until somebody approves; returns how many.
+
+        Never kept are suppressed people, by the extract or by the identifiers that the platform has of them.
+        """
         self._connection.execute(
-            f"""DELETE FROM todo WHERE action = 'remove'
-                AND member_key NOT IN (SELECT member_key FROM staged WHERE reason = '{SUPPRESSED}')"""
+            f"CREATE OR REPLACE TABLE opted_out AS SELECT member_key FROM staged WHERE reason = '{SUPPRESSED}'"
         ).complete()
+        for rows in self.leaving():
+            pairs = [(key, value) for key, *_, packed in rows for value in _identifying(packed)]
+            self._register("chunk", member_key=[key for key, _ in pairs], digest=[value for _, value in pairs])
+            self._connection.execute(
+                "INSERT INTO opted_out SELECT member_key FROM chunk WHERE digest IN (SELECT digest FROM suppression)"
+            ).complete()
+        held = "action = 'remove' AND member_key NOT IN (SELECT member_key FROM opted_out)"
+        count = self._one(f"SELECT count(*) FROM todo WHERE {held}")
+        self._connection.execute(f"DELETE FROM todo WHERE {held}").complete()
+        return count
 
     def leaving(self, rows: int = CHUNK) -> Iterator[list[Row]]:
         """Ledger rows whose acknowledged identifiers must go, in key order, `rows` at a time."""
         for keys in self._keys("remove", "change", rows=rows):
-            yield [
+            yield sorted(
                 (row.member_key, row.fingerprint, row.user_id, row.identifiers)
                 for row in self._store.ledger.rows(self._audience, keys)
-            ]
+            )
 
     def arriving(self, rows: int, without: set[bytes]) -> Iterator[list[Row]]:
         """Desired rows to be sent, in key order, `rows` at a time; not those `without`, whose old identifiers could not
         be removed.
         """
-        query = """SELECT member_key, fingerprint, user_id, packed FROM desired JOIN todo USING (member_key)
-                   WHERE action IN ('add', 'change', 'refresh') ORDER BY member_key"""
+        query = """SELECT member_key, fingerprint, user_id, packed FROM present JOIN todo USING (member_key)
+                   WHERE action <> 'remove' ORDER BY member_key"""
         for batch in self._connection.cursor().sql(query).to_arrow_reader(rows):
             found = zip(*(column.to_pylist() for column in batch.columns), strict=True)
             yield [row for row in found if row[0] not in without]
 
     def packed_bytes(self) -> float:
-        """The mean size of one desired member's packed identifiers."""
-        return self._one("SELECT coalesce(avg(octet_length(packed)), 0)::INT FROM desired")
+        """The mean size of one desired member's packed identifiers; 0 when there is none."""
+        return self._one("SELECT coalesce(avg(octet_length(packed)), 0)::INT FROM present")
 
     def share_identifiers(self) -> list[bytes]:
         """Members who stay but share an identifier with somebody who goes: the platform drops them too, so they are
@@ -140,11 +157,21 @@ class Diff:
             while chunk := list(islice(handles, CHUNK)):
                 self._register("chunk", value=chunk)
                 self._connection.execute("INSERT INTO released SELECT hash(value) FROM chunk").complete()
-        before = self._one("SELECT count(*) FROM todo")
-        if self._one("SELECT count(*) FROM released"):
-            self._connection.execute(_SHARING).complete()
-        shared = self._one("SELECT count(*) FROM todo") - before
-        return [key for keys in self._keys("refresh") for key in keys] if shared else []
+        self._connection.execute(_SHARING).complete()
+        return [key for keys in self._keys("share") for key in keys]
+
+    def _keep_unnamed(self) -> None:
+        """Whom a delta does not name stays in as the ledger has them."""
+        for members in self._store.ledger.members(self._audience):
+            self._register(
+                "chunk",
+                member_key=[one.member_key for one in members],
+                fingerprint=[one.fingerprint or fingerprint(one.identifiers) for one in members],
+                user_id=[one.user_id for one in members],
+                identifying=[list(_identifying(one.identifiers)) for one in members],
+                packed=[one.identifiers for one in members],
+            )
+            self._connection.execute(_KEEP).complete()
 
     def _recompute_unknown(self) -> None:
         """Give doubtful rows the fingerprint of what was sent last, so that a change since then is seen."""
@@ -195,7 +222,7 @@ class Diff:
     def _register(self, name: str, **columns: Sequence[Any]) -> None:
         import pyarrow as pa
 
-        kinds = {"stale": pa.bool_()}
+        kinds = {"stale": pa.bool_(), "user_id": pa.string(), "identifying": pa.list_(pa.binary())}
         self._connection.register(
             name,
             pa.table({column: pa.array(values, kinds.get(column, pa.binary())) for column, values in columns.items()}),

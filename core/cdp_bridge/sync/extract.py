@@ -26,9 +26,11 @@ def extract(
     state: Mapping[str, Any] | None = None
     done = 0
     for item in _items(source, connector, settings, request):
+        if item.stream != request.stream:
+            continue
         if isinstance(item, Checkpoint):
             state = item.state
-        elif item.stream == request.stream:
+        else:
             done += into.take(item)
             progress(done)
     return state

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
-from .. import engine
 from ..entities import Activation, CDPSegment, Funnel, SyncLog
 from ..errors import BridgeError
 from ..failpoint import failpoint
 from ..identity import load_profile
 from ..model import Audience, AudienceRef, Batch, LifecycleEvent, Operation, Writer
 from ..registry import Registry
-from ..store import Lease, LeaseLostError, Store
-from .blame import BlamedWriter, blame
+from ..store import Lease, Store
+from .blame import blame, opened
 from .deliver import Sender
 from .diff import Diff, Difference
 from .extract import extract
 from .members import batch_columns, unpack
+from .session import LEASE_SECONDS, connected, kept, plain_failures
 from .setup import Setup, prepare
 from .stage import Stage
 from .suppression import refresh
@@ -37,10 +33,12 @@ from .transfer import Transfer
 if TYPE_CHECKING:
     import duckdb
 
-LEASE_SECONDS = 60.0
 SAMPLE_MEMBERS = 2
 # A packed digest becomes twice as many hex digits, plus quotes, comma and what the platform's envelope adds.
 _BYTES_A_COLUMN = 8
+_BYTES_A_DIGEST = 64
+# The "stream" under which the cursor table keeps what destination the audience was made at.
+_TARGET = "(destination)"
 
 
 class Progress(Struct, frozen=True):
@@ -65,41 +63,59 @@ OnProgress = Callable[[Progress], None]
 
 
 class Run:
-    """Keeps one activation of the store's configuration equal; ConfigError if what it names is missing or cannot work."""
+    """Keeps one activation of the store's configuration equal; ConfigError if what it names is missing or no use.
+
+    `sleep` is what waits where the platform asks for it.
+    """
 
     def __init__(
-        self, store: Store, registry: Registry, activation: Activation, *, progress: OnProgress = lambda _: None
+        self,
+        store: Store,
+        registry: Registry,
+        activation: Activation,
+        *,
+        progress: OnProgress = lambda _: None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._store, self._registry, self._progress = store, registry, progress
+        self._store, self._registry, self._progress, self._sleep = store, registry, progress, sleep
         self._setup = prepare(store.bridge(), registry, activation)
 
     def sync(self, *, approve_removals: bool = False) -> SyncLog:
-        """Make the audience equal to the segment; a failure is in the log's `status` and `error`, never an exception."""
+        """Make the audience equal to the segment; a failure is in the log's `status` and `error`, not an exception."""
         name = self._setup.activation.name
         log = SyncLog(run_id=uuid.uuid4().hex, audience=name, sync_timestamp=datetime.now(UTC))
         started = time.monotonic()
         self._notify("run.started", log)
         try:
             with (
-                _plain_failures(),
+                plain_failures(),
                 self._store.lease(f"audience:{name}", LEASE_SECONDS) as lease,
-                _kept(lease),
-                _connected() as connection,
+                kept(lease),
             ):
-                _Execution(self._setup, self._store, connection, self._progress, log, lease).run(approve_removals)
+                try:
+                    self._execute(log, lease, approve_removals)
+                except _LostAudienceError:
+                    self._execute(log, lease, approve_removals)
         except BridgeError as error:
-            log.status, log.error = "failed", str(error)
-            log.errors += 1
+            _fail(log, error)
         log.latency = time.monotonic() - started
-        with self._store.transaction() as transaction:
-            transaction.save_run(log)
+        try:
+            with self._store.transaction() as transaction:
+                transaction.save_run(log)
+        except BridgeError as error:
+            _fail(log, error)
         self._notify("run.finished", log)
         return log
 
     def preview(self) -> Preview:
         """What `sync` would do now; reads the source and the ledger, sends and changes nothing at the platform."""
-        with _plain_failures(), _connected() as connection:
+        with plain_failures(), connected() as connection:
             return _Execution(self._setup, self._store, connection, self._progress).preview()
+
+    def _execute(self, log: SyncLog, lease: Lease, approve_removals: bool) -> None:
+        with connected() as connection:
+            execution = _Execution(self._setup, self._store, connection, self._progress, log, lease)
+            execution.run(approve_removals, self._sleep)
 
     def _notify(self, event: str, log: SyncLog) -> None:
         details = {"status": log.status, "records_processed": log.records_processed, "latency": log.latency}
@@ -122,7 +138,7 @@ class _Execution:
         self._name = setup.activation.name
         self._lease = lease
         self._log = log or SyncLog(run_id="", audience=self._name, sync_timestamp=datetime.now(UTC))
-        self._basis = self._suppress_and_digest()
+        self._digest = self._suppress_and_digest()
         self._request = setup.request(self._checkpoint())
         self._stage = Stage(
             connection,
@@ -133,12 +149,12 @@ class _Execution:
             suppressed=store.suppressed(setup.profile),
         )
 
-    def run(self, approve_removals: bool) -> None:
+    def run(self, approve_removals: bool, sleep: Callable[[float], None]) -> None:
         """The whole of it, under the lease."""
-        setup, log = self._setup, self._log
-        self._save()
-        with self._open() as writer:
-            sender = Sender(writer, setup.destination.connector.limits, self._store)
+        destination, log = self._setup.destination, self._log
+        self._begin()
+        with opened(destination.code, destination.settings, destination.connector) as writer:
+            sender = Sender(writer, destination.connector.limits, self._store, sleep=sleep)
             transfer = Transfer(self._store, self._held(), sender, log, columns=self._stage.columns)
             transfer.settle(writer, self._store.audience_ref(self._name))
             state = self._extract()
@@ -149,7 +165,8 @@ class _Execution:
             log.adds, log.changes, log.removes = difference.adds, difference.changes, difference.removes - held
             self._deliver(diff, difference, held, transfer, ref)
         self._conclude(transfer, ref, held)
-        self._finish(None if held or transfer.deferred else state)
+        whoever_left_is_gone = not (held or transfer.deferred or transfer.not_removed)
+        self._finish(ref, state if whoever_left_is_gone else None)
 
     def preview(self) -> Preview:
         """Read and compare only."""
@@ -176,18 +193,22 @@ class _Execution:
         return state
 
     def _compare(self, writer: Writer) -> tuple[Diff, Difference, AudienceRef]:
-        """The difference and the audience; one that the platform has lost is filled anew."""
+        """The difference and the audience, which is asked for only if there is something to send."""
         diff = Diff(self._connection, self._store, self._name)
         difference = diff.compare(whole=self._is_whole)
         before = self._store.audience_ref(self._name)
-        if before and not difference.some:
+        target = {"digest": self._target()}
+        if before and not difference.some and self._store.cursor(self._name, _TARGET, None) == target:
             return diff, difference, before
         ref = writer.ensure(self._audience(before))
-        if before and before.id != ref.id:
+        is_lost = before is not None and before.id != ref.id
+        if is_lost:
             self._forget_ledger()
-            difference = diff.compare(whole=self._is_whole)
         with self._store.transaction(self._lease) as transaction:
             transaction.save_audience(self._name, ref)
+            transaction.save_cursor(self._name, _TARGET, None, target)
+        if is_lost:
+            raise _LostAudienceError("the platform has lost the audience twice while it was being filled")
         return diff, difference, ref
 
     def _guard(self, diff: Diff, difference: Difference) -> int:
@@ -196,7 +217,9 @@ class _Execution:
         held = difference.removes - difference.suppressed
         if not held or not (empty or difference.removal_share > self._setup.activation.removal_limit):
             return 0
-        diff.hold_removes()
+        held = diff.hold_removes()
+        if not held:
+            return 0
         why = "the extract is empty" if empty else f"they are {difference.removal_share:.0%} of the audience"
         self._log.error = (
             f"{held} removals wait for approval, since {why}. Check the segment, then sync with --approve-removals"
@@ -212,9 +235,7 @@ class _Execution:
         rows = self._batch_rows(diff)
         leaving, arriving = difference.leaving - held, difference.arriving + len(shared)
         transfer.carry(ref, "remove", diff.leaving(rows), leaving, self._sending("remove", leaving))
-        transfer.carry(
-            ref, "add", diff.arriving(rows, transfer.refused_removals), arriving, self._sending("add", arriving)
-        )
+        transfer.carry(ref, "add", diff.arriving(rows, transfer.not_removed), arriving, self._sending("add", arriving))
 
     def _conclude(self, transfer: Transfer, ref: AudienceRef, held: int) -> None:
         log, funnel = self._log, self._log.funnel
@@ -231,19 +252,18 @@ class _Execution:
         else:
             log.status = "succeeded"
 
-    def _finish(self, state: Mapping[str, Any] | None) -> None:
+    def _finish(self, ref: AudienceRef, state: Mapping[str, Any] | None) -> None:
         activation, log = self._setup.activation, self._log
         with self._store.transaction(self._lease) as transaction:
             if state is not None:
-                transaction.save_cursor(
-                    self._name, self._setup.stream, activation.segment, {"basis": self._basis, "state": dict(state)}
-                )
+                cursor = {"basis": self._basis(ref), "state": dict(state)}
+                transaction.save_cursor(self._name, self._setup.stream, activation.segment, cursor)
             transaction.save_segment(
                 CDPSegment(
                     connection=activation.connection,
                     segment_id=activation.segment,
                     segment_name=activation.audience_name or activation.segment,
-                    member_count=log.funnel.in_segment if self._is_whole else None,
+                    member_count=log.funnel.in_segment if self._is_whole else self._known_count(),
                     last_sync=log.sync_timestamp,
                     sync_status="synced",
                 )
@@ -266,12 +286,13 @@ class _Execution:
 
     def _batch_rows(self, diff: Diff) -> int:
         limits = self._setup.destination.connector.limits
-        size = 2 * diff.packed_bytes() + _BYTES_A_COLUMN * len(self._stage.columns)
+        columns = len(self._stage.columns)
+        size = (2 * diff.packed_bytes() or _BYTES_A_DIGEST * columns) + _BYTES_A_COLUMN * columns
         return max(1, min(limits.rows, int(limits.bytes / size)))
 
     def _sample(self, diff: Diff) -> Mapping[str, Any] | None:
         operations: tuple[tuple[Operation, Iterator[Any]], ...] = (
-            ("add", diff.arriving(SAMPLE_MEMBERS, set())),
+            ("add", diff.arriving(SAMPLE_MEMBERS, without=set())),
             ("remove", diff.leaving(SAMPLE_MEMBERS)),
         )
         ref = self._store.audience_ref(self._name) or AudienceRef(id="(new)", account="")
@@ -302,91 +323,66 @@ class _Execution:
         """
         setup = self._setup
         refresh(self._store, setup.bridge.suppressions, setup.profile)
-        digest = hashlib.sha256()
-        digest.update(
-            msgspec.json.encode(
-                (
-                    setup.bridge.mappings[setup.activation.mapping],
-                    setup.activation.consent,
-                    load_profile(setup.profile).version,
-                )
-            )
+        # A sum, since the entries come in no order.
+        suppressed = sum(
+            int.from_bytes(digest) for chunk in self._store.suppressed(setup.profile) for _, digest in chunk
         )
-        for chunk in self._store.suppressed(setup.profile):
-            digest.update(msgspec.msgpack.encode(sorted(chunk)))
-        return digest.hexdigest()
+        return _digest(
+            setup.bridge.mappings[setup.activation.mapping],
+            setup.activation.consent,
+            load_profile(setup.profile).version,
+            (setup.connection.cdp_provider, setup.connection.api_credentials),
+            str(suppressed),
+        )
+
+    def _basis(self, ref: AudienceRef | None) -> str:
+        """What a cursor rests on: a delta of the CDP's records means nothing once any of it has changed."""
+        return f"{self._digest}:{ref.id if ref else ''}"
+
+    def _target(self) -> str:
+        return _digest(self._setup.account.connector, self._setup.account.settings)
 
     def _checkpoint(self) -> dict[str, Any] | None:
-        """Where an incremental activation goes on from, unless something else than the CDP's records has changed since."""
+        """Where an incremental activation goes on from, unless anything but the CDP's records has changed since."""
         activation = self._setup.activation
-        cursor = (
-            self._store.cursor(self._name, self._setup.stream, activation.segment) if activation.incremental else None
-        )
-        return cursor["state"] if cursor and cursor["basis"] == self._basis else None
+        if not activation.incremental:
+            return None
+        cursor = self._store.cursor(self._name, self._setup.stream, activation.segment)
+        basis = self._basis(self._store.audience_ref(self._name))
+        return cursor["state"] if cursor and cursor["basis"] == basis else None
 
-    @contextmanager
-    def _open(self) -> Iterator[Writer]:
-        destination = self._setup.destination
-        with blame(destination.connector):
-            opened = destination.code.open(destination.settings)
-        with opened as writer:
-            yield BlamedWriter(writer, destination.connector)
+    def _known_count(self) -> int | None:
+        key = (self._setup.activation.connection, self._setup.activation.segment)
+        known = {(one.connection, one.segment_id): one.member_count for one in self._store.segments()}
+        return known.get(key)
 
     def _held(self) -> Lease:
         assert self._lease is not None, "only a preview has no lease"
         return self._lease
 
-    def _save(self) -> None:
+    def _begin(self) -> None:
+        """Record this run, and the end of earlier ones that were killed: under the lease nobody else is running."""
+        killed = [one for one in self._store.runs(self._name) if one.status == "running"]
         with self._store.transaction(self._lease) as transaction:
+            for one in killed:
+                _fail(one, BridgeError("the run was killed; the next one went on where it ended"))
+                transaction.save_run(one)
             transaction.save_run(self._log)
 
     def _sending(self, phase: str, total: int) -> Callable[[int], None]:
         return lambda done: self._progress(Progress(phase, done, total))
 
 
-@contextmanager
-def _connected() -> Iterator[duckdb.DuckDBPyConnection]:
-    """The engine of one run; what exceeds its memory (digests only) spills into a folder that nobody else can read."""
-    with (
-        tempfile.TemporaryDirectory(prefix="cdp-bridge-") as folder,
-        engine.connect(temp_directory=Path(folder)) as connection,
-    ):
-        yield connection
+class _LostAudienceError(BridgeError):
+    """The platform has another audience than the ledger is about; the ledger has been emptied, so everything must be
+    read.
+    """
 
 
-@contextmanager
-def _kept(lease: Lease) -> Iterator[None]:
-    """Renews the lease from a thread of its own, so that a long wait for the platform does not lose it."""
-    ended = threading.Event()
-
-    def renew() -> None:
-        while not ended.wait(LEASE_SECONDS / 3):
-            try:
-                lease.renew()
-            except LeaseLostError:
-                return
-
-    keeper = threading.Thread(target=renew, daemon=True)
-    keeper.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        keeper.join()
+def _fail(run: SyncLog, error: BridgeError) -> None:
+    run.status, run.error = "failed", str(error)
+    run.errors += 1
 
 
-@contextmanager
-def _plain_failures() -> Iterator[None]:
-    """The engine's own failures as BridgeError: DuckDB's messages may quote the values they are about."""
-    import duckdb
-
-    try:
-        yield
-    except duckdb.OutOfMemoryException as error:
-        raise BridgeError(
-            "the sync ran out of memory or of disk space for temporary files; free some and sync again"
-        ) from error
-    except (duckdb.Error, OSError) as error:
-        raise BridgeError(
-            f"the sync failed with {type(error).__name__}; nothing is half-done, the next sync goes on"
-        ) from error
+def _digest(*what: object) -> str:
+    return hashlib.sha256(msgspec.json.encode(what, order="deterministic")).hexdigest()

@@ -31,6 +31,8 @@ class Setup(Struct, frozen=True, kw_only=True):
 
     activation: Activation
     bridge: Bridge
+    connection: CDPConnection
+    account: DestinationAccount
     source: Side
     destination: Side
     mapper: Mapper
@@ -65,6 +67,8 @@ def prepare(bridge: Bridge, registry: Registry, activation: Activation) -> Setup
     return Setup(
         activation=activation,
         bridge=bridge,
+        connection=connection,
+        account=account,
         source=source,
         destination=destination,
         mapper=mapper,

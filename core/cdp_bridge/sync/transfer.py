@@ -5,26 +5,27 @@ repaired by the next run.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from ..entities import DeadLetter, SyncLog
+from ..errors import RejectedError
 from ..failpoint import failpoint
-from ..model import AudienceRef, Batch, Operation, Writer
+from ..model import AudienceRef, Batch, Operation, Outcome, Writer
 from ..store import Delivery, Lease, Store, Transaction
 from .deliver import Part, Sender
-from .members import Row, ahead, batch_columns, unpack
+from .members import Row, ahead, batch_columns, unpack, with_last
 
 UNKNOWN = b""
 """The fingerprint of a ledger row whose state at the platform is not known: the next run sends it again."""
 
 
 class _Open(Struct):
-    """A delivery that went out; its parts wait for the next transaction, which spares every batch a commit of its own."""
+    """A delivery that went out; its parts wait for the next transaction, so that no batch needs a commit of its own."""
 
     delivery: Delivery
     parts: list[Part]
@@ -33,8 +34,8 @@ class _Open(Struct):
 class Transfer:
     """The deliveries of one run to one audience, under its lease.
 
-    `log` is kept current, and saved with every batch; `columns` are the profile's. `refused_removals` and `deferred`
-    say whose removal the platform refused, and how many members were not delivered at all.
+    `log` is kept current, and saved with every batch; `columns` are the profile's. `not_removed` and `deferred` say
+    who may still be at the platform under the old identifiers, and how many members were not delivered at all.
     """
 
     def __init__(self, store: Store, lease: Lease, sender: Sender, log: SyncLog, *, columns: Sequence[str]) -> None:
@@ -42,7 +43,7 @@ class Transfer:
         self._columns = columns
         self._dead = set(store.dead_fingerprints(log.audience))
         self._open: _Open | None = None
-        self.refused_removals: set[bytes] = set()
+        self.not_removed: set[bytes] = set()
         self.deferred = 0
 
     def carry(
@@ -55,46 +56,49 @@ class Transfer:
     ) -> None:
         """Send all chunks of one operation, each as one batch, in order, and record their outcomes."""
         done = 0
-        for number, (rows, batch) in enumerate(ahead(self._batches(audience, operation, chunks, total)), 1):
-            done += len(rows)
-            delivery = Delivery(
-                id=uuid.uuid4().hex,
-                audience=self._log.audience,
-                operation=operation,
-                run_id=self._log.run_id,
-                members=rows,
-                created_at=datetime.now(UTC),
-            )
-            with self._transaction() as transaction:
-                transaction.open_delivery(delivery)
-            failpoint("delivery_opened")
-            parts = self._sender.send(replace(batch, number=number, last=done >= total))
-            failpoint("written")
-            self._log.membership_calls = self._sender.calls
-            self._open = _Open(delivery, parts)
-            self._log.records_processed += len(rows)
-            progress(done)
+        with closing(ahead(self._batches(audience, operation, chunks, total))) as batches:
+            for number, ((rows, batch), last) in enumerate(with_last(batches), 1):
+                self._deliver(rows, replace(batch, number=number, last=last))
+                done += len(rows)
+                progress(done)
         self.flush()
 
     def settle(self, writer: Writer, audience: AudienceRef | None) -> None:
         """Find out, or mark as unknown, what became of deliveries that an earlier run left open."""
         for delivery in self._store.deliveries(self._log.audience):
+            outcome = _ask(writer, audience, delivery)
             with self._store.transaction(self._lease) as transaction:
-                if delivery.pending is None or audience is None:
+                if outcome is None or audience is None:
                     self._doubt(transaction, delivery)
                 else:
-                    outcome = writer.settle(audience, delivery.pending)
-                    self._record(
-                        transaction,
-                        delivery,
-                        [Part(self._batch(audience, delivery.operation, delivery.members, 0), outcome)],
-                    )
+                    batch = self._batch(audience, delivery.operation, delivery.members, 0)
+                    self._record(transaction, delivery, [Part(batch, outcome)])
 
     def flush(self) -> None:
         """Record the last delivery."""
         if self._open:
             with self._transaction():
                 pass
+
+    def _deliver(self, rows: list[Row], batch: Batch) -> None:
+        delivery = Delivery(
+            id=uuid.uuid4().hex,
+            audience=self._log.audience,
+            operation=batch.operation,
+            run_id=self._log.run_id,
+            members=rows,
+            created_at=datetime.now(UTC),
+        )
+        with self._transaction() as transaction:
+            transaction.open_delivery(delivery)
+        failpoint("delivery_opened")
+        try:
+            parts = self._sender.send(batch)
+        finally:
+            self._log.membership_calls = self._sender.calls
+        failpoint("written")
+        self._open = _Open(delivery, parts)
+        self._log.records_processed += len(rows)
 
     def _batches(
         self, audience: AudienceRef, operation: Operation, chunks: Iterator[list[Row]], total: int
@@ -127,7 +131,7 @@ class Transfer:
     def _doubt(self, transaction: Transaction, delivery: Delivery) -> None:
         transaction.close_delivery(delivery.id)
         if delivery.operation == "add":
-            rows = [(key, UNKNOWN, user_id, packed) for key, _, user_id, packed in delivery.members]
+            rows = list(map(_doubtful, delivery.members))
             transaction.put_members(delivery.audience, rows, "unknown", datetime.now(UTC))
         else:
             transaction.blank_members(delivery.audience, [key for key, *_ in delivery.members])
@@ -140,37 +144,51 @@ class Transfer:
 
     def _record_part(self, transaction: Transaction, delivery: Delivery, part: Part, rows: list[Row]) -> None:
         outcome, now = part.outcome, datetime.now(UTC)
+        keys = {row[0] for row in rows}
         if outcome is None:
             self.deferred += len(rows)
+            if delivery.operation == "remove":
+                self.not_removed |= keys
             return
         if outcome.pending is not None:
             transaction.open_delivery(
                 replace(delivery, id=uuid.uuid4().hex, members=rows, status="pending", pending=outcome.pending)
             )
-        unknown = {row[0] for row in rows} if outcome.pending is not None else outcome.unknown
+        rejected = keys & outcome.rejected.keys()
+        unknown = keys - rejected if outcome.pending is not None else keys & outcome.unknown
         self._log.unknown += len(unknown)
-        self._log.rejected += len(outcome.rejected)
-        self._bury(transaction, delivery, [row for row in rows if row[0] in outcome.rejected], outcome.rejected, now)
-        taken = [row for row in rows if row[0] not in outcome.rejected and row[0] not in unknown]
+        self._log.rejected += len(rejected)
+        self._bury(transaction, delivery, [row for row in rows if row[0] in rejected], outcome.rejected, now)
+        taken = [row for row in rows if row[0] not in rejected | unknown]
         doubtful = [row for row in rows if row[0] in unknown]
-        if delivery.operation == "add":
-            transaction.put_members(delivery.audience, taken, "accepted", now)
-            transaction.put_members(delivery.audience, doubtful, "unknown", now)
-        else:
+        transaction.exhume(delivery.audience, [row[0] for row in taken if row[0] in self._dead])
+        if delivery.operation == "remove":
             transaction.drop_members(delivery.audience, [row[0] for row in taken])
             transaction.blank_members(delivery.audience, [row[0] for row in doubtful])
-            self.refused_removals |= set(outcome.rejected)
-        transaction.exhume(delivery.audience, [row[0] for row in taken if row[0] in self._dead])
+            self.not_removed |= rejected | unknown
+            return
+        # What is pending is not sent again before it is settled.
+        doubtful = doubtful if outcome.pending is not None else list(map(_doubtful, doubtful))
+        transaction.put_members(delivery.audience, taken, "accepted", now)
+        transaction.put_members(delivery.audience, doubtful, "unknown", now)
+        self._doubt_known(transaction, delivery.audience, rejected, now)
+
+    def _doubt_known(self, transaction: Transaction, audience: str, rejected: Collection[bytes], now: datetime) -> None:
+        """Refused members that the ledger has may be in from before, so they stay there to be removed some day."""
+        known = self._store.ledger.rows(audience, list(rejected)) if rejected else []
+        rows = [(one.member_key, UNKNOWN, one.user_id, one.identifiers) for one in known]
+        transaction.put_members(audience, rows, "unknown", now)
 
     def _bury(
         self, transaction: Transaction, delivery: Delivery, rows: list[Row], reasons: Mapping[bytes, str], now: datetime
     ) -> None:
+        """A refused removal is tried again in every run, so its letter has no fingerprint to wait for."""
         transaction.bury(
             [
                 DeadLetter(
                     audience=delivery.audience,
                     member_key=key,
-                    fingerprint=print_,
+                    fingerprint=print_ if delivery.operation == "add" else UNKNOWN,
                     operation=delivery.operation,
                     reason=reasons[key],
                     run_id=delivery.run_id,
@@ -179,3 +197,18 @@ class Transfer:
                 for key, print_, *_ in rows
             ]
         )
+
+
+def _doubtful(row: Row) -> Row:
+    key, _, user_id, packed = row
+    return key, UNKNOWN, user_id, packed
+
+
+def _ask(writer: Writer, audience: AudienceRef | None, delivery: Delivery) -> Outcome | None:
+    """The platform's last word on a delivery; None when there is no way to learn it."""
+    if delivery.pending is None or audience is None:
+        return None
+    try:
+        return writer.settle(audience, delivery.pending)
+    except RejectedError:
+        return None

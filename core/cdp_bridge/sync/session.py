@@ -1,0 +1,76 @@
+"""What surrounds a run: the engine that it computes with, its lease kept alive, its failures made plain."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import engine
+from ..errors import BridgeError
+from ..store import Lease, LeaseLostError
+
+if TYPE_CHECKING:
+    import duckdb
+
+log = logging.getLogger(__name__)
+
+LEASE_SECONDS = 60.0
+
+
+@contextmanager
+def connected() -> Iterator[duckdb.DuckDBPyConnection]:
+    """The engine of one run; what exceeds its memory (digests only) spills into a folder that nobody else can read."""
+    with (
+        tempfile.TemporaryDirectory(prefix="cdp-bridge-") as folder,
+        engine.connect(temp_directory=Path(folder)) as connection,
+    ):
+        yield connection
+
+
+@contextmanager
+def kept(lease: Lease) -> Iterator[None]:
+    """Renews the lease from a thread of its own, so that a long wait for the platform does not lose it."""
+    ended = threading.Event()
+
+    def renew() -> None:
+        while not ended.wait(LEASE_SECONDS / 3):
+            try:
+                lease.renew()
+            except LeaseLostError:
+                return
+            except BridgeError as error:
+                log.warning("the lease could not be renewed, trying again: %s", error)
+
+    keeper = threading.Thread(target=renew, daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        keeper.join()
+
+
+@contextmanager
+def plain_failures() -> Iterator[None]:
+    """Any failure as BridgeError; only of our own the message is shown, others may quote the values they are about."""
+    import duckdb
+
+    try:
+        yield
+    except BridgeError:
+        raise
+    except duckdb.OutOfMemoryException as error:
+        raise BridgeError(
+            "the sync ran out of memory or of disk space for temporary files; free some and sync again"
+        ) from error
+    except Exception as error:
+        log.debug("%s at\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
+        raise BridgeError(
+            f"the sync failed with {type(error).__name__}; nothing is half-done, the next sync goes on"
+        ) from error
