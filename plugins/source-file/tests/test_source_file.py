@@ -1,6 +1,6 @@
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +40,8 @@ WRITERS = {"csv": write_csv, "jsonl": write_jsonl, "parquet": write_parquet}
 def read(path: Path | str, segment: str | None = "vip", **options: Any) -> list[dict[str, Any]]:
     settings = checked.load(Settings, {"path": str(path), **options})
     pages = list(source.read(settings, ReadRequest(stream=settings.stream, segment=segment)))
-    return [
-        row for page in pages for row in (page.records if isinstance(page.records, list) else page.records.to_pylist())
-    ]
+    found = [page.records for page in pages]
+    return [dict(row) for rows in found for row in (rows if isinstance(rows, Sequence) else rows.to_pylist())]
 
 
 @pytest.mark.parametrize("form", WRITERS)
