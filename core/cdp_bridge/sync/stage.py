@@ -121,7 +121,7 @@ class Stage:
         return f"""
             INSERT INTO staged
             WITH mapped AS ({mapped}),
-            identified AS ({self._profile.select(self._mapper.columns, "mapped")}),
+            {self._identified()},
             judged AS (SELECT *, {self._reason()} AS reason FROM identified),
             packed AS (
                 SELECT *, CASE WHEN reason IS NULL THEN {pack_sql(self.columns, self._hashed)} END AS packed FROM judged
@@ -134,6 +134,18 @@ class Stage:
                    CASE WHEN reason IS NULL THEN {self._handles()} END,
                    packed
             FROM packed"""
+
+    def _identified(self) -> str:
+        """SQL: the profile applied to `mapped`, people with one value of each kind on the profile's faster path."""
+        columns, profile = self._mapper.columns, self._profile
+        plain = " AND ".join(f"len({column}) <= 1" for column in columns) or "true"
+        return f"""
+            plain AS (SELECT * FROM mapped WHERE {plain}),
+            manifold AS (SELECT * FROM mapped WHERE NOT ({plain})),
+            identified AS (
+                {profile.select(columns, "plain", single=True)}
+                UNION ALL BY NAME {profile.select(columns, "manifold")}
+            )"""
 
     def _reason(self) -> str:
         """SQL: the one reason why a person is not desired, or NULL."""
@@ -185,7 +197,10 @@ class Stage:
         return bool(entries)
 
     def _drop_duplicates(self) -> None:
-        """Keep one record of a member: one that forbids sending before one that can be sent, then the first."""
+        """Keep one record of a member: one that forbids sending before one that can be sent before others.
+
+        Among equals a fingerprint decides, since the next extract may come in another order.
+        """
         counted = "SELECT count(*), count(DISTINCT member_key) FROM staged WHERE member_key IS NOT NULL"
         [(records, members)] = self._connection.execute(counted).fetchall()
         if records == members:
@@ -194,7 +209,7 @@ class Stage:
         self._connection.execute(
             f"""UPDATE staged SET reason = '{DUPLICATE}' FROM (
                   SELECT rowid AS record, row_number() OVER (
-                    PARTITION BY member_key ORDER BY {forbids} DESC, reason IS NULL DESC, rowid) AS turn
+                    PARTITION BY member_key ORDER BY {forbids} DESC, reason IS NULL DESC, fingerprint, rowid) AS turn
                   FROM staged WHERE member_key IS NOT NULL) AS ranked
                 WHERE staged.rowid = record AND turn > 1"""
         ).complete()

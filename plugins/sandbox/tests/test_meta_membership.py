@@ -41,6 +41,8 @@ def test_a_person_is_held_once_whatever_identifies_them(meta_twin, audience, peo
     assert people() == ["p-ann"]
     assert len(rows()) == 3
     meta_twin.remove(audience, ["EMAIL"], [[ANN_TOO]])
+    assert (people(), len(rows())) == (["p-ann"], 2)
+    meta_twin.remove(audience, ["EMAIL", "PHONE"], [[ANN, ""], ["", sha("15550100001")]])
     assert (people(), rows()) == ([], [])
 
 

@@ -141,9 +141,8 @@ def _by_extern(learned: dict[str, tuple[int | None, float]], extern: str, now: f
 
 
 def _take_out(twin: Twin, audience: Audience, upload: Upload) -> None:
-    """Remove every person and every row that shares a strong identifier with the upload."""
+    """Remove every row that shares a strong identifier with the upload, or was learned to belong to its EXTERN_ID."""
     links: set[Link] = links_of_rows(upload.rows)
-    links |= twin.directory.everyone(upload.columns)
     now, learned = twin.clock.now(), twin.account(audience.account_id).extern
     known = (_by_extern(learned, extern, now) for extern in upload.columns.get("EXTERN_ID", ()))
     links |= {person for person in known if person is not None}
