@@ -47,8 +47,6 @@ class Client:
         self._session.headers.update(headers or {})
         self._session.params = dict(params or {})
         self._session.auth = auth
-        # A redirect could carry credentials to a host that nobody configured.
-        self._session.max_redirects = 0
         self._session.trust_env = False
 
     def __enter__(self) -> Client:
@@ -64,6 +62,7 @@ class Client:
         """
         url = self.base_url + path
         try:
+            # A redirect could carry credentials to a host that nobody configured.
             response = self._session.request(
                 method, url, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), allow_redirects=False, **request
             )
@@ -92,9 +91,7 @@ class Client:
             )
         if isinstance(error, ValueError):
             # The address or a header is malformed: the same would fail for ever.
-            return ConfigError(
-                f"no request can be made: {type(error).__name__}", remedy="Check the host"
-            )
+            return ConfigError(f"no request can be made: {type(error).__name__}", remedy="Check the host")
         return TransientError(f"{method} {_place(url)} failed: {type(error).__name__}")
 
 
