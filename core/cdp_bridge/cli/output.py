@@ -19,12 +19,17 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
-    """A table; None is an empty cell, a float has two decimals."""
+    """A table; None is an empty cell, a float has two decimals, numbers stand at the right, long texts are folded."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*columns, title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    rows = list(rows)
+    for position, name in enumerate(columns):
+        numeric = rows and all(isinstance(row[position], int | float) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         # Text, since a name in square brackets would be taken for markup.
         table.add_row(*(Text(_cell(value)) for value in row))

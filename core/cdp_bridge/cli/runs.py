@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from .options import json_option, open_store, store_option
 from .output import print_json, print_table
 
-_COLUMNS = (
-    "run_id",
-    "audience",
-    "status",
-    "records_processed",
-    "adds",
-    "changes",
-    "removes",
-    "rejected",
-    "unknown",
-    "match_rate",
-    "latency",
-    "error",
-)
+if TYPE_CHECKING:
+    from ..entities import SyncLog
+
+RUN_COLUMNS = ("audience", "status", "people", "+", "~", "-", "rejected", "unknown", "match", "seconds")
+
+
+def run_row(log: SyncLog) -> tuple[object, ...]:
+    """One run in a table with `RUN_COLUMNS`: people read; members added, changed, removed; share matched."""
+    counts = log.records_processed, log.adds, log.changes, log.removes, log.rejected, log.unknown
+    return (log.audience, log.status, *counts, log.match_rate, log.latency)
 
 
 @click.command()
@@ -35,8 +33,10 @@ def runs(audience: str | None, limit: int, store_url: str, as_json: bool) -> Non
     if as_json:
         print_json(found)
         return
-    rows = [(f"{one.sync_timestamp:%Y-%m-%d %H:%M:%S}", *(getattr(one, name) for name in _COLUMNS)) for one in found]
-    print_table(("time", *_COLUMNS), rows)
+    print_table(("time", *RUN_COLUMNS), [(_time(one), *run_row(one)) for one in found])
+    for one in found:
+        if one.error:
+            click.echo(f"{_time(one)} {one.audience}: {one.error}")
 
 
 @click.command()
@@ -56,8 +56,12 @@ def audiences(store_url: str, as_json: bool) -> None:
             one.ref.status if one.ref else None,
             one.members,
             one.last_run.status if one.last_run else "never",
-            f"{one.last_run.sync_timestamp:%Y-%m-%d %H:%M:%S}" if one.last_run else None,
+            _time(one.last_run) if one.last_run else None,
         )
         for one in found
     ]
     print_table(("audience", "id at the platform", "status there", "members", "last run", "at"), rows)
+
+
+def _time(log: SyncLog) -> str:
+    return f"{log.sync_timestamp:%m-%d %H:%M}"

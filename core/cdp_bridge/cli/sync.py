@@ -12,6 +12,7 @@ import click
 from ..errors import BridgeError, ConfigError
 from .options import connectors_print_to_stderr, find_plugins, json_option, open_store, store_option
 from .output import print_json, print_table
+from .runs import RUN_COLUMNS, run_row
 
 if TYPE_CHECKING:
     from ..entities import Activation, Funnel, SyncLog
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from ..sync.run import OnProgress, Preview
 
 _STEPS = ("in_segment", "mapped", "valid", "consented", "not_suppressed", "identifiable")
-_COLUMNS = ("status", "records_processed", "adds", "changes", "removes", "rejected", "unknown", "match_rate", "latency")
 
 
 @click.command()
@@ -59,9 +59,7 @@ def sync(
     if as_json:
         print_json(logs)
     else:
-        print_table(
-            ("audience", *_COLUMNS), [(one.audience, *(getattr(one, name) for name in _COLUMNS)) for one in logs]
-        )
+        print_table(RUN_COLUMNS, map(run_row, logs))
         for one in logs:
             if one.error:
                 click.echo(f"{one.audience}: {one.error}", err=True)
