@@ -1,9 +1,9 @@
 """Normalising and hashing identifiers as each platform wants them: profiles are data, compiled to one DuckDB SELECT.
 
-    profile.py    what a profile says (data types, loading)       profiles/*.json   the profiles and their test vectors
-    steps.py      the named SQL steps, checks and parts           compile.py        a profile -> SQL, and how to run it
-    phone.py country.py dates.py   what SQL cannot say well       functions.py      ... as functions of DuckDB
-    explain.py    one value at a time, through the same SQL
+profile.py    what a profile says (data types, loading)       profiles/*.json   the profiles and their test vectors
+steps.py      the named SQL steps, checks and parts           compile.py        a profile -> SQL, and how to run it
+phone.py country.py dates.py   what SQL cannot say well       functions.py      ... as functions of DuckDB
+explain.py    one value at a time, through the same SQL
 """
 
 from cdp_bridge.identity.compile import CompiledProfile, compile_profile

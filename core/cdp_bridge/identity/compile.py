@@ -51,12 +51,10 @@ class CompiledProfile(NamedTuple):
             for field in taken
             for output, part in self.profile.outputs(field).items()
         }
-        columns = ", ".join(f"{sql} AS {output}" for output, sql in outputs.items())
-        verdicts = self.verdicts(fields, source, single=single)
-        computed = (
-            f"SELECT * EXCLUDE ({', '.join([*fields, 'person_country'])}), {columns}, "
-            f"{shape.refused(taken)} AS refused FROM ({verdicts})"
-        )
+        columns = [f"* EXCLUDE ({', '.join([*fields, 'person_country'])})"]
+        columns += [f"{sql} AS {output}" for output, sql in outputs.items()]
+        columns += [f"{shape.refused(taken)} AS refused"]
+        computed = f"SELECT {', '.join(columns)} FROM ({self.verdicts(fields, source, single=single)})"
         return _replace({output: shape.survivors(output) for output in outputs}, computed)
 
     def verdicts(self, fields: Sequence[str], source: str, *, single: bool) -> str:
@@ -96,7 +94,9 @@ class _Shape(NamedTuple):
         if self.single:
             return f"CASE WHEN {column} IS NULL THEN [] ELSE [{column}] END"
         distinct = f"list_filter({column}, lambda x, i: x IS NOT NULL AND list_position({column}, x) = i)"
-        return f"CASE WHEN len({column}) = 1 AND {column}[1] IS NOT NULL THEN {column} ELSE coalesce({distinct}, []) END"
+        return (
+            f"CASE WHEN len({column}) = 1 AND {column}[1] IS NOT NULL THEN {column} ELSE coalesce({distinct}, []) END"
+        )
 
     def first_country(self) -> str:
         is_code = "strlen({x}) = 2"
@@ -109,7 +109,7 @@ class _Shape(NamedTuple):
             self.each(f"CASE WHEN {IS_REFUSAL} THEN '{field}:' || substr({{x}}, 2) END", field) for field in fields
         ]
         everything = f"[{', '.join(codes)}]" if self.single else f"flatten([{', '.join(codes)}])"
-        return f"list_filter({everything}, lambda x: x IS NOT NULL)"
+        return f"list_filter({everything}, lambda x: x IS NOT NULL)" if fields else "[]::VARCHAR[]"
 
 
 def _layers(names: Iterable[str], rule: Rule | None) -> list[str]:

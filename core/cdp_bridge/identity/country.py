@@ -1,7 +1,8 @@
 """Countries (ISO 3166-1 alpha-2) and the subdivisions of the United States and Canada, found by code or by name.
 
 `data/countries.json`: code -> names, folded as here: English, the larger European languages, the country's own
-languages (Unicode CLDR) and common spellings, with the alpha-3 code. `data/subdivisions.json`: country -> code -> names.
+languages (Unicode CLDR) and common spellings, with the alpha-3 code. `data/subdivisions.json`: country -> code ->
+names.
 """
 
 from functools import cache
@@ -12,10 +13,18 @@ import msgspec
 from cdp_bridge.identity.profile import read_data
 from cdp_bridge.identity.refusal import refusal
 
+# The sign of lost letters stays, so that damaged text is no name.
+_DAMAGE = "\N{REPLACEMENT CHARACTER}"
+
 
 def country_code(raw: str) -> str:
     """Alpha-2 code in upper case, or a refusal (`unknown`)."""
     return _countries().get(_fold(raw)) or refusal("unknown")
+
+
+def country_codes() -> list[str]:
+    """All alpha-2 codes, in upper case."""
+    return sorted(set(_countries().values()))
 
 
 def subdivision_code(raw: str, country: str) -> str:
@@ -34,7 +43,7 @@ def subdivision_code(raw: str, country: str) -> str:
 def _fold(name: str) -> str:
     """Letters and digits only, without case, accents, a leading "the"; `&` is "and"."""
     plain = normalize("NFKD", name).casefold().replace("&", "and").removeprefix("the ")
-    return "".join(filter(str.isalnum, plain))
+    return "".join(c for c in plain if c.isalnum() or c == _DAMAGE)
 
 
 @cache

@@ -1,19 +1,18 @@
 """One value at a time, through the same SQL as a page: why somebody does not match."""
 
-from collections import defaultdict
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from cdp_bridge.errors import ConfigError
-from cdp_bridge.identity.compile import CompiledProfile, compile_profile
+from cdp_bridge.identity.compile import compile_profile
 from cdp_bridge.identity.functions import register
-from cdp_bridge.identity.profile import FIELDS
+from cdp_bridge.identity.profile import FIELDS, Profile
 from cdp_bridge.identity.refusal import MARK
 
 if TYPE_CHECKING:
-    import duckdb
+    import pyarrow
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -44,47 +43,40 @@ def explain(profile: str, field: str, raw: str | None, country: str | None = Non
 
 
 def explain_many(profile: str, questions: Iterable[Question]) -> list[Explanation]:
-    """What `profile` makes of each value, in order; ConfigError for an unknown profile or field."""
+    """What `profile` makes of each value, in order; ConfigError for an unknown profile or field.
+
+    A question becomes a person of one page, so that all are answered by one run of the profile's SQL.
+    """
     import duckdb
 
-    compiled = compile_profile(profile)
-    by_field: dict[str, dict[int, Question]] = defaultdict(dict)
-    for number, question in enumerate(questions):
-        by_field[_known(question.field)][number] = question
-    answers: dict[int, Explanation] = {}
+    compiled, asked = compile_profile(profile), [_known(question) for question in questions]
+    fields = list(dict.fromkeys([*(question.field for question in asked), "country"]))
     with duckdb.connect() as connection:
         register(connection)
-        for field, asked in by_field.items():
-            answers |= zip(asked, _answers(connection, compiled, field, list(asked.values())), strict=True)
-    return [answers[number] for number in sorted(answers)]
+        connection.register("page", _page(fields, asked))
+        verdicts = (
+            connection.sql(f"FROM ({compiled.verdicts(fields, 'page', single=True)})").to_arrow_table().to_pylist()
+        )
+        sent = connection.sql(f"FROM ({compiled.values(fields, 'page', single=True)})").to_arrow_table().to_pylist()
+        connection.unregister("page")
+    return [
+        _explanation(compiled.profile, question.field, *person)
+        for question, *person in zip(asked, verdicts, sent, strict=True)
+    ]
 
 
-def _known(field: str) -> str:
-    if field not in FIELDS:
-        raise ConfigError(f"there is no identifier {field!r}", remedy=f"Use one of: {', '.join(FIELDS)}")
-    return field
+def _known(question: Question) -> Question:
+    if question.field not in FIELDS:
+        raise ConfigError(f"there is no identifier {question.field!r}", remedy=f"Use one of: {', '.join(FIELDS)}")
+    return question
 
 
-def _answers(
-    connection: "duckdb.DuckDBPyConnection", compiled: CompiledProfile, field: str, asked: list[Question]
-) -> list[Explanation]:
-    """All the values of one field, through the SQL of a page."""
+def _page(fields: Sequence[str], questions: Sequence[Question]) -> "pyarrow.Table":
     import pyarrow
 
-    if field not in compiled.profile.fields:
-        return [Explanation(field, None, None, False, "not_taken") for _ in asked]
-    columns = {"country": [_texts(question.country) for question in asked]}
-    columns[field] = [_texts(question.raw or "") for question in asked]
-    page = pyarrow.table({name: pyarrow.array(lists, pyarrow.list_(pyarrow.string())) for name, lists in columns.items()})
-    connection.register("page", page)
-    verdicts = connection.sql(f"SELECT {field} FROM ({compiled.verdicts(list(columns), 'page', single=True)})")
-    outputs = ", ".join(compiled.outputs([field]))
-    sent = connection.sql(f"SELECT {outputs} FROM ({compiled.values(list(columns), 'page', single=True)})")
-    hashed = compiled.profile.fields[field].send == "hash"
-    return [
-        _explanation(field, verdict, [values[0] for values in row if values], hashed)
-        for (verdict,), row in zip(verdicts.fetchall(), sent.fetchall(), strict=True)
-    ]
+    people = [{"country": _texts(q.country)} | {q.field: _texts(q.raw or "")} for q in questions]
+    schema = pyarrow.schema([(field, pyarrow.list_(pyarrow.string())) for field in fields])
+    return pyarrow.Table.from_pylist(people, schema=schema)
 
 
 def _texts(raw: str | None) -> list[str]:
@@ -92,7 +84,11 @@ def _texts(raw: str | None) -> list[str]:
     return [] if raw is None else [raw.encode("utf-16", "surrogatepass").decode("utf-16", "replace")]
 
 
-def _explanation(field: str, verdict: str, sent: list[bytes] | list[str], hashed: bool) -> Explanation:
-    if verdict.startswith(MARK):
-        return Explanation(field, None, None, hashed, verdict.removeprefix(MARK))
-    return Explanation(field, verdict, sent[0].hex() if isinstance(sent[0], bytes) else sent[0], hashed, None)
+def _explanation(profile: Profile, field: str, verdict: dict[str, Any], sent: dict[str, Any]) -> Explanation:
+    if field not in profile.fields:
+        return Explanation(field, None, None, False, "not_taken")
+    hashed, text = profile.fields[field].send == "hash", verdict[field]
+    if text.startswith(MARK):
+        return Explanation(field, None, None, hashed, text.removeprefix(MARK))
+    value = next(sent[output][0] for output in profile.outputs(field) if sent[output])
+    return Explanation(field, text, value.hex() if hashed else value, hashed, None)

@@ -21,9 +21,11 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 def register(connection: "duckdb.DuckDBPyConnection") -> None:
     """Add the functions to `connection`, once. Close the connection: one left open at exit makes DuckDB complain."""
+    from duckdb.func import PythonUDFType
+
     for name, function in _FUNCTIONS.items():
         arity = function.__code__.co_argcount
-        connection.create_function(name, function, ["VARCHAR"] * arity, "VARCHAR", type="arrow")
+        connection.create_function(name, function, ["VARCHAR"] * arity, "VARCHAR", type=PythonUDFType.ARROW)
 
 
 def _column(texts: Iterable[str]) -> Any:

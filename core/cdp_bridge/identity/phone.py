@@ -1,11 +1,15 @@
 """A telephone number as E.164, read by rphonenumbers (libphonenumber's rules and metadata)."""
 
+from typing import TYPE_CHECKING
 from unicodedata import normalize
 
 import msgspec
 
 from cdp_bridge.identity.profile import read_data
 from cdp_bridge.identity.refusal import refusal
+
+if TYPE_CHECKING:
+    import phonenumbers
 
 # Below this many digits a number must be one that libphonenumber knows as assigned. From here on the right length, or
 # a country code written out, is enough: metadata trails the numbering plans, and platforms publish vectors that no
@@ -46,9 +50,16 @@ def _read(text: str, country: str | None) -> str | None:
         number = phonenumbers.parse(text, country)
     except phonenumbers.NumberParseException:
         return None
-    e164 = str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    e164 = _format(number)
     if phonenumbers.is_valid_number(number):
         return e164
     possible = phonenumbers.is_possible_number_with_reason(number) == phonenumbers.ValidationResult.IS_POSSIBLE
     trusted = _TRUSTED_DIGITS < len(e164) <= 16 and (possible or "+" in text)
-    return e164 if trusted else None
+    # One trunk prefix is taken off; what then begins with another is no number.
+    return e164 if trusted and _format(phonenumbers.parse(e164, None)) == e164 else None
+
+
+def _format(number: "phonenumbers.PhoneNumber") -> str:
+    import rphonenumbers as phonenumbers
+
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))

@@ -4,98 +4,96 @@ A step turns text into text, or into a refusal (`refusal.py`). A check is a pred
 A part is what one output column holds of it. NULL in gives NULL out, everywhere.
 """
 
+from cdp_bridge.identity.country import country_codes
 from cdp_bridge.identity.phone import UNAMBIGUOUS
 from cdp_bridge.identity.refusal import MARK, refusal
 
 EMPTY_DIGEST = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 # White space, invisible characters and controls, which exports leave around values.
-_BLANKS = "".join(
-    map(
-        chr,
-        [
-            *range(0x21),
-            *range(0x7F, 0xA1),
-            0xAD,
-            0x1680,
-            *range(0x2000, 0x2010),
-            *range(0x2028, 0x2030),
-            *range(0x205F, 0x2065),
-            0x3000,
-            0xFEFF,
-        ],
-    )
-)
+_BLANKS = r"\s\pZ\pC"
+_BLANK = f"[{_BLANKS}]+"
 # What exports write when there is nothing. Left out on purpose: "na" (Namibia; a surname) and "nil" (a given name).
 _NOTHING = (
-    "null|none|nan|undefined|unknown|not available|not provided|n/a|n\\.a\\.|#n/a|[(<\\[]null[)>\\]]|[(<\\[]none[)>\\]]|[-.?_*]+"
+    r"null|none|nan|undefined|unknown|not available|not provided|n/a|#n/a|n\.a\.|[(<\[](null|none)[)>\]]|[-.?_*]+"
 )
-_PLACEHOLDER_WORD = "test|none|no|na|null|noemail|email|unknown|asdf|qwerty|abc|a|aa|aaa|x|xx|xxx"
-_MALE = "m|male|man|boy|mr|männlich|mann|herr|homme|masculin|hombre|masculino|maschio|uomo|masculino|homem|mannelijk|man"
-_FEMALE = "f|female|woman|girl|ms|mrs|w|weiblich|frau|femme|féminin|mujer|femenino|femmina|donna|feminino|mulher|vrouwelijk|vrouw"
+_PLACEHOLDER = "(test|none|no|na|null|noemail|email|unknown|asdf|qwerty|abc|a|aa|aaa|x|xx|xxx)"
+_NOBODY = "(no[._-]?e?mail|no[._-]?reply|do[._-]?not[._-]?reply)"
+_MALE = "m|male|man|boy|mr|männlich|mann|herr|homme|masculin|hombre|masculino|maschio|uomo|homem|mannelijk"
+_FEMALE = (
+    "f|female|woman|girl|ms|mrs|w|weiblich|frau|femme|féminin|mujer|femenino|femmina|donna|feminino|mulher"
+    "|vrouwelijk|vrouw"
+)
+_GENERATION = r"(jr|sr)\.?|2nd|3rd|ii|iii|iv|v|vi"
+_DEGREE = "cpa|dc|dds|vm|jd|md|phd"
 
 
-def text(value: str) -> str:
-    """A SQL string literal; control characters are spelled with chr() so that the statement stays readable."""
+def literal(value: str) -> str:
+    """A SQL string; control characters are spelled with chr() so that the statement stays readable."""
     quoted = "'" + value.replace("'", "''") + "'"
-    for code in sorted({ord(c) for c in value if not c.isprintable()}):
-        quoted = quoted.replace(chr(code), f"' || chr({code}) || '")
-    return f"({quoted})" if "chr(" in quoted else quoted
+    return quoted.replace(f"'{MARK}", f"chr({ord(MARK)}) || '")
 
 
 def refuse(reason: str) -> str:
-    """The SQL literal of a refusal."""
-    return text(refusal(reason))
+    """The SQL string of a refusal."""
+    return literal(refusal(reason))
 
 
-IS_REFUSAL = f"starts_with({{x}}, {text(MARK)})"
+IS_REFUSAL = f"starts_with({{x}}, chr({ord(MARK)}))"
 IS_DIGEST = "(strlen({x}) = 64 AND regexp_full_match({x}, '[0-9A-Fa-f]{64}'))"
+_IS_DAMAGED = "contains({x}, chr(65533))"
+# Without what follows a "+" and without dots.
+_PLAIN_ADDRESS = (
+    "replace(split_part(split_part({x}, '@', 1), '+', 1), '.', '') || '@' || split_part({x}, '@', 2) ELSE {x} END"
+)
 
 STEPS: dict[str, str] = {
     # Every field begins with these two.
-    "trim": f"CASE WHEN regexp_matches({{x}}, '[^!-~]') THEN trim({{x}}, {text(_BLANKS)}) ELSE {{x}} END",
+    "trim": f"CASE WHEN regexp_matches({{x}}, '^{_BLANK}|{_BLANK}$') "
+    f"THEN regexp_replace({{x}}, '^{_BLANK}|{_BLANK}$', '', 'g') ELSE {{x}} END",
     "nothing": f"CASE WHEN regexp_full_match({{x}}, '(?i){_NOTHING}') THEN '' ELSE {{x}} END",
     "lower": "lower({x})",
     "nfc": "nfc_normalize({x})",
-    "remove_spaces": r"regexp_replace({x}, '[\s\pZ\pC]+', '', 'g')",
+    "remove_spaces": f"CASE WHEN regexp_matches({{x}}, '{_BLANK}') "
+    f"THEN regexp_replace({{x}}, '{_BLANK}', '', 'g') ELSE {{x}} END",
     # Marks stay: they carry the vowels of Indic scripts.
-    "letters_and_digits": f"CASE WHEN regexp_full_match({{x}}, '[a-z]+') THEN {{x}} WHEN contains({{x}}, chr(65533)) "
-    f"THEN {refuse('damaged')} ELSE regexp_replace({{x}}, '[\\pP\\pS\\pZ\\pC]+', '', 'g') END",
+    "letters_and_digits": f"CASE WHEN regexp_full_match({{x}}, '[a-z]+') THEN {{x}} "
+    f"WHEN {_IS_DAMAGED} THEN {refuse('damaged')} ELSE regexp_replace({{x}}, '[\\pP\\pS\\pZ\\pC]+', '', 'g') END",
     # As the platforms' own helpers lower-case it (str.lower, toLowerCase), which SQL's lower() does not.
-    "final_sigma": r"CASE WHEN contains({x}, 'σ') THEN regexp_replace({x}, '(\pL\pM*)σ(\PL|$)', '\1ς\2', 'g') ELSE {x} END",
-    "gmail": "CASE WHEN regexp_full_match({x}, '[^@]+@(gmail|googlemail)\\.com') THEN "
-    "replace(split_part(split_part({x}, '@', 1), '+', 1), '.', '') || '@' || split_part({x}, '@', 2) ELSE {x} END",
-    "plain_local_part": "CASE WHEN regexp_full_match({x}, '[^@]+@[^@]+') THEN "
-    "replace(split_part(split_part({x}, '@', 1), '+', 1), '.', '') || '@' || split_part({x}, '@', 2) ELSE {x} END",
-    "name_prefix": r"regexp_replace({x}, '^((mr|mrs|ms|dr)(\.\s*|\s+))+', '')",
-    "name_suffix": r"regexp_replace({x}, '([,\s]+((jr|sr)\.?|2nd|3rd|ii|iii|iv|v|vi|cpa|dc|dds|vm|jd|md|phd))*[,\s]*$', '')",
-    "gender": f"CASE WHEN regexp_full_match({{x}}, '{_MALE}') THEN 'm' WHEN regexp_full_match({{x}}, '{_FEMALE}') THEN 'f' "
-    f"WHEN {{x}} = '' OR {IS_REFUSAL} THEN {{x}} ELSE {refuse('unknown')} END",
-    # Without a country only the ZIP+4 form tells that a code is American.
-    "us_zip5": "CASE WHEN regexp_full_match({x}, '[0-9]{5}-[0-9]{4}') AND coalesce({country}, 'US') = 'US' THEN left({x}, 5) "
-    "WHEN {country} = 'US' AND regexp_full_match({x}, '[0-9]{9}') THEN left({x}, 5) ELSE {x} END",
-    "join_phone": r"CASE WHEN regexp_full_match({x}, '\+[0-9]+[ ().-][0-9 ().-]*') THEN regexp_replace({x}, '[ ().-]+', '', 'g') ELSE {x} END",
+    "final_sigma": "CASE WHEN contains({x}, 'σ') "
+    r"THEN regexp_replace({x}, '(\pL\pM*)σ(\PL|$)', '\1ς\2', 'g') ELSE {x} END",
+    "gmail": r"CASE WHEN regexp_full_match({x}, '[^@]+@(gmail|googlemail)\.com') THEN " + _PLAIN_ADDRESS,
+    "plain_local_part": "CASE WHEN regexp_full_match({x}, '[^@]+@[^@]+') THEN " + _PLAIN_ADDRESS,
+    "name_prefix": rf"regexp_replace({{x}}, '^((mr|mrs|ms|dr)(\.[{_BLANKS}]*|{_BLANK}))+', '')",
+    "name_suffix": f"regexp_replace({{x}}, '([,{_BLANKS}]+({_GENERATION}|{_DEGREE}))*[,{_BLANKS}]*$', '')",
+    "gender": f"CASE WHEN regexp_full_match({{x}}, '{_MALE}') THEN 'm' "
+    f"WHEN regexp_full_match({{x}}, '{_FEMALE}') THEN 'f' WHEN {{x}} = '' THEN '' ELSE {refuse('unknown')} END",
+    # Without a country only the form ZIP+4 tells that a code is American.
+    "us_zip5": "CASE WHEN regexp_full_match({x}, '[0-9]{5}-[0-9]{4}') AND coalesce({country}, 'US') = 'US' "
+    "OR regexp_full_match({x}, '[0-9]{9}') AND {country} = 'US' THEN left({x}, 5) ELSE {x} END",
+    "join_phone": r"CASE WHEN regexp_full_match({x}, '\+[0-9]+[ ().-][0-9 ().-]*') "
+    "THEN regexp_replace({x}, '[ ().-]+', '', 'g') ELSE {x} END",
     # What phone_e164 would give back unchanged need not go through Python.
     "phone": f"CASE WHEN strlen({{x}}) BETWEEN 11 AND 16 AND regexp_full_match({{x}}, '{UNAMBIGUOUS}') THEN {{x}} "
-    "ELSE phone_e164({x}, coalesce({country}, '')) END",
+    "WHEN {x} = '' THEN '' ELSE phone_e164({x}, coalesce({country}, '')) END",
     "drop_plus": "ltrim({x}, '+')",
-    "country": "country_code({x})",
-    "subdivision": "subdivision_code({x}, coalesce({country}, ''))",
-    "date": "birth_date({x})",
+    "country": f"CASE WHEN regexp_full_match({{x}}, '(?i){'|'.join(country_codes())}') THEN upper({{x}}) "
+    "WHEN {x} = '' THEN '' ELSE country_code({x}) END",
+    "subdivision": "CASE WHEN {x} = '' THEN '' ELSE subdivision_code({x}, coalesce({country}, '')) END",
+    "date": "CASE WHEN {x} = '' THEN '' ELSE birth_date({x}) END",
 }
 
 CHECKS: dict[str, str] = {
+    "intact": f"NOT {_IS_DAMAGED}",
     "email": r"strlen({x}) <= 254 AND regexp_full_match({x}, "
     r"'[\pL\pM\pN!#$%&''*+/=?^_`{|}~.-]+@([\pL\pM\pN]([\pL\pM\pN-]*[\pL\pM\pN])?\.)+([\pL\pM]{2,}|xn--[a-z0-9-]+)')",
-    "real_email": f"NOT regexp_full_match({{x}}, '((?:{_PLACEHOLDER_WORD})@(?:{_PLACEHOLDER_WORD})\\.[a-z.]+"
-    "|(?:no[._-]?e?mail|no[._-]?reply|do[._-]?not[._-]?reply)@.*)')",
+    "real_email": f"NOT regexp_full_match({{x}}, '{_PLACEHOLDER}@{_PLACEHOLDER}\\.[a-z.]+|{_NOBODY}@.*')",
     "real_phone": "NOT regexp_matches({x}, '(0{8,}|1{8,}|2{8,}|3{8,}|4{8,}|5{8,}|6{8,}|7{8,}|8{8,}|9{8,}"
-    "|1234567890?|9876543210?)$')",
+    "|1234567890|0123456789|9876543210)$')",
     "has_letter": r"regexp_matches({x}, '\pL')",
-    "intact": "NOT contains({x}, chr(65533))",
     "a_to_z": "regexp_full_match({x}, '[a-z]+')",
     "postal_code": "regexp_full_match({x}, '[0-9A-Za-z][0-9A-Za-z -]{1,8}[0-9A-Za-z]')",
-    "us_zip": "{country} IS NULL OR {country} <> 'US' OR regexp_full_match({x}, '[0-9]{5}(-[0-9]{4})?')",
+    "us_zip": "coalesce({country}, '') <> 'US' OR regexp_full_match({x}, '[0-9]{5}(-[0-9]{4})?')",
     "real_postal_code": "NOT regexp_full_match({x}, '0+|9{5,}')",
     "uuid": "regexp_full_match({x}, '(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}')",
     "real_uuid": "NOT regexp_full_match({x}, '[0-]+')",
