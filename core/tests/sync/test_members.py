@@ -45,7 +45,12 @@ def test_a_fingerprint_changes_with_every_value():
 def test_batch_columns_are_hex_and_leave_empty_columns_out():
     members = [{"email": [b"\x0a" * 32], "external_id": ["C-1"]}, {"email": []}, {}]
     columns = batch_columns(members, ["email", "phone", "external_id"])
-    assert columns == {"email": [["0a" * 32], [], []], "external_id": [["C-1"], [], []]}
+    assert columns == {"email": [("0a" * 32,), (), ()], "external_id": [("C-1",), (), ()]}
+
+
+def test_batch_columns_keep_several_values_in_order():
+    members = [{"email": [b"\x01" * 32, b"\x02" * 32]}, {"email": [b"\x03" * 32]}]
+    assert batch_columns(members, ["email"]) == {"email": [("01" * 32, "02" * 32), ("03" * 32,)]}
 
 
 def test_ahead_yields_all_in_order_and_works_in_another_thread():

@@ -1,0 +1,129 @@
+"""Connectors that break, rivals, and leases that are lost: a failed SyncLog, no value in it, and nothing half-done."""
+
+import threading
+import time
+from typing import Any
+
+import pytest
+from cdp_bridge.errors import TransientError
+from cdp_bridge.model import Batch, Outcome, Page
+from cdp_bridge.store import Store
+
+FAULT = "failed with KeyError; this is a fault in the connector"
+
+
+VALUE = "u0@example.com"
+
+
+def broken(*_: Any, **__: Any) -> Any:
+    raise KeyError(VALUE)
+
+
+@pytest.mark.parametrize("call", ["ensure", "write", "settle", "open", "close"])
+def test_a_destination_that_breaks_is_named(bed: Any, call: str) -> None:
+    if call == "settle":
+        bed.platform.answers = [lambda batch: Outcome(pending="job")]
+        bed.sync()
+    if call in ("open", "close"):
+        setattr(bed.platform, {"open": "opening", "close": "closing"}[call], KeyError(VALUE))
+    else:
+        setattr(bed.platform, call, broken)
+    log = bed.sync()
+    assert (log.status, log.error) == ("failed", f"destination-test {FAULT}")
+    assert bed.store.runs("vip")[0] == log
+    assert [event.details["status"] for event in bed.events[-2:]] == ["running", "failed"]
+
+
+@pytest.mark.parametrize("answer", [None, {"rejected": {}}, "ok"])
+def test_an_answer_that_is_no_outcome_is_the_connectors_fault(bed: Any, answer: Any) -> None:
+    bed.platform.answers = [lambda batch: answer]
+    log = bed.sync()
+    assert log.error == "destination-test failed with TypeError; this is a fault in the connector"
+    bed.sync()
+    bed.assert_equal()
+
+
+def test_a_source_that_breaks_at_once_is_named(bed: Any) -> None:
+    bed.cdp.read = broken
+    assert bed.sync().error == f"source-test {FAULT}"
+    assert bed.platform.calls == 0
+
+
+@pytest.mark.parametrize("records", ["text", 7, [1, 2], [{"id": object(), "ok": "yes"}], [{1: "one"}]])
+def test_pages_that_are_none_never_break_the_store(bed: Any, records: Any) -> None:
+    bed.cdp.read = lambda settings, request: iter([Page("people", records)])
+    log = bed.sync()
+    assert log.status in ("failed", "succeeded")
+    assert bed.platform.held == set() if bed.platform.audiences else True
+
+
+def test_what_we_break_ourselves_shows_no_value(
+    bed: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    monkeypatch.setattr("cdp_bridge.sync.diff.Diff.compare", broken)
+    log = bed.sync()
+    assert log.error == "the sync failed with KeyError; nothing is half-done, the next sync goes on"
+    assert VALUE not in caplog.text
+    assert "in broken" in caplog.text
+
+
+def test_a_store_that_fails_is_a_failed_run(bed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = bed.run()
+
+    def gone(*_: Any) -> Any:
+        raise TransientError("sqlite:///x: another process holds the database for too long")
+
+    monkeypatch.setattr(bed.store, "transaction", gone)
+    log = run.sync()
+    assert (log.status, log.error) == ("failed", "sqlite:///x: another process holds the database for too long")
+
+
+def test_two_runs_of_an_audience_at_once_are_one(each_bed: Any) -> None:
+    bed = each_bed
+    logs = []
+
+    def meanwhile(batch: Batch) -> Outcome:
+        rival = threading.Thread(target=lambda: logs.append(bed.run().sync()))
+        rival.start()
+        rival.join()
+        return bed.platform.apply(batch)
+
+    bed.platform.answers = [meanwhile]
+    assert bed.sync().status == "succeeded"
+    (rival,) = logs
+    assert rival.status == "failed"
+    assert rival.error.startswith("audience:vip is in use by process ")
+    assert bed.platform.calls == 1
+    bed.assert_equal()
+
+
+def test_a_run_that_was_taken_over_writes_nothing_any_more(each_bed: Any, store_url: str) -> None:
+    bed = each_bed
+
+    def overtaken(batch: Batch) -> Outcome:
+        with Store.open(store_url, clock=lambda: time.time() + 3600) as later:
+            assert bed.run(store=later).sync().status == "succeeded"
+        bed.cdp.put("u9", email="u9@example.com")
+        return bed.platform.apply(batch)
+
+    bed.platform.answers = [overtaken]
+    log = bed.sync()
+    assert log.status == "failed"
+    assert "another run may have taken over" in log.error
+    assert bed.store.deliveries("vip") == []
+    assert len(bed.ledger()) == 5
+    bed.sync()
+    bed.assert_equal()
+
+
+def test_a_long_run_keeps_its_lease(bed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cdp_bridge.sync.session.LEASE_SECONDS", 0.6)
+    monkeypatch.setattr("cdp_bridge.sync.run.LEASE_SECONDS", 0.6)
+
+    def slow(batch: Batch) -> Outcome:
+        time.sleep(2)
+        return bed.platform.apply(batch)
+
+    bed.platform.answers = [slow]
+    assert bed.sync().status == "succeeded"
