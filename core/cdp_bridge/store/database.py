@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from importlib import import_module
 from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from ..errors import ConfigError
 from ..redact import learn
@@ -78,8 +78,9 @@ class Database:
 
 
 def insert(connection: sa.Connection, table: sa.Table) -> Any:
-    """The dialect's INSERT, which both know how to resolve conflicts (SQLAlchemy has no common type for them)."""
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+    """The dialect's INSERT: both resolve conflicts in the same words, but SQLAlchemy has no common type for them."""
+    # Only the dialect in use is imported; the engine has done so already.
+    return import_module(f"sqlalchemy.dialects.{connection.dialect.name}").insert(table)
 
 
 def upsert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -49,9 +49,10 @@ _WORDS = {
     "authentication failed": DENIED,
     "no password supplied": DENIED,
     "pg_hba.conf": DENIED,
-    "role": DENIED,
-    "database": NO_DATABASE,
+    'role "': DENIED,
+    'database "': NO_DATABASE,
 }
+_WORDS_LATER = ("starting up", "shutting down", "recovery", "too many", "slots")
 
 
 @contextmanager
@@ -59,7 +60,7 @@ def plainly(place: str) -> Iterator[None]:
     """Turn the database's failures in the block into ConfigError or TransientError; bugs pass as they are."""
     try:
         yield
-    except (sa.exc.DBAPIError, sqlite3.Error) as error:
+    except Exception as error:
         meant = meaning(error, place)
         if meant is None:
             raise
@@ -68,13 +69,16 @@ def plainly(place: str) -> Iterator[None]:
 
 
 def meaning(error: Exception, place: str) -> BridgeError | None:
-    """What a failure of SQLAlchemy or a driver means, None for a bug of ours."""
+    """What a failure of SQLAlchemy or a driver means, None for anything else and for a bug of ours."""
     cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
     if isinstance(cause, sqlite3.Error):
         return _sqlite(cause, place)
-    state = getattr(cause, "sqlstate", None)
+    # Of all exceptions only psycopg's have one; psycopg itself is not imported for SQLite.
+    state = getattr(cause, "sqlstate", ...)
+    if state is ...:
+        return None
     if state is None:
-        return _unreachable(error, place)
+        return _unreachable(error, place) if type(cause).__name__ == "OperationalError" else None
     for prefix in (state, state[:2]):
         if prefix in _POSTGRESQL:
             return known(_POSTGRESQL[prefix], place)
@@ -95,15 +99,14 @@ def _sqlite(cause: sqlite3.Error, place: str) -> BridgeError | None:
     return known(failure, place) if failure else None
 
 
-def _unreachable(error: Exception, place: str) -> BridgeError | None:
-    if isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated:
+def _unreachable(error: Exception, place: str) -> BridgeError:
+    # Without SQLAlchemy around it, it comes from a COPY, on a connection that worked before.
+    if not isinstance(error, sa.exc.DBAPIError) or error.connection_invalidated:
         return TransientError(f"{place}: the connection to the database was lost")
-    if not isinstance(error, sa.exc.OperationalError):
-        return None
     words = str(error.orig)
-    if "FATAL" in words:
-        return known(next((failure for word, failure in _WORDS.items() if word in words), UNREACHABLE), place)
-    return known(UNREACHABLE, place)
+    if any(word in words for word in _WORDS_LATER):
+        return TransientError(f"{place}: the database is starting, stopping or takes no more connections")
+    return known(next((failure for word, failure in _WORDS.items() if word in words), UNREACHABLE), place)
 
 
 def known(failure: tuple[str, str], place: str) -> ConfigError:

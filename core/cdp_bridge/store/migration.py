@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -40,14 +41,22 @@ def upgrade(database: Database) -> None:
 
 def integrity(database: Database) -> list[str]:
     """What is wrong with the tables, and on SQLite with every page and reference of the file."""
-    with database.reading() as connection:
-        faults = [f"{name} is missing" for name in _missing(connection)]
-        if connection.dialect.name == "sqlite":
-            pages = connection.exec_driver_sql("PRAGMA integrity_check").scalars()
-            faults += [str(fault) for fault in pages if fault != "ok"]
-            references = connection.exec_driver_sql("PRAGMA foreign_key_check")
-            faults += [f"a row of {row[0]} refers to a missing row of {row[2]}" for row in references]
+    faults: list[str] = []
+    try:
+        with database.reading() as connection:
+            faults += [f"{name} is missing" for name in _missing(connection)]
+            if connection.dialect.name == "sqlite":
+                faults += _damage(connection)
+    except ConfigError as error:
+        # Damage can be so bad that even the check gives up.
+        faults.append(error.problem)
     return faults
+
+
+def _damage(connection: sa.Connection) -> Iterator[str]:
+    yield from (fault for fault in connection.exec_driver_sql("PRAGMA integrity_check").scalars() if fault != "ok")
+    for row in connection.exec_driver_sql("PRAGMA foreign_key_check"):
+        yield f"a row of {row[0]} refers to a missing row of {row[2]}"
 
 
 def _found(connection: sa.Connection) -> str | None:
@@ -79,7 +88,7 @@ def _migrate(connection: sa.Connection, place: str) -> None:
 
 
 def _missing(connection: sa.Connection) -> list[str]:
-    """The tables and columns that should be there and are not."""
+    """The tables that should be there and are not."""
     inspector = sa.inspect(connection)
     there = set(inspector.get_table_names())
     return [f"table {name}" for name in tables.metadata.tables if name not in there]

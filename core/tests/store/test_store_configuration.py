@@ -1,5 +1,8 @@
 """The configuration comes back as it was saved, and replacing it keeps what must stay."""
 
+from datetime import datetime
+from typing import Any
+
 import pytest
 from cdp_bridge.entities import Activation, Bridge, CDPConnection, CDPSegment, Consent, DataMapping, DestinationAccount
 from cdp_bridge.errors import ConfigError
@@ -57,7 +60,7 @@ def test_the_configuration_comes_back_as_saved_in_its_order(store: Store) -> Non
     assert [row.name for row in store.audiences()] == ["a-second", "z-first"]
 
 
-def test_what_is_gone_is_deleted_and_the_ledger_stays(store: Store, people, at) -> None:
+def test_what_is_gone_is_deleted_and_the_ledger_stays(store: Store, people: Any, at: datetime) -> None:
     store.save_bridge(BRIDGE)
     with store.transaction() as change:
         change.put_members("z-first", people(3), "accepted", at)

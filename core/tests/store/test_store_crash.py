@@ -6,10 +6,13 @@ import shutil
 import signal
 import sqlite3
 import time
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 from cdp_bridge.errors import ConfigError, TransientError
 from cdp_bridge.store import Store
 from cdp_bridge.store.failures import meaning
@@ -58,10 +61,10 @@ def wait_until_alone(store: Store) -> None:
             time.sleep(0.01)
 
 
-def test_killed_at_random_moments_nothing_is_lost_or_half_applied(store_url: str, start) -> None:
+def test_killed_at_random_moments_nothing_is_lost_or_half_applied(store_url: str, start: Any) -> None:
     dice = random.Random(11)
     said = 0
-    for _ in range(6):
+    for _ in range(5):
         worker = start(WORKER, store_url)
         first = worker.stdout.readline()
         assert int(first) > said
@@ -76,7 +79,7 @@ def test_killed_at_random_moments_nothing_is_lost_or_half_applied(store_url: str
             assert store.integrity() == []
 
 
-def fill(store: Store, people, at) -> int:
+def fill(store: Store, people: Any, at: datetime) -> int:
     """Put batches of 100 until the disk is full; how many members were acknowledged."""
     for count in range(0, 200_000, 100):
         try:
@@ -90,7 +93,7 @@ def fill(store: Store, people, at) -> int:
     pytest.fail("the disk never filled up")
 
 
-def test_a_full_disk_is_an_error_with_nothing_half_applied(small_disk: Path, people, at) -> None:
+def test_a_full_disk_is_an_error_with_nothing_half_applied(small_disk: Path, people: Any, at: datetime) -> None:
     ballast = small_disk / "ballast"
     ballast.write_bytes(b"x" * 500_000)
     with Store.open(f"sqlite:///{small_disk}/store.db") as store:
@@ -114,11 +117,11 @@ def test_a_store_cannot_be_made_on_a_full_disk(small_disk: Path) -> None:
 
 @pytest.mark.postgres
 def test_a_full_disk_of_postgresql_is_an_error_too(
-    postgres_server: str, postgres_url: str, small_disk: Path, people, at
+    postgres_server: str, postgres_url: str, small_disk: Path, people: Any, at: datetime
 ) -> None:
     name = postgres_url.rpartition("?")[0].rpartition("/")[2]
     with psycopg.connect(f"{postgres_server} dbname=postgres", autocommit=True) as server:
-        owner = Path(server.execute("SHOW data_directory").fetchone()[0]).stat().st_uid
+        owner = Path(*server.execute("SHOW data_directory").fetchone() or ()).stat().st_uid
         os.chown(small_disk, owner, -1)
         server.execute(f"CREATE TABLESPACE small LOCATION '{small_disk}'")
         try:
@@ -140,6 +143,10 @@ def sqlite_error(code: int) -> sqlite3.Error:
     return error
 
 
+def refused(words: str) -> Exception:
+    return sa.exc.OperationalError(None, None, psycopg.OperationalError(f"connection failed: {words}"))
+
+
 @pytest.mark.parametrize(
     ("error", "kind", "words"),
     [
@@ -152,6 +159,10 @@ def sqlite_error(code: int) -> sqlite3.Error:
         (psycopg.errors.TooManyConnections(), TransientError, "53300"),
         (psycopg.errors.DataCorrupted(), ConfigError, "damaged"),
         (psycopg.errors.InsufficientPrivilege(), ConfigError, "credentials"),
+        (psycopg.OperationalError("lost during COPY"), TransientError, "was lost"),
+        (refused("FATAL: the database system is starting up"), TransientError, "starting"),
+        (refused("FATAL: sorry, too many clients already"), TransientError, "no more connections"),
+        (refused('FATAL: database "x" does not exist'), ConfigError, "no database of that name"),
     ],
 )
 def test_each_failure_means_what_a_run_should_do(error: Exception, kind: type[Exception], words: str) -> None:
@@ -164,3 +175,5 @@ def test_each_failure_means_what_a_run_should_do(error: Exception, kind: type[Ex
 def test_a_bug_of_ours_is_not_dressed_up() -> None:
     assert meaning(sqlite_error(sqlite3.SQLITE_CONSTRAINT_UNIQUE), "sqlite:///x") is None
     assert meaning(psycopg.errors.SyntaxError(), "postgresql://x") is None
+    assert meaning(psycopg.DataError("client side"), "postgresql://x") is None
+    assert meaning(ValueError("not the database's"), "postgresql://x") is None

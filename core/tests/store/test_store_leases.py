@@ -2,7 +2,9 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from cdp_bridge.store import LeaseHeldError, LeaseLostError, Store
@@ -17,12 +19,12 @@ with Store.open(sys.argv[1]) as store, store.lease("vip", 3600) as lease:
 
 
 @pytest.fixture
-def store(store_url: str, clock):
+def store(store_url: str, clock: Any) -> Iterator[Store]:
     with Store.open(store_url, clock=clock) as opened:
         yield opened
 
 
-def test_a_second_holder_is_told_who_and_until_when(store: Store, clock) -> None:
+def test_a_second_holder_is_told_who_and_until_when(store: Store, clock: Any) -> None:
     with store.lease("vip", 60), store.lease("cart", 60):
         with pytest.raises(LeaseHeldError, match=f"process {os.getpid()} on ") as caught, store.lease("vip"):
             pytest.fail("two holders")
@@ -44,7 +46,9 @@ def test_a_lease_is_given_back_after_an_exception(store: Store) -> None:
         assert lease.token == 2
 
 
-def test_an_expired_lease_is_taken_over_and_the_late_holder_is_refused(store: Store, clock, people, at) -> None:
+def test_an_expired_lease_is_taken_over_and_the_late_holder_is_refused(
+    store: Store, clock: Any, people: Any, at: datetime
+) -> None:
     with store.lease("vip", 60) as late:
         clock.now += 60
         with pytest.raises(LeaseLostError), store.transaction(late):
@@ -60,7 +64,7 @@ def test_an_expired_lease_is_taken_over_and_the_late_holder_is_refused(store: St
     assert store.ledger.count("vip") == 2
 
 
-def test_a_late_holder_does_not_release_the_lease_of_another(store: Store, clock) -> None:
+def test_a_late_holder_does_not_release_the_lease_of_another(store: Store, clock: Any) -> None:
     with store.lease("vip", 60):
         clock.now += 61
         newer = store.lease("vip", 60)
@@ -70,7 +74,7 @@ def test_a_late_holder_does_not_release_the_lease_of_another(store: Store, clock
     newer.__exit__(None, None, None)
 
 
-def test_a_renewed_lease_goes_on(store: Store, clock) -> None:
+def test_a_renewed_lease_goes_on(store: Store, clock: Any) -> None:
     with store.lease("vip", 60) as lease:
         for _ in range(5):
             clock.now += 50
@@ -81,7 +85,7 @@ def test_a_renewed_lease_goes_on(store: Store, clock) -> None:
             pytest.fail("two holders")
 
 
-def test_another_process_is_refused_until_the_holder_dies(store_url: str, start) -> None:
+def test_another_process_is_refused_until_the_holder_dies(store_url: str, start: Any) -> None:
     holder = start(HOLDER, store_url)
     assert holder.stdout.readline() == "1\n"
     with Store.open(store_url) as store:
@@ -93,7 +97,7 @@ def test_another_process_is_refused_until_the_holder_dies(store_url: str, start)
             assert lease.token == 2
 
 
-def test_a_paused_process_wakes_up_and_is_refused(store_url: str, start, clock) -> None:
+def test_a_paused_process_wakes_up_and_is_refused(store_url: str, start: Any, clock: Any) -> None:
     late = start(
         """
 import sys
@@ -122,7 +126,7 @@ with Store.open(sys.argv[1]) as store, store.lease("vip", 1) as lease:
         assert store.cursor("segment", "members", None) is None
 
 
-def test_rivals_get_a_free_lease_one_at_a_time(store_url: str, start) -> None:
+def test_rivals_get_a_free_lease_one_at_a_time(store_url: str, start: Any) -> None:
     rival = """
 import sys
 from cdp_bridge.store import LeaseHeldError, Store

@@ -1,5 +1,7 @@
 """Suppression lists are replaced whole, list by list and profile by profile."""
 
+from collections.abc import Iterator
+
 import pytest
 from cdp_bridge.entities import Bridge
 from cdp_bridge.store import Store
@@ -28,7 +30,7 @@ def test_a_list_is_replaced_and_others_stay(store: Store) -> None:
 def test_a_list_that_breaks_off_changes_nothing(store: Store) -> None:
     store.suppress("meta", [("email", digest(1))], "optout.csv")
 
-    def torn():
+    def torn() -> Iterator[tuple[str, bytes]]:
         yield from (("email", digest(number)) for number in range(2, 9_000))
         raise InterruptedError
 
