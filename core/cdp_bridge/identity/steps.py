@@ -19,6 +19,10 @@ _NOTHING = (
 )
 _PLACEHOLDER = "(test|none|no|na|null|noemail|email|unknown|asdf|qwerty|abc|a|aa|aaa|x|xx|xxx)"
 _NOBODY = "(no[._-]?e?mail|no[._-]?reply|do[._-]?not[._-]?reply)"
+# Characters of an e-mail address, told by what they are not: a class of all letters costs milliseconds to prepare.
+_MAILBOX = r"[^\x00- \"(),:;<>@\[\\\]\x7F\pZ\pC]"
+_LABEL = r"[^\x00-/:-@\[-`{-\x7F\pZ\pC]"
+_TOP_LABEL = r"[^\x00-@\[-`{-\x7F\pZ\pC]"
 _MALE = "m|male|man|boy|mr|männlich|mann|herr|homme|masculin|hombre|masculino|maschio|uomo|homem|mannelijk"
 _FEMALE = (
     "f|female|woman|girl|ms|mrs|w|weiblich|frau|femme|féminin|mujer|femenino|femmina|donna|feminino|mulher"
@@ -85,8 +89,8 @@ STEPS: dict[str, str] = {
 
 CHECKS: dict[str, str] = {
     "intact": f"NOT {_IS_DAMAGED}",
-    "email": r"strlen({x}) <= 254 AND regexp_full_match({x}, "
-    r"'[\pL\pM\pN!#$%&''*+/=?^_`{|}~.-]+@([\pL\pM\pN]([\pL\pM\pN-]*[\pL\pM\pN])?\.)+([\pL\pM]{2,}|xn--[a-z0-9-]+)')",
+    "email": f"strlen({{x}}) <= 254 AND regexp_full_match({{x}}, "
+    f"'{_MAILBOX}+@({_LABEL}(({_LABEL}|-)*{_LABEL})?\\.)+({_TOP_LABEL}{{2,}}|xn--[a-z0-9-]+)')",
     "real_email": f"NOT regexp_full_match({{x}}, '{_PLACEHOLDER}@{_PLACEHOLDER}\\.[a-z.]+|{_NOBODY}@.*')",
     "real_phone": "NOT regexp_matches({x}, '(0{8,}|1{8,}|2{8,}|3{8,}|4{8,}|5{8,}|6{8,}|7{8,}|8{8,}|9{8,}"
     "|1234567890|0123456789|9876543210)$')",
