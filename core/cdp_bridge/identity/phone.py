@@ -1,15 +1,13 @@
 """A telephone number as E.164, read by rphonenumbers (libphonenumber's rules and metadata)."""
 
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import Any
 from unicodedata import normalize
 
 import msgspec
 
 from cdp_bridge.identity.profile import read_data
 from cdp_bridge.identity.refusal import refusal
-
-if TYPE_CHECKING:
-    import phonenumbers
 
 # Below this many digits a number must be one that libphonenumber knows as assigned. From here on the right length, or
 # a country code written out, is enough: metadata trails the numbering plans, and platforms publish vectors that no
@@ -35,31 +33,35 @@ def e164(raw: str, country: str) -> str:
     A national number needs `country` (ISO 3166-1 alpha-2, or empty). `+` announces a country code, and so does `00`
     where the country does not read it otherwise.
     """
-    text = normalize("NFKC", raw)
-    readings = [text] if country or "+" in text else []
+    text = raw if raw.isascii() else normalize("NFKC", raw)
+    announced = "+" in text
+    if (country or announced) and (number := _read(text, country or None)):
+        return number
     if text.startswith("00"):
-        readings.append("+" + text[2:])
-    number = next(filter(None, (_read(reading, country or None) for reading in readings)), None)
-    return number or refusal("invalid" if readings or not any(map(str.isdigit, text)) else "no_country")
+        return _read("+" + text[2:], None) or refusal("invalid")
+    return refusal("invalid" if country or announced or not any(map(str.isdigit, text)) else "no_country")
 
 
 def _read(text: str, country: str | None) -> str | None:
-    import rphonenumbers as phonenumbers
-
+    phonenumbers = _library()
     try:
         number = phonenumbers.parse(text, country)
     except phonenumbers.NumberParseException:
         return None
-    e164 = _format(number)
+    e164: str = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     if phonenumbers.is_valid_number(number):
         return e164
     possible = phonenumbers.is_possible_number_with_reason(number) == phonenumbers.ValidationResult.IS_POSSIBLE
-    trusted = _TRUSTED_DIGITS < len(e164) <= 16 and (possible or "+" in text)
+    if not (_TRUSTED_DIGITS < len(e164) <= 16 and (possible or "+" in text)):
+        return None
     # One trunk prefix is taken off; what then begins with another is no number.
-    return e164 if trusted and _format(phonenumbers.parse(e164, None)) == e164 else None
+    again = phonenumbers.parse(e164, None)
+    return e164 if phonenumbers.format_number(again, phonenumbers.PhoneNumberFormat.E164) == e164 else None
 
 
-def _format(number: "phonenumbers.PhoneNumber") -> str:
-    import rphonenumbers as phonenumbers
+@cache
+def _library() -> Any:
+    """The Rust-backed twin of phonenumbers, imported when the first number needs it."""
+    import rphonenumbers
 
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    return rphonenumbers

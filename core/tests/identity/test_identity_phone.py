@@ -2,12 +2,12 @@
 
 import json
 import re
-import sys
 from importlib import import_module
 from typing import Any
 
 import phonenumbers
 import pytest
+from cdp_bridge.identity import phone
 from cdp_bridge.identity.phone import UNAMBIGUOUS, e164
 from cdp_bridge.identity.profile import read_data
 from cdp_bridge.identity.steps import STEPS
@@ -30,7 +30,7 @@ awkward = st.text(alphabet="0123456789+-() .x#/;,ext０９٣", max_size=22)
 def by_the_reference(text: str, region: str) -> str:
     """What our function makes of it when the reference library stands in for its Rust twin."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "rphonenumbers", phonenumbers)
+        patch.setattr(phone, "_library", lambda: phonenumbers)
         return e164(text, region)
 
 
