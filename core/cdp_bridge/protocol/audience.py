@@ -60,7 +60,8 @@ class AudienceWriter:
     def collect(self, data: Mapping[str, Any]) -> None:
         """Keep one record until the next delivery."""
         fields = identifiers(data)
-        operation: Operation = "add" if data.get(DELETED) is None else "remove"
+        is_gone = data.get(DELETED) is not None or data.get("is_member") is False
+        operation: Operation = "remove" if is_gone else "add"
         self._tally.accepted += 1
         if operation not in self._operations or not fields:
             self._reject([self._tally], f"{operation}_not_offered" if fields else "no_identifier")

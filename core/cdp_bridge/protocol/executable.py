@@ -26,11 +26,20 @@ _COMMANDS = {
 }
 
 
+SIGNALLED = 128
+"""Exit codes above it name the signal that ended the command, as shells count."""
+
+
 def run(connector: Connector, argv: Sequence[str] | None = None) -> NoReturn:
     """Be the executable of a connector, from command line to exit code."""
     # Unbuffered: what Python would keep for later is lost when nobody reads, and fails again at exit.
     with open(sys.stdout.fileno(), "wb", buffering=0, closefd=False) as stdout:
-        sys.exit(execute(connector, sys.argv[1:] if argv is None else argv, sys.stdin.buffer, stdout))
+        code = execute(connector, sys.argv[1:] if argv is None else argv, sys.stdin.buffer, stdout)
+    if code > SIGNALLED:
+        # Clients end us as soon as they have their answer; PyAirbyte takes any end but by its own signal for a failure.
+        signal.signal(code - SIGNALLED, signal.SIG_DFL)
+        signal.raise_signal(code - SIGNALLED)
+    sys.exit(code)
 
 
 def execute(connector: Connector, argv: Sequence[str], stdin: IO[bytes], stdout: ByteStream) -> int:
@@ -41,7 +50,10 @@ def execute(connector: Connector, argv: Sequence[str], stdin: IO[bytes], stdout:
     with redirect_stdout(sys.stderr), _logging(output), _signals(output):
         try:
             _execute(connector, arguments, stdin, output)
-        except (Exception, Stopped) as problem:
+        except Stopped as problem:
+            output.send(error(problem))
+            return SIGNALLED + problem.signal
+        except Exception as problem:
             output.send(error(problem))
             return 1
     return 0
@@ -114,7 +126,7 @@ def _signals(output: Output) -> Iterator[None]:
 
     def stop(number: int, _: object) -> None:
         signal.signal(number, signal.SIG_DFL)
-        output.stop()
+        output.stop(number)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

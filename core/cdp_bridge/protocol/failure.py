@@ -13,7 +13,11 @@ FailureType = Literal["config_error", "transient_error", "system_error"]
 
 
 class Stopped(BaseException):
-    """The process was asked to end; not an `Exception`, so that no retry and no connector swallows it."""
+    """A signal asked the process to end; not an `Exception`, so that no retry and no connector swallows it."""
+
+    def __init__(self, signal: int) -> None:
+        super().__init__(signal)
+        self.signal = signal
 
 
 def failure_type(error: BaseException) -> FailureType:

@@ -28,8 +28,17 @@ class Hashed(Struct, frozen=True):
 
 
 def identifiers(data: Mapping[str, Any]) -> Fields:
-    """The part of a record that identifies a person: canonical fields that hold a value or a list of values."""
-    return {field: value for field in FIELDS if (value := data.get(field)) is not None and _is_usable(value)}
+    """The part of a record that identifies a person: canonical fields that hold a value or a list of values.
+
+    They stand in the record itself or, as in the membership records of our sources, in its `identifiers` or `traits`.
+    """
+    parts = [part for part in (data.get("traits"), data.get("identifiers"), data) if isinstance(part, Mapping)]
+    return {
+        field: value
+        for part in parts
+        for field in FIELDS
+        if (value := part.get(field)) is not None and _is_usable(value)
+    }
 
 
 def apply_profile(profile: str, records: Sequence[Fields]) -> Hashed:
@@ -55,5 +64,5 @@ def apply_profile(profile: str, records: Sequence[Fields]) -> Hashed:
 
 def _is_usable(value: Any) -> bool:
     if isinstance(value, list):
-        return all(isinstance(one, str | int | float) for one in value)
+        return bool(value) and all(isinstance(one, str | int | float) for one in value)
     return isinstance(value, str | int | float)

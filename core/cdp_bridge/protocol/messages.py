@@ -68,7 +68,7 @@ class Output:
         self._stream = stream
         self._lock = threading.Lock()
         self._writer: int | None = None
-        self._stopping = False
+        self._stopping: int | None = None
 
     def send(self, *messages: Message) -> None:
         """Print messages; SystemExit if nobody reads them any more."""
@@ -86,12 +86,12 @@ class Output:
             lines = _encoder.encode_lines(plain(messages))
         self._write(lines)
 
-    def stop(self) -> None:
+    def stop(self, signal: int) -> None:
         """Raise Stopped now, or once the line being written is whole; for signal handlers."""
         if self._writer == threading.get_ident():
-            self._stopping = True
+            self._stopping = signal
         else:
-            raise Stopped
+            raise Stopped(signal)
 
     def _write(self, lines: bytes) -> None:
         with self._lock:
@@ -104,9 +104,9 @@ class Output:
                 raise SystemExit(1) from None
             finally:
                 self._writer = None
-        if self._stopping and threading.current_thread() is threading.main_thread():
-            self._stopping = False
-            raise Stopped
+        if self._stopping is not None and threading.current_thread() is threading.main_thread():
+            signal, self._stopping = self._stopping, None
+            raise Stopped(signal)
 
 
 class LogMessages(logging.Handler):

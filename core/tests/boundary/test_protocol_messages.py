@@ -2,6 +2,7 @@
 
 import io
 import logging
+import signal
 import threading
 from typing import Any
 
@@ -21,7 +22,7 @@ class Slow:
 
     def write(self, data: memoryview) -> int:
         if self.output is not None and len(self.taken) == 5:
-            self.output.stop()
+            self.output.stop(signal.SIGTERM)
         self.taken += bytes(data[:5])
         return min(len(data), 5)
 
@@ -40,7 +41,7 @@ def test_a_stop_waits_for_the_end_of_the_line() -> None:
 
 def test_a_stop_between_lines_is_at_once() -> None:
     with pytest.raises(Stopped):
-        Output(Slow()).stop()
+        Output(Slow()).stop(signal.SIGTERM)
 
 
 def test_lines_of_several_threads_do_not_mix() -> None:

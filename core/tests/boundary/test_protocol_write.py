@@ -96,6 +96,22 @@ def test_a_deleted_record_is_a_removal(shelf: Shelf) -> None:
     assert shelf.emails("add") == [digest("person1@example.com"), digest("person3@example.com")]
 
 
+def test_membership_records_of_our_sources_need_no_mapping(shelf: Shelf) -> None:
+    told = shelf.send(
+        record(user_id="a", identifiers={"email": ["a@example.com"], "phone": [], "x": ["y"]}, traits={"city": "Rom"}),
+        record(user_id="b", identifiers={"email": ["b@example.com"]}, traits={"email": "old@example.com"}),
+        record(user_id="c", identifiers={"email": []}, traits={"email": "c@example.com"}),
+        record(user_id="d", identifiers=["d@example.com"], traits=None),
+        record(user_id="e", identifiers={"email": ["e@example.com"]}, is_member=False),
+        state(1),
+    )
+    assert counts(told) == [(1, 4, 1)]
+    assert shelf.emails("add") == [digest(f"{name}@example.com") for name in "abc"]
+    assert shelf.emails("remove") == [digest("e@example.com")]
+    members = [member for note in shelf.notes if note.get("operation") == "add" for member in note["members"]]
+    assert members[0]["city"] == [digest("rom")]
+
+
 def test_a_removal_that_is_not_offered_is_a_rejected_record(shelf: Shelf) -> None:
     told = shelf.send(record(1), record(2, _ab_cdc_deleted_at="now"), state(1), add_only=True)
     assert counts(told) == [(1, 1, 1)]
@@ -318,7 +334,7 @@ def test_sigterm_loses_no_acknowledged_state(start: Any, catalog: Any, tmp_path:
     process.send_signal(signal.SIGTERM)
     rest, stderr = process.communicate(timeout=60)
     heard = told(process.returncode, acknowledged + rest)
-    assert heard.code == 1
+    assert heard.code == -signal.SIGTERM, "a client that ends us must not take it for a failure"
     assert counts(heard) == [(0, 5, 0)]
     assert heard.error["failure_type"] == "transient_error"
     assert b"Traceback" not in stderr
