@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from itertools import chain, islice
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -14,6 +15,8 @@ Row = tuple[bytes, bytes, str | None, bytes]
 """(member_key, fingerprint, user_id, packed identifiers)"""
 Identifiers = dict[str, list[bytes | str]]
 """Per profile column the values: 32-byte digests of hashed columns, text of clear ones; empty columns are left out."""
+
+_HEX = 64
 
 PACK_MACROS = (
     r"CREATE MACRO pack_digest(digest) AS '\xC4\x20'::BLOB || digest",
@@ -49,16 +52,23 @@ def pack_sql(columns: Sequence[str], hashed: Iterable[str]) -> str:
     )
 
 
-def batch_columns(members: Sequence[Identifiers], columns: Sequence[str]) -> dict[str, list[list[str]]]:
+def batch_columns(members: Sequence[Identifiers], columns: Sequence[str]) -> dict[str, Sequence[Sequence[str]]]:
     """Unpacked members as `Batch.identifiers`; a column in which no member has a value is left out."""
-    return {
-        column: [
-            [value.hex() if isinstance(value, bytes) else value for value in member.get(column, ())]
-            for member in members
-        ]
-        for column in columns
-        if any(column in member for member in members)
-    }
+    found = {column: _texts([member.get(column, ()) for member in members]) for column in columns}
+    return {column: values for column, values in found.items() if values}
+
+
+def _texts(values: Sequence[Sequence[bytes | str]]) -> Sequence[Sequence[str]]:
+    """One column's values as text, digests as hex; nothing if there is none. Whole columns at a time: this is hot."""
+    flat: list[Any] = list(chain.from_iterable(values))
+    if flat and isinstance(flat[0], bytes):
+        digits = b"".join(flat).hex()
+        flat = [digits[at : at + _HEX] for at in range(0, len(digits), _HEX)]
+    counts = list(map(len, values))
+    if max(counts, default=0) < 2 and len(flat) == len(values):
+        return list(zip(flat, strict=True))
+    remaining = iter(flat)
+    return [tuple(islice(remaining, count)) for count in counts] if flat else []
 
 
 def ahead(items: Iterator[T]) -> Generator[T]:

@@ -24,7 +24,7 @@ from .deliver import Sender
 from .diff import Diff, Difference
 from .extract import extract
 from .members import batch_columns, unpack
-from .session import LEASE_SECONDS, connected, kept, plain_failures
+from .session import LEASE_SECONDS, connected, kept, plain_failures, rare_collections
 from .setup import Setup, prepare
 from .stage import Stage
 from .suppression import refresh
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     import duckdb
 
 SAMPLE_MEMBERS = 2
-# A packed digest becomes twice as many hex digits, plus quotes, comma and what the platform's envelope adds.
-_BYTES_A_COLUMN = 8
-_BYTES_A_DIGEST = 64
+# A digest is packed in 34 bytes beside its column's name, and sent as 64 hex digits with quotes and a comma.
+_SENT_BYTES = 1.9
+_BYTES_A_DIGEST = 67
 # The "stream" under which the cursor table keeps what destination the audience was made at.
 _TARGET = "(destination)"
 
@@ -89,6 +89,7 @@ class Run:
         try:
             with (
                 plain_failures(),
+                rare_collections(),
                 self._store.lease(f"audience:{name}", LEASE_SECONDS) as lease,
                 kept(lease),
             ):
@@ -147,6 +148,7 @@ class _Execution:
             setup.fields,
             key=store.key("member"),
             suppressed=store.suppressed(setup.profile),
+            matching_keys=setup.matching_keys,
         )
 
     def run(self, approve_removals: bool, sleep: Callable[[float], None]) -> None:
@@ -286,8 +288,7 @@ class _Execution:
 
     def _batch_rows(self, diff: Diff) -> int:
         limits = self._setup.destination.connector.limits
-        columns = len(self._stage.columns)
-        size = (2 * diff.packed_bytes() or _BYTES_A_DIGEST * columns) + _BYTES_A_COLUMN * columns
+        size = _SENT_BYTES * diff.packed_bytes() or _BYTES_A_DIGEST * len(self._stage.columns)
         return max(1, min(limits.rows, int(limits.bytes / size)))
 
     def _sample(self, diff: Diff) -> Mapping[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import tempfile
 import threading
@@ -54,6 +55,19 @@ def kept(lease: Lease) -> Iterator[None]:
     finally:
         ended.set()
         keeper.join()
+
+
+@contextmanager
+def rare_collections() -> Iterator[None]:
+    """Lets Python look for garbage seldom: scanning all modules while millions of small lists pass doubles a run."""
+    thresholds = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
 
 
 @contextmanager

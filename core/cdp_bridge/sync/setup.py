@@ -27,7 +27,11 @@ class Side(Struct, frozen=True):
 
 
 class Setup(Struct, frozen=True, kw_only=True):
-    """What a run works with; `fields` are the identifiers that the mapping's policies and the profile let out."""
+    """What a run works with.
+
+    `fields` are the identifiers that the mapping's policies and the profile let out, `matching_keys` the columns of the
+    profile that the destination takes (none named: all).
+    """
 
     activation: Activation
     bridge: Bridge
@@ -38,6 +42,7 @@ class Setup(Struct, frozen=True, kw_only=True):
     mapper: Mapper
     stream: str
     profile: str
+    matching_keys: tuple[str, ...]
     fields: tuple[str, ...]
 
     def request(self, checkpoint: dict[str, Any] | None) -> ReadRequest:
@@ -60,7 +65,8 @@ def prepare(bridge: Bridge, registry: Registry, activation: Activation) -> Setup
     mappings = bridge.mappings[activation.mapping]
     source = _side(registry, registry.connector(connection.cdp_provider, "source"), connection.api_credentials)
     destination = _side(registry, registry.connector(account.connector, "destination"), account.settings)
-    profile = _profile(destination)
+    target = _people_object(destination)
+    profile = target.profile or ""
     mapper = compile_mapping(mappings, activation.consent, registry.functions)
     rules = load_profile(profile).fields
     forms: dict[str, Form] = {field: "hashed" if rule.send == "hash" else "clear" for field, rule in rules.items()}
@@ -74,6 +80,7 @@ def prepare(bridge: Bridge, registry: Registry, activation: Activation) -> Setup
         mapper=mapper,
         stream=activation.stream or _membership_stream(source, activation),
         profile=profile,
+        matching_keys=target.matching_keys,
         fields=allowed(mappings, forms),
     )
 
@@ -82,13 +89,13 @@ def _side(registry: Registry, connector: Connector, settings: dict[str, Any]) ->
     return Side(connector, registry.load(connector), load(connector.settings, settings, registry.secret))
 
 
-def _profile(destination: Side) -> str:
+def _people_object(destination: Side) -> Stream:
     code: Destination = destination.code
     with blame(destination.connector):
-        profiles = [stream.profile for stream in code.discover(destination.settings).streams if stream.profile]
-    if not profiles:
+        streams = [stream for stream in code.discover(destination.settings).streams if stream.profile]
+    if not streams:
         raise ConfigError(f"{destination.connector.name} names no identity profile, so no people can be sent to it")
-    return profiles[0]
+    return streams[0]
 
 
 def _membership_stream(source: Side, activation: Activation) -> str:

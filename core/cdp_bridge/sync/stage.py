@@ -8,7 +8,7 @@ without a reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from ..entities import Funnel
@@ -29,7 +29,7 @@ IDENTIFYING = ("email", "phone", "mobile_ad_id")
 They are also what two members may share.
 """
 
-ROWS_AT_ONCE = 50_000
+ROWS_AT_ONCE = 100_000
 """Planning a statement costs as much as some thousand rows, so small pages wait for each other."""
 
 LEFT = "left"
@@ -51,8 +51,8 @@ _TABLES = (
 class Stage:
     """Collects one extract on a connection of its own (`engine.connect`).
 
-    `fields` are the identifiers that may leave; `key` makes member keys; `suppressed` are the digests of people who
-    must not be sent.
+    `fields` are the identifiers that may leave, `matching_keys` the only columns of the profile that the destination
+    takes (empty: all); `key` makes member keys; `suppressed` are the digests of people who must not be sent.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class Stage:
         *,
         key: bytes,
         suppressed: Iterator[list[tuple[str, bytes]]],
+        matching_keys: Collection[str] = (),
     ) -> None:
         self._connection, self._mapper = connection, mapper
         self._profile = compile_profile(profile)
@@ -76,6 +77,7 @@ class Stage:
             connection.execute(statement).complete()
         self._has_suppression = self._suppress(suppressed)
         outputs = self._profile.outputs(self._fields)
+        outputs = {column: kind for column, kind in outputs.items() if not matching_keys or column in matching_keys}
         self.columns = tuple(outputs)
         self._hashed = {column for column, kind in outputs.items() if kind == "BLOB[]"}
 
