@@ -12,6 +12,7 @@ from pathlib import Path
 import sandbox
 from msgspec import Struct
 
+from .comparison import PEERS, SAMPLE, differing
 from .process import Measure, medians, run
 
 MEMBERS, MANY = 100_000, 1_000_000
@@ -25,7 +26,7 @@ class Row(Struct, frozen=True, kw_only=True):
     figure: str
     what: str
     value: float
-    unit: str
+    unit: str = ""
     target: float | None = None
     at_least: bool = False
     run: Measure | None = None
@@ -65,9 +66,9 @@ class Bench:
 
         return medians(self.times, create), medians(self.times, iter(unchanged).__next__)
 
-    def ours(self, people: Path, store: Path, members: int, *destination: str) -> Measure:
+    def ours(self, people: Path, store: Path, members: int, *destination: str, keep: Path | None = None) -> Measure:
         """One run of ours; RuntimeError unless everybody is in the audience afterwards."""
-        measure = run([PYTHON, "-m", "tests.bench.work", people, store, "{report}", *destination])
+        measure = run([PYTHON, "-m", "tests.bench.work", people, store, *destination], keep=keep)
         report = measure.reports[0]
         if report["status"] != "succeeded" or report["members"] != members:
             raise RuntimeError(f"the run went wrong: {report}")
@@ -100,6 +101,25 @@ def phones(bench: Bench) -> Iterator[Row]:
     yield _rate("phones", f"{bench.members:,} created, phones of 20 countries", bench.members, create, target=50_000)
 
 
+def peers(bench: Bench) -> Iterator[Row]:
+    """The same people, mapping, hashes and payload by others; first that their payloads equal ours."""
+    sample, kept = bench.people(SAMPLE), bench.folder / "ours.jsonl"
+    bench.ours(sample, bench.folder / "sample.db", SAMPLE, "null", keep=kept)
+    create, _ = bench.hundred_thousand
+    for number, peer in enumerate(PEERS):
+        theirs = bench.folder / f"theirs-{number}.jsonl"
+        peer.run(sample, bench.folder, keep=theirs)
+        yield Row(
+            figure="peers", what=f"rows of payload unlike ours: {peer.name}", value=differing(kept, theirs), target=0
+        )
+        rate, measure = peer.rate(bench.members, bench.people(bench.members), bench.folder, bench.times)
+        yield Row(figure="peers", what=peer.name, value=rate, unit="members/s", run=measure)
+        times = bench.members / create.inside / rate
+        yield Row(
+            figure="peers", what=f"ours against {peer.name}", value=times, unit="x", target=peer.times, at_least=True
+        )
+
+
 def meta(bench: Bench) -> Iterator[Row]:
     """The Meta twin on loopback; what it holds counts, not what we say."""
     people, store = bench.people(bench.members), bench.folder / "meta.db"
@@ -116,7 +136,7 @@ def meta(bench: Bench) -> Iterator[Row]:
     measure = medians(bench.times, create)
     yield _seconds("meta", f"{bench.members:,} members created at the twin", measure, target=4)
     missing = max(abs(bench.members - count) for count in held)
-    yield Row(figure="meta", what="members missing at the twin", value=missing, unit="", target=0)
+    yield Row(figure="meta", what="members missing at the twin", value=missing, target=0)
 
 
 def million(bench: Bench) -> Iterator[Row]:
@@ -124,7 +144,7 @@ def million(bench: Bench) -> Iterator[Row]:
     small, large = bench.hundred_thousand, bench.pair(bench.many)
     yield _seconds("million", f"{bench.many:,} members unchanged", large[1], target=10)
     calls = large[1].reports[0]["membership_calls"]
-    yield Row(figure="million", what="membership calls when unchanged", value=calls, unit="", target=0)
+    yield Row(figure="million", what="membership calls when unchanged", value=calls, target=0)
     for name, less, more in zip(("create", "unchanged"), small, large, strict=True):
         what = f"peak memory, {bench.many:,} members, {name}"
         yield Row(figure="million", what=what, value=more.peak, unit="MB", target=600, run=more)
@@ -141,7 +161,7 @@ def cold(bench: Bench) -> Iterator[Row]:
 
 
 FIGURES: dict[str, Callable[[Bench], Iterator[Row]]] = {
-    figure.__name__: figure for figure in (engine, phones, meta, million, cold)
+    figure.__name__: figure for figure in (engine, phones, meta, peers, million, cold)
 }
 
 

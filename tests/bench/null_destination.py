@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -13,9 +14,7 @@ from msgspec import Struct
 
 
 class Settings(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
-    """`keep` is a file that gets every payload, one a line, to compare them; timed runs keep nothing."""
-
-    keep: str | None = None
+    """None: `BENCH_KEEP` in the environment names a file that gets every payload, one a line, to compare them."""
 
 
 CONNECTOR = Connector(name="null", kind="destination", settings=Settings, load=__name__, limits=META.limits)
@@ -36,7 +35,8 @@ def discover(settings: Settings) -> Catalog:
 
 @contextlib.contextmanager
 def open(settings: Settings) -> Iterator[NullWriter]:
-    yield NullWriter(Path(settings.keep) if settings.keep else None)
+    keep = os.environ.get("BENCH_KEEP")
+    yield NullWriter(Path(keep) if keep else None)
 
 
 class NullWriter:

@@ -31,15 +31,15 @@ class Measure(Struct, frozen=True, kw_only=True):
     reports: tuple[dict[str, Any], ...] = ()
 
 
-def run(*pipeline: Command, reports: int = 1) -> Measure:
+def run(*pipeline: Command, reports: int = 1, keep: Path | None = None) -> Measure:
     """Run commands, each reading the last one's output; RuntimeError with its stderr when one fails.
 
-    The placeholder `{report}` in an argument becomes a file for the JSON object that says when (`time.monotonic()`)
-    the process `started` to read and had `ended` its work; `reports` is how many do so.
+    Each finds in the environment variable `BENCH_REPORT` the file for a JSON object that says when (`time.monotonic()`)
+    it `started` to read and had `ended` its work; `reports` is how many do so. `BENCH_KEEP` names the file `keep`.
     """
     with tempfile.TemporaryDirectory(prefix="cdp-bridge-bench-") as folder:
         began = time.monotonic()
-        processes = _start([_filled(command, Path(folder, str(i))) for i, command in enumerate(pipeline)], folder)
+        processes = _start(pipeline, folder, {"BENCH_KEEP": str(keep)} if keep else {})
         usages = [_wait(process, Path(folder, f"{i}.err")) for i, process in enumerate(processes)]
         whole = time.monotonic() - began
         found = tuple(json.loads(path.read_text()) for path in sorted(Path(folder).glob("?")))
@@ -58,26 +58,22 @@ def medians(times: int, one: Callable[[], Measure]) -> Measure:
     return Measure(**middle, reports=runs[-1].reports)
 
 
-def _filled(command: Command, report: Path) -> list[str]:
-    return [str(argument).replace("{report}", str(report)) for argument in command]
-
-
-def _start(commands: list[list[str]], folder: str) -> list[subprocess.Popen[bytes]]:
+def _start(pipeline: Sequence[Command], folder: str, extra: dict[str, str]) -> list[subprocess.Popen[bytes]]:
     processes: list[subprocess.Popen[bytes]] = []
-    for number, command in enumerate(commands):
-        source = processes[-1].stdout if processes else subprocess.DEVNULL
-        last = number == len(commands) - 1
+    for number, command in enumerate(pipeline):
+        source = processes[-1].stdout if processes else None
+        last = number == len(pipeline) - 1
         with Path(folder, f"{number}.err").open("wb") as complaints:
-            processes.append(
-                subprocess.Popen(
-                    command,
-                    stdin=source,
-                    stdout=subprocess.DEVNULL if last else subprocess.PIPE,
-                    stderr=complaints,
-                )
+            process = subprocess.Popen(
+                command,
+                stdin=source or subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL if last else subprocess.PIPE,
+                stderr=complaints,
+                env=os.environ | extra | {"BENCH_REPORT": str(Path(folder, str(number)))},
             )
-        if processes[:-1] and source not in (None, subprocess.DEVNULL):
-            source.close()  # type: ignore[union-attr]
+        processes.append(process)
+        if source:
+            source.close()
     return processes
 
 

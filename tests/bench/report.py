@@ -18,9 +18,10 @@ COLUMNS = ("figure", "what", "result", "target", "", "run s", "process s", "CPU 
 _PAGE = """\
 # Benchmarks
 
-Written by `scripts/bench`, {when} UTC, on {machine}; load before: {load:.1f}. Medians of three runs (cold starts: seven),
-each a fresh process. *run* is from the first read to the last commit, *process* the whole of it with start-up, *CPU*
-that of all its processes, *peak* their resident memory, each process at its worst moment. Rates and ratios are of *run*.
+Written by `scripts/bench`, {when} UTC, on {machine};
+load average before: {load:.1f}. Medians of three runs (cold starts: seven), each a fresh process. *run* is from the
+first read to the last commit, *process* the whole with start-up, *CPU* that of all its processes, *peak* their resident
+memory, each process at its worst moment. Rates and ratios are of *run*; seconds are of *process*.
 
 {table}
 

@@ -1,11 +1,12 @@
 """One measured run of ours: a fresh process syncs one file of people to one destination and says when it did what.
 
-`python -m tests.bench.work PEOPLE STORE REPORT {null [KEEP] | meta URL}`
+`python -m tests.bench.work PEOPLE STORE {null | meta URL}`
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from importlib.metadata import EntryPoint, entry_points
@@ -30,7 +31,7 @@ FIELDS = {
 }
 
 
-def main(people: str, store_path: str, report: str, *destination: str) -> None:
+def main(people: str, store_path: str, *destination: str) -> None:
     """Configure the store and run its one audience, as `cdp-bridge apply` and `sync` do."""
     points = [*entry_points(group=PROJECT), EntryPoint("null", "tests.bench.null_destination", PROJECT)]
     registry = Registry(points)
@@ -41,13 +42,15 @@ def main(people: str, store_path: str, report: str, *destination: str) -> None:
         log = Run(store, registry, bridge.audiences[0]).sync()
         ended = time.monotonic()
     counts = {name: getattr(log, name) for name in ("status", "error", "adds", "removes", "membership_calls")}
-    Path(report).write_text(json.dumps({"started": started, "ended": ended, "members": log.funnel.accepted, **counts}))
+    Path(os.environ["BENCH_REPORT"]).write_text(
+        json.dumps({"started": started, "ended": ended, "members": log.funnel.accepted, **counts})
+    )
 
 
-def _bridge(people: str, kind: str, argument: str | None = None) -> Bridge:
-    settings: dict[str, Any] = {"keep": argument} if argument else {}
+def _bridge(people: str, kind: str, url: str = "") -> Bridge:
+    settings: dict[str, Any] = {}
     if kind == "meta":
-        settings = {"access_token": "sandbox-token", "ad_account_id": "act_1001", "base_url": argument}
+        settings = {"access_token": "sandbox-token", "ad_account_id": "act_1001", "base_url": url}
     return Bridge(
         connections=(CDPConnection(name="file", cdp_provider="source-file", api_credentials={"path": people}),),
         destinations=(DestinationAccount(name="there", connector=_connector(kind), settings=settings),),
