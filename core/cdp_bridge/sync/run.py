@@ -167,8 +167,8 @@ class _Execution:
             log.adds, log.changes, log.removes = difference.adds, difference.changes, difference.removes - held
             self._deliver(diff, difference, held, transfer, ref)
         self._conclude(transfer, ref, held)
-        whoever_left_is_gone = not (held or transfer.deferred or transfer.not_removed)
-        self._finish(ref, state if whoever_left_is_gone else None)
+        is_settled = not (held or transfer.deferred or transfer.not_removed or self._is_empty)
+        self._finish(ref, state if is_settled else None)
 
     def preview(self) -> Preview:
         """Read and compare only."""
@@ -180,6 +180,11 @@ class _Execution:
     @property
     def _is_whole(self) -> bool:
         return self._request.checkpoint is None
+
+    @property
+    def _is_empty(self) -> bool:
+        """Nobody is in the segment, which is more often a fault on the way than the truth."""
+        return self._is_whole and self._log.funnel.in_segment == 0
 
     def _extract(self) -> Mapping[str, Any] | None:
         source = self._setup.source
@@ -215,14 +220,13 @@ class _Execution:
 
     def _guard(self, diff: Diff, difference: Difference) -> int:
         """Hold back removals that look like a broken extract, never those of suppressed people; returns how many."""
-        empty = self._is_whole and self._log.funnel.in_segment == 0
         held = difference.removes - difference.suppressed
-        if not held or not (empty or difference.removal_share > self._setup.activation.removal_limit):
+        if not held or not (self._is_empty or difference.removal_share > self._setup.activation.removal_limit):
             return 0
         held = diff.hold_removes()
         if not held:
             return 0
-        why = "the extract is empty" if empty else f"they are {difference.removal_share:.0%} of the audience"
+        why = "the extract is empty" if self._is_empty else f"they are {difference.removal_share:.0%} of the audience"
         self._log.error = (
             f"{held} removals wait for approval, since {why}. Check the segment, then sync with --approve-removals"
         )

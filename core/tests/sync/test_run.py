@@ -69,7 +69,10 @@ def test_order_and_repetition_of_values_are_no_change(bed: Any) -> None:
 
 
 def test_of_duplicates_in_an_extract_one_is_sent_whatever_their_order(bed: Any) -> None:
-    twice = [{"id": "u0", "ok": "yes", "email": "one@example.com"}, {"id": "u0", "ok": "yes", "email": "two@example.com"}]
+    twice = [
+        {"id": "u0", "ok": "yes", "email": "one@example.com"},
+        {"id": "u0", "ok": "yes", "email": "two@example.com"},
+    ]
     bed.cdp.drop("u0")
     bed.cdp.extra = twice
     first = bed.sync()
@@ -188,7 +191,12 @@ def test_a_preview_sends_and_changes_nothing(bed: Any) -> None:
     assert preview.funnel.identifiable == 5
     assert preview.sample["operation"] == "add"
     assert len(preview.sample["identifiers"]["email"]) == 2
-    assert (bed.platform.calls, bed.platform.ensured, bed.store.runs(), bed.store.audience_ref("vip")) == (0, [], [], None)
+    assert (bed.platform.calls, bed.platform.ensured, bed.store.runs(), bed.store.audience_ref("vip")) == (
+        0,
+        [],
+        [],
+        None,
+    )
     bed.sync()
     bed.cdp.drop("u0")
     preview = bed.preview()

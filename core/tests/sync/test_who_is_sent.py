@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from cdp_bridge.entities import Consent, DataMapping
-from cdp_bridge.identity import load_profile
 from cdp_bridge.errors import ConfigError
+from cdp_bridge.identity import load_profile
 from cdp_bridge.sync.setup import prepare
 from msgspec.structs import replace
 
