@@ -26,7 +26,7 @@ def main() -> int:
     load = os.getloadavg()[0]
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="cdp-bridge-bench-") as folder:
-        bench = Bench(Path(folder), ROOT / ".cache" / "bench", quick=options.quick)
+        bench = Bench(Path(folder), quick=options.quick)
         for name in options.names or FIGURES:
             with console.status(f"{name}: {FIGURES[name].__doc__}"):
                 rows += FIGURES[name](bench)

@@ -42,8 +42,8 @@ class Row(Struct, frozen=True, kw_only=True):
 class Bench:
     """What the figures share: sizes, the folder for people and stores, and the runs that several figures use."""
 
-    def __init__(self, folder: Path, people: Path, *, quick: bool) -> None:
-        self._people, self.folder = people, folder
+    def __init__(self, folder: Path, *, quick: bool) -> None:
+        self.folder = folder
         self.quick = quick
         self.times = 1 if quick else 3
         self.members, self.many = (1_000, 3_000) if quick else (MEMBERS, MANY)
@@ -77,7 +77,7 @@ class Bench:
     def people(self, members: int, *, local: bool = False) -> Path:
         """The file of that many people, made on first use."""
         kind = "local" if local else "international"
-        path = self._people / f"{members}-{kind}.parquet"
+        path = self.folder / f"{members}-{kind}.parquet"
         if not path.exists():
             run([PYTHON, "-m", "tests.bench.people", path, str(members), kind], reports=0)
         return path

@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def test_every_bench_still_works_and_peers_send_the_same():
+def test_every_bench_still_works_and_peers_send_the_same() -> None:
     done = subprocess.run(
         [ROOT / "scripts" / "bench", "--quick", "--json"], env=os.environ, capture_output=True, text=True, check=False
     )
