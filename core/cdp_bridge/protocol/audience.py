@@ -14,7 +14,7 @@ from msgspec import Struct
 from ..errors import TransientError
 from ..model import Audience, AudienceRef, Batch, Limits, Operation, Outcome, Stream, Writer
 from ..sync.deliver import Sender
-from ..sync.members import Identifiers, batch_columns
+from ..sync.members import batch_columns, sent_bytes
 from .catalog import ConfiguredStream
 from .hashing import Fields, apply_profile, identifiers
 
@@ -102,7 +102,7 @@ class AudienceWriter:
         if self._unknown:
             log.warning("stream %s: the platform did not say which of %s records it took", self.name, self._unknown)
 
-    def _send(self, operation: Operation, members: Sequence[tuple[Entry, Identifiers]], columns: Sequence[str]) -> None:
+    def _send(self, operation: Operation, members: Sequence[tuple[Entry, bytes]], columns: Sequence[str]) -> None:
         cut = list(_cut(members, self._limits))
         entries = {entry.key: entry for entry, _ in members}
         for number, part in enumerate(cut, start=1):
@@ -167,18 +167,14 @@ def _at(data: Any, path: Sequence[str]) -> Any:
     return data
 
 
-def _cut(members: Sequence[tuple[Entry, Identifiers]], limits: Limits) -> Iterator[Sequence[tuple[Entry, Identifiers]]]:
+def _cut(members: Sequence[tuple[Entry, bytes]], limits: Limits) -> Iterator[Sequence[tuple[Entry, bytes]]]:
     """Batches within the connector's rows and bytes, counting digests as the hex that is sent."""
-    start = size = 0
-    for position, (_, member) in enumerate(members):
-        wire = sum(_wire_size(value) for values in member.values() for value in values)
+    start, size = 0, 0.0
+    for position, (_, packed) in enumerate(members):
+        wire = sent_bytes(len(packed))
         if position > start and (position - start >= limits.rows or size + wire > limits.bytes):
             yield members[start:position]
-            start, size = position, 0
+            start, size = position, 0.0
         size += wire
     if start < len(members):
         yield members[start:]
-
-
-def _wire_size(value: bytes | str) -> int:
-    return 4 + (2 * len(value) if isinstance(value, bytes) else len(value.encode()))

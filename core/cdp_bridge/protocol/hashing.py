@@ -13,7 +13,6 @@ from ..entities import DataMapping
 from ..identity import FIELDS
 from ..mapping import compile_mapping
 from ..model import Page
-from ..sync.members import Identifiers, unpack
 from ..sync.stage import Stage
 
 Fields = Mapping[str, Any]
@@ -23,7 +22,7 @@ class Hashed(Struct, frozen=True):
     """What a profile makes of records: its `columns`, the `members` by record position, and why the others are none."""
 
     columns: tuple[str, ...]
-    members: dict[int, Identifiers]
+    members: dict[int, bytes]
     reasons: Counter[str]
 
 
@@ -57,7 +56,7 @@ def apply_profile(profile: str, records: Sequence[Fields]) -> Hashed:
         ).fetchall()
     return Hashed(
         columns=stage.columns,
-        members={int(position): unpack(packed) for position, packed in members},
+        members={int(position): packed for position, packed in members},
         reasons=Counter(dict(reasons)),
     )
 

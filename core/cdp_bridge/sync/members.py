@@ -1,11 +1,15 @@
-"""Members as rows: the packed identifiers that stage and ledger keep, and the columns that a batch carries."""
+"""Members as rows: the packed identifiers that stage and ledger keep, and the columns that a batch carries.
+
+Packed is a MessagePack map from column to one binary (the 32-byte digests of a hashed column, one after another) or to
+an array of texts (a clear column); empty columns are left out.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain, islice
+from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,22 +20,25 @@ Row = tuple[bytes, bytes, str | None, bytes]
 Identifiers = dict[str, list[bytes | str]]
 """Per profile column the values: 32-byte digests of hashed columns, text of clear ones; empty columns are left out."""
 
-_HEX = 64
+_DIGEST, _HEX = 32, 64
+# A digest is packed in 34 bytes beside its column's name, and sent as 64 hex digits with quotes and a comma.
+_SENT_FOR_PACKED = 1.9
 
 PACK_MACROS = (
-    r"CREATE MACRO pack_digest(digest) AS '\xC4\x20'::BLOB || digest",
+    "CREATE MACRO pack_bytes(bytes) AS CASE WHEN octet_length(bytes) < 256 "
+    "THEN unhex(printf('c4%02x', octet_length(bytes))) ELSE unhex(printf('c5%04x', octet_length(bytes))) END || bytes",
     "CREATE MACRO pack_text(text) AS unhex(printf('da%04x', octet_length(encode(text)))) || encode(text)",
     "CREATE MACRO pack_count(many) AS unhex(printf('dc%04x', many))",
+    "CREATE MACRO together(many) AS list_reduce(many, lambda a, b: a || b)",
 )
 """What `pack_sql` calls; run these once on a connection."""
 
-# msgspec tells bytes from text in what it reads, but takes no type that says so.
-_decode = msgspec.msgpack.Decoder(dict[str, list]).decode  # type: ignore[type-arg]
+_decode: Any = msgspec.msgpack.Decoder(dict[str, Any]).decode
 
 
 def unpack(packed: bytes) -> Identifiers:
     """The identifiers of one member, from their packed form."""
-    return _decode(packed)
+    return {column: _values(values) for column, values in _decode(packed).items()}
 
 
 def fingerprint(packed: bytes) -> bytes:
@@ -39,36 +46,30 @@ def fingerprint(packed: bytes) -> bytes:
     return hashlib.sha256(packed).digest()[:16]
 
 
+def sent_bytes(packed: float) -> float:
+    """About how many bytes of a request so many packed bytes become."""
+    return _SENT_FOR_PACKED * packed
+
+
 def pack_sql(columns: Sequence[str], hashed: Iterable[str]) -> str:
-    """SQL that packs list columns (BLOB[] of digests, VARCHAR[] of clear text) into the MessagePack map that `unpack`
-    reads.
+    """SQL that packs list columns (BLOB[] of digests, VARCHAR[] of clear text) of one row.
 
     In the engine this costs a microsecond a row; in Python it would be the slowest step of a run.
     """
     hashed = set(hashed)
     filled = " + ".join(f"(len({column}) > 0)::INT" for column in columns)
-    return " || ".join(
-        [f"unhex(printf('8%x', {filled}))", *(_pack_column(column, column in hashed) for column in columns)]
-    )
+    parts = [_pack_digests(column) if column in hashed else _pack_texts(column) for column in columns]
+    return " || ".join([f"unhex(printf('8%x', {filled}))", *parts])
 
 
-def batch_columns(members: Sequence[Identifiers], columns: Sequence[str]) -> dict[str, Sequence[Sequence[str]]]:
-    """Unpacked members as `Batch.identifiers`; a column in which no member has a value is left out."""
-    found = {column: _texts([member.get(column, ()) for member in members]) for column in columns}
-    return {column: values for column, values in found.items() if values}
+def batch_columns(packed: Sequence[bytes], columns: Sequence[str]) -> dict[str, Sequence[Sequence[str]]]:
+    """Packed members as `Batch.identifiers`; a column in which no member has a value is left out.
 
-
-def _texts(values: Sequence[Sequence[bytes | str]]) -> Sequence[Sequence[str]]:
-    """One column's values as text, digests as hex; nothing if there is none. Whole columns at a time: this is hot."""
-    flat: list[Any] = list(chain.from_iterable(values))
-    if flat and isinstance(flat[0], bytes):
-        digits = b"".join(flat).hex()
-        flat = [digits[at : at + _HEX] for at in range(0, len(digits), _HEX)]
-    counts = list(map(len, values))
-    if max(counts, default=0) < 2 and len(flat) == len(values):
-        return list(zip(flat, strict=True))
-    remaining = iter(flat)
-    return [tuple(islice(remaining, count)) for count in counts] if flat else []
+    Works on whole columns: this is the hottest Python of a run.
+    """
+    members = [_decode(one) for one in packed]
+    found = {column: [member.get(column) for member in members] for column in columns}
+    return {column: _texts(values) for column, values in found.items() if any(values)}
 
 
 def ahead(items: Iterator[T]) -> Generator[T]:
@@ -80,24 +81,42 @@ def ahead(items: Iterator[T]) -> Generator[T]:
             yield item
 
 
-def with_last(items: Iterator[T]) -> Iterator[tuple[T, bool]]:
-    """Each item, and whether it is the last one."""
-    item = next(items, None)
-    while item is not None:
-        following = next(items, None)
-        yield item, following is None
-        item = following
+def _values(packed: bytes | list[str]) -> list[bytes | str]:
+    if isinstance(packed, bytes):
+        return [packed[at : at + _DIGEST] for at in range(0, len(packed), _DIGEST)]
+    return list(packed)
 
 
-def _pack_column(column: str, hashed: bool) -> str:
-    pack = "pack_digest" if hashed else "pack_text"
-    name = _blob(bytes([0xA0 | len(column)]) + column.encode())
-    one = _blob(b"\x91")
-    several = f"list_reduce(list_transform({column}, lambda value: {pack}(value)), lambda a, b: a || b)"
+def _texts(values: Sequence[Any]) -> Sequence[Sequence[str]]:
+    """One packed column (a binary, a list of texts or None for each member) as text, digests as hex."""
+    if not any(isinstance(value, bytes) for value in values):
+        return [tuple(value or ()) for value in values]
+    digests: list[bytes] = [value or b"" for value in values]
+    digits = b"".join(digests).hex()
+    flat = [digits[at : at + _HEX] for at in range(0, len(digits), _HEX)]
+    if set(map(len, digests)) == {_DIGEST}:
+        return list(zip(flat, strict=True))
+    remaining = iter(flat)
+    return [tuple(islice(remaining, len(digest) // _DIGEST)) for digest in digests]
+
+
+def _pack_digests(column: str) -> str:
+    name = _packed_name(column)
+    one = _blob(b"\xc4\x20")
     return (
-        f"CASE len({column}) WHEN 0 THEN ''::BLOB WHEN 1 THEN {name} || {one} || {pack}({column}[1]) "
-        f"ELSE {name} || pack_count(len({column})) || {several} END"
+        f"CASE len({column}) WHEN 0 THEN ''::BLOB WHEN 1 THEN {name} || {one} || {column}[1] "
+        f"ELSE {name} || pack_bytes(together({column})) END"
     )
+
+
+def _pack_texts(column: str) -> str:
+    texts = f"together(list_transform({column}, lambda value: pack_text(value)))"
+    packed = f"{_packed_name(column)} || pack_count(len({column})) || {texts}"
+    return f"CASE len({column}) WHEN 0 THEN ''::BLOB ELSE {packed} END"
+
+
+def _packed_name(column: str) -> str:
+    return _blob(bytes([0xA0 | len(column)]) + column.encode())
 
 
 def _blob(value: bytes) -> str:

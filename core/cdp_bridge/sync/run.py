@@ -23,7 +23,7 @@ from .blame import blame, opened
 from .deliver import Sender
 from .diff import Diff, Difference
 from .extract import extract
-from .members import batch_columns, unpack
+from .members import batch_columns, sent_bytes
 from .session import LEASE_SECONDS, connected, kept, plain_failures, rare_collections
 from .setup import Setup, prepare
 from .stage import Stage
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     import duckdb
 
 SAMPLE_MEMBERS = 2
-# A digest is packed in 34 bytes beside its column's name, and sent as 64 hex digits with quotes and a comma.
-_SENT_BYTES = 1.9
 _BYTES_A_DIGEST = 67
 # The "stream" under which the cursor table keeps what destination the audience was made at.
 _TARGET = "(destination)"
@@ -292,7 +290,7 @@ class _Execution:
 
     def _batch_rows(self, diff: Diff) -> int:
         limits = self._setup.destination.connector.limits
-        size = _SENT_BYTES * diff.packed_bytes() or _BYTES_A_DIGEST * len(self._stage.columns)
+        size = sent_bytes(diff.packed_bytes()) or _BYTES_A_DIGEST * len(self._stage.columns)
         return max(1, min(limits.rows, int(limits.bytes / size)))
 
     def _sample(self, diff: Diff) -> Mapping[str, Any] | None:
@@ -303,7 +301,7 @@ class _Execution:
         ref = self._store.audience_ref(self._name) or AudienceRef(id="(new)", account="")
         for operation, chunks in operations:
             for rows in chunks:
-                columns = batch_columns([unpack(packed) for *_, packed in rows], self._stage.columns)
+                columns = batch_columns([packed for *_, packed in rows], self._stage.columns)
                 batch = Batch(
                     audience=ref,
                     operation=operation,

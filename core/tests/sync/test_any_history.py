@@ -130,7 +130,7 @@ class History(RuleBasedStateMachine):
             log = self.bed.sync(approve_removals=True)
         assert log.status == "succeeded", log.error
 
-    def _answer(self, fault: str) -> Exception | Callable[[Batch], Outcome]:
+    def _answer(self, fault: str) -> Any:
         platform = self.bed.platform
 
         def applied(then: Exception | Callable[[Batch], Outcome]) -> Callable[[Batch], Outcome]:
@@ -173,7 +173,11 @@ class History(RuleBasedStateMachine):
         from cdp_bridge.sync.members import unpack
 
         return [
-            frozenset((column, value.hex()) for column, values in unpack(packed).items() for value in values)
+            frozenset(
+                (column, value.hex() if isinstance(value, bytes) else value)
+                for column, values in unpack(packed).items()
+                for value in values
+            )
             for *_, packed in delivery.members
         ]
 

@@ -83,7 +83,7 @@ def test_two_runs_of_an_audience_at_once_are_one(each_bed: Any) -> None:
     bed = each_bed
     logs = []
 
-    def meanwhile(batch: Batch) -> Outcome:
+    def meanwhile(batch: Batch) -> Any:
         rival = threading.Thread(target=lambda: logs.append(bed.run().sync()))
         rival.start()
         rival.join()
@@ -101,7 +101,7 @@ def test_two_runs_of_an_audience_at_once_are_one(each_bed: Any) -> None:
 def test_a_run_that_was_taken_over_writes_nothing_any_more(each_bed: Any, store_url: str) -> None:
     bed = each_bed
 
-    def overtaken(batch: Batch) -> Outcome:
+    def overtaken(batch: Batch) -> Any:
         with Store.open(store_url, clock=lambda: time.time() + 3600) as later:
             assert bed.run(store=later).sync().status == "succeeded"
         bed.cdp.put("u9", email="u9@example.com")
@@ -121,7 +121,7 @@ def test_a_long_run_keeps_its_lease(bed: Any, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("cdp_bridge.sync.session.LEASE_SECONDS", 0.6)
     monkeypatch.setattr("cdp_bridge.sync.run.LEASE_SECONDS", 0.6)
 
-    def slow(batch: Batch) -> Outcome:
+    def slow(batch: Batch) -> Any:
         time.sleep(2)
         return bed.platform.apply(batch)
 

@@ -18,9 +18,8 @@ def test_an_empty_extract_removes_nobody(ten: Any) -> None:
     ten.cdp.people.clear()
     log = ten.sync()
     assert (log.status, log.removes, ten.platform.calls) == ("waiting", 0, 0)
-    assert log.error == (
-        "10 removals wait for approval, since the extract is empty. Check the segment, then sync with --approve-removals"
-    )
+    why = "10 removals wait for approval, since the extract is empty"
+    assert log.error == f"{why}. Check the segment, then sync with --approve-removals"
     assert len(ten.platform.held) == 10
 
 

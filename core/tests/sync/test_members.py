@@ -1,11 +1,22 @@
 """Packed identifiers: what SQL packs, Python unpacks, and both fingerprint the same."""
 
 import threading
+from collections.abc import Iterator
+from typing import Any
 
 import duckdb
 import msgspec
 import pyarrow as pa
-from cdp_bridge.sync.members import PACK_MACROS, ahead, batch_columns, fingerprint, pack_sql, unpack
+import pytest
+from cdp_bridge.sync.members import (
+    PACK_MACROS,
+    ahead,
+    batch_columns,
+    fingerprint,
+    pack_sql,
+    unpack,
+    with_last,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,13 +24,13 @@ COLUMNS = {"email": pa.binary(), "phone": pa.binary(), "external_id": pa.string(
 HASHED = ("email", "phone")
 
 digests = st.lists(st.binary(min_size=32, max_size=32), max_size=20)
-texts = st.lists(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=300), max_size=3)
+texts = st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=300), max_size=3)
 people = st.lists(st.tuples(digests, digests, texts, texts), min_size=1, max_size=5)
 
 
 @settings(deadline=None, max_examples=60)
 @given(people)
-def test_what_sql_packs_is_the_messagepack_map_of_the_filled_columns(rows):
+def test_what_sql_packs_is_the_messagepack_map_of_the_filled_columns(rows: list[tuple[Any, ...]]) -> None:
     table = pa.table(
         {name: pa.array([row[at] for row in rows], pa.list_(kind)) for at, (name, kind) in enumerate(COLUMNS.items())}
     )
@@ -28,35 +39,44 @@ def test_what_sql_packs_is_the_messagepack_map_of_the_filled_columns(rows):
             connection.execute(macro)
         connection.register("page", table)
         packed = connection.execute(
-            f"SELECT packed, unhex(sha256(packed)[1:32]) FROM (SELECT {pack_sql(list(COLUMNS), HASHED)} AS packed FROM page)"
+            "SELECT packed, unhex(sha256(packed)[1:32]) "
+            f"FROM (SELECT {pack_sql(list(COLUMNS), HASHED)} AS packed FROM page)"
         ).fetchall()
     for row, (blob, digest) in zip(rows, packed, strict=True):
         assert unpack(blob) == {name: values for name, values in zip(COLUMNS, row, strict=True) if values}
         assert digest == fingerprint(blob)
 
 
+def packed(**columns: object) -> bytes:
+    return msgspec.msgpack.encode(columns)
+
+
 def test_a_fingerprint_changes_with_every_value():
-    one = msgspec.msgpack.encode({"email": [b"a" * 32]})
-    other = msgspec.msgpack.encode({"email": [b"b" * 32]})
-    assert len(fingerprint(one)) == 16
-    assert fingerprint(one) != fingerprint(other)
+    assert len(fingerprint(packed(email=b"a" * 32))) == 16
+    assert fingerprint(packed(email=b"a" * 32)) != fingerprint(packed(email=b"b" * 32))
 
 
 def test_batch_columns_are_hex_and_leave_empty_columns_out():
-    members = [{"email": [b"\x0a" * 32], "external_id": ["C-1"]}, {"email": []}, {}]
-    columns = batch_columns(members, ["email", "phone", "external_id"])
-    assert columns == {"email": [("0a" * 32,), (), ()], "external_id": [("C-1",), (), ()]}
+    members = [packed(email=b"\x0a" * 32, external_id=["C-1"]), packed(email=b"\x0b" * 32), packed()]
+    assert batch_columns(members[:2], ["email", "phone"]) == {"email": [("0a" * 32,), ("0b" * 32,)]}
+    assert batch_columns(members, ["email", "phone", "external_id"]) == {
+        "email": [("0a" * 32,), ("0b" * 32,), ()],
+        "external_id": [("C-1",), (), ()],
+    }
 
 
 def test_batch_columns_keep_several_values_in_order():
-    members = [{"email": [b"\x01" * 32, b"\x02" * 32]}, {"email": [b"\x03" * 32]}]
-    assert batch_columns(members, ["email"]) == {"email": [("01" * 32, "02" * 32), ("03" * 32,)]}
+    members = [packed(email=b"\x01" * 32 + b"\x02" * 32, madid=["x", "y"]), packed(email=b"\x03" * 32)]
+    assert batch_columns(members, ["email", "madid"]) == {
+        "email": [("01" * 32, "02" * 32), ("03" * 32,)],
+        "madid": [("x", "y"), ()],
+    }
 
 
-def test_ahead_yields_all_in_order_and_works_in_another_thread():
+def test_ahead_yields_all_in_order_and_works_in_another_thread() -> None:
     threads = set()
 
-    def numbers():
+    def numbers() -> Iterator[int]:
         for number in range(5):
             threads.add(threading.get_ident())
             yield number
@@ -65,15 +85,20 @@ def test_ahead_yields_all_in_order_and_works_in_another_thread():
     assert threading.get_ident() not in threads
 
 
-def test_ahead_passes_a_failure_on_at_its_place():
-    def broken():
+def test_ahead_passes_a_failure_on_at_its_place() -> None:
+    def broken() -> Iterator[int]:
         yield 1
         raise ValueError("broken")
 
-    seen = []
+    seen: list[int | str] = []
     try:
         for item in ahead(broken()):
             seen.append(item)
     except ValueError:
         seen.append("failed")
     assert seen == [1, "failed"]
+
+
+@pytest.mark.parametrize(("items", "marked"), [([], []), ([1], [(1, True)]), ([1, 2], [(1, False), (2, True)])])
+def test_with_last_knows_the_end(items: list[int], marked: list[tuple[int, bool]]) -> None:
+    assert list(with_last(iter(items))) == marked

@@ -42,7 +42,7 @@ def test_every_purpose_must_be_granted(bed: Any) -> None:
 
 
 @pytest.mark.parametrize(("missing", "sent"), [("denied", {"u0"}), ("granted", {"u0", "u1"})])
-def test_what_a_missing_consent_means_is_the_activations_word(bed: Any, missing: str, sent: set[str]) -> None:
+def test_what_a_missing_consent_means_is_the_activations_word(bed: Any, missing: Any, sent: set[str]) -> None:
     bed.configure(consent=(Consent(purpose="ads", cdp_field="opt", missing=missing),))
     bed.cdp.people.clear()
     bed.cdp.put("u0", email="u0@example.com", opt=True)
@@ -185,7 +185,7 @@ def test_a_person_without_a_strong_identifier_is_not_sent(bed: Any) -> None:
     assert dropped.pop("unidentifiable:nothing_given") == 1
     assert dropped.pop("unidentifiable:email:invalid") == 1
     assert list(dropped.values()) == [1]
-    assert list(dropped)[0].startswith("unidentifiable:phone:")
+    assert next(iter(dropped)).startswith("unidentifiable:phone:")
 
 
 def test_records_without_user_id_are_counted_not_sent(bed: Any) -> None:
