@@ -81,6 +81,15 @@ def ahead(items: Iterator[T]) -> Generator[T]:
             yield item
 
 
+def with_last(items: Iterator[T]) -> Iterator[tuple[T, bool]]:
+    """Each item, and whether it is the last one."""
+    item = next(items, None)
+    while item is not None:
+        following = next(items, None)
+        yield item, following is None
+        item = following
+
+
 def _values(packed: bytes | list[str]) -> list[bytes | str]:
     if isinstance(packed, bytes):
         return [packed[at : at + _DIGEST] for at in range(0, len(packed), _DIGEST)]

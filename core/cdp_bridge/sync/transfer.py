@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from typing import TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,9 +18,7 @@ from ..failpoint import failpoint
 from ..model import AudienceRef, Batch, Operation, Outcome, Writer
 from ..store import Delivery, Lease, Store, Transaction
 from .deliver import Part, Sender
-from .members import Row, ahead, batch_columns
-
-T = TypeVar("T")
+from .members import Row, ahead, batch_columns, with_last
 
 UNKNOWN = b""
 """The fingerprint of a ledger row whose state at the platform is not known: the next run sends it again."""
@@ -60,7 +57,7 @@ class Transfer:
         """Send all chunks of one operation, each as one batch, in order, and record their outcomes."""
         done = 0
         with closing(ahead(self._batches(audience, operation, chunks, total))) as batches:
-            for number, ((rows, batch), last) in enumerate(_with_last(batches), 1):
+            for number, ((rows, batch), last) in enumerate(with_last(batches), 1):
                 self._deliver(rows, replace(batch, number=number, last=last))
                 done += len(rows)
                 progress(done)
@@ -214,12 +211,3 @@ def _ask(writer: Writer, audience: AudienceRef | None, delivery: Delivery) -> Ou
         return writer.settle(audience, delivery.pending)
     except RejectedError:
         return None
-
-
-def _with_last(items: Iterator[T]) -> Iterator[tuple[T, bool]]:
-    """Each item, and whether it is the last one."""
-    item = next(items, None)
-    while item is not None:
-        following = next(items, None)
-        yield item, following is None
-        item = following
