@@ -95,7 +95,7 @@ class Stage:
 def main() -> int:
     """Run the demo; 1 if the three sides differ anywhere."""
     options = _options()
-    console = Console(stderr=options.json)
+    console = Console(stderr=options.json, width=None if sys.stdout.isatty() else 120, emoji=False, highlight=False)
     with ExitStack() as stack:
         stage = _set_up(stack, options, console)
         before = generate(options.people, options.seed)
@@ -160,11 +160,10 @@ def _sync(stage: Stage, console: Console, name: str) -> tuple[dict[str, Any], di
     staged = sum(run["funnel"]["in_segment"] for run in runs)
     console.print(
         f"sync: {name:<20} {seconds:5.1f} s  {total['membership_calls']:>4} membership calls  "
-        f"+{total['adds']:,} ~{total['changes']:,} -{total['removes']:,}   ({staged / seconds:,.0f} members/s, whole process)"
+        f"+{total['adds']:,} ~{total['changes']:,} -{total['removes']:,}   ({staged / seconds:,.0f} members/s)"
     )
-    return {"name": name, "platform": "meta", **total, "seconds": round(seconds, 2)}, _add_up(
-        run["funnel"] for run in runs
-    )
+    funnel = _add_up(run["funnel"] for run in runs)
+    return {"name": name, "platform": "meta", **total, "seconds": round(seconds, 2)}, funnel
 
 
 def _add_up(funnels: Iterable[dict[str, Any]]) -> dict[str, Any]:
@@ -179,7 +178,8 @@ def _add_up(funnels: Iterable[dict[str, Any]]) -> dict[str, Any]:
 def _compare(stage: Stage, population: Population, directory: Directory, segment: str) -> dict[str, Any]:
     """CDP against ledger and against what the platform says it holds, person by person.
 
-    The platform sees accounts, not profiles: two profiles of one human, or people who share a phone, may be one account.
+    The platform holds accounts, the CDP profiles: two profiles of one human, or a household's phone, may be one account.
+    A profile is held when one of its accounts is; an account that belongs to nobody eligible is unexpected.
     """
     eligible = [person for person in population.members(segment) if _is_eligible(person)]
     with Store.open(stage.environment["CDP_BRIDGE_STORE"]) as store:
@@ -188,18 +188,19 @@ def _compare(stage: Stage, population: Population, directory: Directory, segment
         ledger = {member.user_id for chunk in store.ledger.members(name) for member in chunk}
     if ref is None:
         sys.exit(f"the audience {name} was never made")
-    held = set(stage.ask(f"{stage.twins.meta}/_twin/audiences/{ref.id}/people"))
+    accounts_held = set(stage.ask(f"{stage.twins.meta}/_twin/audiences/{ref.id}/people"))
     accounts = {person.segment_id: _accounts(directory, person) for person in eligible}
-    found = sum(1 for reachable in accounts.values() if reachable & held)
-    reachable: set[str] = set().union(*accounts.values())
+    found = sum(1 for reachable in accounts.values() if reachable & accounts_held)
+    strangers = len(accounts_held.difference(*accounts.values()))
     return {
         "platform": "meta",
         "segment": segment,
         "eligible": len(eligible),
         "ledger": len(ledger),
-        "held": len(held),
+        "held": found + strangers,
+        "accounts_held": len(accounts_held),
         "missing": len(eligible) - found + len(accounts.keys() - ledger),
-        "unexpected": len(held - reachable) + len(ledger - accounts.keys()),
+        "unexpected": strangers + len(ledger - accounts.keys()),
         "accuracy": round(found / len(eligible), 6) if eligible else 1.0,
     }
 
@@ -209,7 +210,7 @@ def _is_eligible(person: Person) -> bool:
 
 
 def _accounts(directory: Directory, person: Person) -> set[str]:
-    """The platform's accounts that a person's recoverable identifiers belong to, found without any of the bridge's rules."""
+    """The platform's accounts that a person's recoverable identifiers belong to, by none of the bridge's own rules."""
     columns = {
         "EMAIL": [_sha256(entry.true) for entry in person.emails if entry.recoverable],
         "PHONE": [_sha256(entry.true.lstrip("+")) for entry in person.phones if entry.recoverable],
@@ -230,10 +231,10 @@ def _show(console: Console, report: dict[str, Any]) -> None:
     reasons = Table("why not", "members", title="\nWhy the others are not")
     for reason, count in funnel["dropped"].items():
         reasons.add_row(reason, f"{count:,}")
-    match = Table("segment", "eligible", "ledger", "accounts held", "missing", "unexpected", "accuracy")
+    match = Table("segment", "eligible", "ledger", "held", "as accounts", "missing", "unexpected", "accuracy")
     match.title = "\nCDP, ledger and platform, person by person"
     for row in report["match"]:
-        counts = (row[key] for key in ("eligible", "ledger", "held", "missing", "unexpected"))
+        counts = (row[key] for key in ("eligible", "ledger", "held", "accounts_held", "missing", "unexpected"))
         match.add_row(row["segment"], *(f"{count:,}" for count in counts), f"{row['accuracy']:.2%}")
     for table in (people, reasons, match):
         console.print(table)

@@ -225,4 +225,4 @@ class Launcher(Protocol):
     """Starts one run somewhere, isolated, and ends it for sure."""
 
     def launch(self, arguments: Sequence[str], stdin: bytes) -> int:
-        """Run `cdp-bridge` with these arguments to its end; `stdin` carries the sealed settings; returns the exit code."""
+        """Run `cdp-bridge` with these arguments and the sealed settings on stdin to its end; the exit code."""

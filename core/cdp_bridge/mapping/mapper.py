@@ -64,7 +64,6 @@ class Mapper:
         self.fields = tuple(dict.fromkeys(map(paths.dotted, needed)))
         self.columns = tuple(field for field in IDENTIFIERS if any(cell.field == field for cell in cells))
         self.purposes = tuple(consent.purpose for _, consent in consents)
-        self.purposes = tuple(consent.purpose for _, consent in consents)
         self._last: tuple[pa.Schema, str, str] | None = None
 
     def register(self, connection: duckdb.DuckDBPyConnection) -> None:

@@ -17,8 +17,8 @@ class ProcessBudget:
         self._taken: dict[str, deque[float]] = {}
         self._paused: dict[str, float] = {}
 
-    def take(self, account: str, limits: Limits) -> float:
-        """Reserve one request: 0, or the seconds to wait before asking again."""
+    def take(self, account: str, limits: Limits, count: int = 1) -> float:
+        """Reserve requests: 0, or the seconds to wait before asking again."""
         now = self._clock()
         if (wait := self._paused.get(account, now) - now) > 0:
             return wait
@@ -27,9 +27,10 @@ class ProcessBudget:
         taken = self._taken.setdefault(account, deque())
         while taken and taken[0] <= now - limits.seconds:
             taken.popleft()
-        if len(taken) >= limits.requests:
-            return taken[0] + limits.seconds - now
-        taken.append(now)
+        excess = len(taken) + count - limits.requests
+        if excess > 0:
+            return taken[excess - 1] + limits.seconds - now
+        taken.extend([now] * count)
         return 0.0
 
     def pause(self, account: str, seconds: float) -> None:

@@ -36,7 +36,7 @@ def run(connector: Connector, argv: Sequence[str] | None = None) -> NoReturn:
     with open(sys.stdout.fileno(), "wb", buffering=0, closefd=False) as stdout:
         code = execute(connector, sys.argv[1:] if argv is None else argv, sys.stdin.buffer, stdout)
     if code > SIGNALLED:
-        # Clients end us as soon as they have their answer; PyAirbyte takes any end but by its own signal for a failure.
+        # Clients end us once they have their answer; PyAirbyte takes it for a failure if we then say more than that.
         signal.signal(code - SIGNALLED, signal.SIG_DFL)
         signal.raise_signal(code - SIGNALLED)
     sys.exit(code)

@@ -15,8 +15,8 @@ SLOTS = 60
 """Uses are counted in this many slots a window: few rows, and at most one slot of the window lost to rounding."""
 
 
-def take(database: Database, account: str, limits: Limits) -> float:
-    """Reserve one request: 0.0, or the seconds until one may be free.
+def take(database: Database, account: str, limits: Limits, count: int) -> float:
+    """Reserve so many requests: 0.0, or the seconds until they may be free.
 
     A use counts until its whole slot is `limits.seconds` old: no window of that length holds more than
     `limits.requests`.
@@ -33,9 +33,9 @@ def take(database: Database, account: str, limits: Limits) -> float:
         if paused_until > now:
             return paused_until - now
         expires_at = math.floor(now / slot + 1) * slot + limits.seconds
-        wait = _wait(_uses(connection, account, now, expires_at), limits.requests, now)
+        wait = _wait(_uses(connection, account, now, expires_at), limits.requests - count + 1, now)
         if wait == 0:
-            _use(connection, account, expires_at)
+            _use(connection, account, expires_at, count)
         return wait
 
 
@@ -63,7 +63,7 @@ def _uses(connection: sa.Connection, account: str, now: float, latest: float) ->
 
 
 def _wait(uses: list[Any], allowed: int, now: float) -> float:
-    """Seconds until enough of the oldest slots have expired for one more request."""
+    """Seconds until enough of the oldest slots have expired for less than `allowed` to be in use."""
     used = sum(requests for _, requests in uses)
     if used < allowed:
         return 0.0
@@ -74,9 +74,9 @@ def _wait(uses: list[Any], allowed: int, now: float) -> float:
     return math.inf
 
 
-def _use(connection: sa.Connection, account: str, expires_at: float) -> None:
+def _use(connection: sa.Connection, account: str, expires_at: float, count: int) -> None:
     statement = insert(connection, tables.budget_use)
     counted = statement.on_conflict_do_update(
-        index_elements=["account", "expires_at"], set_={"requests": tables.budget_use.c.requests + 1}
+        index_elements=["account", "expires_at"], set_={"requests": tables.budget_use.c.requests + count}
     )
-    connection.execute(counted, {"account": account, "expires_at": expires_at, "requests": 1})
+    connection.execute(counted, {"account": account, "expires_at": expires_at, "requests": count})

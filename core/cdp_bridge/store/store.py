@@ -121,12 +121,12 @@ class Store:
         """All (identifier column, 32-byte digest) of a profile, each once, in chunks."""
         return suppression.entries(self._database, profile)
 
-    def take(self, account: str, limits: Limits) -> float:
-        """Reserve one request of an account's shared budget: 0.0, or the seconds to wait first (nothing reserved).
+    def take(self, account: str, limits: Limits, count: int = 1) -> float:
+        """Reserve requests of an account's shared budget: 0.0, or the seconds to wait first (nothing reserved).
 
         In no window of `limits.seconds` are more than `limits.requests` reserved, whoever asks.
         """
-        return budgets.take(self._database, account, limits)
+        return budgets.take(self._database, account, limits, count)
 
     def pause(self, account: str, seconds: float) -> None:
         """Let nobody take from the account for that long; a longer pause under way stays."""

@@ -19,11 +19,15 @@ costs 14.
 """
 
 
+MOST_RESERVED = 20
+"""Requests that one run may reserve at once, and at most a thousandth of what the account has."""
+
+
 class Budget(Protocol):
     """The requests that an account has left, shared by all runs that use it."""
 
-    def take(self, account: str, limits: Limits) -> float:
-        """Reserve one request: 0, or the seconds to wait before asking again."""
+    def take(self, account: str, limits: Limits, count: int = 1) -> float:
+        """Reserve requests: 0, or the seconds to wait before asking again."""
 
     def pause(self, account: str, seconds: float) -> None:
         """Keep everybody away from the account for so long."""
@@ -55,6 +59,9 @@ class Sender:
         self._retrying = retrying(attempts=attempts, sleep=sleep)
         self._sleep = sleep
         self._splits_left = 0
+        # Asking the budget for each request costs a commit; what a run reserves and does not need is not given back.
+        self._block = max(1, min(MOST_RESERVED, (limits.requests or 0) // 1000))
+        self._reserved = 0
 
     def send(self, batch: Batch) -> list[Part]:
         """Deliver a batch, cutting it while the platform refuses it whole.
@@ -79,8 +86,7 @@ class Sender:
 
     def _write(self, batch: Batch) -> Outcome:
         account = batch.audience.account
-        while self._budget and (wait := self._budget.take(account, self._limits)):
-            self._sleep(wait)
+        self._reserve(account)
         self.calls += 1
         try:
             outcome = self._writer.write(batch)
@@ -90,9 +96,18 @@ class Sender:
         self._pause(account, outcome.pause)
         return outcome
 
+    def _reserve(self, account: str) -> None:
+        if self._budget and not self._reserved:
+            while wait := self._budget.take(account, self._limits, self._block):
+                self._sleep(wait)
+            self._reserved = self._block
+        self._reserved -= 1
+
     def _pause(self, account: str, seconds: float) -> None:
+        """Keep away from the account, and give no reserved request a way around that."""
         if self._budget and seconds > 0:
             self._budget.pause(account, seconds)
+            self._reserved = 0
 
 
 def _cut(batch: Batch, start: int, end: int) -> Batch:

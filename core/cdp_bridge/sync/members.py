@@ -59,7 +59,7 @@ def pack_sql(columns: Sequence[str], hashed: Iterable[str]) -> str:
     hashed = set(hashed)
     filled = " + ".join(f"(len({column}) > 0)::INT" for column in columns)
     parts = [_pack_digests(column) if column in hashed else _pack_texts(column) for column in columns]
-    return " || ".join([f"unhex(printf('8%x', {filled}))", *parts])
+    return " || ".join([f"unhex(printf('de%04x', {filled}))", *parts])
 
 
 def batch_columns(packed: Sequence[bytes], columns: Sequence[str]) -> dict[str, Sequence[Sequence[str]]]:

@@ -100,3 +100,10 @@ def test_two_processes_share_one_budget(store_url: str, start: Any) -> None:
     shares = [json.loads(taker.communicate()[0]) for taker in takers]
     assert list(map(len, shares)) == [25, 25]
     assert busiest_window(shares[0] + shares[1], 1) <= 20
+
+
+def test_a_block_is_reserved_whole_or_not_at_all(store: Store) -> None:
+    limits = Limits(requests=10, seconds=60)
+    assert store.take("act_9", limits, 8) == 0
+    assert store.take("act_9", limits, 3) > 0
+    assert store.take("act_9", limits, 2) == 0

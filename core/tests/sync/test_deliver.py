@@ -39,9 +39,13 @@ class Account:
     def __init__(self, *waits: float) -> None:
         self.waits = list(waits)
         self.pauses: list[tuple[str, float]] = []
+        self.reserved = 0
 
-    def take(self, account: str, limits: Limits) -> float:
-        return self.waits.pop(0) if self.waits else 0.0
+    def take(self, account: str, limits: Limits, count: int = 1) -> float:
+        if self.waits:
+            return self.waits.pop(0)
+        self.reserved += count
+        return 0.0
 
     def pause(self, account: str, seconds: float) -> None:
         self.pauses.append((account, seconds))
@@ -139,3 +143,22 @@ def test_what_cannot_be_sent_at_all_is_raised(error: BridgeError) -> None:
     with pytest.raises(type(error)):
         sender(platform).send(batch(1))
     assert len(platform.batches) == (8 if isinstance(error, TransientError) else 1)
+
+
+@pytest.mark.parametrize(("requests", "reserved"), [(None, 5), (600, 5), (5_000, 5), (190_000, 20)])
+def test_requests_are_reserved_in_blocks_that_are_small_beside_the_budget(requests: int | None, reserved: int) -> None:
+    account = Account()
+    sending = Sender(Platform(lambda *_: Outcome()), Limits(requests=requests), account)
+    for _ in range(5):
+        sending.send(batch(1))
+    assert account.reserved == reserved
+
+
+def test_a_pause_holds_back_requests_that_are_reserved_already() -> None:
+    account, slept = Account(), []
+    platform = Platform(lambda *_: Outcome(pause=30))
+    sending = Sender(platform, Limits(requests=190_000), account, sleep=slept.append)
+    sending.send(batch(1))
+    account.waits = [30.0]
+    sending.send(batch(1))
+    assert slept == [30.0]
