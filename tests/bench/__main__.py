@@ -37,7 +37,7 @@ def main() -> int:
     else:
         show(console, rows)
     if not (options.names or options.quick):
-        (ROOT / "docs" / "benchmarks.md").write_text(page(rows, load, ""))
+        (ROOT / "docs" / "benchmarks.md").write_text(page(rows, load))
     return 1 if any(row.met is False for row in rows) else 0
 
 
