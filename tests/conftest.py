@@ -1,0 +1,150 @@
+"""The twins, a folder with a bridge.yaml, and `cdp-bridge` as a user runs it: a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sandbox
+from cdp_bridge.store import Store
+from sandbox.people import generate
+
+BRIDGE = """\
+connections:
+  - name: segment
+    cdp_provider: source-segment
+    api_credentials:
+      public_api_token: env:SEGMENT_TOKEN
+      base_url: {segment}
+      warehouse: {{url: env:SEGMENT_WAREHOUSE}}
+destinations:
+  - name: meta
+    connector: destination-meta
+    settings: {{access_token: env:META_TOKEN, ad_account_id: act_1001, base_url: {meta}}}
+mappings:
+  people:
+    - {{omniads_field: user_id, cdp_field: canonical_segment_id}}
+    - {{omniads_field: email, cdp_field: identifiers.email}}
+    - {{omniads_field: phone, cdp_field: identifiers.phone}}
+    - {{omniads_field: mobile_ad_id, cdp_field: identifiers."ios.idfa", policy: clear}}
+    - {{omniads_field: mobile_ad_id, cdp_field: identifiers."android.idfa", policy: clear}}
+    - {{omniads_field: first_name, cdp_field: traits.first_name}}
+    - {{omniads_field: last_name, cdp_field: traits.last_name}}
+    - {{omniads_field: city, cdp_field: traits.city}}
+    - {{omniads_field: postal_code, cdp_field: traits.postal_code}}
+    - {{omniads_field: country, cdp_field: traits.country}}
+suppressions: [opted_out.csv]
+audiences:
+"""
+AUDIENCE = """\
+  - name: {name}
+    connection: segment
+    segment: {segment}
+    destination: meta
+    mapping: people
+    removal_limit: 1.0
+    consent: [{{purpose: advertising, cdp_field: traits.consent_advertising}}]
+"""
+
+
+@dataclass(frozen=True)
+class Command:
+    """How a command ended and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass
+class Town:
+    """A CDP, a platform, and a bridge between them, each in a process of its own."""
+
+    twins: sandbox.Sandbox
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def store_url(self) -> str:
+        return self.environment["CDP_BRIDGE_STORE"]
+
+    def write(self, text: str, name: str = "bridge.yaml") -> Path:
+        path = self.folder / name
+        path.write_text(text)
+        return path
+
+    def suppress(self, entries: Iterable[str]) -> None:
+        """Who has opted out, from the next run on."""
+        self.write("\n".join(entries) + "\n", "opted_out.csv")
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        command = [str(Path(sys.executable).parent / "cdp-bridge"), *arguments]
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=self.environment | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def bridge(self, *arguments: str, **environment: str) -> Command:
+        """Run a command to its end."""
+        with self.start(*arguments, **environment) as process:
+            out, err = process.communicate()
+        return Command(process.returncode, out, err)
+
+    def ask(self, url: str, body: Any = None, method: str | None = None) -> list[Any]:
+        """The JSON lines that a twin's control answers with."""
+        data = None if body is None else json.dumps(body).encode()
+        with urllib.request.urlopen(urllib.request.Request(url, data, method=method)) as answer:
+            return [json.loads(line) for line in answer.read().splitlines() if line]
+
+    def meta(self, path: str, body: Any = None, method: str | None = None) -> Any:
+        """One JSON answer of a control of the Meta twin."""
+        (answer,) = self.ask(f"{self.twins.meta}/_twin/{path}", body, method)
+        return answer
+
+    @contextmanager
+    def store(self) -> Iterator[Store]:
+        with Store.open(self.store_url) as opened:
+            yield opened
+
+
+@pytest.fixture(scope="session")
+def found_town(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """Context manager: the twins with `people`, and a bridge.yaml with an audience `meta-<segment>` each, applied."""
+
+    @contextmanager
+    def found(people: int, *segments: str, seed: int = 1) -> Iterator[Town]:
+        folder = tmp_path_factory.mktemp("town")
+        warehouse = f"duckdb:///{folder}/profiles_sync.duckdb"
+        with sandbox.running(people=people, seed=seed, warehouse=warehouse) as twins:
+            environment = os.environ | {
+                "CDP_BRIDGE_STORE": f"sqlite:///{folder}/cdp-bridge.db",
+                "SEGMENT_TOKEN": "sandbox-papi-token",
+                "SEGMENT_WAREHOUSE": warehouse,
+                "META_TOKEN": "sandbox-token",
+            }
+            town = Town(twins, folder, environment)
+            text = BRIDGE.format(segment=twins.segment, meta=twins.meta)
+            town.suppress(generate(people, seed).suppressed)
+            town.write(text + "".join(AUDIENCE.format(name=f"meta-{one}", segment=one) for one in segments))
+            applied = town.bridge("apply", "-f", "bridge.yaml", "--yes")
+            assert applied.code == 0, applied.err
+            yield town
+
+    return found

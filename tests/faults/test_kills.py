@@ -1,0 +1,120 @@
+"""`cdp-bridge sync` killed for real, at every named instant and at random ones: nobody lost, nothing sent twice but
+what was on its way.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from typing import Any
+
+import pytest
+from cdp_bridge import failpoint
+
+PEOPLE, SEGMENT, NAME = 1_500, "everyone", "meta-everyone"
+RANDOM_KILLS, KILLS_IN_A_ROW = 30, 3
+LATER = [(point, passes) for passes in (2, 3) for point in ("delivery_opened", "written", "delivery_closed")]
+# An external id of 4,000 characters makes a batch of about a hundred members.
+LONG = """\
+    - {omniads_field: external_id, cdp_field: canonical_segment_id, transformation_rule: "rpad(value, 4000, '.')",
+       policy: clear}
+suppressions:"""
+
+
+class Siege:
+    """Kills a sync some times in a row, lets one end, and counts what that cost."""
+
+    def __init__(self, town: Any, truth: Any, count_rows: Any) -> None:
+        self.town, self.truth, self.rows = town, truth, count_rows
+        self.kills = self.in_flight = self.received = self.repeats = 0
+
+    def cycle(self, *kills: Any, refill: bool) -> None:
+        """One change of the world, some kills, one healthy run, and then all must be equal."""
+        if refill:
+            self._lose_the_audience()
+        else:
+            self.truth.churn(self.town, 0.5, seed=self.kills)
+        with self.town.store() as store:
+            before = {} if refill else self.rows.ledger(store, NAME)
+        received = 0 if refill else self._received()
+        allowed = sum(map(self._kill, kills))
+        healed = self.town.bridge("sync", "--all", "--json")
+        assert healed.code == 0, healed.err + healed.out
+        assert healed.json[0]["status"] == "succeeded"
+        assert self.truth.differences(self.town, SEGMENT) == []
+        with self.town.store() as store:
+            needed = self.rows.needed(before, self.rows.ledger(store, NAME))
+        received = self._received() - received
+        assert needed <= received <= needed + allowed
+        self.received += received
+        self.repeats += received - needed
+
+    def _kill(self, kill: Any) -> int:
+        """The rows that were on their way when the process died."""
+        was_killed = kill()
+        with self.town.store() as store:
+            open_ones = [one for one in store.deliveries(NAME) if one.status == "sending"]
+        assert len(open_ones) <= 1
+        self.kills += was_killed
+        self.in_flight += bool(open_ones)
+        return sum(map(self.rows.of_delivery, open_ones))
+
+    def at(self, point: str, passes: int) -> bool:
+        with self.town.start("sync", "--all", CDP_BRIDGE_FAILPOINT=f"{point}:{passes}") as process:
+            process.communicate()
+        return bool(process.returncode == -signal.SIGKILL)
+
+    def after(self, seconds: float) -> bool:
+        with self.town.start("sync", "--all") as process:
+            time.sleep(seconds)
+            process.kill()
+            process.communicate()
+        return bool(process.returncode == -signal.SIGKILL)
+
+    def _lose_the_audience(self) -> None:
+        with self.town.store() as store:
+            ref = store.audience_ref(NAME)
+        if ref:
+            url = f"{self.town.twins.meta}/v26.0/{ref.id}?access_token=sandbox-token"
+            assert self.town.ask(url, method="DELETE") == [{"success": True}]
+            # It shows at the next request only, so let there be one.
+            self.truth.churn(self.town, 0.02, seed=self.kills)
+
+    def _received(self) -> int:
+        held = [one for one in self.town.meta("audiences") if not one["deleted"]]
+        return sum(one["rows_received"] for one in held)
+
+
+@pytest.fixture(scope="module")
+def siege(found_town: Any, make_truth: Any, count_rows: Any) -> Any:
+    with found_town(PEOPLE, SEGMENT) as town:
+        text = (town.folder / "bridge.yaml").read_text()
+        town.write(text.replace("suppressions:", LONG))
+        applied = town.bridge("apply", "-f", "bridge.yaml", "--yes")
+        assert applied.code == 0, applied.err
+        yield Siege(town, make_truth(PEOPLE), count_rows)
+
+
+def test_a_kill_at_any_named_instant(siege: Any) -> None:
+    points = [*((point, 1) for point in failpoint.NAMES), *LATER]
+    for number in range(0, len(points), KILLS_IN_A_ROW):
+        kills = [lambda at=at: siege.at(*at) for at in points[number : number + KILLS_IN_A_ROW]]
+        siege.cycle(*kills, refill=number != KILLS_IN_A_ROW)
+    assert siege.kills == len(points), "too little traffic"
+    assert siege.in_flight >= 6, "too little traffic"
+
+
+def test_a_kill_at_any_instant(siege: Any) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    dice = random.Random(seed)
+    killed, received = siege.kills, siege.received
+    started = time.monotonic()
+    assert siege.town.bridge("sync", "--all").code == 0
+    length = 1.3 * (time.monotonic() - started)
+    for number in range(0, RANDOM_KILLS, KILLS_IN_A_ROW):
+        moments = [dice.uniform(0.3, 1.0) * length for _ in range(KILLS_IN_A_ROW)]
+        siege.cycle(*(lambda at=at: siege.after(at) for at in moments), refill=number % 2 == 0)
+    assert siege.kills - killed >= RANDOM_KILLS // 2, f"too few kills (seed {seed})"
+    assert siege.received - received >= PEOPLE, f"too little traffic (seed {seed})"
