@@ -178,8 +178,8 @@ def _add_up(funnels: Iterable[dict[str, Any]]) -> dict[str, Any]:
 def _compare(stage: Stage, population: Population, directory: Directory, segment: str) -> dict[str, Any]:
     """CDP against ledger and against what the platform says it holds, person by person.
 
-    The platform holds accounts, the CDP profiles: two profiles of one human, or a household's phone, may be one account.
-    A profile is held when one of its accounts is; an account that belongs to nobody eligible is unexpected.
+    The platform holds accounts, the CDP profiles: two profiles of one human, or a household's phone, may be one
+    account. A profile is held when one of its accounts is; an account that belongs to nobody eligible is unexpected.
     """
     eligible = [person for person in population.members(segment) if _is_eligible(person)]
     with Store.open(stage.environment["CDP_BRIDGE_STORE"]) as store:
