@@ -4,7 +4,6 @@
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$root"
-export PYTHONDONTWRITEBYTECODE=1
 
 _uv() {
   if [ ! -x "$root/.cache/uv/bin/uv" ]; then
