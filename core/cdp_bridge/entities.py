@@ -131,7 +131,8 @@ class SyncLog(Struct, kw_only=True):
     """The record of one run.
 
     `latency` is seconds from its start to its end, `match_rate` (0..1) the accepted of those who may be sent (in the
-    segment, valid, consented, not suppressed). `adds`, `changes` and `removes` are members; `membership_calls` requests.
+    segment, valid, consented, not suppressed). `adds`, `changes` and `removes` count members, `membership_calls`
+    requests.
     """
 
     run_id: str

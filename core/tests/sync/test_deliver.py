@@ -155,7 +155,8 @@ def test_requests_are_reserved_in_blocks_that_are_small_beside_the_budget(reques
 
 
 def test_a_pause_holds_back_requests_that_are_reserved_already() -> None:
-    account, slept = Account(), []
+    account = Account()
+    slept: list[float] = []
     platform = Platform(lambda *_: Outcome(pause=30))
     sending = Sender(platform, Limits(requests=190_000), account, sleep=slept.append)
     sending.send(batch(1))

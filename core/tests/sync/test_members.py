@@ -51,12 +51,12 @@ def packed(**columns: object) -> bytes:
     return msgspec.msgpack.encode(columns)
 
 
-def test_a_fingerprint_changes_with_every_value():
+def test_a_fingerprint_changes_with_every_value() -> None:
     assert len(fingerprint(packed(email=b"a" * 32))) == 16
     assert fingerprint(packed(email=b"a" * 32)) != fingerprint(packed(email=b"b" * 32))
 
 
-def test_batch_columns_are_hex_and_leave_empty_columns_out():
+def test_batch_columns_are_hex_and_leave_empty_columns_out() -> None:
     members = [packed(email=b"\x0a" * 32, external_id=["C-1"]), packed(email=b"\x0b" * 32), packed()]
     assert batch_columns(members[:2], ["email", "phone"]) == {"email": [("0a" * 32,), ("0b" * 32,)]}
     assert batch_columns(members, ["email", "phone", "external_id"]) == {
@@ -65,7 +65,7 @@ def test_batch_columns_are_hex_and_leave_empty_columns_out():
     }
 
 
-def test_batch_columns_keep_several_values_in_order():
+def test_batch_columns_keep_several_values_in_order() -> None:
     members = [packed(email=b"\x01" * 32 + b"\x02" * 32, madid=["x", "y"]), packed(email=b"\x03" * 32)]
     assert batch_columns(members, ["email", "madid"]) == {
         "email": [("01" * 32, "02" * 32), ("03" * 32,)],

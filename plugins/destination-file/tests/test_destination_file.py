@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from cdp_bridge import settings as settings_module
@@ -16,13 +17,15 @@ A, B = b"\x01" * 16, b"\x02" * 16
 
 
 @pytest.fixture
-def settings(tmp_path):
+def settings(tmp_path: Any) -> Any:
     return lambda **more: settings_module.load(Settings, {"path": str(tmp_path / "out")} | more)
 
 
 @pytest.fixture
-def write(settings):
-    def send(operation="add", keys=(A, B), marker="vip", format="jsonl", **identifiers):
+def write(settings: Any) -> Any:
+    def send(
+        operation: Any = "add", keys: Any = (A, B), marker: Any = "vip", format: Any = "jsonl", **identifiers: Any
+    ) -> Any:
         identifiers = identifiers or {"email": [["e1", "e2"], ["e3"]], "external_id": [[], ["a,b\n"]]}
         with destination.open(settings(format=format)) as writer:
             ref = writer.ensure(Audience(marker=marker, name="VIP"))
@@ -31,11 +34,11 @@ def write(settings):
     return send
 
 
-def files(tmp_path):
+def files(tmp_path: Any) -> Any:
     return sorted(path for path in (tmp_path / "out").rglob("*") if path.is_file())
 
 
-def test_a_line_for_each_member(write, tmp_path):
+def test_a_line_for_each_member(write: Any, tmp_path: Any) -> None:
     outcome = write()
     assert (outcome.rejected, outcome.unknown, outcome.pending) == ({}, frozenset(), None)
     (path,) = files(tmp_path)
@@ -46,7 +49,7 @@ def test_a_line_for_each_member(write, tmp_path):
     ]
 
 
-def test_a_csv_line_for_each_value(write, tmp_path):
+def test_a_csv_line_for_each_value(write: Any, tmp_path: Any) -> None:
     write(format="csv")
     (path,) = files(tmp_path)
     with path.open(newline="") as file:
@@ -60,7 +63,7 @@ def test_a_csv_line_for_each_value(write, tmp_path):
 
 
 @pytest.mark.parametrize("format", ["jsonl", "csv"])
-def test_a_repeat_adds_nothing_and_a_later_add_counts_again(write, tmp_path, format):
+def test_a_repeat_adds_nothing_and_a_later_add_counts_again(write: Any, tmp_path: Any, format: Any) -> None:
     for operation in ("add", "add", "remove", "remove", "add"):
         write(operation, format=format)
     assert [path.name.split("-")[:2] for path in files(tmp_path)] == [
@@ -70,7 +73,7 @@ def test_a_repeat_adds_nothing_and_a_later_add_counts_again(write, tmp_path, for
     ]
 
 
-def test_numbers_go_on_when_earlier_files_are_taken_away(write, tmp_path):
+def test_numbers_go_on_when_earlier_files_are_taken_away(write: Any, tmp_path: Any) -> None:
     for operation in ("add", "remove"):
         write(operation)
     files(tmp_path)[0].unlink()
@@ -80,20 +83,20 @@ def test_numbers_go_on_when_earlier_files_are_taken_away(write, tmp_path):
 
 
 @pytest.mark.parametrize("marker", ["..", "a/b", "../../etc", "é *?", "."])
-def test_no_marker_leaves_the_folder(write, tmp_path, marker):
+def test_no_marker_leaves_the_folder(write: Any, tmp_path: Any, marker: Any) -> None:
     write(marker=marker)
     (path,) = files(tmp_path)
     assert path.parent.parent == tmp_path / "out"
 
 
-def test_audiences_do_not_share_a_folder(write, tmp_path):
+def test_audiences_do_not_share_a_folder(write: Any, tmp_path: Any) -> None:
     for marker in ("a.b", "a%2Eb", "a/b"):
         write(marker=marker)
     assert len({path.parent for path in files(tmp_path)}) == 3
 
 
-def test_a_write_that_fails_leaves_no_file_and_is_done_by_the_next(write, tmp_path, monkeypatch):
-    def full(_):
+def test_a_write_that_fails_leaves_no_file_and_is_done_by_the_next(write: Any, tmp_path: Any, monkeypatch: Any) -> None:
+    def full(_: Any) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
@@ -105,7 +108,7 @@ def test_a_write_that_fails_leaves_no_file_and_is_done_by_the_next(write, tmp_pa
     assert [path.suffix for path in files(tmp_path)] == [".jsonl"]
 
 
-def test_check(settings, tmp_path):
+def test_check(settings: Any, tmp_path: Any) -> None:
     (probe,) = destination.check(settings())
     assert probe.passed
     assert files(tmp_path) == []
@@ -114,12 +117,12 @@ def test_check(settings, tmp_path):
     assert (probe.passed, "another folder" in probe.remedy) == (False, True)
 
 
-def test_discover_names_the_chosen_profile(settings):
+def test_discover_names_the_chosen_profile(settings: Any) -> None:
     (audience,) = destination.discover(settings(profile="google")).streams
     assert (audience.name, audience.profile, audience.operations) == ("audience", "google", ("add", "remove"))
 
 
-def test_the_package_announces_its_connector_and_imports_nothing_heavy():
+def test_the_package_announces_its_connector_and_imports_nothing_heavy() -> None:
     assert list(bridge_connectors()) == [CONNECTOR]
     code = "import destination_file, sys; print(*{'requests', 'duckdb', 'pyarrow'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"

@@ -121,6 +121,7 @@ def account(twin_url: str) -> Iterator[Account]:
 def clock(account: Account, monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock(account)
     monkeypatch.setattr(time, "sleep", clock.sleep)
+    assert retrying.__kwdefaults__ is not None
     monkeypatch.setitem(retrying.__kwdefaults__, "sleep", clock.sleep)
     monkeypatch.setattr(time, "monotonic", clock.monotonic)
     return clock

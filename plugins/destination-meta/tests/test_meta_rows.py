@@ -1,5 +1,7 @@
 """Rows of a payload, whatever the members hold."""
 
+from typing import Any
+
 import msgspec
 from cdp_bridge.sdk import AudienceRef, Batch
 from destination_meta.membership import INVALID, SCHEMA, judge, upload
@@ -11,14 +13,14 @@ VALUES = st.lists(st.text(min_size=1, max_size=3), max_size=4)
 MEMBERS = st.lists(st.fixed_dictionaries(dict.fromkeys(("email", "phone", "city"), VALUES)), min_size=1)
 
 
-def batch_of(members):
+def batch_of(members: Any) -> Any:
     identifiers = {column: [member[column] for member in members] for column in members[0]}
     keys = [number.to_bytes(16) for number in range(len(members))]
     return Batch(audience=REF, operation="add", keys=keys, identifiers=identifiers)
 
 
 @given(MEMBERS)
-def test_rows_hold_every_value_of_their_owner_and_no_other(members):
+def test_rows_hold_every_value_of_their_owner_and_no_other(members: Any) -> None:
     sent = upload(batch_of(members))
     payload = msgspec.json.decode(sent.payload)
     assert payload["data"] == [list(row) for row in sent.rows]
@@ -36,7 +38,7 @@ def test_rows_hold_every_value_of_their_owner_and_no_other(members):
 
 
 @given(MEMBERS, st.integers(0, 5), st.lists(st.text(min_size=1, max_size=3)))
-def test_a_verdict_is_honest_whatever_the_counts_say(members, invalid, samples):
+def test_a_verdict_is_honest_whatever_the_counts_say(members: Any, invalid: Any, samples: Any) -> None:
     batch = batch_of(members)
     sent = upload(batch)
     outcome = judge(sent, batch.keys, len(sent.rows), invalid, samples)
@@ -50,11 +52,11 @@ def test_a_verdict_is_honest_whatever_the_counts_say(members, invalid, samples):
         assert not outcome.unknown
 
 
-def test_fewer_rows_received_than_sent_leaves_all_unknown():
+def test_fewer_rows_received_than_sent_leaves_all_unknown() -> None:
     batch = batch_of([{"email": ["a"]}, {"email": ["b"]}])
     assert judge(upload(batch), batch.keys, 1, 0, {}).unknown == frozenset(batch.keys)
 
 
-def test_samples_that_name_more_rows_than_were_invalid_prove_nothing():
+def test_samples_that_name_more_rows_than_were_invalid_prove_nothing() -> None:
     batch = batch_of([{"email": ["a"]}, {"email": ["a"]}, {"email": ["b"]}])
     assert judge(upload(batch), batch.keys, 3, 1, ["a"]).unknown == frozenset(batch.keys)

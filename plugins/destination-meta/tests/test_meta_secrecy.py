@@ -3,13 +3,14 @@
 import logging
 import subprocess
 import sys
+from typing import Any
 
 import pytest
-from cdp_bridge.sdk import ConfigError
-from destination_meta.graph import Secret, proof
+from cdp_bridge.sdk import ConfigError, Secret
+from destination_meta.graph import proof
 
 
-def test_logs_hold_no_hash_and_no_token(account, batch, digest, caplog):
+def test_logs_hold_no_hash_and_no_token(account: Any, batch: Any, digest: Any, caplog: Any) -> None:
     caplog.set_level(logging.DEBUG)
     with account.open() as writer:
         ref = writer.ensure(account.audience())
@@ -22,17 +23,17 @@ def test_logs_hold_no_hash_and_no_token(account, batch, digest, caplog):
         assert private not in caplog.text
 
 
-def test_urls_hold_no_token(account, batch):
+def test_urls_hold_no_token(account: Any, batch: Any) -> None:
     with account.open(app_secret="sandbox-secret") as writer:
         response = writer._client.send("GET", f"/act_{account.number}")
     assert account.token not in response.request.url
 
 
-def test_proof_vector_of_the_contract():
+def test_proof_vector_of_the_contract() -> None:
     wanted = "f0c099f5e1c2eaf7ec38d2ecff522ea9fe584937e6f681b12734af2b1fe25e2c"
     assert proof(Secret("secret"), "tok").reveal() == wanted
 
 
-def test_announcing_the_connector_imports_no_http_client():
+def test_announcing_the_connector_imports_no_http_client() -> None:
     code = "import destination_meta, sys; print(*{'requests', 'duckdb', 'pyarrow'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"

@@ -1,33 +1,37 @@
 """Upload sessions: their numbers, retries, their end, and batches that Meta drops."""
 
+from typing import Any
+
 import pytest
 from cdp_bridge.sdk import RejectedError, TransientError
 from destination_meta.sessions import Session, Totals
 
 
 @pytest.fixture
-def writer(account):
+def writer(account: Any) -> Any:
     with account.open() as writer:
         yield writer
 
 
 @pytest.fixture
-def ref(account, writer):
+def ref(account: Any, writer: Any) -> Any:
     return writer.ensure(account.audience())
 
 
 @pytest.fixture
-def sessions(account, ref):
+def sessions(account: Any, ref: Any) -> Any:
     """What the twin says about the sessions of the audience: (rows received, stage), oldest first."""
 
-    def read():
+    def read() -> Any:
         found = account.call("GET", f"{ref.id}/sessions")["data"]
         return [(int(session["num_received"]), session["stage"]) for session in found]
 
     return read
 
 
-def test_batches_of_an_operation_share_a_session_until_the_last(writer, ref, batch, sessions):
+def test_batches_of_an_operation_share_a_session_until_the_last(
+    writer: Any, ref: Any, batch: Any, sessions: Any
+) -> None:
     writer.write(batch(ref, range(10), last=False, total=20))
     writer.write(batch(ref, range(3), "remove", last=False))
     writer.write(batch(ref, range(10, 20), last=True, total=20))
@@ -36,14 +40,16 @@ def test_batches_of_an_operation_share_a_session_until_the_last(writer, ref, bat
     assert sessions() == [(20, "completed"), (3, "uploading"), (5, "completed")]
 
 
-def test_audiences_have_sessions_of_their_own(account, writer, ref, batch, sessions):
+def test_audiences_have_sessions_of_their_own(account: Any, writer: Any, ref: Any, batch: Any, sessions: Any) -> None:
     other = writer.ensure(account.audience("other"))
     writer.write(batch(ref, range(2), last=False))
     writer.write(batch(other, range(3), last=False))
     assert sessions() == [(2, "uploading")]
 
 
-def test_row_20_a_new_session_begins_before_ninety_minutes_are_over(account, writer, ref, batch, clock, sessions):
+def test_row_20_a_new_session_begins_before_ninety_minutes_are_over(
+    account: Any, writer: Any, ref: Any, batch: Any, clock: Any, sessions: Any
+) -> None:
     writer.write(batch(ref, range(2), last=False))
     clock.advance(79 * 60)
     writer.write(batch(ref, range(2, 4), last=False))
@@ -53,7 +59,7 @@ def test_row_20_a_new_session_begins_before_ninety_minutes_are_over(account, wri
     assert account.held(ref)["held_rows"] == 6
 
 
-def test_row_20_a_dropped_batch_is_sent_again_in_a_new_session(account, writer, ref, batch):
+def test_row_20_a_dropped_batch_is_sent_again_in_a_new_session(account: Any, writer: Any, ref: Any, batch: Any) -> None:
     writer.write(batch(ref, range(2), last=False))
     account.control("POST", "clock", {"advance": 5_400})
     with pytest.raises(TransientError, match="dropped"):
@@ -73,7 +79,9 @@ def test_row_20_a_dropped_batch_is_sent_again_in_a_new_session(account, writer, 
         ("accepted_then_error", {"body": {"audience_id": "1"}, "status": 200}),
     ],
 )
-def test_a_retry_is_the_same_batch_and_counts_once(account, writer, ref, batch, sessions, kind, more):
+def test_a_retry_is_the_same_batch_and_counts_once(
+    account: Any, writer: Any, ref: Any, batch: Any, sessions: Any, kind: Any, more: Any
+) -> None:
     writer.write(batch(ref, range(5), last=False))
     account.fault(kind, "/users", **more)
     wanted = batch(ref, range(5, 10), email={7: ["bad"]}, last=True)
@@ -84,7 +92,9 @@ def test_a_retry_is_the_same_batch_and_counts_once(account, writer, ref, batch, 
     assert account.held(ref)["held_rows"] == 9
 
 
-def test_another_batch_after_one_without_an_answer_begins_a_new_session(account, writer, ref, batch, sessions):
+def test_another_batch_after_one_without_an_answer_begins_a_new_session(
+    account: Any, writer: Any, ref: Any, batch: Any, sessions: Any
+) -> None:
     account.fault("accepted_then_reset", "/users")
     with pytest.raises(TransientError):
         writer.write(batch(ref, range(4), last=False))
@@ -93,7 +103,9 @@ def test_another_batch_after_one_without_an_answer_begins_a_new_session(account,
     assert sessions() == [(4, "uploading"), (4, "completed")]
 
 
-def test_the_halves_of_a_refused_batch_go_on_in_a_new_session(account, writer, ref, batch, sessions):
+def test_the_halves_of_a_refused_batch_go_on_in_a_new_session(
+    account: Any, writer: Any, ref: Any, batch: Any, sessions: Any
+) -> None:
     writer.write(batch(ref, range(2), last=False))
     account.fails(100)
     with pytest.raises(RejectedError):
@@ -103,13 +115,13 @@ def test_the_halves_of_a_refused_batch_go_on_in_a_new_session(account, writer, r
     assert sessions() == [(2, "uploading"), (4, "completed")]
 
 
-def test_row_18_session_ids_are_positive_64_bit_and_differ():
+def test_row_18_session_ids_are_positive_64_bit_and_differ() -> None:
     numbers = {Session().session_id for _ in range(1_000)}
     assert len(numbers) == 1_000
     assert all(0 < number < 2**63 for number in numbers)
 
 
-def test_counts_are_running_totals():
+def test_counts_are_running_totals() -> None:
     session = Session()
     assert session.advance(Totals(num_received=10, num_invalid_entries=2)) == (10, 2)
     assert session.advance(Totals(num_received=15, num_invalid_entries=2)) == (5, 0)

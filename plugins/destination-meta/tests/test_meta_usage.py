@@ -1,6 +1,7 @@
 """Usage headers: seconds to stay away."""
 
 import json
+from typing import Any
 
 import pytest
 from destination_meta.usage import pause
@@ -8,7 +9,7 @@ from destination_meta.usage import pause
 USE_CASE, APP, ACCOUNT = "X-Business-Use-Case-Usage", "X-App-Usage", "X-Ad-Account-Usage"
 
 
-def use_case(**usage):
+def use_case(**usage: Any) -> Any:
     return {USE_CASE: json.dumps({"1234567": [{"type": "custom_audience"} | usage]})}
 
 
@@ -28,11 +29,11 @@ def use_case(**usage):
         (use_case(call_count=96) | {ACCOUNT: '{"acc_id_util_pct":99,"reset_time_duration":300}'}, 300),
     ],
 )
-def test_pause(headers, seconds):
+def test_pause(headers: Any, seconds: Any) -> None:
     assert pause(headers) == seconds
 
 
 @pytest.mark.parametrize("name", [USE_CASE, APP, ACCOUNT])
 @pytest.mark.parametrize("value", ["", "rubbish", "[]", "null", "{}", '{"1": [{"call_count": "x"}]}', "[" * 5_000])
-def test_a_header_that_is_not_understood_is_no_failure(name, value):
+def test_a_header_that_is_not_understood_is_no_failure(name: Any, value: Any) -> None:
     assert pause({name: value}) == 0

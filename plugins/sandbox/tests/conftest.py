@@ -106,7 +106,7 @@ def serve() -> Iterator[Callable[[web.Application], str]]:
 
     def start(app: web.Application) -> str:
         served.append(Served(app))
-        return served[-1].url
+        return str(served[-1].url)
 
     yield start
     for each in served:

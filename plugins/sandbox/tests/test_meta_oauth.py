@@ -1,21 +1,22 @@
 """Signing in: the code flow, long tokens and introspection."""
 
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 APP = {"client_id": "sandbox-app", "client_secret": "sandbox-secret"}
 BACK = "https://bridge.example/oauth"
 
 
-def code_of(meta_twin, state="s1") -> str:
+def code_of(meta_twin: Any, state: Any = "s1") -> str:
     url = f"{meta_twin.url}/v26.0/dialog/oauth"
     params = {"client_id": "sandbox-app", "redirect_uri": BACK, "state": state, "scope": "ads_management,ads_read"}
     answer = meta_twin.http.get(url, params=params, allow_redirects=False)
     query = parse_qs(urlsplit(answer.headers["Location"]).query)
     assert query["state"] == [state]
-    return query["code"][0]
+    return str(query["code"][0])
 
 
-def test_code_becomes_a_short_then_a_long_token(meta_twin):
+def test_code_becomes_a_short_then_a_long_token(meta_twin: Any) -> None:
     code = code_of(meta_twin)
     answer = meta_twin.send("GET", "oauth/access_token", token=None, redirect_uri=BACK, code=code, **APP).json()
     assert (answer["token_type"], answer["expires_in"]) == ("bearer", 3600)
@@ -26,7 +27,7 @@ def test_code_becomes_a_short_then_a_long_token(meta_twin):
     assert meta_twin.send("GET", "act_1001", token=long["access_token"]).status_code == 200
 
 
-def test_code_is_good_once_and_for_its_redirect_only(meta_twin, refusal):
+def test_code_is_good_once_and_for_its_redirect_only(meta_twin: Any, refusal: Any) -> None:
     code = code_of(meta_twin)
     elsewhere = {"redirect_uri": "https://evil.example/", "code": code} | APP
     assert refusal(meta_twin.send("GET", "oauth/access_token", token=None, **elsewhere))[1] == 100
@@ -35,12 +36,12 @@ def test_code_is_good_once_and_for_its_redirect_only(meta_twin, refusal):
     assert refusal(meta_twin.send("GET", "oauth/access_token", token=None, **right))[1] == 100
 
 
-def test_wrong_app_is_refused(meta_twin, refusal):
+def test_wrong_app_is_refused(meta_twin: Any, refusal: Any) -> None:
     wrong = APP | {"client_secret": "other", "redirect_uri": BACK, "code": "x"}
     assert refusal(meta_twin.send("GET", "oauth/access_token", token=None, **wrong)) == (400, 101, None)
 
 
-def test_debug_token(meta_twin):
+def test_debug_token(meta_twin: Any) -> None:
     app_token = "sandbox-app|sandbox-secret"
     meta_twin.configure(tokens={"old": {"expires_at": 1, "scopes": ["ads_read"]}})
     good = meta_twin.send("GET", "debug_token", token=app_token, input_token="sandbox-token").json()["data"]

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from facebook_business.adobjects.adaccount import AdAccount
@@ -27,7 +28,7 @@ ANN, BOB = sha("ann@example.com"), sha("bob@example.com")
 
 
 @pytest.fixture(autouse=True)
-def api(meta_twin, monkeypatch) -> Iterator[FacebookAdsApi]:
+def api(meta_twin: Any, monkeypatch: Any) -> Iterator[FacebookAdsApi]:
     monkeypatch.setattr(FacebookSession, "GRAPH", meta_twin.url)
     api = FacebookAdsApi.init("sandbox-app", "sandbox-secret", "sandbox-token", api_version="v26.0", crash_log=False)
     yield api
@@ -41,26 +42,26 @@ def account() -> AdAccount:
 
 
 @pytest.fixture
-def audience(account) -> CustomAudience:
+def audience(account: Any) -> CustomAudience:
     wanted = {"name": "VIP", "subtype": "CUSTOM", "customer_file_source": "USER_PROVIDED_ONLY", "description": "src=1"}
     return account.create_custom_audience(params=wanted)
 
 
-def test_create_and_read_custom_audience(audience):
+def test_create_and_read_custom_audience(audience: Any) -> None:
     fields = ["name", "operation_status", "delivery_status", "approximate_count_lower_bound", "retention_days"]
     found = CustomAudience(audience["id"]).api_get(fields=fields)
     assert (found["name"], found["operation_status"]["code"], found["delivery_status"]["code"]) == ("VIP", 410, 300)
     assert found["approximate_count_lower_bound"] == -1
 
 
-def test_get_custom_audiences_pages(account, meta_twin):
+def test_get_custom_audiences_pages(account: Any, meta_twin: Any) -> None:
     wanted = {meta_twin.create(name=f"a{n}") for n in range(7)}
     cursor = account.get_custom_audiences(fields=["id", "name"], params={"limit": 3})
     assert cursor.total() == 7
     assert {found["id"] for found in cursor} == wanted
 
 
-def test_api_update_and_delete(audience):
+def test_api_update_and_delete(audience: Any) -> None:
     audience.api_update(params={"name": "Neutral", "description": "src=2"})
     assert audience.api_get(fields=["name", "description"])["description"] == "src=2"
     audience.api_delete()
@@ -69,7 +70,7 @@ def test_api_update_and_delete(audience):
     assert (refused.value.api_error_code(), refused.value.api_error_subcode()) == (100, 33)
 
 
-def test_create_user_and_delete_users(audience, meta_twin):
+def test_create_user_and_delete_users(audience: Any, meta_twin: Any) -> None:
     payload = {"schema": ["EMAIL", "EXTERN_ID"], "data": [[ANN, "CRM-1"], [BOB, "CRM-2"]]}
     session = {"session_id": 77, "batch_seq": 1, "last_batch_flag": True, "estimated_num_total": 2}
     added = audience.create_user(params={"payload": payload, "session": session})
@@ -79,7 +80,7 @@ def test_create_user_and_delete_users(audience, meta_twin):
     assert meta_twin.lines(f"audiences/{audience['id']}/people") == ["p-bob"]
 
 
-def test_add_users_and_remove_users_of_the_mixin(audience, meta_twin):
+def test_add_users_and_remove_users_of_the_mixin(audience: Any, meta_twin: Any) -> None:
     schema = [CustomAudience.Schema.MultiKeySchema.email, CustomAudience.Schema.MultiKeySchema.fn]
     audience.add_users(schema, [["Ann@example.com", "Ann"], ["bob@example.com", "Bob"]], is_raw=True)
     assert meta_twin.lines(f"audiences/{audience['id']}/people") == ["p-ann", "p-bob"]
@@ -87,7 +88,7 @@ def test_add_users_and_remove_users_of_the_mixin(audience, meta_twin):
     assert meta_twin.lines(f"audiences/{audience['id']}/rows") == [{"EMAIL": ANN, "FN": sha("ann")}]
 
 
-def test_remove_users_of_many_rows_makes_a_url_too_long(audience, meta_twin):
+def test_remove_users_of_many_rows_makes_a_url_too_long(audience: Any, meta_twin: Any) -> None:
     audience.add_users("EMAIL_SHA256", ["ann@example.com"])
     many = ["ann@example.com", *[f"person{number}@example.com" for number in range(1_500)]]
     # The SDK takes any non-JSON body for a success: only the status tells that nothing was removed.
@@ -95,14 +96,14 @@ def test_remove_users_of_many_rows_makes_a_url_too_long(audience, meta_twin):
     assert meta_twin.lines(f"audiences/{audience['id']}/people") == ["p-ann"]
 
 
-def test_create_users_replace(audience, meta_twin):
+def test_create_users_replace(audience: Any, meta_twin: Any) -> None:
     audience.create_user(params={"payload": {"schema": ["EMAIL"], "data": [[ANN]]}})
     session = {"session_id": 78, "batch_seq": 1, "last_batch_flag": True}
     audience.create_users_replace(params={"payload": {"schema": ["EMAIL"], "data": [[BOB]]}, "session": session})
     assert meta_twin.lines(f"audiences/{audience['id']}/people") == ["p-bob"]
 
 
-def test_get_sessions(audience):
+def test_get_sessions(audience: Any) -> None:
     session = {"session_id": 79, "batch_seq": 1, "last_batch_flag": True}
     audience.create_user(params={"payload": {"schema": ["EMAIL"], "data": [[ANN], ["x"]]}, "session": session})
     (found,) = audience.get_sessions(params={"session_id": 79})
@@ -110,7 +111,7 @@ def test_get_sessions(audience):
     assert (found["stage"], found["progress"]) == ("completed", "100")
 
 
-def test_delete_users_of_any_audience(account, audience, meta_twin):
+def test_delete_users_of_any_audience(account: Any, audience: Any, meta_twin: Any) -> None:
     other = meta_twin.create(name="Other")
     for place in (audience["id"], other):
         meta_twin.add(place, ["EMAIL"], [[ANN], [BOB]])
@@ -119,12 +120,13 @@ def test_delete_users_of_any_audience(account, audience, meta_twin):
         assert meta_twin.lines(f"audiences/{place}/people") == ["p-bob"]
 
 
-def test_account_terms(account):
+def test_account_terms(account: Any) -> None:
     assert account.api_get(fields=["tos_accepted"])["tos_accepted"]["custom_audience_tos"] == 1
 
 
-def test_batch(api, audience):
-    answers, failures = [], []
+def test_batch(api: Any, audience: Any) -> None:
+    answers: list[Any] = []
+    failures: list[Any] = []
     batch = api.new_batch()
     audience.api_get(fields=["name"], batch=batch, success=answers.append)
     payload = {"schema": ["EMAIL"], "data": [[ANN]]}
@@ -135,7 +137,7 @@ def test_batch(api, audience):
     assert failures[0].error().api_error_subcode() == 33
 
 
-def test_usage_headers_reach_the_sdk(account, audience):
+def test_usage_headers_reach_the_sdk(account: Any, audience: Any) -> None:
     cursor = account.get_custom_audiences(fields=["name"])
     assert "call_count" in cursor.headers()["x-business-use-case-usage"]
     with pytest.raises(FacebookRequestError) as refused:
@@ -143,7 +145,7 @@ def test_usage_headers_reach_the_sdk(account, audience):
     assert "x-ad-account-usage" in refused.value.http_headers()
 
 
-def test_get_insights_sync_and_async(account):
+def test_get_insights_sync_and_async(account: Any) -> None:
     params = {"level": "ad", "time_range": {"since": "2026-10-01", "until": "2026-10-03"}, "time_increment": 1}
     fields = ["ad_id", "impressions", "clicks", "video_play_actions", "actions"]
     at_once = [dict(row) for row in account.get_insights(fields=fields, params=params | {"limit": 5})]
@@ -167,7 +169,7 @@ def purchase(now: int) -> Event:
     )
 
 
-def test_event_request(meta_twin):
+def test_event_request(meta_twin: Any) -> None:
     event = purchase(meta_twin.now())
     for _ in range(2):
         assert EventRequest(pixel_id="2001", events=[event]).execute().events_received == 1
@@ -179,13 +181,13 @@ def test_event_request(meta_twin):
     assert refused.value.api_error_subcode() == 2804009
 
 
-def test_event_request_async(meta_twin):
+def test_event_request_async(meta_twin: Any) -> None:
     request = EventRequestAsync(pixel_id="2001", events=[purchase(meta_twin.now())])
     assert asyncio.run(request.execute()).events_received == 1
     assert [event["event_name"] for event in meta_twin.lines("events")] == ["Purchase"]
 
 
-def test_wrong_secret_is_refused(audience):
+def test_wrong_secret_is_refused(audience: Any) -> None:
     api = FacebookAdsApi.init("sandbox-app", "other", "sandbox-token", api_version="v26.0", crash_log=False)
     with pytest.raises(FacebookRequestError) as refused:
         CustomAudience(audience["id"], api=api).api_get()

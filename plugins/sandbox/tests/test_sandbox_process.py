@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import requests
@@ -14,9 +15,10 @@ from sandbox import people
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
-def test_serve_prints_one_line_and_ends_cleanly(ending):
+def test_serve_prints_one_line_and_ends_cleanly(ending: Any) -> None:
     command = [sys.executable, "-m", "sandbox.cli", "serve", "--people", "10"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
         where = json.loads(process.stdout.readline())
         assert requests.get(where["meta"] + "/_twin/stats", timeout=10).json()["people_known"] > 0
         process.send_signal(ending)
@@ -24,14 +26,14 @@ def test_serve_prints_one_line_and_ends_cleanly(ending):
     assert (process.returncode, rest) == (0, "")
 
 
-def test_running_yields_urls_and_ends_the_process():
+def test_running_yields_urls_and_ends_the_process() -> None:
     with sandbox.running(people=10) as twins:
         assert requests.get(twins.meta + "/_twin/audiences", timeout=10).json() == []
     with pytest.raises(requests.ConnectionError):
         requests.get(twins.meta + "/_twin/audiences", timeout=10)
 
 
-def test_port_in_use_is_told_with_the_remedy():
+def test_port_in_use_is_told_with_the_remedy() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(RuntimeError, match="Choose another --host or port"), sandbox.running(meta_port=port):
@@ -39,22 +41,22 @@ def test_port_in_use_is_told_with_the_remedy():
 
 
 @pytest.mark.parametrize("url", ["mysql://localhost/x", "duckdb:////nowhere/at/all.duckdb"])
-def test_warehouse_that_cannot_be_filled_is_told(url):
+def test_warehouse_that_cannot_be_filled_is_told(url: Any) -> None:
     told = pytest.raises(RuntimeError, match=r"Error: cannot fill the warehouse.*Check --warehouse")
     with told, sandbox.running(warehouse=url):
         pass
 
 
-def test_meta_twin_learns_the_people_of_a_churn(tmp_path):
+def test_meta_twin_learns_the_people_of_a_churn(tmp_path: Any) -> None:
     with sandbox.running(people=200, warehouse=f"duckdb:///{tmp_path}/sync.duckdb") as twins:
         known = requests.get(twins.meta + "/_twin/stats", timeout=10).json()["people_known"]
-        churn = requests.post(twins.segment + "/_twin/churn", json={"fraction": 0.5}, timeout=30).json()
+        churn = requests.post(f"{twins.segment}" + "/_twin/churn", json={"fraction": 0.5}, timeout=30).json()
         assert churn["created"] > 0
         after = requests.get(twins.meta + "/_twin/stats", timeout=10).json()["people_known"]
     assert after - known == churn["created"]
 
 
-def test_unknown_people_are_not_matched_and_known_ones_are():
+def test_unknown_people_are_not_matched_and_known_ones_are() -> None:
     known = next(person for person in people.generate(50, 1) if person.emails)
     digest = hashlib.sha256(known.emails[0].true.encode()).hexdigest()
     with sandbox.running(people=50, seed=1) as twins:
