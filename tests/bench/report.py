@@ -53,8 +53,8 @@ def show(console: Console, rows: Sequence[Row]) -> None:
 
 def page(rows: Sequence[Row], load: float) -> str:
     """docs/benchmarks.md; `load` is the load average before the first run."""
-    lines = [COLUMNS, ("---",) * len(COLUMNS), *map(_cells, rows)]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    cells = ([cell.replace("|", "\\|") for cell in _cells(row)] for row in rows)
+    table = "\n".join(f"| {' | '.join(line)} |" for line in (COLUMNS, ("---",) * len(COLUMNS), *cells))
     machine = f"{os.cpu_count()} cores ({_processor()}), Python {platform.python_version()}"
     return _PAGE.format(when=f"{datetime.now(UTC):%Y-%m-%d %H:%M}", machine=machine, load=load, table=table)
 
