@@ -133,7 +133,9 @@ def found_town(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
         folder = tmp_path_factory.mktemp("town")
         warehouse = f"duckdb:///{folder}/profiles_sync.duckdb"
         with sandbox.running(people=people, seed=seed, warehouse=warehouse) as twins:
-            environment = os.environ | {
+            # Compiling every module anew would be most of a short process.
+            inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+            environment = inherited | {
                 "CDP_BRIDGE_STORE": f"sqlite:///{folder}/cdp-bridge.db",
                 "SEGMENT_TOKEN": "sandbox-papi-token",
                 "SEGMENT_WAREHOUSE": warehouse,

@@ -11,7 +11,7 @@ from cdp_bridge.store import Store
 from cdp_bridge.sync.members import unpack
 from sandbox.churn import churn
 from sandbox.meta.directory import Directory
-from sandbox.people import Person, Population, generate
+from sandbox.people import Entry, Person, Population, generate
 
 STRONG = {"email": "EMAIL", "phone": "PHONE", "mobile_ad_id": "MADID"}
 Identifiers = dict[str, list[str]]
@@ -23,6 +23,8 @@ class Truth:
     def __init__(self, people: int, seed: int = 1) -> None:
         self.population: Population = generate(people, seed)
         self.directory = Directory(self.population)
+        self._claims: dict[str, set[str]] = {}
+        self._claim()
 
     def churn(self, town: Any, fraction: float, seed: int) -> None:
         """Let people join, leave, change and merge, at the twin and here."""
@@ -30,6 +32,7 @@ class Truth:
         happened = churn(self.population, fraction, seed)
         self.directory.learn(happened.changed.values())
         self.population = happened.population
+        self._claim()
         town.suppress(self.population.suppressed)
 
     def eligible(self, segment: str) -> dict[str, Person]:
@@ -39,6 +42,19 @@ class Truth:
             for person in self.population.members(segment)
             if person.consent and not person.suppressed and person.identifiable_by
         }
+
+    def _claim(self) -> None:
+        """Note every profile whose identifiers belong to a platform's account, now or at any time before."""
+        for person in self.population:
+            for account in self._accounts(person, everything=True):
+                self._claims.setdefault(account, set()).add(person.person_id)
+
+    def _is_entangled(self, person: Person) -> bool:
+        """Whether somebody else's removal may take this one along without any identifier that both were sent with.
+
+        The platform knows that two profiles are one human; the CDP that lists them apart does not tell.
+        """
+        return any(len(self._claims[account]) > 1 for account in self._accounts(person, everything=True))
 
     def differences(self, town: Any, segment: str) -> list[str]:
         """What CDP, ledger and platform disagree about, person by person and hash by hash; empty when all is well."""
@@ -50,26 +66,35 @@ class Truth:
         assert ref is not None
         url = f"{town.twins.meta}/_twin/audiences/{ref.id}"
         rows, people = town.ask(f"{url}/rows"), set(town.ask(f"{url}/people"))
-        accounts = {key: self._accounts(person) for key, person in self.eligible(segment).items()}
+        eligible = self.eligible(segment)
+        accounts = {key: self._accounts(person) for key, person in eligible.items()}
+        apart = {key for key, person in eligible.items() if not self._is_entangled(person)}
         known: set[str] = set().union(*accounts.values())
+        assert len(apart) > len(eligible) / 2, "too few people to compare"
         by_ledger = {(column, value) for ids in held.values() for column, value in _strong(ids)}
+        by_apart = {pair for key in apart & held.keys() for pair in _strong(held[key])}
         by_rows = {(column, row[key]) for row in rows for column, key in STRONG.items() if key in row}
         checks = {
             "people missing in the ledger": accounts.keys() - held.keys(),
             "people in the ledger who should not be": held.keys() - accounts.keys(),
-            "people missing at the platform": {key for key, some in accounts.items() if not some & people},
+            "people missing at the platform": {key for key in apart if not accounts[key] & people},
             "people at the platform who should not be": people - known,
-            "hashes of the ledger missing at the platform": by_ledger - by_rows,
+            "hashes of the ledger missing at the platform": by_apart - by_rows,
             "hashes at the platform unknown to the ledger": by_rows - by_ledger,
         }
         found += [f"{len(some)} {what}" for what, some in checks.items() if some]
         return found + ([f"{doubtful} doubtful ledger rows"] if doubtful else [])
 
-    def _accounts(self, person: Person) -> set[str]:
+    def _accounts(self, person: Person, *, everything: bool = False) -> set[str]:
+        """The platform's accounts by the identifiers that can be recovered, or by all that are true."""
+
+        def true(entries: Iterable[Entry]) -> list[str]:
+            return [entry.true for entry in entries if entry.recoverable or everything]
+
         columns = {
-            "EMAIL": [_sha256(entry.true) for entry in person.emails if entry.recoverable],
-            "PHONE": [_sha256(entry.true.lstrip("+")) for entry in person.phones if entry.recoverable],
-            "MADID": [entry.true for entry in person.mobile_ids if entry.recoverable],
+            "EMAIL": list(map(_sha256, true(person.emails))),
+            "PHONE": [_sha256(phone.lstrip("+")) for phone in true(person.phones)],
+            "MADID": true(person.mobile_ids),
         }
         return {self.directory.ids[number] for number in self.directory.everyone(columns)}
 
