@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -131,6 +133,27 @@ def _plain(packed: bytes) -> Identifiers:
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+LONG = """\
+    - {omniads_field: external_id, cdp_field: canonical_segment_id, transformation_rule: "rpad(value, 4000, '.')",
+       policy: clear}
+suppressions:"""
+
+
+@contextmanager
+def found(found_town: Any, people: int, *segments: str) -> Iterator[Any]:
+    """A town whose members have an external id of 4,000 characters, so that about a hundred of them fill a batch."""
+    with found_town(people, *segments) as town:
+        town.write((town.folder / "bridge.yaml").read_text().replace("suppressions:", LONG))
+        applied = town.bridge("apply", "-f", "bridge.yaml", "--yes")
+        assert applied.code == 0, applied.err
+        yield town
+
+
+@pytest.fixture(scope="session")
+def found_town_of_small_batches(found_town: Any) -> Any:
+    return partial(found, found_town)
 
 
 class Rows:

@@ -17,11 +17,6 @@ RANDOM_KILLS, KILLS_IN_A_ROW = 30, 3
 # Shares of the time that a whole sync takes: before, it only starts.
 FROM, TO = 0.3, 1.2
 LATER = [(point, passes) for passes in (2, 3) for point in ("delivery_opened", "written", "delivery_closed")]
-# An external id of 4,000 characters makes a batch of about a hundred members.
-LONG = """\
-    - {omniads_field: external_id, cdp_field: canonical_segment_id, transformation_rule: "rpad(value, 4000, '.')",
-       policy: clear}
-suppressions:"""
 
 
 class Siege:
@@ -89,12 +84,8 @@ class Siege:
 
 
 @pytest.fixture(scope="module")
-def siege(found_town: Any, make_truth: Any, count_rows: Any) -> Any:
-    with found_town(PEOPLE, SEGMENT) as town:
-        text = (town.folder / "bridge.yaml").read_text()
-        town.write(text.replace("suppressions:", LONG))
-        applied = town.bridge("apply", "-f", "bridge.yaml", "--yes")
-        assert applied.code == 0, applied.err
+def siege(found_town_of_small_batches: Any, make_truth: Any, count_rows: Any) -> Any:
+    with found_town_of_small_batches(PEOPLE, SEGMENT) as town:
         yield Siege(town, make_truth(PEOPLE), count_rows)
 
 
