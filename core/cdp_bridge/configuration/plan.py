@@ -57,7 +57,18 @@ def _by_name(entries: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    return msgspec.to_builtins(value)
+    """The value without what is as by default; msgspec's own `omit_defaults` knows a default only by its identity."""
+    if isinstance(value, msgspec.Struct):
+        given = {field.name: getattr(value, field.name) for field in msgspec.structs.fields(value)}
+        defaults = {field.name: _default(field) for field in msgspec.structs.fields(value)}
+        return {name: _plain(part) for name, part in given.items() if part != defaults[name]}
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
 
 
 def _differences(place: str, before: Any, after: Any) -> Iterator[str]:

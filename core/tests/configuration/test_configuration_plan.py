@@ -1,8 +1,11 @@
 """The changes between two configurations."""
 
+import json
+
+import msgspec
 from cdp_bridge.configuration import Change, plan
 from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 CONNECTION = CDPConnection(name="cdp", cdp_provider="source-x", api_credentials={"token": "env:A", "region": "eu"})
 ACCOUNT = DestinationAccount(name="ads", connector="destination-x", settings={"account": "act_1"})
@@ -20,6 +23,13 @@ BRIDGE = Bridge(
 def test_nothing_changes_between_equals() -> None:
     checked = replace(BRIDGE, connections=(replace(CONNECTION, connection_status="connected"),))
     assert plan(checked, BRIDGE) == []
+
+
+def test_a_default_is_the_same_whether_it_was_said_or_not() -> None:
+    """What comes out of a store is equal to the default without being the very same object."""
+    stored = msgspec.convert(json.loads(json.dumps(asdict(AUDIENCE))), Activation)
+    scheduled = replace(CONNECTION, sync_schedule="".join(("hour", "ly")))
+    assert plan(BRIDGE, replace(BRIDGE, connections=(scheduled,), audiences=(stored,))) == []
 
 
 def test_everything_is_created_in_the_order_of_need_and_removed() -> None:
