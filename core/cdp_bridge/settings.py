@@ -128,15 +128,23 @@ def reveal_reference(value: str, resolve: Resolve | None = None) -> Secret:
             raise ConfigError(
                 f"the environment variable {rest} is not set", remedy=f"Export {rest} or name another reference"
             )
-        return Secret(os.environ[rest])
+        return _filled(os.environ[rest], f"the environment variable {rest}")
     if scheme == "file" and rest:
         try:
-            return Secret(Path(rest).read_text(encoding="utf-8").strip())
+            text = Path(rest).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             raise ConfigError(
                 f"the secret file {rest} cannot be read", remedy="Create it, readable by this user, in UTF-8"
             ) from None
-    return (resolve(value) if resolve else None) or Secret(value)
+        return _filled(text, f"the secret file {rest}")
+    return (resolve(value) if resolve else None) or _filled(value, "the secret")
+
+
+def _filled(text: str, where: str) -> Secret:
+    """A secret without the line break that editors and shells put behind it; an empty one is never meant."""
+    if not text.strip():
+        raise ConfigError(f"{where} is empty", remedy="Put the secret there")
+    return Secret(text.strip())
 
 
 def _secret_schema(kind: type) -> Json:

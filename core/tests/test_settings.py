@@ -158,3 +158,18 @@ def test_a_missing_variable_names_itself(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delenv("ABSENT", raising=False)
     with pytest.raises(ConfigError, match=r"the environment variable ABSENT is not set\. Export ABSENT"):
         reveal_reference("env:ABSENT")
+
+
+def test_a_secret_comes_without_the_line_break_behind_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TOKEN", "token\r\n")
+    (tmp_path / "token").write_text("token\n")
+    assert [reveal_reference(value).reveal() for value in ("env:TOKEN", f"file:{tmp_path}/token")] == ["token"] * 2
+
+
+@pytest.mark.parametrize("value", ["env:TOKEN", "file:token", ""])
+def test_an_empty_secret_is_refused(value: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TOKEN", " ")
+    (tmp_path / "token").write_text("\n")
+    with pytest.raises(ConfigError, match=r"is empty\. Put the secret there"):
+        reveal_reference(value)
