@@ -66,7 +66,7 @@ class Client:
             response = self._session.request(
                 method, url, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), allow_redirects=False, **request
             )
-        except requests.RequestException as error:
+        except (requests.RequestException, UnicodeError) as error:
             raise self._broken(method, url, error) from None
         log.debug("%s %s -> %s", method, urlsplit(url).path, response.status_code)
         if 300 <= response.status_code < 400:
@@ -83,14 +83,19 @@ class Client:
         """The JSON of a GET, tried again (back-off with jitter, Retry-After obeyed) while the failure is transient."""
         return retrying()(lambda: decode_json(self.send("GET", path, **request)))
 
-    def _broken(self, method: str, url: str, error: requests.RequestException) -> BridgeError:
+    def _broken(self, method: str, url: str, error: requests.RequestException | UnicodeError) -> BridgeError:
         # str(error) holds the whole URL, query included; its class says enough.
         if isinstance(error, requests.exceptions.SSLError):
             return ConfigError(
                 f"no trusted TLS connection to {_place(url)}", remedy="Check the host and its certificate"
             )
+        if isinstance(error, requests.exceptions.InvalidHeader | UnicodeEncodeError):
+            return ConfigError(
+                f"a credential for {_place(url)} holds a character that no header can carry",
+                remedy="Copy it anew, without line breaks and typographic characters",
+            )
         if isinstance(error, ValueError):
-            # The address or a header is malformed: the same would fail for ever.
+            # The address is malformed: the same would fail for ever.
             return ConfigError(f"no request can be made: {type(error).__name__}", remedy="Check the host")
         return TransientError(f"{method} {_place(url)} failed: {type(error).__name__}")
 

@@ -178,8 +178,12 @@ def test_an_address_that_is_none_is_for_a_person_to_solve(url: str) -> None:
         client.send("GET", "/")
 
 
-def test_a_credential_that_is_no_header_is_not_repeated(server: Server) -> None:
-    with Client(server.url, headers={"Authorization": "hunter2\nx"}) as client, pytest.raises(ConfigError) as caught:
+@pytest.mark.parametrize("value", ["hunter2\nx", "hunter2\N{EM DASH}x"])
+def test_a_credential_that_is_no_header_is_not_repeated(server: Server, value: str) -> None:
+    with (
+        Client(server.url, headers={"Authorization": value}) as client,
+        pytest.raises(ConfigError, match=r"credential for .* holds .* Copy it anew") as caught,
+    ):
         client.send("GET", "/")
     assert "hunter2" not in str(caught.value)
 
