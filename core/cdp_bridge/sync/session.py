@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
 import tempfile
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import engine
-from ..errors import BridgeError
+from ..errors import BridgeError, ConfigError
 from ..store import Lease, LeaseLostError
 
 if TYPE_CHECKING:
@@ -73,18 +74,27 @@ def rare_collections() -> Iterator[None]:
 @contextmanager
 def plain_failures() -> Iterator[None]:
     """Any failure as BridgeError; only of our own the message is shown, others may quote the values they are about."""
-    import duckdb
-
     try:
         yield
     except BridgeError:
         raise
-    except duckdb.OutOfMemoryException as error:
-        raise BridgeError(
-            "the sync ran out of memory or of disk space for temporary files; free some and sync again"
-        ) from error
     except Exception as error:
+        if _is_out_of_space(error):
+            raise ConfigError(
+                "the sync ran out of memory, or of disk space for temporary files",
+                place=tempfile.gettempdir(),
+                remedy="Free some space there, or name a roomier folder in TMPDIR, and sync again",
+            ) from error
         log.debug("%s at\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
         raise BridgeError(
             f"the sync failed with {type(error).__name__}; nothing is half-done, the next sync goes on"
         ) from error
+
+
+def _is_out_of_space(error: Exception) -> bool:
+    """Whether memory or the folder that DuckDB spills into is full; Arrow passes DuckDB's words on as an OSError."""
+    import duckdb
+
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOSPC or str(error).startswith(("Out of Memory Error", "IO Error"))
+    return isinstance(error, duckdb.OutOfMemoryException | duckdb.IOException)

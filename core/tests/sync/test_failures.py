@@ -1,9 +1,12 @@
 """Connectors that break, rivals, and leases that are lost: a failed SyncLog, no value in it, and nothing half-done."""
 
+import errno
+import tempfile
 import threading
 import time
 from typing import Any
 
+import duckdb
 import pytest
 from cdp_bridge.errors import TransientError
 from cdp_bridge.model import Batch, Outcome, Page
@@ -66,6 +69,27 @@ def test_what_we_break_ourselves_shows_no_value(
     assert log.error == "the sync failed with KeyError; nothing is half-done, the next sync goes on"
     assert VALUE not in caplog.text
     assert "in broken" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        duckdb.OutOfMemoryException("Out of Memory Error: failed to offload data block"),
+        duckdb.IOException("IO Error: could not write: No space left on device"),
+        OSError("Out of Memory Error: failed to pin block"),
+        OSError(errno.ENOSPC, "No space left on device"),
+    ],
+    ids=["memory", "disk", "memory, said by Arrow", "disk, said by the system"],
+)
+def test_no_space_is_named_with_its_place(bed: Any, monkeypatch: pytest.MonkeyPatch, failure: Exception) -> None:
+    def full(*_: Any, **__: Any) -> Any:
+        raise failure
+
+    monkeypatch.setattr("cdp_bridge.sync.diff.Diff.compare", full)
+    assert bed.sync().error == (
+        f"{tempfile.gettempdir()}: the sync ran out of memory, or of disk space for temporary files. "
+        "Free some space there, or name a roomier folder in TMPDIR, and sync again"
+    )
 
 
 def test_a_store_that_fails_is_a_failed_run(bed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
