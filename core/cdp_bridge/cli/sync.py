@@ -80,6 +80,8 @@ def _rejected_share(log: SyncLog) -> float:
 
 def _chosen(activations: Sequence[Activation], names: Sequence[str]) -> list[Activation]:
     known = {one.name: one for one in activations}
+    if not (names or known):
+        raise ConfigError("the store has no audience to sync", remedy="Apply a bridge.yaml first, or check --store")
     for name in names:
         if name not in known:
             remedy = f"There are: {', '.join(known)}" if known else "Apply a bridge.yaml first"

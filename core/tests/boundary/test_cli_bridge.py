@@ -171,6 +171,8 @@ def test_a_failed_run_ends_with_1_and_says_why(world: World) -> None:
 
 
 def test_what_to_sync_must_be_said(world: World) -> None:
+    empty = world.sync("--all")
+    assert (empty.code, "no audience to sync. Apply a bridge.yaml" in empty.err) == (1, True)
     assert world.sync("vips", "--all").code == 2
     assert world.cli("sync").code == 2
     assert "There are: vips" in (world.apply(), world.sync("nobody"))[1].err
