@@ -49,7 +49,7 @@ def read_jsonl(path: Path) -> Iterator[list[dict[str, Any]]]:
                 try:
                     if text := line.removeprefix(b"\xef\xbb\xbf").strip():
                         yield decode(text)
-                except (msgspec.DecodeError, UnicodeDecodeError):
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                     raise _malformed(path, f"line {number} is no JSON object in UTF-8", "Repair it") from None
 
     found = rows()

@@ -100,6 +100,7 @@ def test_a_pattern_reads_every_file_in_order(tmp_path: Path) -> None:
         ("j.jsonl", b'{"id": 1}\n[1]\n', "line 2 is no JSON object"),
         ("k.jsonl", b'{"id": "z\xfcrich"}\n', "line 1 is no JSON object"),
         ("l.jsonl", b"\n\n", "holds no rows"),
+        ("q.jsonl", b'{"id": ' + b"[" * 5_000, "line 1 is no JSON object"),
         ("m.parquet", b"PAR1 secret@example.com", "not a readable Parquet file"),
         ("n.parquet", b"", "not a readable Parquet file"),
         ("o.xlsx", b"x", "suffix names no known format"),
