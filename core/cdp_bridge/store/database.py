@@ -124,7 +124,7 @@ def _address(url: str) -> sa.URL:
         address = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError):
         raise ConfigError(
-            "the store's URL cannot be read", remedy="Write sqlite:///path or postgresql://user@host/database"
+            "the store's URL cannot be read", remedy="Write sqlite:///path or postgresql://host/database"
         ) from None
     if address.drivername == "postgresql":
         learn(address.password or "")
@@ -132,7 +132,7 @@ def _address(url: str) -> sa.URL:
     if address.drivername != "sqlite" or not address.database or address.database == ":memory:":
         raise ConfigError(
             f"{address.drivername} is not a store",
-            remedy="Write sqlite:///path (a file) or postgresql://user@host/database",
+            remedy="Write sqlite:///path (a file) or postgresql://host/database",
         )
     return address
 

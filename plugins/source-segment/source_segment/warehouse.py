@@ -161,4 +161,4 @@ def _learn_password(url: str) -> None:
 
 def _first_line(error: Exception) -> str:
     """What the driver said; never its later lines, which may quote data."""
-    return redact(str(error).strip().partition("\n")[0]) or type(error).__name__
+    return redact(str(error).strip().partition("\n")[0].rstrip(".!")) or type(error).__name__
