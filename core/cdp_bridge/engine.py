@@ -10,18 +10,23 @@ if TYPE_CHECKING:
 
 
 def connect(
-    memory: str = "300MB", temp_directory: Path | None = None, threads: int | None = None
+    memory: str = "240MB", temp_directory: Path | None = None, threads: int | None = None
 ) -> duckdb.DuckDBPyConnection:
     """A new in-memory database whose configuration is locked; close it when done.
 
-    `memory` is DuckDB's limit for its own buffers; what exceeds it spills to `temp_directory`, without one it is an
-    error. `threads` None leaves one per core. Python variables are no tables: `register` what SQL shall see.
+    `memory` is DuckDB's limit for its own buffers; what exceeds it spills to `temp_directory` (enciphered, under a key
+    that is gone with the connection), without one it is an error. `threads` None leaves one per core. Python variables
+    are no tables: `register` what SQL shall see.
     """
     import duckdb
 
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": memory,
         "temp_directory": str(temp_directory or ""),
+        # A block goes to disk with whatever its free end held before: values, too. The cipher that comes along is
+        # called unsafe for its random numbers; the better one would be an extension from the network.
+        "temp_file_encryption": True,
+        "force_mbedtls_unsafe": True,
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
         "allow_community_extensions": False,
