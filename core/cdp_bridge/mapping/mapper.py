@@ -83,6 +83,12 @@ class Mapper:
             self._last = (schema, relation, self._build(schema, relation))
         return self._last[2]
 
+    def is_single(self, schema: pa.Schema) -> bool:
+        """Whether no person of such pages can have two values of one identifier."""
+        fields = [cell.field for cell in self._cells]
+        many = any(cell.path and paths.read(schema, cell.path).many for cell in self._cells)
+        return not many and len(fields) == len(set(fields))
+
     def _build(self, schema: pa.Schema, relation: str) -> str:
         cells = [_Columns(cell, schema) for cell in self._cells]
         consents = [_consent(paths.read(schema, path), consent) for path, consent in self._consents]

@@ -39,6 +39,8 @@ def _from_rows(rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
 def _array(values: list[Any]) -> pa.Array:
     try:
         found = pa.array(values)
+        # Inside lists Arrow takes bytes beside text for text, whatever they hold.
+        found.validate(full=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
         return _reconciled(values)
     if _deeper(found.type, _DEEPEST):

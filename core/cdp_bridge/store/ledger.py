@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from . import tables
@@ -16,9 +18,12 @@ ROWS = 50_000
 """Rows of one chunk of `fingerprints`; whole members come in smaller ones."""
 MEMBERS = 10_000
 
+# One statement for many members: their blobs lie one after another, so that SQLite and not Python goes through them.
 _INSERT = """
     INSERT INTO member (audience_id, member_key, fingerprint, user_id, identifiers, outcome, acknowledged_at)
-    VALUES (?, ?, ?, ?, ?, ?, ?)
+    SELECT ?8, substr(?1, 1 + key * ?2, ?2), coalesce(substr(?3, 1 + key * ?4, ?4), x''), value,
+    coalesce(substr(?5, 1 + key * ?6, ?6), x''), ?9, ?10
+    FROM json_each(?7) WHERE true
     ON CONFLICT (audience_id, member_key) DO UPDATE SET fingerprint = excluded.fingerprint, user_id = excluded.user_id,
     identifiers = excluded.identifiers, outcome = excluded.outcome, acknowledged_at = excluded.acknowledged_at
 """
@@ -79,11 +84,23 @@ def put(
     if not members:
         return
     moment = tables.microseconds(at)
-    rows = [(audience_id, *row, outcome, moment) for row in members]
     if connection.dialect.name == "postgresql":
-        _copy(connection, rows)
-    else:
-        connection.exec_driver_sql(_INSERT, rows)
+        _copy(connection, [(audience_id, *row, outcome, moment) for row in members])
+        return
+    for same in _by_lengths(members):
+        keys, fingerprints, users, identifiers = zip(*same, strict=True)
+        blobs = (b"".join(keys), len(keys[0]), b"".join(fingerprints), len(fingerprints[0]))
+        packed = (b"".join(identifiers), len(identifiers[0]))
+        row = (*blobs, *packed, msgspec.json.encode(users).decode(), audience_id, outcome, moment)
+        connection.exec_driver_sql(_INSERT, row)
+
+
+def _by_lengths(members: Sequence[MemberRow]) -> Iterable[list[MemberRow]]:
+    """Members whose blobs have the same lengths, together: one statement takes them all at once."""
+    groups: dict[tuple[int, int, int], list[MemberRow]] = defaultdict(list)
+    for member in members:
+        groups[len(member[0]), len(member[1]), len(member[3])].append(member)
+    return groups.values()
 
 
 def _copy(connection: sa.Connection, rows: list[tuple[Any, ...]]) -> None:

@@ -32,12 +32,14 @@ They are also what two members may share.
 ROWS_AT_ONCE = 100_000
 """Planning a statement costs as much as some thousand rows, so small pages wait for each other."""
 
+ROWS_A_BATCH = 4_096
+
 LEFT = "left"
 DUPLICATE = "duplicate"
 SUPPRESSED = "suppressed"
 _KEY_DIGITS = 32
-# A user id that is an e-mail address or a phone number is no pseudonym, so it is not kept.
-_IS_PSEUDONYM = "NOT contains(user_id, '@') AND NOT starts_with(user_id, '+')"
+# A user id that is an e-mail address or a phone number is no pseudonym, so it is not kept; no database keeps a NUL.
+_IS_PSEUDONYM = "NOT contains(user_id, '@') AND NOT starts_with(user_id, '+') AND NOT contains(user_id, chr(0))"
 
 _TABLES = (
     "CREATE TABLE suppression (digest BLOB)",
@@ -112,18 +114,34 @@ class Stage:
         if not self._waiting:
             return
         page = pa.Table.from_batches(self._waiting)
+        # The engine's threads take a batch each, so small ones keep all of them busy to the end.
+        page = pa.Table.from_batches(page.to_batches(max_chunksize=ROWS_A_BATCH))
         self._waiting.clear()
         self._connection.register("page", page)
         try:
-            self._connection.execute(self._statement(self._mapper.select(page.schema))).complete()
+            for statement in self._statements(page.schema):
+                self._connection.execute(statement).complete()
         finally:
             self._connection.unregister("page")
 
-    def _statement(self, mapped: str) -> str:
+    def _statements(self, schema: pa.Schema) -> Iterator[str]:
+        """SQL: people with one value of each kind on the profile's faster path, then all others.
+
+        Two statements, since a table that one statement reads twice is kept by the engine and may spill: raw values.
+        """
+        mapped = self._mapper.select(schema)
+        if self._mapper.is_single(schema):
+            yield self._statement(mapped, single=True)
+            return
+        plain = " AND ".join(f"len({column}) <= 1" for column in self._mapper.columns) or "true"
+        yield self._statement(f"SELECT * FROM ({mapped}) WHERE {plain}", single=True)
+        yield self._statement(f"SELECT * FROM ({mapped}) WHERE NOT ({plain})", single=False)
+
+    def _statement(self, mapped: str, *, single: bool) -> str:
         return f"""
             INSERT INTO staged
             WITH mapped AS ({mapped}),
-            {self._identified()},
+            identified AS ({self._profile.select(self._mapper.columns, "mapped", single=single)}),
             judged AS (SELECT *, {self._reason()} AS reason FROM identified),
             packed AS (
                 SELECT *, CASE WHEN reason IS NULL THEN {pack_sql(self.columns, self._hashed)} END AS packed FROM judged
@@ -136,18 +154,6 @@ class Stage:
                    CASE WHEN reason IS NULL THEN {self._handles()} END,
                    packed
             FROM packed"""
-
-    def _identified(self) -> str:
-        """SQL: the profile applied to `mapped`, people with one value of each kind on the profile's faster path."""
-        columns, profile = self._mapper.columns, self._profile
-        plain = " AND ".join(f"len({column}) <= 1" for column in columns) or "true"
-        return f"""
-            plain AS (SELECT * FROM mapped WHERE {plain}),
-            manifold AS (SELECT * FROM mapped WHERE NOT ({plain})),
-            identified AS (
-                {profile.select(columns, "plain", single=True)}
-                UNION ALL BY NAME {profile.select(columns, "manifold")}
-            )"""
 
     def _reason(self) -> str:
         """SQL: the one reason why a person is not desired, or NULL."""

@@ -96,6 +96,11 @@ def test_a_batch_with_names_that_duckdb_confuses_is_renamed() -> None:
     assert batch.column("s").to_pylist() == [{"a": "1", "A (2)": "2"}]
 
 
+def test_bytes_beside_text_in_a_list_are_no_broken_text() -> None:
+    batch = record_batch([{"x": ["text", b"\x96"]}])
+    assert batch.column("x").to_pylist() == [["text", ""]]
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.dictionaries(st.text(), VALUES, max_size=3), max_size=4))
 def test_no_page_is_ever_an_error(run: Run, rows: list[dict[str, Any]]) -> None:
