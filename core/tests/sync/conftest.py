@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import sys
+import time
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -209,6 +210,16 @@ def rows_of(batch: Batch) -> list[Row]:
     ]
 
 
+class Clock:
+    """The time, and what passed while somebody slept."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.passed
+
+
 class Bed:
     """One activation of the two, on a store."""
 
@@ -216,6 +227,7 @@ class Bed:
         self.store, self.cdp, self.platform = store, Cdp(), Platform()
         self.events: list[LifecycleEvent] = []
         self.slept: list[float] = []
+        self.clock = Clock()
         self.limits = Limits(rows=100, bytes=1_000_000)
         self.bridge = Bridge(
             connections=(CDPConnection(name="cdp", cdp_provider="source-test"),),
@@ -279,9 +291,11 @@ class Bed:
         return Registry([EntryPoint(PARTS, PARTS, "cdp_bridge")])
 
     def run(self, store: Store | None = None, progress: OnProgress = lambda _: None) -> Run:
-        return Run(
-            store or self.store, self.registry(), self.bridge.audiences[0], progress=progress, sleep=self.slept.append
-        )
+        return Run(store or self.store, self.registry(), self.bridge.audiences[0], progress=progress, sleep=self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.clock.passed += seconds
 
     def sync(self, **options: Any) -> SyncLog:
         """One run; the platform's memory of calls starts anew."""
@@ -336,15 +350,13 @@ def _listed(value: Any) -> list[str]:
 
 
 @pytest.fixture
-def sqlite_store(sqlite_url: str) -> Iterator[Store]:
-    with Store.open(sqlite_url) as opened:
-        yield opened
-
-
-@pytest.fixture
-def bed(sqlite_store: Store) -> Iterator[Bed]:
-    """An activation on SQLite with five people in the CDP: u0 to u4."""
-    yield _filled(sqlite_store)
+def bed(sqlite_url: str) -> Iterator[Bed]:
+    """An activation on SQLite with five people in the CDP: u0 to u4; sleeping takes no time."""
+    clock = Clock()
+    with Store.open(sqlite_url, clock=clock) as store:
+        bed = _filled(store)
+        bed.clock = clock
+        yield bed
     sys.modules.pop(PARTS, None)
 
 
