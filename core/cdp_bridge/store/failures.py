@@ -24,6 +24,8 @@ DANGLING = ("an entry names another one that does not exist", "Define what it na
 _SQLITE = {
     sqlite3.SQLITE_FULL: FULL,
     sqlite3.SQLITE_IOERR: BROKEN,
+    # The index of the write-ahead log cannot grow.
+    sqlite3.SQLITE_IOERR_SHMSIZE: FULL,
     sqlite3.SQLITE_READONLY: READ_ONLY,
     sqlite3.SQLITE_PERM: CANNOT_OPEN,
     sqlite3.SQLITE_CANTOPEN: CANNOT_OPEN,
@@ -95,7 +97,7 @@ def _sqlite(cause: sqlite3.Error, place: str) -> BridgeError | None:
         return TransientError(f"{place}: another process holds the database for too long")
     if code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
         return known(DANGLING, place)
-    failure = _SQLITE.get(code & 0xFF)
+    failure = _SQLITE.get(code) or _SQLITE.get(code & 0xFF)
     return known(failure, place) if failure else None
 
 
