@@ -90,21 +90,22 @@ class Town:
         """Who has opted out, from the next run on."""
         self.write("\n".join(entries) + "\n", "opted_out.csv")
 
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, stdin: int | None = None, **environment: str) -> subprocess.Popen[str]:
         command = [str(Path(sys.executable).parent / "cdp-bridge"), *arguments]
         return subprocess.Popen(
             command,
             cwd=self.folder,
             env=self.environment | environment,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def bridge(self, *arguments: str, **environment: str) -> Command:
+    def bridge(self, *arguments: str, stdin: str = "", **environment: str) -> Command:
         """Run a command to its end."""
-        with self.start(*arguments, **environment) as process:
-            out, err = process.communicate()
+        with self.start(*arguments, stdin=subprocess.PIPE, **environment) as process:
+            out, err = process.communicate(stdin)
         return Command(process.returncode, out, err)
 
     def ask(self, url: str, body: Any = None, method: str | None = None) -> list[Any]:
