@@ -78,6 +78,17 @@ def read(settings: Settings, request: ReadRequest) -> Iterator[Page | Checkpoint
         yield from reader(api, settings, request)
 
 
+def estimate(settings: Settings, request: ReadRequest) -> int | None:
+    """How many records a read will yield by Segment's own counts; None where it has none."""
+    if request.stream != "audience_members" or request.checkpoint is not None:
+        return None
+    with public_api.connect(settings) as api:
+        _, audiences = _asked_for(api, settings, request)
+    sizes: list[int | None] = [(audience.get("size") or {}).get("count") for audience in audiences]
+    counted = [size for size in sizes if size is not None]
+    return sum(counted) if len(counted) == len(sizes) else None
+
+
 def _spaces(api: Client, settings: Settings, request: ReadRequest) -> Iterator[Page]:
     yield from _paged(request.stream, public_api.spaces(api))
 
@@ -90,17 +101,22 @@ def _audiences(api: Client, settings: Settings, request: ReadRequest) -> Iterato
 def _members(api: Client, settings: Settings, request: ReadRequest) -> Iterator[Page | Checkpoint]:
     if settings.warehouse is None:
         raise NO_WAREHOUSE
-    space = public_api.find_space(api, settings.space)
-    known = list(public_api.audiences(api, space["id"]))
-    keys = (request.segment,) if request.segment else settings.audiences
-    audiences = [public_api.find_audience(known, key) for key in keys]
-    if not keys:
-        audiences = [audience for audience in known if not public_api.unreadable(audience)]
+    space, audiences = _asked_for(api, settings, request)
 
     from . import members, warehouse
 
     with warehouse.opened(settings.warehouse.url, settings.warehouse.schema or space["slug"]) as opened:
         yield from members.read(opened, audiences, request)
+
+
+def _asked_for(api: Client, settings: Settings, request: ReadRequest) -> tuple[Json, list[Json]]:
+    """The space, and the audiences to read: the one of the request, those of the settings, or all readable ones."""
+    space = public_api.find_space(api, settings.space)
+    known = list(public_api.audiences(api, space["id"]))
+    keys = (request.segment,) if request.segment else settings.audiences
+    if keys:
+        return space, [public_api.find_audience(known, key) for key in keys]
+    return space, [audience for audience in known if not public_api.unreadable(audience)]
 
 
 def _profiles(api: Client, settings: Settings, request: ReadRequest) -> Iterator[Page]:

@@ -4,8 +4,8 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from cdp_bridge.sdk import ConfigError, RejectedError, TransientError
-from source_segment import public_api
+from cdp_bridge.sdk import ConfigError, ReadRequest, RejectedError, TransientError
+from source_segment import public_api, source
 from source_segment.settings import Settings
 
 
@@ -146,3 +146,14 @@ def test_without_a_choice_there_must_be_one_space(make_settings: Any, fail: Any,
 
 def test_hosts_follow_from_the_region() -> None:
     assert public_api.HOSTS == {"us": "https://api.segmentapis.com", "eu": "https://eu1.api.segmentapis.com"}
+
+
+def test_a_read_is_estimated_by_the_counts_of_segment(make_settings: Any) -> None:
+    settings = make_settings()
+    sizes = {audience["key"]: audience["size"]["count"] for audience in audiences(settings)}
+    wanted = ReadRequest(stream="audience_members", segment="vip_eu")
+    assert source.estimate(settings, wanted) == sizes["vip_eu"] > 0
+    both = make_settings(audiences=["vip_eu", "cart_abandoners_7d"])
+    everybody = ReadRequest(stream="audience_members")
+    assert source.estimate(both, everybody) == sizes["vip_eu"] + sizes["cart_abandoners_7d"]
+    assert source.estimate(settings, ReadRequest(stream="spaces")) is None
