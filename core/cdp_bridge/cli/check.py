@@ -34,6 +34,11 @@ def check(name: str, config: str | None, connection: str | None, store_url: str,
         probes = probe(registry, connector, catalog.config(config))
     else:
         probes = _check_configured(registry, connector, str(connection), store_url)
+    report(probes, as_json)
+
+
+def report(probes: list[Probe], as_json: bool) -> None:
+    """Print what was found, and exit with 1 if any of it is bad."""
     if as_json:
         print_json(probes)
     else:

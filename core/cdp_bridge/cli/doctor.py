@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import BridgeError
-from .check import configured, print_probes, probe
+from .check import configured, probe, report
 from .options import find_plugins, json_option, open_store, store_option
-from .output import print_json
 
 if TYPE_CHECKING:
     from ..model import Probe
@@ -36,12 +35,7 @@ def doctor(store_url: str, as_json: bool) -> None:
             probes += [*_store(store), *_accounts(registry, store)]
     except BridgeError as error:
         probes.append(_probe("store", False, str(error)))
-    if as_json:
-        print_json(probes)
-    else:
-        print_probes(probes)
-    if not all(one.passed for one in probes):
-        click.get_current_context().exit(1)
+    report(probes, as_json)
 
 
 def _environment(registry: Registry) -> Iterator[Probe]:
