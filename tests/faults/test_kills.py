@@ -13,7 +13,7 @@ import pytest
 from cdp_bridge import failpoint
 
 PEOPLE, SEGMENT, NAME = 1_500, "everyone", "meta-everyone"
-RANDOM_KILLS, KILLS_IN_A_ROW = 30, 3
+RANDOM_KILLS, RANDOM_IN_A_ROW, NAMED_IN_A_ROW = 30, 5, 3
 # Shares of the time that a whole sync takes: before, it only starts.
 FROM, TO = 0.3, 1.2
 LATER = [(point, passes) for passes in (2, 3) for point in ("delivery_opened", "written", "delivery_closed")]
@@ -91,9 +91,9 @@ def siege(found_town_of_small_batches: Any, make_truth: Any, count_rows: Any) ->
 
 def test_a_kill_at_any_named_instant(siege: Any) -> None:
     points = [*((point, 1) for point in failpoint.NAMES), *LATER]
-    for number in range(0, len(points), KILLS_IN_A_ROW):
-        kills = [lambda at=at: siege.at(*at) for at in points[number : number + KILLS_IN_A_ROW]]
-        siege.cycle(*kills, refill=number != KILLS_IN_A_ROW)
+    for number in range(0, len(points), NAMED_IN_A_ROW):
+        kills = [lambda at=at: siege.at(*at) for at in points[number : number + NAMED_IN_A_ROW]]
+        siege.cycle(*kills, refill=number != NAMED_IN_A_ROW)
     assert siege.kills == len(points), "too little traffic"
     assert siege.in_flight >= 6, "too little traffic"
 
@@ -106,8 +106,8 @@ def test_a_kill_at_any_instant(siege: Any) -> None:
     started = time.monotonic()
     assert siege.town.bridge("sync", "--all").code == 0
     length = time.monotonic() - started
-    for number in range(0, RANDOM_KILLS, KILLS_IN_A_ROW):
-        moments = [dice.uniform(FROM, TO) * length for _ in range(KILLS_IN_A_ROW)]
+    for number in range(0, RANDOM_KILLS, RANDOM_IN_A_ROW):
+        moments = [dice.uniform(FROM, TO) * length for _ in range(RANDOM_IN_A_ROW)]
         siege.cycle(*(lambda at=at: siege.after(at) for at in moments), refill=number % 2 == 0)
     assert siege.kills - killed >= RANDOM_KILLS // 2, f"too few kills (seed {seed})"
     assert siege.received - received >= PEOPLE, f"too little traffic (seed {seed})"
