@@ -19,19 +19,18 @@ if TYPE_CHECKING:
 CHUNK = 20_000
 
 _TABLES = (
-    "CREATE OR REPLACE TABLE ledger (member_key BLOB, fingerprint BLOB, stale BOOLEAN)",
-    "CREATE OR REPLACE TABLE refused (member_key BLOB, fingerprint BLOB)",
-    "CREATE OR REPLACE TABLE released (handle UBIGINT)",
-    """CREATE OR REPLACE TABLE kept (member_key BLOB, fingerprint BLOB, user_id VARCHAR, handles UBIGINT[],
-                                     packed BLOB)
-    """,
-    "CREATE OR REPLACE VIEW present AS FROM desired UNION ALL BY NAME FROM kept",
+    "CREATE TABLE ledger AS SELECT member_key, fingerprint, octet_length(fingerprint) = 0 AS stale FROM known",
+    "DROP TABLE known",
+    "CREATE TABLE refused (member_key BLOB, fingerprint BLOB)",
+    "CREATE TABLE released (handle UBIGINT)",
+    "CREATE TABLE kept (member_key BLOB, fingerprint BLOB, user_id VARCHAR, handles UBIGINT[], packed BLOB)",
+    "CREATE VIEW present AS FROM desired UNION ALL BY NAME FROM kept",
 )
 
 # A member is changed when what would be sent differs; refreshed when only the platform's state is in doubt. What the
 # platform refused is not sent again, but what it took before in its place has to go.
 _TODO = """
-    CREATE OR REPLACE TABLE todo AS
+    CREATE TABLE todo AS
     SELECT coalesce(d.member_key, l.member_key) AS member_key,
            CASE WHEN l.member_key IS NULL THEN 'add' WHEN d.member_key IS NULL THEN 'remove'
                 WHEN d.fingerprint <> l.fingerprint THEN 'change' WHEN l.stale THEN 'refresh' END AS action
@@ -82,23 +81,16 @@ class Difference(Struct, frozen=True):
 
 
 class Diff:
-    """Compares the finished stage on `connection` with one audience of the store; the result is the table `todo`."""
+    """Compares the finished stage on `connection` with what it knows of the ledger; the result is the table `todo`."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, store: Store, audience: str) -> None:
         self._connection, self._store, self._audience = connection, store, audience
         self.dead: dict[bytes, bytes] = {}
 
     def compare(self, *, whole: bool) -> Difference:
-        """Fill `todo` anew; `whole` says that the extract holds everybody, so that whoever is absent has left."""
+        """Fill `todo`, once; `whole` says that the extract holds everybody, so that whoever is absent has left."""
         for statement in _TABLES:
             self._connection.execute(statement).complete()
-        for chunk in self._store.ledger.fingerprints(self._audience):
-            self._insert(
-                "ledger",
-                member_key=[key for key, _ in chunk],
-                fingerprint=[print_ for _, print_ in chunk],
-                stale=[not p for _, p in chunk],
-            )
         self._recompute_unknown()
         self.dead = self._store.dead_fingerprints(self._audience)
         self._insert("refused", member_key=list(self.dead), fingerprint=list(self.dead.values()))
@@ -142,7 +134,7 @@ class Diff:
                    WHERE action <> 'remove' ORDER BY member_key"""
         for batch in self._connection.cursor().sql(query).to_arrow_reader(rows):
             found = zip(*(column.to_pylist() for column in batch.columns), strict=True)
-            yield [row for row in found if row[0] not in without]
+            yield self._filled([row for row in found if row[0] not in without])
 
     def packed_bytes(self) -> float:
         """The mean size of one desired member's packed identifiers; 0 when there is none."""
@@ -159,6 +151,14 @@ class Diff:
                 self._connection.execute("INSERT INTO released SELECT hash(value) FROM chunk").complete()
         self._connection.execute(_SHARING).complete()
         return [key for keys in self._keys("share") for key in keys]
+
+    def _filled(self, rows: list[Any]) -> list[Row]:
+        """Rows whose packed identifiers the stage left out, since the ledger has the same."""
+        missing = [row[0] for row in rows if row[3] is None]
+        if not missing:
+            return rows
+        known = {one.member_key: one.identifiers for one in self._store.ledger.rows(self._audience, missing)}
+        return [(*row[:3], known[row[0]] if row[3] is None else row[3]) for row in rows]
 
     def _keep_unnamed(self) -> None:
         """Whom a delta does not name stays in as the ledger has them."""

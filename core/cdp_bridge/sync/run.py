@@ -148,6 +148,7 @@ class _Execution:
             suppressed=store.suppressed(setup.profile),
             matching_keys=setup.matching_keys,
         )
+        self._stage.know(store.ledger.fingerprints(self._name))
 
     def run(self, approve_removals: bool, sleep: Callable[[float], None]) -> None:
         """The whole of it, under the lease."""

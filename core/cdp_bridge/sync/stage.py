@@ -43,6 +43,7 @@ _IS_PSEUDONYM = "NOT contains(user_id, '@') AND NOT starts_with(user_id, '+') AN
 
 _TABLES = (
     "CREATE TABLE suppression (digest BLOB)",
+    "CREATE TABLE known (member_key BLOB, fingerprint BLOB)",
     """CREATE TABLE staged (member_key BLOB, user_id VARCHAR, reason VARCHAR, refused VARCHAR[],
                             fingerprint BLOB, handles UBIGINT[], packed BLOB)
     """,
@@ -54,7 +55,8 @@ class Stage:
     """Collects one extract on a connection of its own (`engine.connect`).
 
     `fields` are the identifiers that may leave, `matching_keys` the only columns of the profile that the destination
-    takes (empty: all); `key` makes member keys; `suppressed` are the digests of people who must not be sent.
+    takes (empty: all); `key` makes member keys; `suppressed` are the digests of people who
+    must not be sent.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Stage:
         self._profile = compile_profile(profile)
         self._fields = list(fields)
         self._key = key.hex()
+        self._known: Iterator[list[tuple[bytes, bytes]]] = iter(())
         self._waiting: list[pa.RecordBatch] = []
         register(connection)
         mapper.register(connection)
@@ -82,6 +85,13 @@ class Stage:
         outputs = {column: kind for column, kind in outputs.items() if not matching_keys or column in matching_keys}
         self.columns = tuple(outputs)
         self._hashed = {column for column, kind in outputs.items() if kind == "BLOB[]"}
+
+    def know(self, ledger: Iterator[list[tuple[bytes, bytes]]]) -> None:
+        """Tell (member_key, fingerprint) of the ledger, to be read at the first page into the table `known`.
+
+        Of members who are the same there `packed` is NULL, so that a big audience that did not change stays small.
+        """
+        self._known = ledger
 
     def take(self, page: Page) -> int:
         """Stage one page, now or together with later ones; returns its number of records."""
@@ -99,6 +109,7 @@ class Stage:
         Raises ConfigError where records break a validation that may not fail.
         """
         self._flush()
+        self._load_known()
         self._drop_duplicates()
         rows = self._connection.execute("SELECT coalesce(reason, ''), count(*) FROM staged GROUP BY 1").fetchall()
         counts = {reason: count for reason, count in rows if reason != LEFT}
@@ -113,6 +124,7 @@ class Stage:
 
         if not self._waiting:
             return
+        self._load_known()
         page = pa.Table.from_batches(self._waiting)
         # The engine's threads take a batch each, so small ones keep all of them busy to the end.
         page = pa.Table.from_batches(page.to_batches(max_chunksize=ROWS_A_BATCH))
@@ -145,15 +157,19 @@ class Stage:
             judged AS (SELECT *, {self._reason()} AS reason FROM identified),
             packed AS (
                 SELECT *, CASE WHEN reason IS NULL THEN {pack_sql(self.columns, self._hashed)} END AS packed FROM judged
+            ),
+            printed AS (
+                SELECT unhex(sha256('{self._key}' || user_id)[1:{_KEY_DIGITS}]) AS member_key,
+                       CASE WHEN reason IS NULL AND {_IS_PSEUDONYM} THEN user_id END AS user_id,
+                       reason,
+                       list_concat(faults, refused) AS refused,
+                       unhex(sha256(packed)[1:{_KEY_DIGITS}]) AS fingerprint,
+                       CASE WHEN reason IS NULL THEN {self._handles()} END AS handles,
+                       packed
+                FROM packed
             )
-            SELECT unhex(sha256('{self._key}' || user_id)[1:{_KEY_DIGITS}]),
-                   CASE WHEN reason IS NULL AND {_IS_PSEUDONYM} THEN user_id END,
-                   reason,
-                   list_concat(faults, refused),
-                   unhex(sha256(packed)[1:{_KEY_DIGITS}]),
-                   CASE WHEN reason IS NULL THEN {self._handles()} END,
-                   packed
-            FROM packed"""
+            SELECT printed.* REPLACE (CASE WHEN known.member_key IS NULL THEN packed END AS packed)
+            FROM printed LEFT JOIN known USING (member_key, fingerprint)"""
 
     def _reason(self) -> str:
         """SQL: the one reason why a person is not desired, or NULL."""
@@ -193,14 +209,21 @@ class Stage:
     def _bytes(self, column: str, value: str) -> str:
         return value if column in self._hashed else f"encode({value})"
 
-    def _suppress(self, suppressed: Iterator[list[tuple[str, bytes]]]) -> bool:
+    def _load_known(self) -> None:
+        for chunk in self._known:
+            self._insert("known", member_key=[key for key, _ in chunk], fingerprint=[print_ for _, print_ in chunk])
+
+    def _insert(self, table: str, **columns: list[bytes]) -> None:
         import pyarrow as pa
 
+        chunk = pa.table({name: pa.array(values, pa.binary()) for name, values in columns.items()})
+        self._connection.register("chunk", chunk)
+        self._connection.execute(f"INSERT INTO {table} SELECT * FROM chunk").complete()
+        self._connection.unregister("chunk")
+
+    def _suppress(self, suppressed: Iterator[list[tuple[str, bytes]]]) -> bool:
         for chunk in suppressed:
-            digests = pa.table({"digest": pa.array([digest for _, digest in chunk], pa.binary())})
-            self._connection.register("chunk", digests)
-            self._connection.execute("INSERT INTO suppression SELECT digest FROM chunk").complete()
-            self._connection.unregister("chunk")
+            self._insert("suppression", digest=[digest for _, digest in chunk])
         [(entries,)] = self._connection.execute("SELECT count(*) FROM suppression").fetchall()
         return bool(entries)
 
