@@ -1,6 +1,7 @@
 """A destination driven by somebody else's platform: RECORD and STATE lines in, batches out, STATE lines back.
 
-A STATE leaves only after the platform has taken, or refused by name, every record before it.
+A STATE leaves only after the platform has answered for every record before it: taken, refused by name, or (a warning
+says how many) left in doubt.
 """
 
 from __future__ import annotations
