@@ -41,3 +41,6 @@ class RejectedError(BridgeError):
     def __init__(self, problem: str, *, reason: str) -> None:
         self.problem, self.reason = problem, reason
         super().__init__(problem)
+
+
+Failure = ConfigError | RejectedError | TransientError

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
 import pluggy
 
-if TYPE_CHECKING:
-    from .model import Connector, Launcher, LifecycleEvent, MappingFunction
-    from .settings import Secret
+from .model import Connector, Launcher, LifecycleEvent, MappingFunction
+from .settings import Secret
+
+__all__ = [
+    "Launcher",
+    "LifecycleEvent",
+    "MappingFunction",
+    "bridge_connectors",
+    "bridge_event",
+    "bridge_functions",
+    "bridge_launcher",
+    "bridge_secret",
+    "hookimpl",
+]
 
 PROJECT = "cdp_bridge"
 hookspec = pluggy.HookspecMarker(PROJECT)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 import requests
 
-from .errors import BridgeError, ConfigError, RejectedError, TransientError
+from .errors import ConfigError, Failure, RejectedError, TransientError
 from .retry import retrying
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ CONNECT_TIMEOUT, READ_TIMEOUT = 10.0, 120.0
 LONGEST_WAIT = 3_600.0
 """Seconds; a longer (absurd) Retry-After is cut to this."""
 
-Interpret = Callable[[requests.Response], BridgeError | None]
+Interpret = Callable[[requests.Response], Failure | None]
 
 
 class Client:
@@ -42,7 +42,7 @@ class Client:
         auth: tuple[str, str] | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
-        self._interpret = interpret or by_status
+        self._interpret = interpret or self.by_status
         self._session = requests.Session()
         self._session.headers.update(headers or {})
         self._session.params = dict(params or {})
@@ -79,11 +79,53 @@ class Client:
             raise failure
         return response
 
+    def call(self, method: str, path: str, **request: Any) -> Any:
+        """The JSON that answers one request, tried once."""
+        return self.decode(self.send(method, path, **request))
+
     def read(self, path: str, **request: Any) -> Any:
         """The JSON of a GET, tried again (back-off with jitter, Retry-After obeyed) while the failure is transient."""
-        return retrying()(lambda: decode_json(self.send("GET", path, **request)))
+        return retrying()(lambda: self.call("GET", path, **request))
 
-    def _broken(self, method: str, url: str, error: requests.RequestException | UnicodeError) -> BridgeError:
+    @staticmethod
+    def by_status(response: requests.Response) -> Failure | None:
+        """The error that an HTTP status means when the platform says nothing better."""
+        status = response.status_code
+        place = f"{response.request.method} {_place(response.url)} answered {status}"
+        if status in (401, 403):
+            return ConfigError(place, remedy="Check the credentials and their permissions")
+        if status in (408, 429) or status >= 500:
+            return TransientError(place, retry_after=Client.retry_after(response))
+        if status >= 400:
+            return RejectedError(place, reason=f"http:{status}")
+        return None
+
+    @staticmethod
+    def retry_after(response: requests.Response) -> float | None:
+        """Seconds to wait by the `Retry-After` header (a number or a date), at most `LONGEST_WAIT`."""
+        header = response.headers.get("Retry-After", "").strip()
+        if not header:
+            return None
+        try:
+            seconds = float(header)
+        except ValueError:
+            try:
+                seconds = email.utils.parsedate_to_datetime(header).timestamp() - time.time()
+            except ValueError:
+                return None
+        return min(max(seconds, 0.0), LONGEST_WAIT) if seconds == seconds else None
+
+    @staticmethod
+    def decode(response: requests.Response) -> Any:
+        """The JSON body; a broken one is a TransientError, since proxies and overloaded servers answer with pages."""
+        try:
+            return msgspec.json.decode(response.content)
+        except msgspec.DecodeError:
+            raise TransientError(
+                f"{_place(response.url)} answered {response.status_code} with something that is not JSON"
+            ) from None
+
+    def _broken(self, method: str, url: str, error: requests.RequestException | UnicodeError) -> Failure:
         # str(error) holds the whole URL, query included; its class says enough.
         if isinstance(error, requests.exceptions.SSLError):
             return ConfigError(
@@ -98,44 +140,6 @@ class Client:
             # The address is malformed: the same would fail for ever.
             return ConfigError(f"no request can be made: {type(error).__name__}", remedy="Check the host")
         return TransientError(f"{method} {_place(url)} failed: {type(error).__name__}")
-
-
-def by_status(response: requests.Response) -> BridgeError | None:
-    """The error that an HTTP status means when the platform says nothing better."""
-    status = response.status_code
-    place = f"{response.request.method} {_place(response.url)} answered {status}"
-    if status in (401, 403):
-        return ConfigError(place, remedy="Check the credentials and their permissions")
-    if status in (408, 429) or status >= 500:
-        return TransientError(place, retry_after=retry_after(response))
-    if status >= 400:
-        return RejectedError(place, reason=f"http:{status}")
-    return None
-
-
-def retry_after(response: requests.Response) -> float | None:
-    """Seconds to wait by the `Retry-After` header (a number or a date), at most `LONGEST_WAIT`; None if unusable."""
-    header = response.headers.get("Retry-After", "").strip()
-    if not header:
-        return None
-    try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            seconds = email.utils.parsedate_to_datetime(header).timestamp() - time.time()
-        except ValueError:
-            return None
-    return min(max(seconds, 0.0), LONGEST_WAIT) if seconds == seconds else None
-
-
-def decode_json(response: requests.Response) -> Any:
-    """The JSON body; a broken one is a TransientError, since proxies and overloaded servers answer with pages."""
-    try:
-        return msgspec.json.decode(response.content)
-    except msgspec.DecodeError:
-        raise TransientError(
-            f"{_place(response.url)} answered {response.status_code} with something that is not JSON"
-        ) from None
 
 
 def _place(url: str | None) -> str:

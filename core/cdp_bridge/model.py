@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from msgspec import Struct, field
 
+from .errors import BridgeError, ConfigError
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -55,6 +57,16 @@ class Probe(Struct, frozen=True):
     passed: bool
     detail: str = ""
     remedy: str = ""
+
+    @classmethod
+    def of(cls, name: str, finding: Callable[[], str]) -> Probe:
+        """A probe that passes with the text of `finding`, or fails with problem and remedy of the error it raises."""
+        try:
+            return cls(name, True, finding())
+        except ConfigError as error:
+            return cls(name, False, f"{error.place}: {error.problem}" if error.place else error.problem, error.remedy)
+        except BridgeError as error:
+            return cls(name, False, str(error), "Try again later; if it stays so, check the host in the settings")
 
 
 class Stream(Struct, frozen=True, kw_only=True):

@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import requests
 from cdp_bridge import retry
-from cdp_bridge.errors import BridgeError, ConfigError, RejectedError, TransientError
-from cdp_bridge.http import LONGEST_WAIT, Client, decode_json
+from cdp_bridge.errors import BridgeError, ConfigError, Failure, RejectedError, TransientError
+from cdp_bridge.http import LONGEST_WAIT, Client
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -144,8 +144,8 @@ def test_retry_after_as_a_date_is_the_time_until_then(server: Server, monkeypatc
 
 
 def test_the_connectors_error_table_sees_every_answer(server: Server) -> None:
-    def interpret(response: requests.Response) -> BridgeError | None:
-        code = decode_json(response).get("code")
+    def interpret(response: requests.Response) -> Failure | None:
+        code = Client.decode(response).get("code")
         return RejectedError("the platform says no", reason=f"x:{code}") if code else None
 
     server.script = [(200, {}, b'{"code": 100}'), (500, {}, b"{}")]

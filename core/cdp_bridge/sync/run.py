@@ -17,6 +17,7 @@ from ..errors import BridgeError
 from ..failpoint import failpoint
 from ..identity import load_profile
 from ..model import Audience, AudienceRef, Batch, LifecycleEvent, Operation, Writer
+from ..redact import redact
 from ..registry import Registry
 from ..store import Lease, Store
 from .blame import blame, opened
@@ -384,7 +385,7 @@ class _LostAudienceError(BridgeError):
 
 
 def _fail(run: SyncLog, error: BridgeError) -> None:
-    run.status, run.error = "failed", str(error)
+    run.status, run.error = "failed", redact(str(error))
     run.errors += 1
 
 

@@ -4,9 +4,8 @@ import sys
 from cdp_bridge import sdk
 
 PUBLIC = """
-    Audience AudienceRef Batch BridgeError Catalog Checkpoint Client ConfigError Connector Destination Launcher
-    LifecycleEvent Limits MappingFunction Outcome Page Probe ReadRequest RejectedError Secret Source Stream
-    TransientError Writer by_status decode_json hookimpl option redact retry_after run
+    Audience AudienceRef Batch Catalog Checkpoint Client ConfigError Connector Limits Outcome Page Probe ReadRequest
+    RejectedError Secret Stream TransientError hookimpl option run
 """
 
 

@@ -1,8 +1,9 @@
 """Writes what would be sent to an ad platform into files: to look at, to hand over, to copy as a first connector."""
 
 from collections.abc import Iterable
+from functools import partial
 
-from cdp_bridge.sdk import Connector, Limits, hookimpl
+from cdp_bridge.sdk import Connector, Limits, hookimpl, run
 
 from .settings import Settings
 
@@ -22,8 +23,4 @@ def bridge_connectors() -> Iterable[Connector]:
     return (CONNECTOR,)
 
 
-def main() -> None:
-    """Run as an executable that speaks the Airbyte protocol."""
-    from cdp_bridge.sdk import run
-
-    run(CONNECTOR)
+main = partial(run, CONNECTOR)

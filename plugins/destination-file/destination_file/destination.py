@@ -17,13 +17,14 @@ from .settings import Settings
 
 def check(settings: Settings) -> list[Probe]:
     """Whether the folder can be made and written."""
-    trial = Path(settings.path, ".check")
-    try:
+
+    def writable() -> str:
+        trial = Path(settings.path, ".check")
         _write(trial, b"")
         trial.unlink()
-    except ConfigError as error:
-        return [Probe("folder", False, error.problem, error.remedy)]
-    return [Probe("folder", True, f"{settings.path} can be written")]
+        return f"{settings.path} can be written"
+
+    return [Probe.of("folder", writable)]
 
 
 def discover(settings: Settings) -> Catalog:

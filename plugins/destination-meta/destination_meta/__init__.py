@@ -1,8 +1,9 @@
 """Keeps Meta custom audiences equal to CDP segments."""
 
 from collections.abc import Iterable
+from functools import partial
 
-from cdp_bridge.sdk import Connector, Limits, hookimpl
+from cdp_bridge.sdk import Connector, Limits, hookimpl, run
 
 from .settings import Settings
 
@@ -23,8 +24,4 @@ def bridge_connectors() -> Iterable[Connector]:
     return (CONNECTOR,)
 
 
-def main() -> None:
-    """Run as an executable that speaks the Airbyte protocol."""
-    from cdp_bridge.sdk import run
-
-    run(CONNECTOR)
+main = partial(run, CONNECTOR)

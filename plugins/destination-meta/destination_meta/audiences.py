@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import msgspec
-from cdp_bridge.sdk import Audience, AudienceRef, Client, ConfigError, RejectedError, TransientError, decode_json
+from cdp_bridge.sdk import Audience, AudienceRef, Client, ConfigError, RejectedError, TransientError
 
 from .errors import FLAGGED, GoneError
 from .graph import entries, shaped
@@ -86,8 +86,7 @@ def _create(client: Client, settings: Settings, audience: Audience) -> str:
     }
     if settings.retention_days is not None:
         fields["retention_days"] = settings.retention_days
-    response = client.send("POST", f"/{settings.account}/customaudiences", json=fields)
-    return shaped(decode_json(response), _Created).id
+    return shaped(client.call("POST", f"/{settings.account}/customaudiences", json=fields), _Created).id
 
 
 def _read_when_visible(client: Client, settings: Settings, audience_id: str) -> AudienceRef:

@@ -19,7 +19,6 @@ from cdp_bridge.sdk import (
     RejectedError,
     Stream,
     TransientError,
-    decode_json,
 )
 
 from . import audiences
@@ -121,7 +120,7 @@ class MetaWriter:
         except (RejectedError, ConfigError):
             self._sessions.end(batch.audience.id, batch.operation)
             raise
-        return shaped(decode_json(response), Totals), pause(response.headers)
+        return shaped(Client.decode(response), Totals), pause(response.headers)
 
 
 def _body(session: Session, batch: Batch, sent: Upload) -> bytes:

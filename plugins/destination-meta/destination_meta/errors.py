@@ -6,12 +6,15 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-from cdp_bridge.sdk import BridgeError, ConfigError, RejectedError, TransientError, by_status
+from cdp_bridge.sdk import Client, ConfigError, RejectedError, TransientError
 
 from .usage import pause
 
 if TYPE_CHECKING:
     import requests
+
+
+Failure = ConfigError | RejectedError | TransientError
 
 
 class GoneError(ConfigError):
@@ -109,7 +112,7 @@ PHRASES: dict[tuple[int, str], Rule] = {
 """Where code and subcode leave the meaning open: words of the message that decide."""
 
 
-class _Failure(msgspec.Struct):
+class _Envelope(msgspec.Struct):
     """The error envelope."""
 
     code: int = 1
@@ -119,7 +122,7 @@ class _Failure(msgspec.Struct):
     fbtrace_id: str = ""
 
 
-def interpret(response: requests.Response) -> BridgeError | None:
+def interpret(response: requests.Response) -> Failure | None:
     """The error that an answer means, None for a success; the HTTP status decides only when the body does not."""
     if response.status_code == 413:
         return TooLargeError("the request is too large for Meta", reason="http:413")
@@ -130,24 +133,24 @@ def interpret(response: requests.Response) -> BridgeError | None:
     if isinstance(body, dict) and body.get("error"):
         return _meaning(_failure(body["error"]), response)
     if isinstance(body, dict) and body.get("success") is False:
-        return _meaning(_Failure(), response)
-    return by_status(response)
+        return _meaning(_Envelope(), response)
+    return Client.by_status(response)
 
 
-def _page_instead_of_json(response: requests.Response) -> BridgeError | None:
+def _page_instead_of_json(response: requests.Response) -> Failure | None:
     if response.status_code < 300 or response.status_code == 400 or response.status_code >= 500:
         return OverloadedError(f"Meta answered {response.status_code} with a page instead of JSON")
-    return by_status(response)
+    return Client.by_status(response)
 
 
-def _failure(envelope: Any) -> _Failure:
+def _failure(envelope: Any) -> _Envelope:
     try:
-        return msgspec.convert(envelope, _Failure, strict=False)
+        return msgspec.convert(envelope, _Envelope, strict=False)
     except msgspec.ValidationError:
-        return _Failure()
+        return _Envelope()
 
 
-def _meaning(failure: _Failure, response: requests.Response) -> BridgeError:
+def _meaning(failure: _Envelope, response: requests.Response) -> Failure:
     rule = _rule(failure)
     if rule in (BAD_REQUEST, UNKNOWN) and (failure.is_transient or response.status_code >= 500):
         rule = BUSY
@@ -163,7 +166,7 @@ def _meaning(failure: _Failure, response: requests.Response) -> BridgeError:
     return kind(problem, retry_after=pause(response.headers) or rule.wait)
 
 
-def _rule(failure: _Failure) -> Rule:
+def _rule(failure: _Envelope) -> Rule:
     for (code, phrase), rule in PHRASES.items():
         if code == failure.code and phrase in failure.message:
             return rule

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
-from cdp_bridge.sdk import BridgeError, Client, ConfigError, Probe, decode_json
+from cdp_bridge.sdk import Client, ConfigError, Probe
 
 from .errors import NOT_ACCEPTED, GoneError
 from .graph import entries
@@ -18,11 +19,9 @@ MOST_AUDIENCES = 500
 def probe(client: Client, settings: Settings) -> Iterator[Probe]:
     """The findings in order; the first that fails is the last, since later ones would only repeat it."""
     for name, find in PROBES.items():
-        try:
-            yield Probe(name, True, find(client, settings))
-        except BridgeError as error:
-            problem, remedy = getattr(error, "problem", str(error)), getattr(error, "remedy", "")
-            yield Probe(name, False, problem, remedy or "Try again later; if it stays, check base_url and api_version")
+        found = Probe.of(name, partial(find, client, settings))
+        yield found
+        if not found.passed:
             return
 
 
@@ -58,7 +57,7 @@ def _quota(client: Client, settings: Settings) -> str:
 
 def _account(client: Client, settings: Settings) -> dict[str, Any]:
     fields = {"fields": "tos_accepted,user_tos_accepted"}
-    return dict(decode_json(client.send("GET", f"/{settings.account}", params=fields)))
+    return dict(client.call("GET", f"/{settings.account}", params=fields))
 
 
 PROBES: dict[str, Callable[[Client, Settings], str]] = {

@@ -77,7 +77,7 @@ def test_an_unwell_meta_is_reported_with_a_remedy(account: Any, kind: Any) -> No
 
 def test_nobody_listens(account: Any) -> None:
     (probe,) = findings(account, base_url="http://127.0.0.1:9")
-    assert (probe.passed, "base_url" in probe.remedy) == (False, True)
+    assert (probe.passed, "check the host" in probe.remedy) == (False, True)
 
 
 def test_a_wrong_path(account: Any) -> None:

@@ -1,8 +1,9 @@
 """Files as a source: the people of a segment from CSV, JSON lines or Parquet."""
 
 from collections.abc import Iterable
+from functools import partial
 
-from cdp_bridge.sdk import Connector, hookimpl
+from cdp_bridge.sdk import Connector, hookimpl, run
 
 from .settings import Settings
 
@@ -15,8 +16,4 @@ def bridge_connectors() -> Iterable[Connector]:
     return (CONNECTOR,)
 
 
-def main() -> None:
-    """Speak the Airbyte protocol on stdin and stdout."""
-    from cdp_bridge.sdk import run
-
-    run(CONNECTOR)
+main = partial(run, CONNECTOR)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from cdp_bridge.sdk import BridgeError, Catalog, ConfigError, Page, Probe, ReadRequest, Stream, TransientError
+from cdp_bridge.sdk import Catalog, ConfigError, Page, Probe, ReadRequest, Stream, TransientError
 
 from .formats import Rows, reader
 from .settings import Settings
@@ -19,13 +19,14 @@ Fingerprint = dict[Path, tuple[int, int, int]]
 
 def check(settings: Settings) -> list[Probe]:
     """Whether the files are there and the first page of each can be read."""
-    try:
+
+    def first_pages() -> str:
         files = _files(settings)
         for path in files:
             next(_pages(settings, path))
-    except BridgeError as error:
-        return [Probe("files", False, str(error), getattr(error, "remedy", ""))]
-    return [Probe("files", True, f"{len(files)} can be read")]
+        return f"{len(files)} can be read"
+
+    return [Probe.of("files", first_pages)]
 
 
 def discover(settings: Settings) -> Catalog:

@@ -1,8 +1,9 @@
 """Twilio Segment as a source: spaces, audiences, the members of an audience, single profiles."""
 
 from collections.abc import Iterable
+from functools import partial
 
-from cdp_bridge.sdk import Connector, hookimpl
+from cdp_bridge.sdk import Connector, hookimpl, run
 
 from .settings import Settings
 
@@ -21,8 +22,4 @@ def bridge_connectors() -> Iterable[Connector]:
     return (CONNECTOR,)
 
 
-def main() -> None:
-    """Speak the Airbyte protocol on stdin and stdout."""
-    from cdp_bridge.sdk import run
-
-    run(CONNECTOR)
+main = partial(run, CONNECTOR)

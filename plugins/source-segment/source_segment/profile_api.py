@@ -6,15 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from cdp_bridge.sdk import (
-    BridgeError,
-    Client,
-    ConfigError,
-    RejectedError,
-    Secret,
-    TransientError,
-    retry_after,
-)
+from cdp_bridge.sdk import Client, ConfigError, RejectedError, Secret, TransientError
 
 from .settings import Settings
 
@@ -71,7 +63,7 @@ def is_known(api: Client, space_id: str, identifier: str) -> bool:
     return True
 
 
-def interpret(response: requests.Response) -> BridgeError | None:
+def interpret(response: requests.Response) -> ConfigError | RejectedError | TransientError | None:
     """The error that an answer means; by status, since codes differ between pages of the vendor."""
     status = response.status_code
     if status < 400:
@@ -81,11 +73,11 @@ def interpret(response: requests.Response) -> BridgeError | None:
     if status in (401, 403):
         return ConfigError(said, place="profile_api_token", remedy="Use an access token of this space, and its region")
     if status == 429:
-        return TransientError(said, retry_after=retry_after(response))
+        return TransientError(said, retry_after=Client.retry_after(response))
     if status == 500:
         return TransientError(f"{said}; if it stays so, Segment cannot read the type or value asked for")
     if status > 500:
-        return TransientError(said, retry_after=retry_after(response))
+        return TransientError(said, retry_after=Client.retry_after(response))
     return RejectedError(said, reason=f"segment:{status}")
 
 

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from cdp_bridge.sdk import BridgeError, Client, ConfigError, RejectedError, TransientError, redact, retry_after
+from cdp_bridge.sdk import Client, ConfigError, RejectedError, TransientError
 
 from .settings import Settings
 
@@ -90,13 +90,13 @@ def unreadable(audience: Json) -> str | None:
     return None
 
 
-def interpret(response: requests.Response) -> BridgeError | None:
+def interpret(response: requests.Response) -> ConfigError | RejectedError | TransientError | None:
     """The error that an answer means; the waits of a 429 in the order of trust of segment.md section 2.3."""
     status = response.status_code
     if status < 400:
         return None
     error = _first_error(response)
-    said = redact(f"the Public API answered {status} {error.get('type') or ''} {error.get('field') or ''}").strip()
+    said = f"the Public API answered {status} {error.get('type') or ''} {error.get('field') or ''}".strip()
     if status in (401, 403):
         return ConfigError(
             said,
@@ -108,7 +108,7 @@ def interpret(response: requests.Response) -> BridgeError | None:
     if status == 429:
         return TransientError(said, retry_after=_wait(response, error))
     if status >= 500 or status == 408:
-        return TransientError(said, retry_after=retry_after(response))
+        return TransientError(said, retry_after=Client.retry_after(response))
     return RejectedError(said, reason=f"segment:{status}")
 
 
@@ -146,7 +146,7 @@ def _first_error(response: requests.Response) -> Json:
 
 def _wait(response: requests.Response, error: Json) -> float | None:
     """Seconds until a limited token may call again, None if the answer does not say."""
-    asked = retry_after(response)
+    asked = Client.retry_after(response)
     if asked is not None:
         return asked
     milliseconds = (error.get("data") or {}).get("msBeforeNext")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from cdp_bridge.sdk import BridgeError, Catalog, Checkpoint, Client, ConfigError, Page, Probe, ReadRequest, Stream
+from cdp_bridge.sdk import Catalog, Checkpoint, Client, ConfigError, Page, Probe, ReadRequest, Stream
 
 from . import profile_api, public_api
 from .settings import Settings
@@ -33,7 +34,7 @@ def check(settings: Settings) -> list[Probe]:
         space = _check_public_api(api, settings, probes)
     _check_warehouse(settings, space, probes)
     if settings.profile_api_token is not None and space is not None:
-        probes.append(_probe("profile api", lambda: _check_profile_api(settings, space)))
+        probes.append(Probe.of("profile api", lambda: _check_profile_api(settings, space)))
     return probes
 
 
@@ -148,11 +149,11 @@ def _check_public_api(api: Client, settings: Settings, probes: list[Probe]) -> J
         readable = sum(not public_api.unreadable(audience) for audience in known)
         return f"{readable} of {len(known)} can be read"
 
-    probes.append(_probe("workspace", lambda: str(public_api.workspace(api)["name"])))
+    probes.append(Probe.of("workspace", lambda: str(public_api.workspace(api)["name"])))
     if probes[-1].passed:
-        probes.append(_probe("space", find_space))
+        probes.append(Probe.of("space", find_space))
     if found:
-        probes.append(_probe("audiences", find_audiences))
+        probes.append(Probe.of("audiences", find_audiences))
     return found[0] if found else None
 
 
@@ -166,14 +167,18 @@ def _check_warehouse(settings: Settings, space: Json | None, probes: list[Probe]
 
     from . import warehouse
 
-    try:
-        with warehouse.opened(settings.warehouse.url, schema) as opened:
-            probes.append(Probe("warehouse", True, f"connected, {opened.dialect}"))
-            probes.append(_probe("warehouse tables", lambda: _check_tables(opened)))
+    url, opened = settings.warehouse.url, []
+    with ExitStack() as stack:
+
+        def connect() -> str:
+            opened.append(stack.enter_context(warehouse.opened(url, schema)))
+            return f"connected, {opened[0].dialect}"
+
+        probes.append(Probe.of("warehouse", connect))
+        if opened:
+            probes.append(Probe.of("warehouse tables", lambda: _check_tables(opened[0])))
             if probes[-1].passed:
-                probes.append(_probe("warehouse freshness", lambda: _check_freshness(opened)))
-    except ConfigError as error:
-        probes.append(_failed("warehouse", error))
+                probes.append(Probe.of("warehouse freshness", lambda: _check_freshness(opened[0])))
 
 
 def _check_tables(warehouse: Warehouse) -> str:
@@ -194,19 +199,6 @@ def _check_profile_api(settings: Settings, space: Json) -> str:
     with profile_api.connect(settings) as api:
         profile_api.is_known(api, space["id"], "user_id:cdp-bridge-check")
     return "the token is let in"
-
-
-def _probe(name: str, finding: Callable[[], str]) -> Probe:
-    try:
-        return Probe(name, True, finding())
-    except BridgeError as error:
-        return _failed(name, error)
-
-
-def _failed(name: str, error: BridgeError) -> Probe:
-    if isinstance(error, ConfigError):
-        return Probe(name, False, f"{error.place}: {error.problem}" if error.place else error.problem, error.remedy)
-    return Probe(name, False, str(error), "Try again; if it stays so, see Segment's status page")
 
 
 def _schema(**fields: str) -> Json:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
-from cdp_bridge.sdk import ConfigError, Secret, TransientError, redact
+from cdp_bridge.sdk import ConfigError, Secret, TransientError
 
 from .query import TABLES, Queries
 
@@ -161,4 +161,4 @@ def _learn_password(url: str) -> None:
 
 def _first_line(error: Exception) -> str:
     """What the driver said; never its later lines, which may quote data."""
-    return redact(str(error).strip().partition("\n")[0].rstrip(".!")) or type(error).__name__
+    return str(error).strip().partition("\n")[0].rstrip(".!") or type(error).__name__

@@ -2,7 +2,8 @@ import logging
 from typing import Any
 
 import pytest
-from cdp_bridge.sdk import ConfigError, Page, ReadRequest, TransientError, redact
+from cdp_bridge.redact import redact
+from cdp_bridge.sdk import ConfigError, Page, ReadRequest, TransientError
 from source_segment import profile_api, source
 
 PLUS = "email:Anna+Sale@Example.com"
