@@ -150,11 +150,11 @@ def _existing_file(path: str) -> str:
 
 
 def _learn_password(url: str) -> None:
-    """Keep the password out of whatever the driver says."""
+    """Keep the password out of whatever the driver says; ConfigError for what is no URL, which a driver would quote."""
     try:
         password = urlsplit(url).password or ""
     except ValueError:
-        return
+        raise ConfigError("is not a URL", place=PLACE, remedy="Encode [ ] @ : / in user and password as %XX") from None
     Secret(password)
     Secret(unquote(password))
 
