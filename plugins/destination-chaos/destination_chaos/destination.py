@@ -50,13 +50,12 @@ class ChaosWriter:
 
     def write(self, batch: Batch) -> Outcome:
         """Keep a batch, all but what a fault keeps out."""
-        call = self._audiences.next_call()
-        self._faults.before_write(call, batch.keys)
-        change, pause = Change.of(batch), self._settings.pause
+        call, change, pause = self._audiences.next_call(), Change.of(batch), self._settings.pause
+        self._faults.before_write(call, change)
         if self._faults.is_pending(call):
             outcome = Outcome(pending=self._audiences.postpone(change), pause=pause)
         else:
-            refused = self._faults.refused(batch.keys)
+            refused = self._faults.refused(change)
             unknown, missing = self._faults.unknown(call, batch.keys)
             self._audiences.carry_out(change, without=[*refused, *missing])
             outcome = Outcome(rejected=refused, unknown=unknown - refused.keys(), pause=pause)
@@ -68,7 +67,7 @@ class ChaosWriter:
         job = self._audiences.ask(pending)
         if job.asked < self._settings.settled_after and not job.done:
             return Outcome(pending=pending)
-        refused = self._faults.refused(list(job.change.members))
+        refused = self._faults.refused(job.change)
         if not job.done:
             self._audiences.finish(job, without=list(refused))
         return Outcome(rejected=refused)

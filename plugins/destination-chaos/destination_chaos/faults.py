@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from cdp_bridge.sdk import ConfigError, RejectedError, TransientError
 
+from .audiences import Change
 from .settings import Settings
 
 POISON = "chaos:poison"
@@ -28,7 +29,7 @@ class Faults:
         self._settings = settings
         self._writes = 0
 
-    def before_write(self, call: int, keys: Sequence[bytes]) -> None:
+    def before_write(self, call: int, change: Change) -> None:
         """Raise whatever keeps the platform from taking a batch."""
         settings = self._settings
         time.sleep(settings.slow)
@@ -38,7 +39,7 @@ class Faults:
         self._writes += 1
         if self._falls("unavailable", settings.unavailable, call):
             raise TransientError("the platform is not available", retry_after=settings.retry_after)
-        if any(self._falls("poison", settings.poison, key) for key in keys):
+        if any(self._falls("poison", settings.poison, key) for key in _added(change)):
             raise RejectedError("a member of the batch is malformed", reason=POISON)
 
     def after_write(self, call: int) -> None:
@@ -50,11 +51,11 @@ class Faults:
         """Whether a batch is done later."""
         return self._falls("pending", self._settings.pending, call)
 
-    def refused(self, keys: Sequence[bytes]) -> dict[bytes, str]:
-        """Who is refused, in whatever batch."""
-        return {key: REFUSED for key in keys if self._falls("refused", self._settings.refused, key)}
+    def refused(self, change: Change) -> dict[bytes, str]:
+        """Who is refused by key."""
+        return {key: REFUSED for key in _added(change) if self._falls("refused", self._settings.refused, key)}
 
-    def unknown(self, call: int, keys: Sequence[bytes]) -> tuple[frozenset[bytes], frozenset[bytes]]:
+    def unknown(self, call: int, keys: Iterable[bytes]) -> tuple[frozenset[bytes], frozenset[bytes]]:
         """Of whom a write says nothing, and who of them is not kept: the half with the lower lots."""
         share = self._settings.unknown
         unknown = frozenset(key for key in keys if self._falls("unknown", share, call, key))
@@ -62,6 +63,11 @@ class Faults:
 
     def _falls(self, fault: str, share: float, *what: object) -> bool:
         return share > 0 and lot(self._settings.seed, fault, *what) < share
+
+
+def _added(change: Change) -> Iterable[bytes]:
+    """Who can be malformed: a platform asks nothing of those who go."""
+    return change.members if change.operation == "add" else ()
 
 
 def expect_authorised(settings: Settings, writes: int) -> None:

@@ -5,6 +5,9 @@ from typing import Annotated, Literal
 from cdp_bridge.sdk import option
 from msgspec import Meta, Struct
 
+Seconds = Annotated[float, Meta(ge=0)]
+Writes = Annotated[int, Meta(ge=0)]
+
 
 def share(title: str, description: str) -> Meta:
     """A setting between 0 (never) and 1 (always)."""
@@ -23,9 +26,9 @@ class Settings(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
 
     unavailable: Annotated[float, share("Unavailable", "Share of writes that fail for now; nothing is kept")] = 0.0
     lost_answers: Annotated[float, share("Lost answers", "Share of writes that are kept, but seem to fail")] = 0.0
-    retry_after: Annotated[
-        float | None, option("Retry-After", "Seconds to wait, named by the two faults above", ge=0)
-    ] = None
+    retry_after: Annotated[Seconds | None, option("Retry-After", "Seconds to wait, named by the two faults above")] = (
+        None
+    )
 
     poison: Annotated[float, share("Poison", "Share of members for whom a whole batch is refused")] = 0.0
     refused: Annotated[float, share("Refused", "Share of members refused by key")] = 0.0
@@ -34,12 +37,12 @@ class Settings(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     pending: Annotated[float, share("Pending", "Share of writes that are answered and done later")] = 0.0
     settled_after: Annotated[int, option("Settled after", "How often to ask for a late answer", ge=1)] = 1
 
-    slow: Annotated[float, option("Slow", "Seconds that each write takes", ge=0)] = 0.0
-    pause: Annotated[float, option("Pause", "Seconds to stay away after each write", ge=0)] = 0.0
+    slow: Annotated[Seconds, option("Slow", "Seconds that each write takes")] = 0.0
+    pause: Annotated[Seconds, option("Pause", "Seconds to stay away after each write")] = 0.0
 
     unauthorised_after: Annotated[
-        int | None, option("Unauthorised after", "The credential expires after so many writes of a run", ge=0)
+        Writes | None, option("Unauthorised after", "The credential expires after so many writes of a run")
     ] = None
-    bug_after: Annotated[
-        int | None, option("Bug after", "The connector breaks after so many writes of a run", ge=0)
-    ] = None
+    bug_after: Annotated[Writes | None, option("Bug after", "The connector breaks after so many writes of a run")] = (
+        None
+    )
