@@ -1,0 +1,68 @@
+"""Whether a config fits the connector's own JSON schema, in words that quote no value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from cdp_bridge.sdk import ConfigError
+
+from .messages import Json
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+
+
+def check_schema(schema: Json) -> None:
+    """Raise ConfigError if it is no JSON schema."""
+    from jsonschema import Draft7Validator, SchemaError
+
+    try:
+        Draft7Validator.check_schema(schema)
+    except SchemaError as error:
+        place = ".".join(str(part) for part in error.absolute_path)
+        raise ConfigError("is no JSON schema", place=place, remedy="Report it to the connector's maintainers") from None
+
+
+def check_config(schema: Json, config: Json, open_config: Json) -> None:
+    """Raise ConfigError with every fault of a config, and every secret in `open_config`, the part outside `secrets`."""
+    from jsonschema import Draft7Validator
+
+    faults = [fault for error in Draft7Validator(schema).iter_errors(config) for fault in _faults(error)]
+    faults += [f"{path} is a secret, name it in secrets" for path in _secret_paths(schema, open_config)]
+    if faults:
+        remedy = "Correct it by the connector's documentation"
+        raise ConfigError("; ".join(faults), place="config", remedy=remedy)
+
+
+def _faults(error: ValidationError) -> Iterator[str]:
+    """What breaks a rule; jsonschema's own words quote the value, which may be a secret."""
+    place = [str(part) for part in error.absolute_path]
+    rule: Any = error.validator_value
+    instance: Any = error.instance
+    schema: Any = error.schema
+    where = ".".join(place) or "it"
+    match error.validator:
+        case "required":
+            yield from (f"{'.'.join([*place, name])} is missing" for name in rule if name not in instance)
+        case "additionalProperties":
+            known = schema.get("properties", {})
+            yield from (f"{'.'.join([*place, name])} is not known" for name in instance if name not in known)
+        case "type" | "enum" | "const" | "minimum" | "maximum" | "minLength" | "maxLength" | "pattern" | "format":
+            yield f"{where} breaks the rule {error.validator}: {rule}"
+        case "oneOf" | "anyOf":
+            yield f"{where} fits none of the forms that the connector knows"
+        case other:
+            yield f"{where} breaks the rule {other}"
+
+
+def _secret_paths(schema: Json, config: Json, prefix: str = "") -> Iterator[str]:
+    """The dotted paths of what is given in the config though the schema marks it as a secret."""
+    for name, part in schema.get("properties", {}).items():
+        if name not in config or not isinstance(part, dict):
+            continue
+        if part.get("airbyte_secret"):
+            yield prefix + name
+        elif isinstance(config[name], dict):
+            for form in (part, *part.get("oneOf", ())):
+                yield from _secret_paths(form, config[name], f"{prefix}{name}.")

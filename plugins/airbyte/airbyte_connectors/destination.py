@@ -1,0 +1,126 @@
+"""Check, discover and open."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+import time
+from collections.abc import Iterator
+
+import msgspec
+from cdp_bridge.sdk import Audience, AudienceRef, Batch, Catalog, Outcome, Probe, Stream, TransientError
+
+from .messages import Json, Message
+from .probes import probe
+from .program import Program
+from .settings import DestinationSettings
+
+
+def check(settings: DestinationSettings) -> list[Probe]:
+    """Whether the connector runs, takes its config and connects."""
+    return probe(settings, Program(settings))
+
+
+def discover(settings: DestinationSettings) -> Catalog:
+    """One object: an audience that wants the chosen profile."""
+    return Catalog((Stream(name="audience", profile=settings.profile, operations=("add", "remove")),))
+
+
+@contextlib.contextmanager
+def open(settings: DestinationSettings) -> Iterator[AirbyteWriter]:
+    """A writer; each batch runs the connector anew."""
+    yield AirbyteWriter(settings)
+
+
+class AirbyteWriter:
+    """Appends each batch to the stream of its audience.
+
+    Many destinations keep what they got until their input ends, so a batch counts only when a process of its own has
+    confirmed it and ended well.
+    """
+
+    def __init__(self, settings: DestinationSettings) -> None:
+        self._program = Program(settings)
+        digest = hashlib.sha256(msgspec.json.encode(settings.config, order="sorted")).hexdigest()
+        self._account = f"{self._program.name}-{digest[:12]}"
+
+    def ensure(self, audience: Audience) -> AudienceRef:
+        """A stream name that any destination takes; what it stands for comes with the first batch."""
+        plain = re.sub(r"\W", "_", audience.marker, flags=re.ASCII)
+        digest = hashlib.sha256(audience.marker.encode()).hexdigest()
+        return AudienceRef(id=f"audience_{plain}_{digest[:8]}", account=self._account)
+
+    def write(self, batch: Batch) -> Outcome:
+        """All members are in when the STATE behind them came back and the connector ended well; else TransientError."""
+        position = hashlib.sha256(b"".join(batch.keys)).hexdigest()[:16]
+        files = {"catalog": configured(batch)}
+        with contextlib.closing(self._program.run("write", files, encoded(batch, position))) as said:
+            states = [message.state for message in said if message.state and _position(message) == position]
+        if not states:
+            raise TransientError(f"{self._program.name} ended without confirming what it was given")
+        refused = (states[-1].get("destinationStats") or {}).get("rejectedRecordCount")
+        return Outcome(unknown=frozenset(batch.keys) if refused else frozenset())
+
+    def settle(self, audience: AudienceRef, pending: str) -> Outcome:
+        """Nothing is ever pending."""
+        return Outcome()
+
+
+def configured(batch: Batch) -> Json:
+    """The configured catalogue: one stream, to which records are appended."""
+    text, texts = {"type": "string"}, {"type": "array", "items": {"type": "string"}}
+    columns = dict.fromkeys(("operation", "key", "audience"), text) | dict.fromkeys(batch.identifiers, texts)
+    return {
+        "streams": [
+            {
+                "stream": {
+                    "name": batch.audience.id,
+                    "json_schema": {"type": "object", "properties": columns},
+                    "supported_sync_modes": ["full_refresh"],
+                },
+                "sync_mode": "full_refresh",
+                "destination_sync_mode": "append",
+                # Newer destinations refuse a stream without these; 0 says that no earlier record is to go.
+                "generation_id": 0,
+                "minimum_generation_id": 0,
+                "sync_id": 0,
+            }
+        ]
+    }
+
+
+def encoded(batch: Batch, position: str) -> bytes:
+    """A RECORD a member, the STATE that confirms them, and that the stream is complete, as newer destinations want."""
+    stream, now = batch.audience.id, time.time_ns() // 1_000_000
+    descriptor = {"name": stream}
+    records = [
+        {
+            "operation": batch.operation,
+            "key": key.hex(),
+            "audience": stream,
+            **{name: values[i] for name, values in batch.identifiers.items()},
+        }
+        for i, key in enumerate(batch.keys)
+    ]
+    state = {
+        "type": "STREAM",
+        "stream": {"stream_descriptor": descriptor, "stream_state": {"position": position}},
+        "sourceStats": {"recordCount": float(len(records))},
+    }
+    status = {"stream_descriptor": descriptor, "status": "COMPLETE"}
+    return msgspec.json.Encoder().encode_lines(
+        [
+            *({"type": "RECORD", "record": {"stream": stream, "data": data, "emitted_at": now}} for data in records),
+            {"type": "STATE", "state": state},
+            {"type": "TRACE", "trace": {"type": "STREAM_STATUS", "emitted_at": now, "stream_status": status}},
+        ]
+    )
+
+
+def _position(message: Message) -> str | None:
+    """The position in a STATE that came back, if it is one of ours."""
+    match message.state:
+        case {"stream": {"stream_state": {"position": str(position)}}}:
+            return position
+    return None

@@ -1,0 +1,62 @@
+"""What an Airbyte connector says beside its data: its log into ours, its failures as our errors."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+
+from cdp_bridge.sdk import ConfigError, TransientError
+
+from .messages import Failure, Log, Message, decode
+
+log = logging.getLogger(__name__)
+
+LONGEST_TEXT = 1_000
+_LEVELS = {
+    "FATAL": logging.ERROR,
+    "ERROR": logging.ERROR,
+    "WARN": logging.WARNING,
+    "INFO": logging.INFO,
+}
+
+
+def messages(name: str, lines: Iterable[bytes | bytearray]) -> Iterator[Message]:
+    """The messages in a connector's lines; raises what a TRACE of type ERROR says, by its failure type.
+
+    Lines that are no messages are counted and never quoted, for they may hold anything.
+    """
+    others = 0
+    for number, line in enumerate(lines, 1):
+        message = decode(number, line)
+        if message is None:
+            others += bool(line.strip())
+            continue
+        if message.log is not None:
+            _pass_on(name, message.log)
+        elif message.trace is not None and message.trace.error is not None:
+            raise _error(name, message.trace.error)
+        elif message.type == "CONTROL":
+            log.warning(
+                "%s has changed its own config, such as a token that it renewed; this is not kept. Give it credentials "
+                "that last",
+                name,
+            )
+        yield message
+    if others:
+        log.info("%s has printed %s lines that are no messages", name, others)
+
+
+def _pass_on(name: str, said: Log) -> None:
+    log.log(_LEVELS.get(said.level, logging.DEBUG), "%s: %s", name, said.message[:LONGEST_TEXT])
+
+
+def _error(name: str, failure: Failure) -> ConfigError | TransientError:
+    """By Airbyte's failure types: config_error, transient_error, and system_error, which is the default."""
+    text = failure.message[:LONGEST_TEXT].rstrip(". ") or "it did not say why it failed"
+    match failure.failure_type:
+        case "transient_error":
+            return TransientError(f"{name}: {text}")
+        case "config_error":
+            return ConfigError(text, place=name, remedy="Check config and secrets by the connector's documentation")
+        case _:
+            return ConfigError(text, place=name, remedy="Look at its log with cdp-bridge --debug; it may be its fault")

@@ -1,0 +1,100 @@
+"""An Airbyte connector as the settings name it: its command, its config with secrets, its commands carried out."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+from cdp_bridge.sdk import ConfigError
+
+from .listening import messages
+from .messages import Json, Message
+from .process import lines, private_files
+from .settings import DestinationSettings, Manifest, SourceSettings
+
+Settings = SourceSettings | DestinationSettings
+
+
+class Program:
+    """Runs the connector anew for every command, as Airbyte does."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        connector = settings.connector
+        if isinstance(connector, Manifest):
+            self._command, named_by = [connector.runner], connector.path
+        else:
+            self._command, named_by = [connector.command, *connector.arguments], connector.command
+        self.name = Path(named_by).name
+
+    def run(self, command: str, files: Mapping[str, Any], stdin: bytes | None = None) -> Generator[Message, None, None]:
+        """Carry out a command and yield what it says; closed early, it ends the process.
+
+        `files` are JSON values, each given as the option of its name; the config comes along unless the command is
+        `spec`. Raises ConfigError or TransientError if it fails, also after the last message.
+        """
+        if command != "spec":
+            files = {"config": self._config(), **files}
+        contents = {name: msgspec.json.encode(value) for name, value in files.items()}
+        with private_files(contents if stdin is None else {**contents, "stdin": stdin}) as paths:
+            options = [word for name in contents for word in (f"--{name}", str(paths[name]))]
+            printed = lines([*self._command, command, *options], paths.get("stdin"), self._settings.patience)
+            with contextlib.closing(printed):
+                yield from messages(self.name, printed)
+
+    def ask(self, command: str) -> list[Message]:
+        """Everything that it says to a command."""
+        return list(self.run(command, {}))
+
+    def specification(self) -> Json:
+        """The JSON schema of its config: what it says itself, or its manifest."""
+        said = next((message.spec for message in self.ask("spec") if message.spec), None)
+        if said is None:
+            remedy = "Name a program that speaks the Airbyte protocol"
+            raise ConfigError("has no specification", place=self.name, remedy=remedy)
+        if not isinstance(self._settings.connector, Manifest):
+            return said.connection_specification
+        spec = _manifest(self._settings.connector.path).get("spec") or {}
+        return spec.get("connection_specification") or {}
+
+    def _config(self) -> Json:
+        config = with_secrets(self._settings)
+        if isinstance(self._settings.connector, Manifest):
+            config["__injected_declarative_manifest"] = _manifest(self._settings.connector.path)
+        return config
+
+
+def with_secrets(settings: Settings) -> Json:
+    """The config with every secret in its place; ConfigError if there is something else in the way."""
+    config: Json = msgspec.json.decode(msgspec.json.encode(settings.config))
+    for path, secret in settings.secrets.items():
+        *groups, name = path.split(".")
+        place = config
+        for group in groups:
+            place = place.setdefault(group, {})
+            if not isinstance(place, dict):
+                remedy = f"Make {group} of the config an object, or correct the path"
+                raise ConfigError("leads through a value", place=f"secrets.{path}", remedy=remedy)
+        if name in place:
+            raise ConfigError("is in the config too", place=f"secrets.{path}", remedy="Take it out of the config")
+        place[name] = secret.reveal()
+    return config
+
+
+def _manifest(path: str) -> Json:
+    try:
+        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror or type(error).__name__}"
+        raise ConfigError(problem, place=path, remedy="Check the path of the manifest") from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = f"line {mark.line + 1} is not YAML" if mark else "is not YAML in UTF-8"
+        raise ConfigError(problem, place=path, remedy="Correct it") from None
+    if not isinstance(found, dict) or found.get("type") != "DeclarativeSource":
+        raise ConfigError("is not a manifest", place=path, remedy="It begins with version, and type: DeclarativeSource")
+    return found
