@@ -59,8 +59,9 @@ class AirbyteWriter:
             states = [message.state for message in said if message.state and _position(message) == position]
         if not states:
             raise TransientError(f"{self._program.name} ended without confirming what it was given")
-        refused = (states[-1].get("destinationStats") or {}).get("rejectedRecordCount")
-        return Outcome(unknown=frozenset(batch.keys) if refused else frozenset())
+        # It says how many it refused, never whom.
+        has_refused = (states[-1].get("destinationStats") or {}).get("rejectedRecordCount")
+        return Outcome(unknown=frozenset(batch.keys if has_refused else ()))
 
     def settle(self, audience: AudienceRef, pending: str) -> Outcome:
         """Nothing is ever pending."""

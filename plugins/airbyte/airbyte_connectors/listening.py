@@ -12,12 +12,8 @@ from .messages import Failure, Log, Message, decode
 log = logging.getLogger(__name__)
 
 LONGEST_TEXT = 1_000
-_LEVELS = {
-    "FATAL": logging.ERROR,
-    "ERROR": logging.ERROR,
-    "WARN": logging.WARNING,
-    "INFO": logging.INFO,
-}
+# Others log at INFO what they work on, which is personal data more often than not.
+_LEVELS = {"FATAL": logging.ERROR, "ERROR": logging.ERROR, "WARN": logging.WARNING}
 
 
 def messages(name: str, lines: Iterable[bytes | bytearray]) -> Iterator[Message]:
@@ -47,12 +43,12 @@ def messages(name: str, lines: Iterable[bytes | bytearray]) -> Iterator[Message]
 
 
 def _pass_on(name: str, said: Log) -> None:
-    log.log(_LEVELS.get(said.level, logging.DEBUG), "%s: %s", name, said.message[:LONGEST_TEXT])
+    log.log(_LEVELS.get(said.level, logging.DEBUG), "%s: %s", name, _line(said.message))
 
 
 def _error(name: str, failure: Failure) -> ConfigError | TransientError:
     """By Airbyte's failure types: config_error, transient_error, and system_error, which is the default."""
-    text = failure.message[:LONGEST_TEXT].rstrip(". ") or "it did not say why it failed"
+    text = _line(failure.message).rstrip(". ") or "it did not say why it failed"
     match failure.failure_type:
         case "transient_error":
             return TransientError(f"{name}: {text}")
@@ -60,3 +56,9 @@ def _error(name: str, failure: Failure) -> ConfigError | TransientError:
             return ConfigError(text, place=name, remedy="Check config and secrets by the connector's documentation")
         case _:
             return ConfigError(text, place=name, remedy="Look at its log with cdp-bridge --debug; it may be its fault")
+
+
+def _line(text: str) -> str:
+    """One printable line of a text; what follows its first one is often a stack trace."""
+    first = text.strip().partition("\n")[0][:LONGEST_TEXT]
+    return "".join(character if character.isprintable() else " " for character in first)

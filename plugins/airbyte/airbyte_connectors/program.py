@@ -87,13 +87,13 @@ def with_secrets(settings: Settings) -> Json:
 
 def _manifest(path: str) -> Json:
     try:
-        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        found = msgspec.to_builtins(yaml.safe_load(Path(path).read_text(encoding="utf-8")), str_keys=True)
     except OSError as error:
         problem = f"cannot be read: {error.strerror or type(error).__name__}"
         raise ConfigError(problem, place=path, remedy="Check the path of the manifest") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, TypeError) as error:
         mark = getattr(error, "problem_mark", None)
-        problem = f"line {mark.line + 1} is not YAML" if mark else "is not YAML in UTF-8"
+        problem = f"line {mark.line + 1} is not YAML" if mark else "is not YAML in UTF-8 with text as keys"
         raise ConfigError(problem, place=path, remedy="Correct it") from None
     if not isinstance(found, dict) or found.get("type") != "DeclarativeSource":
         raise ConfigError("is not a manifest", place=path, remedy="It begins with version, and type: DeclarativeSource")
