@@ -28,7 +28,9 @@ def specification(connector: Connector) -> dict[str, Any]:
 
 def failures(probes: Sequence[Probe]) -> list[str]:
     """Each failed probe, with what to do about it."""
-    return [redact(". ".join(filter(None, (f"{p.name}: {p.detail}", p.remedy)))) for p in probes if not p.passed]
+    # Part by part: a probe "token" with what is wrong with it as a whole looks like a token with its value.
+    told = [(f"{probe.name}: {redact(probe.detail)}", redact(probe.remedy)) for probe in probes if not probe.passed]
+    return [". ".join(filter(None, parts)) for parts in told]
 
 
 def connection_status(failed: Sequence[str]) -> Message:

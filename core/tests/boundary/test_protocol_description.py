@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cdp_bridge.model import Probe
+from cdp_bridge.protocol import description
 
 CONFIG = {"token": "abcdefghij"}
 
@@ -36,6 +38,12 @@ def test_a_failed_check_names_every_probe_and_remedy(executable: Any) -> None:
     (status,) = told.of("CONNECTION_STATUS")
     assert told.code == 0
     assert status == {"status": "FAILED", "message": "script: looked for it. Write it\nhealth: felt ill. Rest"}
+
+
+def test_a_failed_probe_of_a_token_is_told_in_full() -> None:
+    failed = Probe("token", False, "access_token: the access token is not valid", "Make a new one: token=abcdefghij")
+    (told,) = description.failures([Probe("quota", True, "left"), failed])
+    assert told == "token: access_token: the access token is not valid. Make a new one: token=***"
 
 
 def test_a_check_with_wrong_settings_names_all_faults_and_no_secret(executable: Any) -> None:
