@@ -143,7 +143,7 @@ class AudienceWriter:
     def _ensure(self) -> AudienceRef:
         if self._ref is None:
             audience = Audience(marker=f"airbyte-{self.name}", name=str(self.name))
-            self._ref = self._writer.ensure(audience)
+            self._ref = self._sender.ensure(audience)
         return self._ref
 
     def _key(self, data: Mapping[str, Any], fields: Fields) -> bytes:

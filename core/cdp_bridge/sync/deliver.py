@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..errors import RejectedError, TransientError
-from ..model import Batch, Limits, Outcome, Writer
+from ..model import Audience, AudienceRef, Batch, Limits, Outcome, Writer
 from ..retry import ATTEMPTS, retrying
 
 MOST_SPLITS = 128
@@ -62,6 +62,10 @@ class Sender:
         # Asking the budget for each request costs a commit; what a run reserves and does not need is not given back.
         self._block = max(1, min(MOST_RESERVED, (limits.requests or 0) // 1000))
         self._reserved = 0
+
+    def ensure(self, audience: Audience) -> AudienceRef:
+        """The audience on the platform; tried again, since writers find what an unanswered try has made."""
+        return self._retrying(self._writer.ensure, audience)
 
     def send(self, batch: Batch) -> list[Part]:
         """Deliver a batch, cutting it while the platform refuses it whole.

@@ -16,7 +16,7 @@ from ..entities import Activation, CDPSegment, Funnel, SyncLog
 from ..errors import BridgeError
 from ..failpoint import failpoint
 from ..identity import load_profile
-from ..model import Audience, AudienceRef, Batch, LifecycleEvent, Operation, Writer
+from ..model import Audience, AudienceRef, Batch, LifecycleEvent, Operation
 from ..redact import redact
 from ..registry import Registry
 from ..store import Lease, Store
@@ -161,7 +161,7 @@ class _Execution:
             transfer.settle(writer, self._store.audience_ref(self._name))
             state = self._extract()
             failpoint("staged")
-            diff, difference, ref = self._compare(writer)
+            diff, difference, ref = self._compare(sender)
             held = 0 if approve_removals else self._guard(diff, difference)
             failpoint("diffed")
             log.adds, log.changes, log.removes = difference.adds, difference.changes, difference.removes - held
@@ -199,7 +199,7 @@ class _Execution:
         self._log.funnel = self._stage.finish()
         return state
 
-    def _compare(self, writer: Writer) -> tuple[Diff, Difference, AudienceRef]:
+    def _compare(self, sender: Sender) -> tuple[Diff, Difference, AudienceRef]:
         """The difference and the audience, which is asked for only if there is something to send."""
         diff = Diff(self._connection, self._store, self._name)
         difference = diff.compare(whole=self._is_whole)
@@ -207,7 +207,7 @@ class _Execution:
         target = {"digest": self._target()}
         if before and not difference.some and self._store.cursor(self._name, _TARGET, None) == target:
             return diff, difference, before
-        ref = writer.ensure(self._audience(before))
+        ref = sender.ensure(self._audience(before))
         is_lost = before is not None and before.id != ref.id
         if is_lost:
             self._forget_ledger()

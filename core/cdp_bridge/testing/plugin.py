@@ -1,0 +1,48 @@
+"""What the kit adds to pytest: the outcome of each MUST, as JSON lines in the file that `--must-report` names."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+_MUST = re.compile(r"test_must_(\d+)_(\w+)")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--must-report FILE`: keep only the kit's tests, and write a line for each into FILE."""
+    group = parser.getgroup("cdp-bridge", "conformance kit of CDP Bridge")
+    group.addoption("--must-report", metavar="FILE", help="run the kit's tests only; a JSON line for each into FILE")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep only the kit's tests when a report of them is asked for."""
+    if config.getoption("--must-report"):
+        config.hook.pytest_deselected(items=[item for item in items if not _MUST.match(item.name)])
+        items[:] = [item for item in items if _MUST.match(item.name)]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Write down how a test of the kit ended; a test that cannot be set up or taken down has failed."""
+    report = yield
+    target = item.config.getoption("--must-report")
+    found = _MUST.match(item.name)
+    if target and found and (report.when == "call" or report.outcome != "passed"):
+        why = report.longrepr[2] if report.skipped and isinstance(report.longrepr, tuple) else report.longreprtext
+        connector = getattr(item.cls, "connector", None) if isinstance(item, pytest.Function) else None
+        line = {
+            "connector": getattr(connector, "name", ""),
+            "must": int(found[1]),
+            "name": item.name,
+            "outcome": report.outcome,
+            "reason": "" if report.passed else str(why),
+        }
+        with Path(target).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+    return report
