@@ -14,6 +14,8 @@ from msgspec import Struct
 
 Held = dict[str, dict[str, dict[str, list[str]]]]
 FILE = "chaos.db"
+PATIENCE = 30.0
+"""Seconds to wait for another process that writes."""
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS audience (id TEXT PRIMARY KEY, marker TEXT UNIQUE NOT NULL)",
@@ -116,7 +118,7 @@ def opened(path: str) -> Iterator[Audiences]:
     file = Path(path, FILE)
     with _plainly(file):
         file.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(file, timeout=30, isolation_level=None)
+        connection = sqlite3.connect(file, timeout=PATIENCE, isolation_level=None)
     with contextlib.closing(connection):
         with _plainly(file):
             connection.execute("PRAGMA foreign_keys = ON")
