@@ -1,11 +1,13 @@
-"""PyAirbyte in an environment of its own, the twins of both vendors, and our executables with settings for them."""
+"""Airbyte's programs in an environment of their own, the twins of the vendors, and our executables to be driven."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,19 +17,57 @@ import sandbox
 from sandbox.people import generate
 from sandbox.person import Person
 
-ROOT = Path(__file__).parents[2]
-EXECUTABLES = Path(sys.executable).parent
+HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
 PEOPLE, SEED, AUDIENCE = 300, 1, "vip_eu"
-TOKEN = "sandbox-papi-token"
-Pair = tuple[dict[str, Any], dict[str, Any]]
+Json = dict[str, Any]
+Pair = tuple[Json, Json]
 # Whoever starts so many processes keeps what Python compiles, outside the source tree.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | {
     "PYTHONPYCACHEPREFIX": str(ROOT / ".cache" / "bytecode")
 }
 
 
+class Trial(NamedTuple):
+    """How a connector is tried: settings for the twins and a folder, and what spoils them so that `check` fails."""
+
+    settings: Callable[[sandbox.Sandbox, Path], Json]
+    spoilt: Json
+
+
+NO_FOLDER = {"path": "/dev/null/out"}
+TRIALS = {
+    "source-segment": Trial(
+        lambda twins, folder: {
+            "public_api_token": "sandbox-papi-token",
+            "base_url": twins.segment,
+            "warehouse": {"url": twins.warehouse},
+            "audiences": [AUDIENCE],
+        },
+        {"public_api_token": "mistyped-one"},
+    ),
+    "source-file": Trial(lambda twins, folder: {"path": str(folder / "people.csv"), "id_column": "user_id"}, NO_FOLDER),
+    "destination-meta": Trial(
+        lambda twins, folder: {"access_token": "sandbox-token", "ad_account_id": "1001", "base_url": twins.meta},
+        {"access_token": "mistyped-one"},
+    ),
+    "destination-file": Trial(lambda twins, folder: {"path": str(folder / "out")}, NO_FOLDER),
+    "destination-chaos": Trial(lambda twins, folder: {"path": str(folder / "chaos")}, NO_FOLDER),
+}
+"""Every connector of ours; another one is one entry more."""
+
+
+class Ready(NamedTuple):
+    """A connector that can be driven: executable, settings, and files of good and of spoilt settings."""
+
+    name: str
+    executable: Path
+    settings: Json
+    config: Path
+    spoilt: Path
+
+
 class Ended(NamedTuple):
-    """A command of PyAirbyte that has ended: exit code, its stdout and stderr, and what each connector logged."""
+    """A program of Airbyte that has ended: exit code, its stdout and stderr, and what each connector logged."""
 
     code: int
     out: str
@@ -37,11 +77,11 @@ class Ended(NamedTuple):
 
 @pytest.fixture(scope="session")
 def airbyte() -> Path:
-    """The folder of the executables of PyAirbyte and airbyte-cdk; set up on first use."""
+    """The Python of PyAirbyte and airbyte-cdk; set up on first use."""
     command = ["bash", "-c", "source scripts/environment.sh && tool_environment airbyte"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"PyAirbyte's environment cannot be set up:\n{done.stdout}{done.stderr}"
-    return ROOT / ".cache" / "airbyte" / "bin"
+    return ROOT / ".cache" / "airbyte" / "bin" / "python"
 
 
 @pytest.fixture(scope="session")
@@ -54,75 +94,98 @@ def twins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sandbox.Sandbox]
 
 @pytest.fixture
 def people() -> Sequence[Person]:
-    """Who is in the audience that `settings` reads."""
+    """Who is in the audience that source-segment reads."""
     return list(generate(PEOPLE, SEED).members(AUDIENCE))
 
 
 @pytest.fixture
-def settings(twins: sandbox.Sandbox, tmp_path: Path) -> dict[str, dict[str, Any]]:
-    """Settings of every connector, by its name."""
-    people = tmp_path / "people.csv"
-    people.write_text("user_id,email,city\n1,ann@example.com,Rome\n2,bob@example.com,\n")
-    return {
-        "source-segment": {
-            "public_api_token": TOKEN,
-            "base_url": twins.segment,
-            "warehouse": {"url": twins.warehouse},
-            "audiences": [AUDIENCE],
-        },
-        "source-file": {"path": str(people), "id_column": "user_id"},
-        "destination-meta": {"access_token": "sandbox-token", "ad_account_id": "1001", "base_url": twins.meta},
-        "destination-file": {"path": str(tmp_path / "out")},
-    }
+def ready(twins: sandbox.Sandbox, tmp_path: Path) -> Callable[[str], Ready]:
+    """A connector by its name, made ready."""
+    (tmp_path / "people.csv").write_text("user_id,email,city\n1,ann@example.com,Rome\n2,bob@example.com,\n")
+
+    def make(name: str) -> Ready:
+        settings = TRIALS[name].settings(twins, tmp_path)
+        config, spoilt = tmp_path / f"{name}.json", tmp_path / f"{name}-spoilt.json"
+        config.write_text(json.dumps(settings))
+        spoilt.write_text(json.dumps(settings | TRIALS[name].spoilt))
+        return Ready(name, Path(sys.executable).parent / name, settings, config, spoilt)
+
+    return make
 
 
 @pytest.fixture
-def configs(settings: dict[str, dict[str, Any]], tmp_path: Path) -> dict[str, Path]:
-    """The same as files."""
-    paths = {name: tmp_path / f"{name}.json" for name in settings}
-    for name, path in paths.items():
-        path.write_text(json.dumps(settings[name]))
-    return paths
+def trials() -> Sequence[str]:
+    """The names of all connectors."""
+    return list(TRIALS)
+
+
+@pytest.fixture(params=TRIALS)
+def connector(request: pytest.FixtureRequest, ready: Callable[[str], Ready]) -> Ready:
+    return ready(request.param)
+
+
+@pytest.fixture(params=[name for name in TRIALS if name.startswith("source-")])
+def source(request: pytest.FixtureRequest, ready: Callable[[str], Ready]) -> Ready:
+    return ready(request.param)
+
+
+@pytest.fixture(params=[name for name in TRIALS if name.startswith("destination-")])
+def destination(request: pytest.FixtureRequest, ready: Callable[[str], Ready]) -> Ready:
+    return ready(request.param)
 
 
 @pytest.fixture
-def executable() -> Callable[[str], Path]:
-    """Where a connector's executable is."""
-    return lambda name: EXECUTABLES / name
-
-
-@pytest.fixture
-def run(executable: Callable[[str], Path]) -> Callable[..., subprocess.CompletedProcess[bytes]]:
+def run() -> Callable[..., subprocess.CompletedProcess[bytes]]:
     """Run a connector's executable."""
 
-    def start(name: str, *arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        command = [str(executable(name)), *map(str, arguments)]
+    def start(connector: Ready, *arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        command = [connector.executable, *arguments]
         return subprocess.run(command, input=stdin, capture_output=True, env=ENVIRONMENT, check=False)
 
     return start
 
 
-@pytest.fixture
-def pyab(airbyte: Path, tmp_path: Path) -> Callable[..., Ended]:
-    """Run a command of PyAirbyte without registry, telemetry or access to the home folder."""
-    logs = tmp_path / "logs"
+@pytest.fixture(scope="session")
+def home(airbyte: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Airbyte's programs, as executables in a folder `bin` that need no start, without registry or telemetry."""
+    home = tmp_path_factory.mktemp("airbyte")
+    (home / "bin").mkdir()
     environment = ENVIRONMENT | {
-        # It finds its own test source by name.
-        "PATH": f"{airbyte}{os.pathsep}{os.environ['PATH']}",
-        "HOME": str(tmp_path),
+        # PyAirbyte finds its own test source by name.
+        "PATH": f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(home),
+        "TMPDIR": str(home),
         "AIRBYTE_OFFLINE_MODE": "1",
         "DO_NOT_TRACK": "1",
-        "AIRBYTE_PROJECT_DIR": str(tmp_path),
-        "AIRBYTE_LOGGING_ROOT": str(logs),
+        "AIRBYTE_PROJECT_DIR": str(home),
+        "AIRBYTE_LOGGING_ROOT": str(home / "logs"),
         "NO_LIVE_PROGRESS": "1",
     }
+    # The name of a socket must be shorter than a test's folder may be.
+    with tempfile.TemporaryDirectory() as folder:
+        command = [str(airbyte), "-W", "ignore", str(HERE / "preloaded.py"), "serve", f"{folder}/socket"]
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, start_new_session=True) as server:
+            assert server.stdout is not None
+            programs = server.stdout.readline().decode().split()
+            assert programs, "PyAirbyte cannot be imported; see stderr"
+            for program in programs:
+                client = f"{sys.executable} -IS {HERE / 'preloaded.py'} run {folder}/socket {program}"
+                (home / "bin" / program).write_text(f'#!/bin/sh\nexec {client} "$@"\n')
+                (home / "bin" / program).chmod(0o700)
+            yield home
+            os.killpg(server.pid, signal.SIGKILL)
 
-    def run(*arguments: str | Path) -> Ended:
-        done = subprocess.run(
-            [airbyte / "pyab", *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
+
+@pytest.fixture
+def program(home: Path, tmp_path: Path) -> Callable[..., Ended]:
+    """Run a program of Airbyte, or `parse-lines`."""
+
+    def run(name: str, *arguments: str | Path, stdin: str = "") -> Ended:
+        before = set(home.glob("logs/*/*-log-*.log"))
+        command = [home / "bin" / name, *arguments]
+        done = subprocess.run(command, input=stdin, cwd=tmp_path, capture_output=True, text=True, check=False)
         logged: dict[str, str] = {}
-        for path in sorted(logs.glob("*-*/*-log-*.log")):
+        for path in sorted(set(home.glob("logs/*/*-log-*.log")) - before):
             logged[path.parent.name] = logged.get(path.parent.name, "") + path.read_text()
         return Ended(done.returncode, done.stdout, done.stderr, logged)
 
@@ -130,13 +193,12 @@ def pyab(airbyte: Path, tmp_path: Path) -> Callable[..., Ended]:
 
 
 @pytest.fixture
-def parsed(airbyte: Path) -> Callable[[bytes], Sequence[Pair]]:
+def parsed(program: Callable[..., Ended]) -> Callable[[bytes], Sequence[Pair]]:
     """What airbyte-cdk's serializers and PyAirbyte's types make of protocol lines."""
 
     def parse(lines: bytes) -> Sequence[Pair]:
-        driver = [str(airbyte / "python"), "-W", "ignore", str(Path(__file__).with_name("parse_lines.py"))]
-        done = subprocess.run(driver, input=lines, capture_output=True, env=ENVIRONMENT, check=False)
-        assert done.returncode == 0, done.stderr.decode()
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        ended = program("parse-lines", stdin=lines.decode())
+        assert ended.code == 0, ended.err
+        return [json.loads(line) for line in ended.out.splitlines()]
 
     return parse

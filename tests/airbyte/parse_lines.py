@@ -6,7 +6,10 @@ import sys
 from airbyte_cdk.models import AirbyteMessageSerializer
 from airbyte_protocol.models import AirbyteMessage
 
-for line in sys.stdin:
-    by_cdk = AirbyteMessageSerializer.dump(AirbyteMessageSerializer.load(json.loads(line)))
-    by_pyairbyte = AirbyteMessage.model_validate_json(line).model_dump(mode="json", by_alias=True)
-    print(json.dumps([by_cdk, by_pyairbyte]))
+
+def main() -> None:
+    """Print what both make of each line, as a pair."""
+    for line in sys.stdin:
+        by_cdk = AirbyteMessageSerializer.dump(AirbyteMessageSerializer.load(json.loads(line)))
+        by_pyairbyte = AirbyteMessage.model_validate_json(line).model_dump(mode="json", by_alias=True)
+        print(json.dumps([by_cdk, by_pyairbyte]))

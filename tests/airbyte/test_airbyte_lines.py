@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Sequence
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +9,21 @@ import pytest
 
 Say = Callable[..., bytes]
 Parsed = Callable[[bytes], Sequence[tuple[dict[str, Any], dict[str, Any]]]]
-CONNECTORS = ("source-segment", "source-file", "destination-meta", "destination-file")
 
 UNKNOWN_TO_CDK = {"$.destination_catalog", "$.state.destinationStats.rejectedRecordCount"}
 """What came with protocol 0.18, which PyAirbyte speaks; airbyte-cdk reads the messages and drops these parts."""
 
 
 @pytest.fixture
-def say(run: Callable[..., Any], configs: dict[str, Path], tmp_path: Path) -> Say:
+def say(run: Callable[..., Any], tmp_path: Path) -> Say:
     """What a connector prints for a command: stdout, which must be whole lines."""
 
-    def say(name: str, command: str, *streams: str, stdin: bytes = b"", code: int = 0) -> bytes:
+    def say(connector: Any, command: str, *streams: str, stdin: bytes = b"", code: int = 0) -> bytes:
         catalog = tmp_path / "catalog.json"
         catalog.write_text(json.dumps({"streams": [configured(stream) for stream in streams]}))
-        options = [] if command == "spec" else ["--config", configs[name]]
+        options = [] if command == "spec" else ["--config", connector.config]
         options += ["--catalog", catalog] if streams else []
-        done = run(name, command, *options, stdin=stdin)
+        done = run(connector, command, *options, stdin=stdin)
         assert (done.returncode, done.stderr) == (code, b""), done.stdout[-1000:]
         assert done.stdout.endswith(b"\n")
         return bytes(done.stdout)
@@ -49,17 +47,20 @@ def lost(said: Any, parsed: Any, place: str = "$") -> list[str]:
     return [] if said == parsed else [place]
 
 
-def test_every_line_is_understood(say: Say, configs: dict[str, Path], parsed: Parsed) -> None:
-    said = [say(name, command) for name, command in product(CONNECTORS, ("spec", "check", "discover"))]
-    members = say("source-segment", "read", "audience_members")
-    said += [say("source-segment", "read", "spaces", "audiences"), members, say("source-file", "read", "members")]
-    for destination in ("destination-meta", "destination-file"):
-        said.append(say(destination, "write", "audience_members", stdin=members))
-        said.append(say(destination, "write", "audience_members", stdin=members + b"no message\n", code=1))
-    said.append(say("source-file", "read", "nothing", code=1))
-    for name in CONNECTORS:
-        configs[name].write_text("{}")
-        said.append(say(name, "check"))
+def test_every_line_is_understood(say: Say, ready: Callable[[str], Any], trials: Sequence[str], parsed: Parsed) -> None:
+    connectors = {name: ready(name) for name in trials}
+    segment, file = connectors["source-segment"], connectors["source-file"]
+    members = say(segment, "read", "audience_members")
+    said = [members, say(segment, "read", "spaces", "audiences"), say(file, "read", "members")]
+    said.append(say(file, "read", "nothing", code=1))
+    for connector in connectors.values():
+        said += [say(connector, command) for command in ("spec", "check", "discover")]
+    for connector in (connectors["destination-meta"], connectors["destination-file"]):
+        said.append(say(connector, "write", "audience_members", stdin=members))
+        said.append(say(connector, "write", "audience_members", stdin=members + b"no message\n", code=1))
+    for connector in connectors.values():
+        connector.config.write_text("{}")
+        said.append(say(connector, "check"))
     lines = b"".join(said)
     messages = [json.loads(line) for line in lines.splitlines()]
     understood = parsed(lines)
