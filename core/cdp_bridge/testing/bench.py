@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+import pytest
+from msgspec.structs import replace
 
 from .. import settings as settings_module
 from ..model import (
@@ -23,15 +28,22 @@ from ..model import (
     Stream,
     Writer,
 )
-from ..protocol.hashing import apply_profile
+from ..protocol.messages import plain
 from ..registry import implementation
 from ..sync.deliver import Part, Sender
 from ..sync.members import batch_columns
+from . import executable
+from .executable import Executable
+from .hashed import columns_of, packed
 from .people import Person, fields, key
 from .relay import Relay
 from .twin import DestinationTwin, SourceTwin
 
+B = TypeVar("B", bound="Bench")
 Record = Mapping[str, Any]
+IDENTIFYING = ("email", "phone", "mobile_ad_id", "external_id")
+MOST_WAITS = 1_000
+_numbers = itertools.count(1)
 
 
 @dataclass
@@ -41,8 +53,10 @@ class Clock:
     slept: list[float] = field(default_factory=list)
 
     def sleep(self, seconds: float) -> None:
-        """Remember a wait."""
+        """Remember a wait; a job that waits for ever ends here."""
         self.slept.append(seconds)
+        if len(self.slept) > MOST_WAITS:
+            pytest.fail(f"it waits and tries again without end ({MOST_WAITS} waits)")
 
 
 def pointed_at(relay: Relay | None, twin: SourceTwin | DestinationTwin, raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,6 +88,10 @@ class Bench:
         """Raw settings, checked."""
         return settings_module.load(self.connector.settings, raw)
 
+    def anew(self: B) -> B:
+        """The same bench with settings of its own, so that nothing is left of an earlier job."""
+        return dataclasses.replace(self)
+
 
 @dataclass
 class SourceBench(Bench):
@@ -96,15 +114,38 @@ class SourceBench(Bench):
         """A record's primary key."""
         return tuple(record.get(name) for name in self.stream.primary_key)
 
+    def prepare(self) -> None:
+        """Nothing: what a source reads is there."""
+
     def work(self) -> Any:
         """The job: who is in the segment, with what."""
-        return sorted(((self.key(record), dict(record)) for record in records(self.read())), key=repr)
+        return as_json(records(self.read()))
+
+    def in_process(self) -> Any:
+        """The job as an executable would do it, which knows of no segment."""
+        return as_json(records(self.read(segment=None)))
+
+    def by_executable(self, run: Executable) -> Any:
+        """The same job, done by the executable."""
+        ended = run("read", config=self.raw, catalog=executable.catalog(self.stream.name))
+        assert ended.code == 0, f"read by the executable failed: {ended.of('TRACE')}"
+        return as_json([record["data"] for record in ended.of("RECORD")])
 
 
 def records(items: Collection[Page | Checkpoint] | Iterator[Page | Checkpoint]) -> list[Record]:
     """The records of all pages as dicts."""
-    pages = [item.records for item in items if isinstance(item, Page)]
-    return [row for page in pages for row in (page if isinstance(page, Sequence) else page.to_pylist())]
+    return [row for item in items if isinstance(item, Page) for row in rows(item)]
+
+
+def rows(page: Page) -> list[Record]:
+    """The records of a page as dicts."""
+    found = page.records
+    return list(found) if isinstance(found, Sequence) else found.to_pylist(maps_as_pydicts="lossy")
+
+
+def as_json(found: Sequence[Record]) -> list[Any]:
+    """Records as their JSON values, in an order that does not depend on how they came."""
+    return sorted((msgspec.json.decode(msgspec.json.encode(plain(record))) for record in found), key=repr)
 
 
 @dataclass
@@ -113,6 +154,7 @@ class DestinationBench(Bench):
 
     twin: DestinationTwin
     audience: Audience
+    ref: AudienceRef | None = None
 
     @cached_property
     def stream(self) -> Stream:
@@ -120,14 +162,16 @@ class DestinationBench(Bench):
         streams: Sequence[Stream] = self.code.discover(self.settings).streams
         return next(stream for stream in streams if stream.profile)
 
+    @property
+    def columns(self) -> list[str]:
+        """The columns of the profile that the object takes."""
+        known = columns_of(self.stream.profile or "")
+        return [name for name in known if name in (self.stream.matching_keys or known)]
+
     def batch(self, ref: AudienceRef, operation: Operation, people: Sequence[Person], **more: Any) -> Batch:
         """People as the core would hand them over: hashed as the profile wants, in the columns that are taken."""
-        hashed = apply_profile(self.stream.profile or "", [fields(person) for person in people])
-        taken = self.stream.matching_keys or hashed.columns
-        columns = [name for name in hashed.columns if name in taken]
-        packed = [hashed.members[position] for position in range(len(people))]
         keys = [key(person) for person in people]
-        identifiers = batch_columns(packed, columns)
+        identifiers = batch_columns(packed(self.stream.profile or "", people), self.columns)
         more = {"total": len(people)} | more
         return Batch(audience=ref, operation=operation, keys=keys, identifiers=identifiers, **more)
 
@@ -137,12 +181,29 @@ class DestinationBench(Bench):
         columns = batch.identifiers.values()
         return {frozenset(value for column in columns for value in column[i]) for i in range(len(people))}
 
+    def value(self, person: Person) -> str:
+        """An identifier value that nobody else has."""
+        known = self.batch(AudienceRef(id="", account=""), "add", [person]).identifiers
+        return next(known[column][0][0] for column in IDENTIFYING if column in known)
+
     @contextmanager
     def open(self) -> Iterator[tuple[Writer, Sender, AudienceRef]]:
-        """A writer, the core's sender around it, and the test's audience at the twin."""
+        """A writer, the core's sender around it, and the test's audience at the twin, by its reference once known."""
         with self.code.open(self.settings) as writer:
             sender = self.sender(writer)
-            yield writer, sender, sender.ensure(self.audience)
+            found = sender.ensure(replace(self.audience, ref=self.ref))
+            self.ref = self.ref or found
+            yield writer, sender, self.ref
+
+    def anew(self) -> DestinationBench:
+        """The same bench with an audience of its own."""
+        marker = f"{self.audience.marker}-{next(_numbers)}"
+        return dataclasses.replace(self, audience=replace(self.audience, marker=marker), ref=None)
+
+    def prepare(self) -> None:
+        """Make the audience."""
+        with self.open():
+            pass
 
     def sender(self, writer: Writer) -> Sender:
         """What the core sends with: it retries, bisects and waits."""
@@ -153,18 +214,37 @@ class DestinationBench(Bench):
         with self.open() as (writer, sender, ref):
             return settled(writer, sender.send(self.batch(ref, operation, people)))
 
+    def rows(self) -> Counter[frozenset[str]]:
+        """Who is in the test's audience at the twin, by the values they are known by, and how often."""
+        if self.ref is None or self.ref.id not in self.twin.audiences():
+            return Counter()
+        return Counter(map(frozenset, self.twin.members(self.ref.id)))
+
     def held(self) -> set[frozenset[str]]:
-        """Who is in the test's audience at the twin, by the values they are known by; nobody if there is none."""
-        with self.code.open(self.settings) as writer:
-            ref = self.sender(writer).ensure(self.audience)
-        members = self.twin.members(ref.id) if ref.id in self.twin.audiences() else ()
-        return {frozenset(member) for member in members}
+        """Who is in the test's audience at the twin; nobody if there is none."""
+        return set(self.rows())
 
     def work(self) -> Any:
         """The job: some come, some of them leave; who is in the end there."""
         self.send("add", range(12))
         self.send("remove", range(4))
         return self.held()
+
+    def in_process(self) -> Any:
+        """The job as an executable does it: some come."""
+        self.send("add", range(12))
+        return self.held()
+
+    def by_executable(self, run: Executable) -> Any:
+        """The same job, done by the executable, which makes an audience of its own."""
+        before = set(self.twin.audiences())
+        people = executable.records("people", [fields(person) for person in range(12)])
+        chosen = executable.catalog("people", destination_object_name=self.stream.name)
+        ended = run("write", people, config=self.raw, catalog=chosen)
+        assert ended.code == 0, f"write by the executable failed: {ended.of('TRACE')}"
+        made = set(self.twin.audiences()) - before
+        assert len(made) == 1, f"the executable made {len(made)} audiences for one stream"
+        return {frozenset(member) for member in self.twin.members(made.pop())}
 
 
 def settled(writer: Writer, parts: Sequence[Part], *, most: int = 20) -> list[Part]:
