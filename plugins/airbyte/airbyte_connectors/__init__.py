@@ -30,5 +30,5 @@ def bridge_connectors() -> Iterable[Connector]:
     return (SOURCE, DESTINATION)
 
 
-source = partial(run, SOURCE)
-destination = partial(run, DESTINATION)
+run_source = partial(run, SOURCE)
+run_destination = partial(run, DESTINATION)

@@ -32,7 +32,8 @@ def check_config(schema: Json, config: Json, open_config: Json) -> None:
     faults += [f"{path} is a secret, name it in secrets" for path in _secret_paths(schema, open_config)]
     if faults:
         remedy = "Correct it by the connector's documentation"
-        raise ConfigError("; ".join(faults), place="config", remedy=remedy)
+        # jsonschema has an error for each property that is missing, and each of them names all that are required.
+        raise ConfigError("; ".join(dict.fromkeys(faults)), place="config", remedy=remedy)
 
 
 def _faults(error: ValidationError) -> Iterator[str]:

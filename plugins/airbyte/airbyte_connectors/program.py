@@ -58,8 +58,10 @@ class Program:
             raise ConfigError("has no specification", place=self.name, remedy=remedy)
         if not isinstance(self._settings.connector, Manifest):
             return said.connection_specification
-        spec = _manifest(self._settings.connector.path).get("spec") or {}
-        return spec.get("connection_specification") or {}
+        match _manifest(self._settings.connector.path):
+            case {"spec": {"connection_specification": dict() as schema}}:
+                return schema
+        return {}
 
     def _config(self) -> Json:
         config = with_secrets(self._settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from cdp_bridge.sdk import Catalog, Checkpoint, ConfigError, Page, Probe, ReadRequest, TransientError
@@ -38,7 +38,7 @@ def discover(settings: SourceSettings) -> Catalog:
     return catalog.translated(catalog.offered(Program(settings)), settings.members)
 
 
-def read(settings: SourceSettings, request: ReadRequest) -> Iterator[Page | Checkpoint]:
+def read(settings: SourceSettings, request: ReadRequest) -> Generator[Page | Checkpoint, None, None]:
     """One stream; TransientError unless the connector says at its end that the stream is complete."""
     program = Program(settings)
     stream = catalog.chosen(catalog.offered(program), request.stream, "stream")

@@ -1,0 +1,175 @@
+"""Records as pages, STATE as checkpoints and back, membership, and no extract that only looks complete."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airbyte_connectors import source as airbyte
+from cdp_bridge.sdk import Checkpoint, ConfigError, Page, ReadRequest, TransientError
+
+from .lines import Json, offers, record, state, status, trace_error, users
+
+Load = Callable[..., Any]
+Given = Callable[[], list[Json]]
+PEOPLE = [record(id=1, plan="gold"), record(id=2, plan=["free", "gold"]), record(id=3, plan="free"), record(id=4)]
+
+
+def read(settings: Any, stream: str = "users", **request: Any) -> list[Page | Checkpoint]:
+    return list(airbyte.read(settings, ReadRequest(stream=stream, **request)))
+
+
+def rows(items: list[Page | Checkpoint]) -> list[Any]:
+    return [row for item in items if isinstance(item, Page) for row in item.records]
+
+
+def test_records_become_pages_and_a_checkpoint_comes_after_what_it_covers(source: Load) -> None:
+    said = [record(id=1), record("others", id=9), state({"at": 1}), record(id=2), status(), "noise"]
+    assert read(source(read=said)) == [
+        Page("users", [{"id": 1}]),
+        Checkpoint("users", {"type": "STREAM", "stream": state({"at": 1})["state"]["stream"]}),
+        Page("users", [{"id": 2}]),
+    ]
+
+
+def test_pages_are_bounded(source: Load) -> None:
+    flood = f"!print((json.dumps({record(id=1)!r}) + '\\n') * {airbyte.ROWS * 2 + 1}, end='')"
+    assert [len(page.records) for page in read(source(read=[flood, status()])) if isinstance(page, Page)] == [
+        5_000,
+        5_000,
+        1,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "state_file"),
+    [
+        ({"type": "STREAM", "stream": {"stream_descriptor": {"name": "users"}, "stream_state": {"at": 1}}}, ...),
+        ({"type": "GLOBAL", "global": {"shared_state": {"lsn": 7}, "stream_states": []}}, ...),
+        ({"type": "LEGACY", "data": {"users": {"at": 1}}}, {"users": {"at": 1}}),
+        ({"data": {"users": {"at": 1}}}, {"users": {"at": 1}}),
+    ],
+)
+def test_a_state_comes_back_as_it_was_said(source: Load, given: Given, said: Json, state_file: Any) -> None:
+    settings = source(read=[{"type": "STATE", "state": said | {"sourceStats": {"recordCount": 0.0}}}, status()])
+    (checkpoint,) = read(settings)
+    assert isinstance(checkpoint, Checkpoint)
+    read(settings, checkpoint=checkpoint.state)
+    assert "state" not in given()[1]["files"]
+    assert given()[-1]["files"]["state"] == ([said] if state_file is ... else state_file)
+
+
+@pytest.mark.parametrize("value", [{}, None, {"__ab_no_cursor_state_message": True}])
+def test_a_state_that_leads_nowhere_is_no_checkpoint(source: Load, value: Any) -> None:
+    assert read(source(read=[state(value), status()])) == []
+
+
+@pytest.mark.parametrize(
+    ("stream", "mode"),
+    [
+        (users(), "incremental"),
+        (users(supported_sync_modes=["full_refresh"]), "full_refresh"),
+        (users(source_defined_cursor=None, default_cursor_field=None), "full_refresh"),
+        (users(source_defined_cursor=True, default_cursor_field=None), "incremental"),
+    ],
+)
+def test_only_a_stream_that_can_tell_what_changed_is_read_incrementally(
+    source: Load, given: Given, stream: Json, mode: str
+) -> None:
+    items = read(source(discover=[offers(stream)], read=[state({"at": 1}), status()]))
+    (chosen,) = given()[-1]["files"]["catalog"]["streams"]
+    assert (chosen["sync_mode"], chosen["destination_sync_mode"]) == (mode, "append")
+    assert [chosen["stream"][name] for name in ("name", "json_schema")] == [stream["name"], stream["json_schema"]]
+    assert len(items) == (mode == "incremental")
+
+
+def test_a_change_is_not_asked_of_a_stream_that_cannot_tell(source: Load) -> None:
+    settings = source(discover=[offers(users(supported_sync_modes=["full_refresh"]))], read=[status()])
+    with pytest.raises(ConfigError, match=r"stream users: cannot tell what changed any more\. Set incremental: false"):
+        read(settings, checkpoint={"type": "STREAM", "stream": {}})
+
+
+@pytest.mark.parametrize(
+    ("members", "checkpoint", "expected"),
+    [
+        ({"stream": "users"}, None, {1: True, 2: True, 3: True, 4: True}),
+        ({"stream": "users", "segment_field": "plan"}, None, {1: True, 2: True}),
+        ({"stream": "users", "segment_field": "plan"}, {}, {1: True, 2: True, 3: False, 4: False, 5: False}),
+        ({"stream": "users"}, {}, {1: True, 2: True, 3: True, 4: True, 5: False}),
+    ],
+)
+def test_who_is_in(source: Load, members: Json, checkpoint: Json | None, expected: dict[int, bool]) -> None:
+    deleted = record(id=5, plan="gold", _ab_cdc_deleted_at="2026-01-01T00:00:00Z")
+    asked = checkpoint if checkpoint is None else {"type": "STREAM", "stream": {}}
+    items = read(source({"members": members}, read=[*PEOPLE, deleted, status()]), segment="gold", checkpoint=asked)
+    assert {row["id"]: row["is_member"] for row in rows(items)} == expected
+
+
+def test_what_a_record_says_of_itself_counts_too(source: Load) -> None:
+    said = [record(id=1, is_member=False), record(id=2, is_member=True), status()]
+    assert [row["is_member"] for row in rows(read(source({"members": {"stream": "users"}}, read=said)))] == [
+        False,
+        True,
+    ]
+
+
+def test_other_streams_stay_as_they_are(source: Load) -> None:
+    settings = source(
+        {"members": {"stream": "users"}},
+        discover=[offers(users(), users(name="orders"))],
+        read=[record("orders", id=1), status("orders")],
+    )
+    assert rows(read(settings, "orders")) == [{"id": 1}]
+
+
+INCOMPLETE: list[tuple[list[Json | str], type[Exception], str]] = [
+    ([], TransientError, "without saying that the stream users is complete"),
+    ([status(status="INCOMPLETE")], TransientError, "without saying that the stream users is complete"),
+    ([status("others")], TransientError, "without saying"),
+    ([status(namespace="crm")], TransientError, "without saying"),
+    ([status(), "!sys.exit(2)"], ConfigError, "source-scripted: ended with exit code 2"),
+    ([status(), "!os.kill(os.getpid(), 9)"], TransientError, "was ended by SIGKILL"),
+    ([trace_error("bad key", "config_error"), status()], ConfigError, r"^source-scripted: bad key\. Check config"),
+    ([trace_error("busy.", "transient_error"), status()], TransientError, "^source-scripted: busy$"),
+    ([trace_error("oops\nTraceback of Ann", "system_error"), status()], ConfigError, r"oops\. Look at its log"),
+    ([trace_error(""), status()], ConfigError, "it did not say why it failed"),
+    (['{"type": "RECORD", "record": {"stream": "users", "da', status()], ConfigError, "line 2: is no message"),
+    (
+        [{"type": "RECORD", "record": {"stream": "users", "data": "Ann"}}, status()],
+        ConfigError,
+        "line 2: is no message",
+    ),
+]
+
+
+@pytest.mark.parametrize(("said", "error", "text"), INCOMPLETE)
+def test_an_extract_that_is_not_complete_raises(source: Load, said: Any, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text) as raised:
+        read(source(read=[record(id=1), *said]))
+    assert "Ann" not in str(raised.value)
+
+
+def test_namespaces_tell_streams_apart(source: Load) -> None:
+    said = [
+        record(id=1),
+        {**record(), "record": record(id=2)["record"] | {"namespace": "crm"}},
+        status(namespace="crm"),
+    ]
+    settings = source(discover=[offers(users(), users(namespace="crm"))], read=said)
+    assert [stream.name for stream in airbyte.discover(settings).streams] == ["users", "crm.users"]
+    assert rows(read(settings, "crm.users")) == [{"id": 2}]
+
+
+def test_discover_translates_what_is_offered(source: Load) -> None:
+    nested = users(
+        name="orders", source_defined_primary_key=[["id"], ["meta", "shop"]], supported_sync_modes=["full_refresh"]
+    )
+    settings = source({"members": {"stream": "users"}}, discover=[offers(users(), nested)])
+    people, orders = airbyte.discover(settings).streams
+    assert (people.primary_key, people.cursor, people.membership) == (("id",), "updated_at", True)
+    assert people.schema == users()["json_schema"]
+    assert (orders.primary_key, orders.cursor, orders.membership) == (("id", "meta.shop"), None, False)
+
+
+def test_a_stream_that_is_not_offered(source: Load) -> None:
+    with pytest.raises(ConfigError, match=r"there is no stream nothing\. Choose from: users"):
+        read(source(), "nothing")
