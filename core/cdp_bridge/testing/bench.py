@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import itertools
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -28,7 +29,7 @@ from ..model import (
     Stream,
     Writer,
 )
-from ..protocol.messages import plain
+from ..protocol.messages import Output
 from ..registry import implementation
 from ..sync.deliver import Part, Sender
 from ..sync.members import batch_columns
@@ -144,8 +145,11 @@ def rows(page: Page) -> list[Record]:
 
 
 def as_json(found: Sequence[Record]) -> list[Any]:
-    """Records as their JSON values, in an order that does not depend on how they came."""
-    return sorted((msgspec.json.decode(msgspec.json.encode(plain(record))) for record in found), key=repr)
+    """Records as the executable prints them, in an order that does not depend on how they came."""
+    printed = io.BytesIO()
+    Output(printed).records("", found)
+    lines = map(msgspec.json.decode, printed.getvalue().splitlines())
+    return sorted((line["record"]["data"] for line in lines), key=repr)
 
 
 @dataclass
