@@ -16,7 +16,7 @@ class BridgeError(Exception):
 class ConfigError(BridgeError):
     """A setting, credential, permission or file must be changed by a person before a new try can succeed.
 
-    `place` names where (a settings path, a file with line, a remote object), `remedy` what to do.
+    `place` names where (a settings path, a file with line, a remote object), `remedy` what to do. It ends the run.
     """
 
     def __init__(self, problem: str, *, place: str = "", remedy: str = "") -> None:
@@ -26,8 +26,9 @@ class ConfigError(BridgeError):
 
 
 class TransientError(BridgeError):
-    """The same request may succeed later; `retry_after` is the wait in seconds that the other side asked for, if it
-    did.
+    """The same request may succeed later; `retry_after` is the wait in seconds that the other side asked for, if it did.
+
+    From a writer, the core waits and tries again, a few times; then, and from a source at once, it ends the run.
     """
 
     def __init__(self, problem: str, *, retry_after: float | None = None) -> None:
@@ -36,7 +37,10 @@ class TransientError(BridgeError):
 
 
 class RejectedError(BridgeError):
-    """The other side refuses this request for good; `reason` is a short code for dead letters, e.g. `meta:100`."""
+    """The other side refuses this request for good; `reason` is a short code for dead letters, such as `meta:100`.
+
+    From `write`, the core tries the halves of the batch, until it knows the members at fault.
+    """
 
     def __init__(self, problem: str, *, reason: str) -> None:
         self.problem, self.reason = problem, reason

@@ -24,28 +24,32 @@ __all__ = [
 PROJECT = "cdp_bridge"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Decorates the functions with which a plugin takes part: `@hookimpl` above a function that is named as the hook."""
 
 
 @hookspec
 def bridge_connectors() -> Iterable[Connector]:
-    """The connectors that this plugin brings."""
+    """The connectors that this plugin brings; asked for once, when plugins are found."""
 
 
 @hookspec
 def bridge_functions() -> Mapping[str, MappingFunction]:
-    """Named transformations that a mapping's `transformation_rule` may call."""
+    """Transformations that a mapping's `transformation_rule` may call, by name: a lower-case identifier."""
 
 
 @hookspec(firstresult=True)
 def bridge_secret(reference: str) -> Secret | None:
-    """The secret behind a reference such as `vault:path`, or None if the reference is not this plugin's."""
+    """The secret behind a reference such as `vault:path`, or None if the reference is not this plugin's.
+
+    The first plugin that knows it wins; `env:` and `file:` are built in.
+    """
 
 
 @hookspec(firstresult=True)
 def bridge_launcher(name: str) -> Launcher | None:
-    """The launcher of that name, or None if it is not this plugin's."""
+    """The launcher of that name, or None if it is not this plugin's; the first plugin that knows it wins."""
 
 
 @hookspec
 def bridge_event(event: LifecycleEvent) -> None:
-    """Hear of a state change, after it happened; runs isolated and time-limited."""
+    """Hear of a state change after it happened; who takes longer than five seconds is left behind."""

@@ -25,11 +25,12 @@ Interpret = Callable[[requests.Response], Failure | None]
 
 
 class Client:
-    """One API host with its credentials.
+    """One API host with its credentials; a context manager that closes its connections.
 
-    `interpret` is the connector's error table: it looks at every answer (also at 200, some platforms fail inside one)
-    and returns the error it means, or None. Without one, 401 and 403 are ConfigError, 408, 429 and 5xx TransientError,
-    other 4xx RejectedError.
+    `interpret` is the connector's error table: a function that looks at every response (also at 200, some platforms
+    fail inside one) and returns the ConfigError, TransientError or RejectedError that it means, or None. Without one,
+    the status decides (`by_status`). `headers` and `params` go with each request, `auth` are user and password. Paths
+    are appended to `base_url`. A redirect is a ConfigError, a cut connection or a time-out a TransientError.
     """
 
     def __init__(
@@ -56,9 +57,9 @@ class Client:
         self._session.close()
 
     def send(self, method: str, path: str, **request: Any) -> requests.Response:
-        """One request, tried once; `request` are requests' own arguments (`json`, `data`, `params`, `headers`).
+        """The response to one request, tried once; a failure is raised as the error that it means.
 
-        Raises the typed error of a failure. `data` bytes go as they are.
+        `request` are the arguments of the requests library: `json`, `data` (bytes go as they are), `params`, `headers`.
         """
         url = self.base_url + path
         try:
@@ -80,7 +81,7 @@ class Client:
         return response
 
     def call(self, method: str, path: str, **request: Any) -> Any:
-        """The JSON that answers one request, tried once."""
+        """The JSON that answers one request, tried once; the arguments are those of `send`."""
         return self.decode(self.send(method, path, **request))
 
     def read(self, path: str, **request: Any) -> Any:
@@ -89,7 +90,10 @@ class Client:
 
     @staticmethod
     def by_status(response: requests.Response) -> Failure | None:
-        """The error that an HTTP status means when the platform says nothing better."""
+        """The error that an HTTP status means when the platform says nothing better; None below 400.
+
+        401 and 403 are a ConfigError, 408, 429 and 5xx a TransientError, other 4xx a RejectedError.
+        """
         status = response.status_code
         place = f"{response.request.method} {_place(response.url)} answered {status}"
         if status in (401, 403):
@@ -102,7 +106,7 @@ class Client:
 
     @staticmethod
     def retry_after(response: requests.Response) -> float | None:
-        """Seconds to wait by the `Retry-After` header (a number or a date), at most `LONGEST_WAIT`."""
+        """Seconds to wait by the `Retry-After` header (a number or a date), at most an hour; None without one."""
         header = response.headers.get("Retry-After", "").strip()
         if not header:
             return None

@@ -20,11 +20,15 @@ Operation = Literal["add", "remove"]
 Kind = Literal["source", "destination"]
 Delivery = Literal["idempotent", "upsert", "append"]
 MappingFunction = Callable[[str], str | None]
-"""A named transformation of a mapping: one value in, one out; None drops the value."""
+"""A named transformation of a mapping: one text in, one out; None, or an exception, drops the value."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """What one account of a platform takes: rows and bytes a request, and `requests` per `seconds`."""
+    """What one account of a platform takes; the core obeys it.
+
+    A batch has at most `rows` members, and about `bytes` bytes: the core goes by the mean size of a member. `write` is
+    called at most `requests` times in any `seconds`, counted over all runs that share a store; None: no such limit.
+    """
 
     rows: int = 10_000
     bytes: int = 1_000_000
@@ -36,8 +40,9 @@ class Connector(Struct, frozen=True, kw_only=True):
     """A connector as a plugin announces it; `load` is imported only when a run needs it.
 
     `settings` is a msgspec Struct type, `load` the dotted path of a module (or `module:object`) that fulfils `Source`
-    or `Destination`, `delivery` the honest promise of its writes: `idempotent` (a repeat changes nothing), `upsert`,
-    `append`.
+    or `Destination`. `delivery` is the honest promise of its writes: `idempotent` (a repeat changes nothing), `upsert`
+    (a repeat replaces what is there), `append` (a repeat counts twice). `documentation` is the URL of the vendor's.
+    A connector for another `api_version` is reported and not used.
     """
 
     name: str
@@ -51,7 +56,10 @@ class Connector(Struct, frozen=True, kw_only=True):
 
 
 class Probe(Struct, frozen=True):
-    """One named finding of a check; a failed one says in `remedy` what a person should do."""
+    """One finding of a check: `name` is what was looked at, `detail` what was found.
+
+    A failed one says in `remedy` what a person should do.
+    """
 
     name: str
     passed: bool
@@ -72,9 +80,10 @@ class Probe(Struct, frozen=True):
 class Stream(Struct, frozen=True, kw_only=True):
     """A set of records that a source yields, or an object that a destination writes.
 
-    `schema` is the JSON schema of one record. Sources: `membership` says that the records are the people of one
-    segment, `cursor` names the field that incremental reads follow. Destinations: `profile` is the identity profile
-    that the object wants, `operations` and `matching_keys` what it takes.
+    Sources: `schema` is the JSON schema of one record, `primary_key` tells records apart, `membership` says that they
+    are the people of one segment, `cursor` names the field that incremental reads follow. Destinations: `profile` is
+    the identity profile that the object wants (`meta`, `google`, `tiktok-audience`, `tiktok-events`), `operations` is
+    what can be done with it, `matching_keys` are the columns of the profile that it takes (none named: all).
     """
 
     name: str
@@ -126,9 +135,10 @@ class Checkpoint(Struct, frozen=True):
 
 
 class Audience(Struct, frozen=True, kw_only=True):
-    """An audience as the bridge wants it; `marker` is unique to the activation and finds it again on the platform.
+    """An audience as the bridge wants it.
 
-    `ref` is what an earlier `ensure` returned.
+    `marker` is a short text that is unique to it: stored at the platform, it finds the audience again. `name` and
+    `description` are for people. `ref` is what an earlier `ensure` returned.
     """
 
     marker: str
@@ -138,8 +148,10 @@ class Audience(Struct, frozen=True, kw_only=True):
 
 
 class AudienceRef(Struct, frozen=True, kw_only=True):
-    """An audience as the platform holds it: its id, the account whose budget it uses, and the platform's own size
-    estimate.
+    """An audience as the platform holds it.
+
+    `account` is whose `Limits` it uses up, `status` the platform's own word, `lower_bound` and `upper_bound` its
+    estimate of how many people it has matched.
     """
 
     id: str
@@ -180,7 +192,10 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 class Source(Protocol):
-    """What a source connector fulfils, usually as three functions of a module."""
+    """What a source connector fulfils, usually as three functions of a module.
+
+    It may also have `estimate(settings, request) -> int | None`: how many records a read will yield.
+    """
 
     def check(self, settings: Any) -> list[Probe]:
         """Named findings about credentials, scope and routes; never raises for a bad credential."""
@@ -189,20 +204,27 @@ class Source(Protocol):
         """The streams that these settings can read."""
 
     def read(self, settings: Any, request: ReadRequest) -> Iterator[Page | Checkpoint]:
-        """Pages and checkpoints of one stream; returning normally means the extract is complete."""
+        """Pages and checkpoints of one stream; returning normally means that the extract is complete.
+
+        Raises ConfigError for a stream or segment that is not there: nobody at all would empty the audience.
+        """
 
 
 class Writer(Protocol):
     """An open destination, used by one run at a time."""
 
     def ensure(self, audience: Audience) -> AudienceRef:
-        """Find the audience by its ref or marker, create it only if there is none."""
+        """Find the audience by its ref or marker, create it only if there is none; called again when it fails."""
 
     def write(self, batch: Batch) -> Outcome:
-        """Send one batch in one request; raises TransientError to be called again with the very same batch."""
+        """Send one batch in one request, once.
+
+        TransientError: the core waits and calls again with the very same batch. RejectedError: it tries the halves.
+        ConfigError: it ends the run.
+        """
 
     def settle(self, audience: AudienceRef, pending: str) -> Outcome:
-        """Ask for the final word on an earlier pending batch; still pending gives `pending` again."""
+        """Ask for the final word on an earlier pending batch; while there is none, give `pending` again."""
 
 
 class Destination(Protocol):
@@ -223,9 +245,9 @@ class Destination(Protocol):
 
 
 class LifecycleEvent(Struct, frozen=True, kw_only=True):
-    """A state change that plugins may hear of, e.g.
+    """A state change that plugins may hear of.
 
-    `run.started`, `run.finished`; `details` hold names and counts only.
+    `name` is `run.started` or `run.finished`, `subject` the audience; `details` hold names and counts only.
     """
 
     name: str

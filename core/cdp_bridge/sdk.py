@@ -51,7 +51,11 @@ __all__ = [
 
 
 def run(connector: Connector, argv: Sequence[str] | None = None) -> NoReturn:
-    """Be the connector's executable of the Airbyte protocol, from command line to exit code."""
+    """Be the connector's executable of the Airbyte protocol, from command line to exit code.
+
+    `main = partial(run, CONNECTOR)` in `__init__.py` is what a console script needs. `argv` are the arguments, those of
+    the process unless given.
+    """
     from .protocol import run
 
     run(connector, argv)

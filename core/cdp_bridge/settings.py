@@ -56,7 +56,7 @@ Resolve = Callable[[str], Secret | None]
 def option(title: str, description: str = "", **constraints: Any) -> msgspec.Meta:
     """Annotate a field of a settings type: `Annotated[str, option("Region", "Where the workspace lives")]`.
 
-    `constraints` are msgspec's (`ge`, `le`, `pattern`, `min_length`, `examples`, ...).
+    `constraints` are those of msgspec.Meta (`ge`, `le`, `pattern`, `min_length`, `examples`, ...).
     """
     return msgspec.Meta(title=title, description=description or None, **constraints)
 
