@@ -26,7 +26,7 @@ class ConfigError(BridgeError):
 
 
 class TransientError(BridgeError):
-    """The same request may succeed later; `retry_after` is the wait in seconds that the other side asked for, if it did.
+    """The same request may succeed later; `retry_after` is the wait in seconds that the other side asked for, if any.
 
     From a writer, the core waits and tries again, a few times; then, and from a source at once, it ends the run.
     """
