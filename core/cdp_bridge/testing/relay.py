@@ -53,10 +53,16 @@ class _Planned:
 
 
 class Relay:
-    """Passes requests on to `upstream`; `url` is where it listens, `requests` what came, in order."""
+    """Passes requests on to `upstream`; `url` is where it listens.
+
+    `requests` are what came, in order, `answers` the bodies that the twin answered with, `failed` how many requests
+    have failed since the last `heal`.
+    """
 
     def __init__(self, upstream: str) -> None:
         self.requests: list[Request] = []
+        self.answers: list[bytes] = []
+        self.failed = 0
         self._upstream = urlsplit(upstream)
         self._planned: list[_Planned] = []
         self._lock = threading.Lock()
@@ -84,6 +90,7 @@ class Relay:
         """Fail no more."""
         with self._lock:
             self._planned.clear()
+            self.failed = 0
 
     def take(self, request: Request) -> Fault | None:
         """Remember a request; the fault that is planned for it."""
@@ -96,6 +103,7 @@ class Relay:
                     planned.after -= 1
                     return None
                 planned.times = None if planned.times is None else planned.times - 1
+                self.failed += 1
                 return planned.fault
             return None
 
@@ -106,7 +114,9 @@ class Relay:
             headers = {name: value for name, value in request.headers.items() if name.lower() != "host"}
             connection.request(request.method, request.path, request.body or None, headers | {"Connection": "close"})
             response = connection.getresponse()
-            return response.status, response.getheaders(), response.read()
+            body = response.read()
+            self.answers.append(body)
+            return response.status, response.getheaders(), body
         finally:
             connection.close()
 
