@@ -8,17 +8,17 @@ import os
 import selectors
 import signal
 import subprocess
-import tempfile
 import threading
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
 from cdp_bridge.sdk import ConfigError, TransientError
 
+from .folders import private_folder
+
 log = logging.getLogger(__name__)
 
-MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own in it, so that no secret reaches a disk
 LONGEST_LINE = 64 * 1024 * 1024
 LOGGED_LINES, LOGGED_CHARACTERS = 200, 1_000
 GRACE = 5.0
@@ -28,18 +28,6 @@ _CHUNK = 1 << 18
 _INHERITED = {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "JAVA_HOME", "LD_LIBRARY_PATH"}
 _INHERITED |= {"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"}
 _INHERITED |= {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"}
-
-
-@contextlib.contextmanager
-def private_files(contents: Mapping[str, bytes]) -> Iterator[Mapping[str, Path]]:
-    """Files that only this user can read, in memory where there is such a folder, and gone afterwards."""
-    memory = MEMORY if os.access(MEMORY, os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="cdp-bridge-", dir=memory, ignore_cleanup_errors=True) as folder:
-        paths = {name: Path(folder, name) for name in contents}
-        for name, path in paths.items():
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(contents[name])
-        yield paths
 
 
 def lines(command: Sequence[str], stdin: Path | None, patience: float) -> Generator[bytearray, None, None]:
@@ -66,7 +54,7 @@ def lines(command: Sequence[str], stdin: Path | None, patience: float) -> Genera
 def _started(command: Sequence[str], stdin: Path | None) -> Iterator[subprocess.Popen[bytes]]:
     # Its temporary files go to a folder of ours: airbyte-cdk copies the config into one, and leaves it when killed.
     with (
-        tempfile.TemporaryDirectory(prefix="cdp-bridge-", ignore_cleanup_errors=True) as scratch,
+        private_folder() as scratch,
         open(stdin or os.devnull, "rb") as fed,
     ):
         try:
@@ -92,9 +80,9 @@ def _started(command: Sequence[str], stdin: Path | None) -> Iterator[subprocess.
             _piped(process.stdout).close()
 
 
-def _environment(scratch: str) -> dict[str, str]:
+def _environment(scratch: Path) -> dict[str, str]:
     """Of ours only what says where things are: other variables may be secrets of other connectors."""
-    return {name: value for name, value in os.environ.items() if name in _INHERITED} | {"TMPDIR": scratch}
+    return {name: value for name, value in os.environ.items() if name in _INHERITED} | {"TMPDIR": str(scratch)}
 
 
 def _lines(stdout: IO[bytes], patience: float) -> Iterator[bytearray]:

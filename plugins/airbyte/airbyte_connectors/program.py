@@ -11,9 +11,10 @@ import msgspec
 import yaml
 from cdp_bridge.sdk import ConfigError
 
+from .folders import private_files
 from .listening import messages
 from .messages import Json, Message
-from .process import lines, private_files
+from .process import lines
 from .settings import DestinationSettings, Manifest, SourceSettings
 
 Settings = SourceSettings | DestinationSettings

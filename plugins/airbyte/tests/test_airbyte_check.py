@@ -1,5 +1,6 @@
 """Named probes, up to the first that fails, each with a remedy and without values."""
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -105,6 +106,11 @@ def test_a_program_that_is_not_there(command: str) -> None:
     (probe,) = airbyte.check(checked.load(SourceSettings, raw))
     assert "cannot be started" in probe.detail
     assert "Install it" in probe.remedy
+
+
+def test_arguments_come_before_the_command(scripted: Callable[..., Any]) -> None:
+    connector = {"type": "executable", "command": sys.executable, "arguments": ["-IS", str(scripted().path)]}
+    assert all(probe.passed for probe in airbyte.check(checked.load(SourceSettings, {"connector": connector})))
 
 
 def test_settings_name_one_way_to_run_it() -> None:

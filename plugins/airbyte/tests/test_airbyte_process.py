@@ -1,12 +1,14 @@
 """What a connector's process is given, what it leaves behind, and that nothing keeps it, or us, waiting."""
 
+import fcntl
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from airbyte_connectors import process, program
+from airbyte_connectors import folders, process, program
 from airbyte_connectors import source as airbyte
 from cdp_bridge.sdk import ConfigError, ReadRequest, TransientError
 
@@ -33,7 +35,7 @@ def left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[s
     memory, scratch = tmp_path / "memory", tmp_path / "scratch"
     for folder in (memory, scratch):
         folder.mkdir()
-    monkeypatch.setattr(process, "MEMORY", memory)
+    monkeypatch.setattr(folders, "MEMORY", memory)
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
     return lambda: [path.name for folder in (memory, scratch) for path in folder.iterdir()]
 
@@ -80,6 +82,23 @@ def test_nothing_is_left_after_a_failure(source: Load, left: Callable[[], list[s
     with pytest.raises((ConfigError, TransientError)):
         list(airbyte.read(source(SECRET, read=[copy, *ends]), REQUEST))
     assert left() == []
+
+
+def test_what_a_killed_process_left_goes_with_the_next_one(
+    source: Load, left: Callable[[], list[str]], tmp_path: Path
+) -> None:
+    names = ["cdp-bridge-airbyte-killed", "cdp-bridge-airbyte-alive", "cdp-bridge-airbyte-young", "other"]
+    for name in names:
+        folder = tmp_path / "memory" / name
+        folder.mkdir()
+        (folder / "config").write_text("secret")
+        if not name.endswith("young"):
+            os.utime(folder, (0, 0))
+    alive = os.open(tmp_path / "memory" / names[1], os.O_RDONLY)
+    fcntl.flock(alive, fcntl.LOCK_EX)
+    airbyte.discover(source())
+    os.close(alive)
+    assert sorted(left()) == sorted(names[1:])
 
 
 @pytest.mark.parametrize("manner", [[], [STUBBORN]])
