@@ -1,0 +1,43 @@
+"""Large batches of made-up members, whose identifiers cost no identity query."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+
+from ..identity import load_profile
+from ..model import Limits
+from ..sync.members import sent_bytes
+from .people import fields
+
+MOST_ROWS, MOST_BYTES = 10_000, 16_000_000
+"""What of larger limits is tried: more would try the patience of the twin, not the connector."""
+
+
+def crowd(profile: str, columns: Sequence[str], numbers: Sequence[int]) -> dict[str, list[list[str]]]:
+    """`Batch.identifiers` of one member for each number, with one value in each of the columns."""
+    return {column: [[_value(profile, column, number)] for number in numbers] for column in columns}
+
+
+def full(profile: str, columns: Sequence[str], limits: Limits) -> int:
+    """How many such members a run puts into one batch, by the rows and bytes that a connector takes."""
+    packed = {column: _packed(values[0][0]) for column, values in crowd(profile, columns, [MOST_ROWS]).items()}
+    size = sent_bytes(len(msgspec.msgpack.encode(packed)))
+    return max(1, min(limits.rows, MOST_ROWS, int(min(limits.bytes, MOST_BYTES) / size)))
+
+
+def _value(profile: str, column: str, number: int) -> str:
+    if column in _hashed(profile):
+        return hashlib.sha256(f"{column} {number}".encode()).hexdigest()
+    return str(fields(number)[column])
+
+
+def _hashed(profile: str) -> set[str]:
+    rules = load_profile(profile)
+    return {column for name, rule in rules.fields.items() if rule.send == "hash" for column in rules.outputs(name)}
+
+
+def _packed(value: str) -> bytes | list[str]:
+    return bytes.fromhex(value) if len(value) == 64 else [value]

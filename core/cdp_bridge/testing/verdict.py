@@ -1,0 +1,73 @@
+"""What a destination said of each member of a batch, over all parts that the core had to cut it into."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from ..errors import RejectedError
+from ..model import Audience, AudienceRef, Batch, Outcome, Writer
+from ..sync.deliver import Part
+
+
+class Verdict(Struct, frozen=True):
+    """The member keys: `rejected` with reasons; of the `open` ones nothing was said, or not yet."""
+
+    accepted: frozenset[bytes]
+    rejected: dict[bytes, str]
+    open: frozenset[bytes]
+
+    @classmethod
+    def of(cls, parts: Sequence[Part]) -> Verdict:
+        """The verdict on all members of the parts."""
+        rejected: dict[bytes, str] = {}
+        still_open: set[bytes] = set()
+        for part in parts:
+            if part.outcome is None or part.outcome.pending is not None:
+                still_open.update(part.batch.keys)
+            else:
+                rejected |= part.outcome.rejected
+                still_open |= part.outcome.unknown
+        everybody = {key for part in parts for key in part.batch.keys}
+        return cls(frozenset(everybody - rejected.keys() - still_open), rejected, frozenset(still_open))
+
+
+class Said(Struct, frozen=True):
+    """What a writer said of one batch: whom it named, and why it refused."""
+
+    batch: Batch
+    keys: frozenset[bytes]
+    reasons: frozenset[str]
+
+
+class Listener:
+    """Passes on what another writer is asked, and remembers in `said` what that answers."""
+
+    def __init__(self, writer: Writer) -> None:
+        self.said: list[Said] = []
+        self._writer = writer
+        self._pending: dict[str, Batch] = {}
+
+    def ensure(self, audience: Audience) -> AudienceRef:
+        """As the other writer does."""
+        return self._writer.ensure(audience)
+
+    def write(self, batch: Batch) -> Outcome:
+        """As the other writer does."""
+        try:
+            return self._note(batch, self._writer.write(batch))
+        except RejectedError as refusal:
+            self.said.append(Said(batch, frozenset(), frozenset([refusal.reason])))
+            raise
+
+    def settle(self, audience: AudienceRef, pending: str) -> Outcome:
+        """As the other writer does."""
+        return self._note(self._pending[pending], self._writer.settle(audience, pending))
+
+    def _note(self, batch: Batch, outcome: Outcome) -> Outcome:
+        if outcome.pending is not None:
+            self._pending[outcome.pending] = batch
+        keys = outcome.unknown.union(outcome.rejected)
+        self.said.append(Said(batch, keys, frozenset(outcome.rejected.values())))
+        return outcome
