@@ -1,9 +1,13 @@
-"""A made-up vendor over HTTP: segments of people to read, lists of people to keep. The twin of what `new` scaffolds."""
+"""A made-up vendor over HTTP: segments of people to read, lists of people to keep. The twin of what `new` scaffolds.
+
+`python vendor.py [PORT]` serves it until it is ended.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import sys
 import threading
 from collections.abc import Collection, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,8 +23,9 @@ Answer = tuple[int, Any]
 class Vendor:
     """The API and what it holds.
 
-    `GET /v1/segments/S/members?after=&since=` gives {"members", "next", "version"}: a page of the people of a segment,
-    or of those who came, changed or left since a version. `GET /v1/lists?tag=`, `POST /v1/lists` find and make lists;
+    `GET /v1/segments` gives {"segments": [S, ...]}, `GET /v1/people?segment=&after=&since=` gives {"members", "next",
+    "version"}: a page of the people of a segment, of everybody without one, or of those who came, changed or left since
+    a version; so does `GET /v1/segments/S/members`. `GET /v1/lists?tag=`, `POST /v1/lists` find and make lists;
     `POST /v1/lists/L/add` and `/remove` take {"members": [{"key", COLUMN: [VALUE, ...], ...}]} and give
     {"refused": {KEY: CODE}, "invalid": NUMBER}.
     """
@@ -35,9 +40,9 @@ class Vendor:
         self.bad: dict[str, str] = {}
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[Vendor]:
-        """Serve on a free port of this machine for the length of a `with` block."""
-        with ThreadingHTTPServer(("127.0.0.1", 0), _handler(self)) as server:
+    def running(self, port: int = 0) -> Iterator[Vendor]:
+        """Serve on a port of this machine (0: any free one) for the length of a `with` block."""
+        with ThreadingHTTPServer(("127.0.0.1", port), _handler(self)) as server:
             server.daemon_threads = True
             threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
             self.url = f"http://127.0.0.1:{server.server_port}"
@@ -84,6 +89,10 @@ class Vendor:
     def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> Answer:
         """Status and JSON for one request of a caller who is let in."""
         match method, path.strip("/").split("/"):
+            case "GET", ["v1", "segments"]:
+                return 200, {"segments": [SEGMENT]}
+            case "GET", ["v1", "people"]:
+                return self._page(query.get("segment", SEGMENT), query)
             case "GET", ["v1", "segments", segment, "members"]:
                 return self._page(segment, query)
             case "GET", ["v1", "lists"]:
@@ -157,3 +166,9 @@ def _handler(vendor: Vendor) -> type[BaseHTTPRequestHandler]:
             pass
 
     return Handler
+
+
+if __name__ == "__main__":
+    with Vendor().running(*map(int, sys.argv[1:])) as running, contextlib.suppress(KeyboardInterrupt):
+        print(f"{running.url} lets in who has the token {TOKEN}", flush=True)
+        threading.Event().wait()
