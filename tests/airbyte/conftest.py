@@ -18,6 +18,7 @@ from sandbox.people import generate
 from sandbox.person import Person
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
+EXECUTABLES = Path(sys.executable).parent
 PEOPLE, SEED, AUDIENCE = 300, 1, "vip_eu"
 Json = dict[str, Any]
 Pair = tuple[Json, Json]
@@ -35,6 +36,15 @@ class Trial(NamedTuple):
 
 
 NO_FOLDER = {"path": "/dev/null/out"}
+MISTYPED = "mistyped-token-1"
+"""With a digit, since airbyte-cdk looks for no other secrets in what a connector prints."""
+
+
+def around(name: str, config: Json) -> Json:
+    """Settings of a connector that runs another one of ours as if it were Airbyte's."""
+    return {"connector": {"type": "executable", "command": str(EXECUTABLES / name)}, "config": config}
+
+
 TRIALS = {
     "source-segment": Trial(
         lambda twins, folder: {
@@ -43,15 +53,22 @@ TRIALS = {
             "warehouse": {"url": twins.warehouse},
             "audiences": [AUDIENCE],
         },
-        {"public_api_token": "mistyped-one"},
+        {"public_api_token": MISTYPED},
     ),
     "source-file": Trial(lambda twins, folder: {"path": str(folder / "people.csv"), "id_column": "user_id"}, NO_FOLDER),
     "destination-meta": Trial(
         lambda twins, folder: {"access_token": "sandbox-token", "ad_account_id": "1001", "base_url": twins.meta},
-        {"access_token": "mistyped-one"},
+        {"access_token": MISTYPED},
     ),
     "destination-file": Trial(lambda twins, folder: {"path": str(folder / "out")}, NO_FOLDER),
     "destination-chaos": Trial(lambda twins, folder: {"path": str(folder / "chaos")}, NO_FOLDER),
+    "source-airbyte": Trial(
+        lambda twins, folder: around("source-file", {"path": str(folder / "people.csv"), "id_column": "user_id"}),
+        {"config": NO_FOLDER},
+    ),
+    "destination-airbyte": Trial(
+        lambda twins, folder: around("destination-file", {"path": str(folder / "around")}), {"config": NO_FOLDER}
+    ),
 }
 """Every connector of ours; another one is one entry more."""
 
@@ -108,7 +125,7 @@ def ready(twins: sandbox.Sandbox, tmp_path: Path) -> Callable[[str], Ready]:
         config, spoilt = tmp_path / f"{name}.json", tmp_path / f"{name}-spoilt.json"
         config.write_text(json.dumps(settings))
         spoilt.write_text(json.dumps(settings | TRIALS[name].spoilt))
-        return Ready(name, Path(sys.executable).parent / name, settings, config, spoilt)
+        return Ready(name, EXECUTABLES / name, settings, config, spoilt)
 
     return make
 

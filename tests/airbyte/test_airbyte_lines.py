@@ -47,18 +47,16 @@ def lost(said: Any, parsed: Any, place: str = "$") -> list[str]:
     return [] if said == parsed else [place]
 
 
-def test_every_line_is_understood(say: Say, ready: Callable[[str], Any], trials: Sequence[str], parsed: Parsed) -> None:
-    connectors = {name: ready(name) for name in trials}
-    segment, file = connectors["source-segment"], connectors["source-file"]
+def test_every_line_is_understood(say: Say, ready: Callable[[str], Any], parsed: Parsed) -> None:
+    segment, file, meta, folder = map(ready, ("source-segment", "source-file", "destination-meta", "destination-file"))
     members = say(segment, "read", "audience_members")
     said = [members, say(segment, "read", "spaces", "audiences"), say(file, "read", "members")]
     said.append(say(file, "read", "nothing", code=1))
-    for connector in connectors.values():
-        said += [say(connector, command) for command in ("spec", "check", "discover")]
-    for connector in (connectors["destination-meta"], connectors["destination-file"]):
+    said += [say(connector, command) for connector in (segment, meta) for command in ("spec", "check", "discover")]
+    for connector in (meta, folder):
         said.append(say(connector, "write", "audience_members", stdin=members))
         said.append(say(connector, "write", "audience_members", stdin=members + b"no message\n", code=1))
-    for connector in connectors.values():
+    for connector in (segment, meta):
         connector.config.write_text("{}")
         said.append(say(connector, "check"))
     lines = b"".join(said)

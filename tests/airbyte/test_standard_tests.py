@@ -5,14 +5,14 @@ and its public registry.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
-HERE = Path(__file__).parent
+HERE, SPECS = Path(__file__).parent, Path(__file__).parents[2] / "connector_specs"
 OPTIONS = (
     # What is only advice for now fails too.
     "-Werror::airbyte_cdk.test.standard_tests.DiscoveredCatalogWarning",
@@ -44,6 +44,12 @@ def package(connector: Any, tmp_path: Path) -> Path:
         f"class {name.title().replace('-', '')}(Executable):\n    path = {str(connector.executable)!r}\n"
     )
     return folder
+
+
+def test_every_connector_is_tried(trials: Sequence[str]) -> None:
+    specs = {path.stem for kind in ("source", "destination") for path in SPECS.glob(f"{kind}-*.json")}
+    assert specs, "no connector has a published spec"
+    assert specs <= set(trials)
 
 
 def test_every_standard_test_passes(program: Callable[..., Any], connector: Any, package: Path) -> None:
