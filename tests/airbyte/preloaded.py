@@ -29,7 +29,7 @@ def serve(address: str) -> NoReturn:
     programs = {name: scripts[name].load() for name in PROGRAMS} | {"parse-lines": import_module("parse_lines").main}
     for module in ON_FIRST_USE:
         import_module(module)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
         server.bind(address)
         server.listen()
         print(*programs, flush=True)
@@ -40,7 +40,7 @@ def serve(address: str) -> NoReturn:
 
 def run(address: str, command: Sequence[str]) -> int:
     """Have a command carried out with this process's folder, stdin, stdout and stderr; its exit code."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
         server.connect(address)
         socket.send_fds(server, [json.dumps([os.getcwd(), *command]).encode()], [0, 1, 2])
         return int(server.recv(8) or 1)
