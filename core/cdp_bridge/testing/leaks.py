@@ -1,0 +1,91 @@
+"""What must not leak, and the places where it would turn up."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+from urllib.parse import unquote_plus
+
+import pytest
+
+from ..model import Probe
+from ..settings import schema, secret_paths
+from .bench import Bench, DestinationBench, SourceBench, records
+from .people import canaries
+from .relay import Fault
+
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
+_NUMBER = re.compile(r"\+?[\d\s().-]{8,}")
+_NAME = re.compile(r"(first|last|given|family|full|sur)_?name", re.IGNORECASE)
+
+
+class Ear:
+    """Hears what a connector says: logs at every level, both streams, and what a test `hears` besides."""
+
+    def __init__(self, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
+        caplog.set_level(logging.DEBUG)
+        self._caplog, self._capfd = caplog, capfd
+        self._heard: list[tuple[str, str]] = []
+
+    def hears(self, where: str, text: object) -> None:
+        """Take down a text."""
+        self._heard.append((where, str(text)))
+
+    def probes(self, probes: Collection[Probe]) -> None:
+        """Take down what a check found."""
+        for probe in probes:
+            self.hears(f"the probe {probe.name}", f"{probe.name} {probe.detail} {probe.remedy}")
+
+    def leaks(self, private: Collection[str]) -> list[str]:
+        """Where one of the private texts turned up."""
+        out, err = self._capfd.readouterr()
+        for record in self._caplog.get_records("call"):
+            self.hears(f"the log of {record.name}", logging.Formatter().format(record))
+        heard = [*self._heard, ("stdout", out), ("stderr", err)]
+        pattern = re.compile("|".join(rf"(?<!\w){re.escape(text)}(?!\w)" for text in private), re.IGNORECASE)
+        return sorted({where for where, text in heard if private and pattern.search(unquote_plus(text))})
+
+
+def secrets(bench: Bench) -> set[str]:
+    """The credentials in the settings."""
+    found = (_at(bench.raw, path) for path in secret_paths(schema(bench.connector.settings)))
+    return {value for value in found if isinstance(value, str)}
+
+
+def people(bench: Any) -> set[str]:
+    """What would give somebody away of those whom the job is about."""
+    if isinstance(bench, DestinationBench):
+        return {value for person in range(12) for value in canaries(person)}
+    assert isinstance(bench, SourceBench)
+    return {text for record in records(bench.anew().read()) for text in _private(record, "")}
+
+
+def echoes(status: int, private: Collection[str]) -> Fault:
+    """An answer that quotes all that is private, as vendors' errors quote what they were sent."""
+    message = f"malformed: {' '.join(sorted(private))}"
+    error = {"message": message, "error_description": message, "detail": message, "code": "malformed"}
+    body = {"error": error, "errors": [error], **error}
+    return Fault(status=status, headers={"Content-Type": "application/json"}, body=json.dumps(body).encode())
+
+
+def _private(value: Any, name: str) -> Iterator[str]:
+    """The addresses, numbers and names in a record."""
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from _private(part, str(key))
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _private(part, name)
+    elif isinstance(value, str):
+        is_name = _NAME.search(name) and len(value) >= 5
+        if is_name or _ADDRESS.fullmatch(value) or _NUMBER.fullmatch(value):
+            yield value
+
+
+def _at(raw: Any, path: str) -> Any:
+    for name in path.split("."):
+        raw = raw.get(name) if isinstance(raw, Mapping) else None
+    return raw
