@@ -18,9 +18,9 @@ _install() { # folder lock
   wanted="$(cat "$root/requirements/$2.txt" "$root"/core/pyproject.toml "$root"/plugins/*/pyproject.toml | sha256sum)"
   [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && return
   [ -x "$1/bin/python" ] || _uv venv --python "$(command -v python3)" "$1"
-  _uv pip sync --python "$1/bin/python" --require-hashes "$root/requirements/$2.txt"
+  _uv pip sync --python "$1/bin/python" --require-hashes "$root/requirements/$2.txt" || return
   [ "$2" = "${3:-}" ] || _uv pip install --python "$1/bin/python" --no-deps --no-build-isolation \
-    $(printf -- '-e %s ' "$root/core" "$root"/plugins/*/)
+    $(printf -- '-e %s ' "$root/core" "$root"/plugins/*/) || return
   echo "$wanted" > "$stamp"
 }
 

@@ -54,7 +54,7 @@ class Transaction:
     def blank_members(self, audience: str, keys: Sequence[bytes]) -> None:
         """Empty the fingerprints: the state at the platform is unknown, so the next run sends again."""
         for where in self._members(tables.member, audience, keys):
-            self._connection.execute(sa.update(tables.member).where(where).values(fingerprint=b""))
+            self._connection.execute(sa.update(tables.member).where(where).values(fingerprint=b"", outcome="unknown"))
 
     def bury(self, letters: Sequence[DeadLetter]) -> None:
         """Record refused members; a member's newer letter replaces the older one."""

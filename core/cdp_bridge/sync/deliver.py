@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from msgspec import Struct
@@ -67,26 +67,30 @@ class Sender:
         """The audience on the platform; tried again, since writers find what an unanswered try has made."""
         return self._retrying(self._writer.ensure, audience)
 
-    def send(self, batch: Batch) -> list[Part]:
-        """Deliver a batch, cutting it while the platform refuses it whole.
+    def send(self, batch: Batch) -> Iterator[Part]:
+        """Deliver a batch, cutting it while the platform refuses it whole; yields each part once it is answered.
 
         Raises TransientError when the platform stays unavailable, ConfigError when a person must act: then nothing is
-        known of the batch.
+        known of the parts that were not yielded.
         """
         self._splits_left = MOST_SPLITS
-        return self._send(batch)
+        yield from self._send(batch)
 
-    def _send(self, batch: Batch) -> list[Part]:
+    def _send(self, batch: Batch) -> Iterator[Part]:
         try:
-            return [Part(batch, self._retrying(self._write, batch))]
+            yield Part(batch, self._retrying(self._write, batch))
+            return
         except RejectedError as refusal:
             if len(batch.keys) == 1:
-                return [Part(batch, Outcome(rejected={batch.keys[0]: refusal.reason}))]
+                yield Part(batch, Outcome(rejected={batch.keys[0]: refusal.reason}))
+                return
             if self._splits_left == 0:
-                return [Part(batch, None)]
+                yield Part(batch, None)
+                return
         self._splits_left -= 1
         middle = len(batch.keys) // 2
-        return self._send(_cut(batch, 0, middle)) + self._send(_cut(batch, middle, len(batch.keys)))
+        yield from self._send(_cut(batch, 0, middle))
+        yield from self._send(_cut(batch, middle, len(batch.keys)))
 
     def _write(self, batch: Batch) -> Outcome:
         account = batch.audience.account

@@ -22,6 +22,7 @@ _TABLES = (
     "CREATE TABLE ledger AS SELECT member_key, fingerprint, octet_length(fingerprint) = 0 AS stale FROM known",
     "DROP TABLE known",
     "CREATE TABLE refused (member_key BLOB, fingerprint BLOB)",
+    "CREATE TABLE in_flight (member_key BLOB)",
     "CREATE TABLE released (handle UBIGINT)",
     "CREATE TABLE kept (member_key BLOB, fingerprint BLOB, user_id VARCHAR, handles UBIGINT[], packed BLOB)",
     "CREATE VIEW present AS FROM desired UNION ALL BY NAME FROM kept",
@@ -49,7 +50,10 @@ _SHARING = """
 
 
 class Difference(Struct, frozen=True):
-    """How many members each action concerns; `suppressed` of the removes are people who must not be sent any more."""
+    """How many members each action concerns; `suppressed` of the removes are people who must not be sent any more.
+
+    `waiting` members have changed while the platform has not said what became of an earlier delivery of theirs.
+    """
 
     in_ledger: int
     unchanged: int
@@ -58,6 +62,7 @@ class Difference(Struct, frozen=True):
     removes: int
     refreshes: int
     suppressed: int
+    waiting: int
 
     @property
     def some(self) -> bool:
@@ -87,8 +92,12 @@ class Diff:
         self._connection, self._store, self._audience = connection, store, audience
         self.dead: dict[bytes, bytes] = {}
 
-    def compare(self, *, whole: bool) -> Difference:
-        """Fill `todo`, once; `whole` says that the extract holds everybody, so that whoever is absent has left."""
+    def compare(self, *, whole: bool, in_flight: Iterable[bytes] = ()) -> Difference:
+        """Fill `todo`, once; `whole` says that the extract holds everybody, so that whoever is absent has left.
+
+        Members `in_flight` are left alone until the platform has settled what it was sent of them: an answer that comes
+        later than a newer change would overwrite it.
+        """
         for statement in _TABLES:
             self._connection.execute(statement).complete()
         self._recompute_unknown()
@@ -97,7 +106,10 @@ class Diff:
         if not whole:
             self._keep_unnamed()
         self._connection.execute(_TODO).complete()
-        return self._count()
+        self._insert("in_flight", member_key=list(in_flight))
+        waiting = self._one("SELECT count(*) FROM todo WHERE member_key IN (FROM in_flight)")
+        self._connection.execute("DELETE FROM todo WHERE member_key IN (FROM in_flight)").complete()
+        return self._count(waiting)
 
     def hold_removes(self) -> int:
         """Keep whoever would be removed until somebody approves; returns how many.
@@ -188,7 +200,7 @@ class Diff:
                    WHERE ledger.member_key = chunk.member_key"""
             ).complete()
 
-    def _count(self) -> Difference:
+    def _count(self, waiting: int) -> Difference:
         actions = dict(self._connection.execute("SELECT action, count(*) FROM todo GROUP BY 1").fetchall())
         in_ledger = self._one("SELECT count(*) FROM ledger")
         suppressed = self._one(
@@ -204,6 +216,7 @@ class Diff:
             removes=removes,
             refreshes=refreshes,
             suppressed=suppressed,
+            waiting=waiting,
         )
 
     def _keys(self, *actions: str, rows: int = CHUNK) -> Iterator[list[bytes]]:

@@ -161,7 +161,8 @@ class _Execution:
             transfer.settle(writer, self._store.audience_ref(self._name))
             state = self._extract()
             failpoint("staged")
-            diff, difference, ref = self._compare(sender)
+            diff, difference, ref = self._compare(sender, transfer.in_flight)
+            transfer.deferred += difference.waiting
             held = 0 if approve_removals else self._guard(diff, difference)
             failpoint("diffed")
             log.adds, log.changes, log.removes = difference.adds, difference.changes, difference.removes - held
@@ -199,10 +200,10 @@ class _Execution:
         self._log.funnel = self._stage.finish()
         return state
 
-    def _compare(self, sender: Sender) -> tuple[Diff, Difference, AudienceRef]:
+    def _compare(self, sender: Sender, in_flight: set[bytes]) -> tuple[Diff, Difference, AudienceRef]:
         """The difference and the audience, which is asked for only if there is something to send."""
         diff = Diff(self._connection, self._store, self._name)
-        difference = diff.compare(whole=self._is_whole)
+        difference = diff.compare(whole=self._is_whole, in_flight=in_flight)
         before = self._store.audience_ref(self._name)
         target = {"digest": self._target()}
         if before and not difference.some and self._store.cursor(self._name, _TARGET, None) == target:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..entities import DeadLetter, SyncLog
-from ..errors import RejectedError
+from ..errors import BridgeError, RejectedError
 from ..failpoint import failpoint
 from ..model import AudienceRef, Batch, Operation, Outcome, Writer
 from ..store import Delivery, Lease, Store, Transaction
@@ -34,8 +34,9 @@ class _Open(Struct):
 class Transfer:
     """The deliveries of one run to one audience, under its lease.
 
-    `log` is kept current, and saved with every batch; `columns` are the profile's. `not_removed` and `deferred` say
-    who may still be at the platform under the old identifiers, and how many members were not delivered at all.
+    `log` is kept current, and saved with every batch; `columns` are the profile's. `in_flight` are the members of whose
+    deliveries the platform has not said the last word; `not_removed` and `deferred` say who may still be at the platform
+    under the old identifiers, and how many members were not delivered at all.
     """
 
     def __init__(self, store: Store, lease: Lease, sender: Sender, log: SyncLog, *, columns: Sequence[str]) -> None:
@@ -43,6 +44,7 @@ class Transfer:
         self._columns = columns
         self._dead = set(store.dead_fingerprints(log.audience))
         self._open: _Open | None = None
+        self.in_flight: set[bytes] = set()
         self.not_removed: set[bytes] = set()
         self.deferred = 0
 
@@ -73,6 +75,8 @@ class Transfer:
                 else:
                     batch = self._batch(audience, delivery.operation, delivery.members, 0)
                     self._record(transaction, delivery, [Part(batch, outcome)])
+                    if outcome.pending is not None:
+                        self.in_flight.update(batch.keys)
 
     def flush(self) -> None:
         """Record the last delivery."""
@@ -92,13 +96,27 @@ class Transfer:
         with self._transaction() as transaction:
             transaction.open_delivery(delivery)
         failpoint("delivery_opened")
+        self._open = _Open(delivery, [])
         try:
-            parts = self._sender.send(batch)
+            for part in self._sender.send(batch):
+                self._open.parts.append(part)
+        except BridgeError:
+            self._keep_answered(self._open)
+            raise
         finally:
             self._log.membership_calls = self._sender.calls
         failpoint("written")
-        self._open = _Open(delivery, parts)
         self._log.records_processed += len(rows)
+
+    def _keep_answered(self, opened: _Open) -> None:
+        """Record the parts of a broken delivery that the platform has answered; only the others stay open."""
+        answered = {key for part in opened.parts for key in part.batch.keys}
+        if not answered:
+            self._open = None
+            return
+        rest = [row for row in opened.delivery.members if row[0] not in answered]
+        with self._transaction() as transaction:
+            transaction.open_delivery(replace(opened.delivery, id=uuid.uuid4().hex, members=rest))
 
     def _batches(
         self, audience: AudienceRef, operation: Operation, chunks: Iterator[list[Row]], total: int

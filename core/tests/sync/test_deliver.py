@@ -76,7 +76,7 @@ def test_an_accepted_batch_is_one_call() -> None:
 @pytest.mark.parametrize("poison", [(0,), (99,), (41,), (3, 77)])
 def test_poison_members_never_block_the_others(poison: tuple[int, ...]) -> None:
     platform = Platform(poisoned(*poison))
-    parts = sender(platform).send(batch(100))
+    parts = list(sender(platform).send(batch(100)))
     rejected = {key: reason for part in parts if part.outcome for key, reason in part.outcome.rejected.items()}
     assert rejected == {number.to_bytes(2, "big"): "meta:100" for number in poison}
     assert [key for part in parts for key in part.batch.keys] == batch(100).keys
@@ -85,14 +85,14 @@ def test_poison_members_never_block_the_others(poison: tuple[int, ...]) -> None:
 
 def test_only_the_end_of_the_last_batch_is_last() -> None:
     platform = Platform(poisoned(0))
-    sender(platform).send(batch(4))
+    list(sender(platform).send(batch(4)))
     delivered = [sent for sent in platform.batches if len(sent.keys) < 4]
     assert [sent.last for sent in delivered] == [batch(4).keys[-1] in sent.keys for sent in delivered]
 
 
 def test_cutting_is_bounded_and_leaves_the_rest_for_the_next_run() -> None:
     platform = Platform(poisoned(*range(0, 2000, 2)))
-    parts = sender(platform).send(batch(2000))
+    parts = list(sender(platform).send(batch(2000)))
     assert len(platform.batches) <= 2 * MOST_SPLITS + 1
     given_up = [part for part in parts if part.outcome is None]
     assert given_up
@@ -107,7 +107,7 @@ def test_a_transient_failure_is_tried_again_with_the_very_same_batch() -> None:
 
     slept: list[float] = []
     platform = Platform(answer)
-    sender(platform, slept=slept).send(batch(3))
+    list(sender(platform, slept=slept).send(batch(3)))
     assert platform.batches[0] is platform.batches[1] is platform.batches[2]
     assert len(slept) == 2
     assert slept[0] < slept[1] + 60
@@ -121,7 +121,7 @@ def test_the_wait_that_the_platform_asks_for_is_kept_and_shared() -> None:
 
     slept: list[float] = []
     account = Account()
-    sender(Platform(answer), account, slept).send(batch(1))
+    list(sender(Platform(answer), account, slept).send(batch(1)))
     assert slept == [120]
     assert account.pauses == [("act_1", 120), ("act_1", 30)]
 
@@ -129,7 +129,7 @@ def test_the_wait_that_the_platform_asks_for_is_kept_and_shared() -> None:
 def test_no_request_leaves_before_the_budget_allows_it() -> None:
     slept: list[float] = []
     platform = Platform(lambda *_: Outcome())
-    sender(platform, Account(5.0, 2.0), slept).send(batch(1))
+    list(sender(platform, Account(5.0, 2.0), slept).send(batch(1)))
     assert slept == [5.0, 2.0]
     assert len(platform.batches) == 1
 
@@ -141,7 +141,7 @@ def test_what_cannot_be_sent_at_all_is_raised(error: BridgeError) -> None:
 
     platform = Platform(answer)
     with pytest.raises(type(error)):
-        sender(platform).send(batch(1))
+        list(sender(platform).send(batch(1)))
     assert len(platform.batches) == (8 if isinstance(error, TransientError) else 1)
 
 
@@ -150,7 +150,7 @@ def test_requests_are_reserved_in_blocks_that_are_small_beside_the_budget(reques
     account = Account()
     sending = Sender(Platform(lambda *_: Outcome()), Limits(requests=requests), account)
     for _ in range(5):
-        sending.send(batch(1))
+        list(sending.send(batch(1)))
     assert account.reserved == reserved
 
 
@@ -159,7 +159,7 @@ def test_a_pause_holds_back_requests_that_are_reserved_already() -> None:
     slept: list[float] = []
     platform = Platform(lambda *_: Outcome(pause=30))
     sending = Sender(platform, Limits(requests=190_000), account, sleep=slept.append)
-    sending.send(batch(1))
+    list(sending.send(batch(1)))
     account.waits = [30.0]
-    sending.send(batch(1))
+    list(sending.send(batch(1)))
     assert slept == [30.0]

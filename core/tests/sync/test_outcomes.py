@@ -279,3 +279,50 @@ def test_a_member_who_is_refused_while_sent_again_can_still_be_removed(bed: Any)
     bed.cdp.drop("u3")
     bed.sync()
     bed.assert_equal()
+
+
+def test_a_late_answer_does_not_bring_back_old_identifiers(bed: Any) -> None:
+    """Otherwise the ledger would forget the new ones, which then stay at the platform for good."""
+    bed.sync()
+    bed.cdp.put("u9", email="nine@example.com")
+    bed.platform.answers = [lambda batch: (bed.platform.apply(batch), Outcome(pending="job 1"))[1]]
+    bed.sync()
+    bed.cdp.put("u9", email="ten@example.com")
+    bed.platform.settlements = [Outcome(pending="job 1")]
+    log = bed.sync()
+    assert (log.status, log.membership_calls) == ("partial", 0)
+    bed.platform.settlements = [Outcome()]
+    bed.sync()
+    bed.assert_equal()
+    bed.cdp.drop("u9")
+    bed.sync()
+    bed.assert_equal()
+
+
+def test_members_in_doubt_are_not_counted_as_accepted(bed: Any) -> None:
+    bed.sync()
+    bed.cdp.drop("u3")
+    bed.platform.answers = [lambda batch: Outcome(unknown=frozenset(batch.keys))]
+    log = bed.sync()
+    assert (log.funnel.identifiable, log.funnel.accepted) == (4, 4)
+
+
+def test_what_was_answered_counts_when_a_later_part_of_the_batch_breaks(bed: Any) -> None:
+    halves: list[int] = []
+
+    def answer(batch: Batch) -> Outcome:
+        halves.append(len(batch.keys))
+        if len(halves) == 1:
+            raise RejectedError("one of them is malformed", reason="x")
+        if len(halves) == 3:
+            raise ConfigError("the token has expired")
+        return bed.platform.apply(batch) or Outcome()
+
+    bed.platform.answers = [answer] * 3
+    log = bed.sync()
+    assert (log.status, halves) == ("failed", [5, 2, 3])
+    assert len(bed.ledger()) == 2
+    (left,) = bed.store.deliveries("vip")
+    assert len(left.members) == 3
+    bed.sync()
+    bed.assert_equal()
