@@ -137,6 +137,8 @@ def _handler(relay: Relay) -> type[BaseHTTPRequestHandler]:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Headers and body are two writes; the second would wait for the other side's delayed acknowledgement.
+    disable_nagle_algorithm = True
 
     def ask(self, request: Request) -> None:
         """Answer a request."""

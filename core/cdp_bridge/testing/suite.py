@@ -6,9 +6,11 @@ import dataclasses
 import json
 import re
 import socket
+import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -41,8 +43,9 @@ class ConnectorSuite(FaultSuite):
 
     @pytest.fixture
     def clock(self, monkeypatch: pytest.MonkeyPatch) -> Clock:
-        """Waits that cost nothing."""
+        """Waits that cost nothing, but for those for the end of a process."""
         clock = Clock()
+        monkeypatch.setattr(subprocess, "time", SimpleNamespace(sleep=time.sleep))
         monkeypatch.setattr(time, "sleep", clock.sleep)
         assert retry.retrying.__kwdefaults__ is not None
         monkeypatch.setitem(retry.retrying.__kwdefaults__, "sleep", clock.sleep)

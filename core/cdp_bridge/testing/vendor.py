@@ -143,6 +143,7 @@ def _person(number: int) -> dict[str, Any]:
 def _handler(vendor: Vendor) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def _handle(self) -> None:
             address = urlsplit(self.path)
