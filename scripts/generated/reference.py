@@ -1,0 +1,158 @@
+"""docs/sdk.md: every name that a connector may import, from its docstring, signature and fields."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_origin
+
+import msgspec
+from cdp_bridge import hooks, model, sdk
+
+FILE = Path("docs/sdk.md")
+
+INTRODUCTION = """\
+# The sdk
+
+`scripts/specs` writes this page from the code. A connector imports from `cdp_bridge.sdk`, and nothing else of the core.
+How the parts go together: [Writing a connector](writing-a-connector.md). What is checked:
+[What a connector must do](connector-spec.md).
+"""
+HOOKS = tuple(name for name, value in vars(hooks).items() if hasattr(value, f"{hooks.PROJECT}_spec"))
+LINE = 120
+
+
+class Section(NamedTuple):
+    """A heading with the names below it."""
+
+    title: str
+    names: tuple[str, ...]
+    about: str = ""
+    module: Any = sdk
+
+
+SECTIONS = (
+    Section("Announcing", ("Connector", "Limits", "hookimpl", "run")),
+    Section("Settings", ("option", "Secret")),
+    Section("Checking", ("Probe",)),
+    Section("Discovering", ("Catalog", "Stream")),
+    Section("Reading", ("ReadRequest", "Page", "Checkpoint")),
+    Section("Writing", ("Audience", "AudienceRef", "Batch", "Outcome")),
+    Section("Errors", ("ConfigError", "TransientError", "RejectedError")),
+    Section("HTTP", ("Client",)),
+    Section(
+        "Contracts",
+        ("Source", "Destination", "Writer"),
+        "What a connector fulfils. Nothing to import and nothing to inherit: a module with these functions will do.",
+        model,
+    ),
+    Section(
+        "Hooks",
+        (*HOOKS, "MappingFunction", "LifecycleEvent", "Launcher"),
+        "What a plugin may do: each function decorated with `hookimpl`. Their types are in `cdp_bridge.hooks`.",
+        hooks,
+    ),
+)
+
+
+def page() -> str:
+    """The whole of docs/sdk.md."""
+    rows = [f"| [{one.title}](#{one.title.lower()}) | `{'` `'.join(one.names)}` |" for one in SECTIONS]
+    parts = [INTRODUCTION, "\n".join(["| for | names |", "| --- | --- |", *rows])]
+    for section in SECTIONS:
+        parts += [f"## {section.title}", section.about]
+        parts += [_entry(name, getattr(section.module, name)) for name in section.names]
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"
+
+
+def _entry(name: str, thing: Any) -> str:
+    if inspect.isfunction(thing):
+        return f"### `{name}`\n\n{_function(name, thing)}"
+    if not inspect.isclass(thing):
+        return f"### `{name}`\n\n{_constant(name)}"
+    parts = [f"### `{name}`", inspect.getdoc(thing) or ""]
+    if issubclass(thing, msgspec.Struct):
+        parts.append(_fields(thing))
+    elif inspect.isfunction(start := vars(thing).get("__init__")) and start.__module__ == thing.__module__:
+        parts.insert(1, _code(name + _signature(start, hides=1, returns=False)))
+    return "\n\n".join([*parts, *_methods(thing)])
+
+
+def _fields(kind: type) -> str:
+    """The fields as the source has them: to resolve them would import all that they name."""
+    (found,) = ast.parse(inspect.getsource(kind)).body
+    assert isinstance(found, ast.ClassDef)
+    only = ", by keyword only" if any(word.arg == "kw_only" for word in found.keywords) else ""
+    rows = [
+        f"| `{ast.unparse(one.target)}` | {_cell(_spelt_out(ast.unparse(one.annotation)))} | {_cell(_default(one))} |"
+        for one in found.body
+        if isinstance(one, ast.AnnAssign)
+    ]
+    return "\n".join([f"| field{only} | type | default |", "| --- | --- | --- |", *rows])
+
+
+def _default(declared: ast.AnnAssign) -> str:
+    text = ast.unparse(declared.value) if declared.value else ""
+    return str(getattr(model, text, text)).replace("field(default_factory=dict)", "{}")
+
+
+def _methods(kind: type) -> Iterator[str]:
+    for name, value in vars(kind).items():
+        function = value.__func__ if isinstance(value, classmethod | staticmethod) else value
+        if inspect.isfunction(function) and not name.startswith("_"):
+            hides = 0 if isinstance(value, staticmethod) else 1
+            yield f"#### `{kind.__name__}.{name}`\n\n{_function(name, function, hides=hides)}"
+
+
+def _function(name: str, function: Callable[..., Any], *, hides: int = 0) -> str:
+    return f"{_code(name + _signature(function, hides=hides))}\n\n{inspect.getdoc(function) or ''}"
+
+
+def _signature(function: Callable[..., Any], *, hides: int = 0, returns: bool = True) -> str:
+    """The parameters but for the first `hides` (self, cls), with annotations as the source has them."""
+    signature = inspect.signature(function)
+    parameters = [one.replace(annotation=_Plain(one.annotation)) for one in signature.parameters.values()]
+    result = _Plain(signature.return_annotation) if returns else inspect.Signature.empty
+    return str(signature.replace(parameters=parameters[hides:], return_annotation=result))
+
+
+class _Plain:
+    """An annotation that `inspect` prints without quotes."""
+
+    def __init__(self, annotation: Any) -> None:
+        self._text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+
+    def __repr__(self) -> str:
+        return _spelt_out(self._text)
+
+
+def _spelt_out(annotation: str) -> str:
+    """An annotation with the choices in place of their names, which connectors do not import."""
+    choices = {name: value for name, value in vars(model).items() if get_origin(value) is Literal}
+    return re.sub(r"\w+", lambda word: str(choices.get(word[0], word[0])).removeprefix("typing."), annotation)
+
+
+def _constant(name: str) -> str:
+    """What is assigned to a name, and the text below: a value has no docstring that `inspect` finds."""
+    for module in (hooks, model):
+        body = ast.parse(inspect.getsource(module)).body
+        for statement, following in itertools.pairwise(body):
+            match statement, following:
+                case ast.Assign(targets=[ast.Name(id=found)]), ast.Expr(ast.Constant(str(text))) if found == name:
+                    return f"{_code(ast.unparse(statement))}\n\n{inspect.cleandoc(text)}"
+    raise LookupError(f"{name} has no text below its assignment")
+
+
+def _code(text: str) -> str:
+    """A block; what is too long gets a line for each parameter."""
+    if len(text) > LINE:
+        text = re.sub(r", (?=\*|\w+:)|\((?=\w+:)", lambda comma: f"{comma[0].strip()}\n    ", text)
+    return f"```python\n{text}\n```"
+
+
+def _cell(text: str) -> str:
+    return "`{}`".format(text.replace("|", "\\|")) if text else ""
