@@ -80,11 +80,12 @@ class Bed:
         if log.status == "failed":
             assert log.error
             return
+        assert log.funnel.accepted == len(accepted)
         new = sum(letter.created_at >= log.sync_timestamp for letter in self.letters())
         # Who is refused late, changes, and is refused again, is counted twice.
         assert new <= log.rejected <= 2 * new
         assert log.unknown >= len((doubtful.keys() | under_way) - self.dead)
-        assert (log.status == "partial") == bool(log.rejected or log.unknown)
+        assert (log.status == "partial") == bool(log.errors or log.unknown)
 
     def assert_equal(self, log: SyncLog) -> None:
         """Everybody of the segment is in as they are, but for those who are dead letters, and nobody else."""
