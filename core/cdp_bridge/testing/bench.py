@@ -6,7 +6,7 @@ import dataclasses
 import io
 import itertools
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +17,7 @@ import pytest
 from msgspec.structs import replace
 
 from .. import settings as settings_module
+from ..loading import implementation
 from ..model import (
     Audience,
     AudienceRef,
@@ -30,7 +31,6 @@ from ..model import (
     Writer,
 )
 from ..protocol.messages import Output
-from ..registry import implementation
 from ..sync.deliver import Part, Sender
 from ..sync.members import batch_columns
 from . import executable
@@ -251,7 +251,7 @@ class DestinationBench(Bench):
         return {frozenset(member) for member in self.twin.members(made.pop())}
 
 
-def settled(writer: Writer, parts: Sequence[Part], *, most: int = 20) -> list[Part]:
+def settled(writer: Writer, parts: Iterable[Part], *, most: int = 20) -> list[Part]:
     """The parts with the final word on each that was pending."""
     return [_settled(writer, part, most) for part in parts]
 

@@ -18,7 +18,10 @@ MOST_ROWS, MOST_BYTES = 10_000, 16_000_000
 
 def crowd(profile: str, columns: Sequence[str], numbers: Sequence[int]) -> dict[str, list[list[str]]]:
     """`Batch.identifiers` of one member for each number, with one value in each of the columns."""
-    return {column: [[_value(profile, column, number)] for number in numbers] for column in columns}
+    rules = load_profile(profile)
+    hashed = {column for name, rule in rules.fields.items() if rule.send == "hash" for column in rules.outputs(name)}
+    makers = {column: _digest if column in hashed else _clear for column in columns}
+    return {column: [[make(column, number)] for number in numbers] for column, make in makers.items()}
 
 
 def full(profile: str, columns: Sequence[str], limits: Limits) -> int:
@@ -28,15 +31,12 @@ def full(profile: str, columns: Sequence[str], limits: Limits) -> int:
     return max(1, min(limits.rows, MOST_ROWS, int(min(limits.bytes, MOST_BYTES) / size)))
 
 
-def _value(profile: str, column: str, number: int) -> str:
-    if column in _hashed(profile):
-        return hashlib.sha256(f"{column} {number}".encode()).hexdigest()
+def _digest(column: str, number: int) -> str:
+    return hashlib.sha256(f"{column} {number}".encode()).hexdigest()
+
+
+def _clear(column: str, number: int) -> str:
     return str(fields(number)[column])
-
-
-def _hashed(profile: str) -> set[str]:
-    rules = load_profile(profile)
-    return {column for name, rule in rules.fields.items() if rule.send == "hash" for column in rules.outputs(name)}
 
 
 def _packed(value: str) -> bytes | list[str]:

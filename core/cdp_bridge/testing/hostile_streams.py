@@ -24,7 +24,7 @@ class State(Struct, frozen=True):
     def message(self, stream: str) -> dict[str, Any]:
         """As a source sends it."""
         about = {"stream_descriptor": {"name": stream}, "stream_state": {"mark": self.mark}}
-        by_type = {
+        by_type: dict[str, dict[str, Any]] = {
             "STREAM": {"stream": about},
             "GLOBAL": {"global": {"shared_state": {"mark": self.mark}, "stream_states": [about]}},
             "LEGACY": {"data": {"mark": self.mark}},
@@ -43,8 +43,9 @@ def lines(stream: str, items: Sequence[Item]) -> bytes:
 def _line(stream: str, item: Item) -> bytes:
     if isinstance(item, State):
         return msgspec.json.encode({"type": "STATE", "state": item.message(stream)}) + b"\n"
-    raw = msgspec.Raw(item if isinstance(item, bytes) else msgspec.json.encode(item))
-    return records(stream, [raw])
+    if isinstance(item, bytes):
+        return records(stream, [{}]).replace(b"{}", item, 1)
+    return records(stream, [item])
 
 
 def _people(count: int) -> list[Item]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any
+
+from ..identity import load_profile
 
 Person = int | tuple[int, int]
 """A number; or a number and how often the person has changed address since."""
@@ -37,6 +40,17 @@ def canaries(person: Person) -> set[str]:
     values = fields(person)
     private = ("email", "first_name", "last_name", "mobile_ad_id")
     return {str(values[name]).lower() for name in private}
+
+
+def hidden(person: Person, profile: str) -> set[str]:
+    """What a profile hashes of the person, in the forms in which it could travel in clear, in lower case."""
+    rules, values = load_profile(profile).fields, fields(person)
+    hashed = {
+        name: str(value).lower() for name, value in values.items() if name in rules and rules[name].send == "hash"
+    }
+    # A country code and a postal code are found in any text.
+    found = {value for value in hashed.values() if len(value) > 5}
+    return found | ({re.sub(r"\D", "", hashed["phone"])} if "phone" in hashed else set())
 
 
 def _letters(number: int) -> str:

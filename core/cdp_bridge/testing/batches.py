@@ -1,0 +1,96 @@
+"""The MUSTs of a destination about a single batch and about many (36, 37, 40)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import pytest
+
+from ..model import AudienceRef, Batch, Operation
+from ..sync.deliver import Part
+from .bench import IDENTIFYING, DestinationBench, settled
+from .crowds import crowd, full
+from .memory import kept
+from .people import key
+from .relay import Fault, Relay
+from .verdict import Verdict
+
+OPERATIONS: tuple[Operation, ...] = ("add", "remove")
+_NOT_DONE = {"503": Fault(status=503), "429": Fault(status=429), "cut": Fault(kind="cut_before")}
+
+
+class BatchSuite:
+    """What every destination does with a batch."""
+
+    @pytest.mark.parametrize("most", ["rows", "bytes"])
+    def test_must_36_a_full_batch_is_delivered(self, bench: DestinationBench, most: Literal["rows", "bytes"]) -> None:
+        """As many short members as one batch may have, and as many long ones: added at once, and removed at once."""
+        columns = bench.columns if most == "bytes" else _shortest(bench)
+        count = full(bench.stream.profile or "", columns, bench.connector.limits)
+        with bench.open() as (writer, _, ref):
+            for operation in OPERATIONS:
+                held = count if operation == "add" else 0
+                batch = _crowd(bench, ref, operation, columns, range(count))
+                try:
+                    verdict = Verdict.of(settled(writer, [Part(batch, writer.write(batch))]))
+                except Exception as error:
+                    pytest.fail(
+                        f"{operation}: {count} members in one batch raised {type(error).__name__}: {error}. The core "
+                        "sends as much as Limits promise; promise what the platform takes"
+                    )
+                assert len(verdict.accepted) == count, f"{operation}: only {len(verdict.accepted)} of {count} accepted"
+                assert len(bench.twin.members(ref.id)) == held, f"not all of {count} members arrived ({operation})"
+
+    @pytest.mark.parametrize("failure", _NOT_DONE)
+    def test_must_37_a_batch_is_sent_once(self, bench: DestinationBench, wire: Relay, failure: str) -> None:
+        """A write that fails has sent one request: whether and when to try again is the core's decision."""
+        with bench.open() as (writer, _, ref):
+            wire.fail(_NOT_DONE[failure], times=None)
+            for operation in OPERATIONS:
+                before = len(wire.requests)
+                with contextlib.suppress(Exception):
+                    writer.write(bench.batch(ref, operation, range(4)))
+                sent = len(wire.requests) - before
+                assert sent > 0, f"write ({operation}) sent nothing; send each batch before write returns"
+                assert sent == 1, f"write ({operation}) sent {sent} requests after {failure}; try once and raise"
+            wire.heal()
+
+    def test_must_40_no_batch_is_kept(self, bench: DestinationBench) -> None:
+        """After many batches the writer holds no more memory than after a few."""
+        columns = bench.columns[:3]
+        size = min(200, full(bench.stream.profile or "", columns, bench.connector.limits))
+        count = max(20, min(200, 4_000 // size))
+        with bench.open() as (writer, sender, ref):
+            batches = _batches(bench, ref, columns, size, count)
+            grown = kept(lambda batch: settled(writer, sender.send(batch)), batches, warm=count // 4)
+        values = crowd(bench.stream.profile or "", columns, range(size)).values()
+        sent = sum(len(value) for column in values for some in column for value in some) * (count - count // 4)
+        # Digests could be kept in half the space of their digits.
+        assert grown < sent // 4, (
+            f"{grown} bytes are still held of batches with {sent} bytes of identifiers; keep nothing of a batch "
+            "once its outcome is known"
+        )
+
+
+def _shortest(bench: DestinationBench) -> list[str]:
+    """The one column by which members are known."""
+    return [next(column for column in IDENTIFYING if column in bench.columns)]
+
+
+def _crowd(
+    bench: DestinationBench, ref: AudienceRef, operation: Operation, columns: Sequence[str], numbers: range
+) -> Batch:
+    keys = [key(number) for number in numbers]
+    identifiers = crowd(bench.stream.profile or "", columns, numbers)
+    return Batch(audience=ref, operation=operation, keys=keys, identifiers=identifiers, total=len(keys))
+
+
+def _batches(
+    bench: DestinationBench, ref: AudienceRef, columns: Sequence[str], size: int, count: int
+) -> Iterator[Batch]:
+    """Batches of new people, each followed by their removal, so that the twin does not grow."""
+    for number in range(count // 2):
+        for operation in OPERATIONS:
+            yield _crowd(bench, ref, operation, columns, range(size * number, size * number + size))
