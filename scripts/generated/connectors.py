@@ -13,8 +13,8 @@ from typing import Any
 
 from cdp_bridge import settings
 from cdp_bridge.errors import BridgeError
+from cdp_bridge.loading import implementation
 from cdp_bridge.model import Catalog, Connector, Limits, Stream
-from cdp_bridge.registry import implementation
 
 from .packages import packages
 
