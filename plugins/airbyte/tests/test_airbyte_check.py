@@ -83,9 +83,7 @@ def test_what_fails_is_the_last_probe(source: Load, probe: str, says: Any, detai
         (GOOD | {"config": {"auth": "x"}}, {"leads through a value"}),
     ],
 )
-def test_a_config_that_does_not_fit_is_told_fault_by_fault_without_values(
-    source: Load, more: Any, faults: set[str]
-) -> None:
+def test_each_fault_of_a_config_is_told_without_values(source: Load, more: Any, faults: set[str]) -> None:
     probe = airbyte.check(source(more, spec=spec(TYPED)))[-1]
     assert (probe.name, probe.passed) == ("config", False)
     assert all(fault in probe.detail for fault in faults)

@@ -1,10 +1,14 @@
 """Records as pages, STATE as checkpoints and back, membership, and no extract that only looks complete."""
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from airbyte_connectors import source as airbyte
+from airbyte_connectors.settings import SourceSettings
+from cdp_bridge import settings as checked
 from cdp_bridge.sdk import Checkpoint, ConfigError, Page, ReadRequest, TransientError
 
 from .lines import Json, offers, record, state, status, trace_error, users
@@ -173,3 +177,15 @@ def test_discover_translates_what_is_offered(source: Load) -> None:
 def test_a_stream_that_is_not_offered(source: Load) -> None:
     with pytest.raises(ConfigError, match=r"there is no stream nothing\. Choose from: users"):
         read(source(), "nothing")
+
+
+def test_ours_is_one_of_them(tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text("user_id,email\n1,ann@example.com\n2,bob@example.com\n")
+    command = str(Path(sys.executable).with_name("source-file"))
+    raw = {
+        "connector": {"type": "executable", "command": command},
+        "config": {"path": str(tmp_path / "people.csv")},
+        "members": {"stream": "members"},
+    }
+    items = read(checked.load(SourceSettings, raw), "members", segment="all")
+    assert [(row["user_id"], row["is_member"]) for row in rows(items)] == [("1", True), ("2", True)]
