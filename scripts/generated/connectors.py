@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cdp_bridge import settings
 from cdp_bridge.errors import BridgeError
 from cdp_bridge.loading import implementation
@@ -61,10 +62,16 @@ def results() -> dict[str, str]:
 
 
 def run_kit(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """The kit's report of each connector in a package; none of a package without a suite."""
+    """The kit's report of each connector in a package; none of a package without a suite, RuntimeError of a broken one."""
     with tempfile.NamedTemporaryFile() as report:
         command = [sys.executable, "-m", "pytest", str(folder), "--must-report", report.name]
-        subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode not in (
+            pytest.ExitCode.OK,
+            pytest.ExitCode.TESTS_FAILED,
+            pytest.ExitCode.NO_TESTS_COLLECTED,
+        ):
+            raise RuntimeError(f"the suite of {folder.name} cannot be run:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
         lines = [json.loads(line) for line in report.read().splitlines()]
     return {
         name: [line for line in lines if line["connector"] == name] for name in {line["connector"] for line in lines}

@@ -52,7 +52,7 @@ SECTIONS = (
     ),
     Section(
         "Hooks",
-        (*HOOKS, "MappingFunction", "LifecycleEvent", "Launcher"),
+        (*HOOKS, *(name for name in hooks.__all__ if name not in (*HOOKS, "hookimpl"))),
         "What a plugin may do: each function decorated with `hookimpl`. Their types are in `cdp_bridge.hooks`.",
         hooks,
     ),
