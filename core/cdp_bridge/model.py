@@ -255,8 +255,21 @@ class LifecycleEvent(Struct, frozen=True, kw_only=True):
     details: Mapping[str, str | int | float | None] = field(default_factory=dict)
 
 
-class Launcher(Protocol):
-    """Starts one run somewhere, isolated, and ends it for sure."""
+class Channel(Protocol):
+    """The two pipes of a connector's process."""
 
-    def launch(self, arguments: Sequence[str], stdin: bytes) -> int:
-        """Run `cdp-bridge` with these arguments and the sealed settings on stdin to its end; the exit code."""
+    def write(self, data: bytes) -> None:
+        """Send all of it; OSError when nobody reads any more."""
+
+    def read(self, size: int) -> bytes:
+        """Exactly so many bytes, or fewer at the end."""
+
+    def ending(self) -> str:
+        """Why the process has ended, as the end of a sentence; waits a moment for its end."""
+
+
+class Launcher(Protocol):
+    """Starts the process of a connector somewhere, and ends it for sure."""
+
+    def start(self, connector: Connector) -> AbstractContextManager[Channel]:
+        """Run the connector's executable with the argument `bridge`; gone at the end of the `with` block."""

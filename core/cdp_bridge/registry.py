@@ -7,14 +7,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from importlib import import_module
 from importlib.metadata import EntryPoint, distributions, entry_points
 from typing import Any, TypeVar, get_args
 
 import pluggy
 from msgspec import Struct
 
-from . import hooks
+from . import hooks, launch, loading
 from .errors import ConfigError
 from .model import API_VERSION, Connector, Delivery, Kind, Launcher, LifecycleEvent, Limits, MappingFunction
 from .redact import redact
@@ -45,6 +44,7 @@ class Registry:
         self._origins: dict[str, str] = {}
         self._manager = pluggy.PluginManager(hooks.PROJECT)
         self._manager.add_hookspecs(hooks)
+        self._manager.register(launch, name="cdp-bridge")
         for point in self._find() if points is None else points:
             with self._reporting(point.name, "cannot be used"):
                 self._load(point)
@@ -77,7 +77,7 @@ class Registry:
 
     def load(self, connector: Connector) -> Any:
         """The module or object that does the connector's work, imported now."""
-        return implementation(connector)
+        return loading.implementation(connector)
 
     def secret(self, reference: str) -> Secret | None:
         """The secret that a plugin knows behind a reference, or None."""
@@ -190,26 +190,12 @@ class Registry:
             self.functions[name] = function
 
 
-def implementation(connector: Connector) -> Any:
-    """The module or object that does a connector's work; ConfigError if its code cannot be imported."""
-    path, _, attribute = connector.load.partition(":")
-    try:
-        module = import_module(path)
-        return getattr(module, attribute) if attribute else module
-    except (Exception, SystemExit) as error:
-        raise ConfigError(
-            f"the connector's code cannot be loaded: {redact(f'{type(error).__name__}: {error}')}",
-            place=connector.name,
-            remedy=f"Reinstall the package that brings {path}",
-        ) from error
-
-
 def _secret(value: Any) -> Secret | None:
     return value if isinstance(value, Secret) else None
 
 
 def _launcher(value: Any) -> Launcher | None:
-    return value if callable(getattr(value, "launch", None)) else None
+    return value if callable(getattr(value, "start", None)) else None
 
 
 def _call(implementation: pluggy.HookImpl, **arguments: Any) -> Any:

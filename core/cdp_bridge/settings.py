@@ -91,6 +91,22 @@ def load(settings: type[S], raw: Mapping[str, Any], resolve: Resolve | None = No
     return loaded
 
 
+def seal(settings: msgspec.Struct) -> bytes:
+    """Checked settings with their secrets in clear, for the one process that must have them; `unseal` reads them."""
+
+    def reveal(value: Any) -> Any:
+        if not isinstance(value, Secret):
+            raise NotImplementedError
+        return value.reveal()
+
+    return msgspec.msgpack.encode(settings, enc_hook=reveal)
+
+
+def unseal(settings: type[S], sealed: bytes) -> S:
+    """What `seal` sealed."""
+    return msgspec.msgpack.decode(sealed, type=settings, dec_hook=lambda _, value: Secret(value))
+
+
 def check(settings: type[msgspec.Struct], raw: Any) -> None:
     """Raise SettingsError if the raw settings do not fit the type's schema."""
     check_schema(schema(settings), raw)

@@ -23,6 +23,12 @@ store_option = click.option(
     metavar="URL",
     help="Where the bridge keeps its state: sqlite:///FILE or postgresql://... (or set CDP_BRIDGE_STORE).",
 )
+launcher_option = click.option(
+    "--launcher",
+    "launcher_name",
+    metavar="NAME",
+    help="Run each connector in a process of its own: local, or what a plugin brings. Without it: in this process.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs instead of a table.")
 config_option = click.option(
     "--config", required=True, metavar="FILE", help="The connector's settings as JSON; secrets may be references."

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import BridgeError, ConfigError
-from .options import connectors_print_to_stderr, find_plugins, json_option, open_store, store_option
+from .options import connectors_print_to_stderr, find_plugins, json_option, launcher_option, open_store, store_option
 from .output import print_json, print_table
 from .runs import RUN_COLUMNS, run_row
 
 if TYPE_CHECKING:
     from ..entities import Activation, Funnel, SyncLog
+    from ..model import Launcher
     from ..registry import Registry
     from ..store import Store
     from ..sync.run import OnProgress, Preview
@@ -35,27 +36,34 @@ _STEPS = ("in_segment", "mapped", "valid", "consented", "not_suppressed", "ident
     show_default=True,
     help="Share of the members sent that the platform may reject before the exit code is 3.",
 )
+@launcher_option
 @store_option
 @json_option
-def sync(
+def sync(  # noqa: PLR0913 - a parameter for each option
     names: tuple[str, ...],
     everything: bool,
     dry_run: bool,
     approve_removals: bool,
     rejection_limit: float,
+    launcher_name: str | None,
     store_url: str,
     as_json: bool,
 ) -> None:
     """Make audiences equal to their segments."""
+    from ..sync.run import Run
+
     if bool(names) == everything:
         raise click.UsageError("name the audiences to sync, or give --all")
     registry = find_plugins()
+    launcher = registry.launcher(launcher_name) if launcher_name else None
     with open_store(store_url) as store:
         activations = _chosen(store.bridge().audiences, names)
         if dry_run:
-            _preview(store, registry, activations, as_json)
+            with connectors_print_to_stderr():
+                previews = {one.name: Run(store, registry, one, launcher=launcher).preview() for one in activations}
+            _show(previews, as_json)
             return
-        logs = [_sync(store, registry, one, approve_removals, quiet=as_json) for one in activations]
+        logs = [_sync(store, registry, launcher, one, approve_removals, quiet=as_json) for one in activations]
     if as_json:
         print_json(logs)
     else:
@@ -89,7 +97,15 @@ def _chosen(activations: Sequence[Activation], names: Sequence[str]) -> list[Act
     return [known[name] for name in dict.fromkeys(names)] if names else list(activations)
 
 
-def _sync(store: Store, registry: Registry, activation: Activation, approve_removals: bool, *, quiet: bool) -> SyncLog:
+def _sync(
+    store: Store,
+    registry: Registry,
+    launcher: Launcher | None,
+    activation: Activation,
+    approve_removals: bool,
+    *,
+    quiet: bool,
+) -> SyncLog:
     """One run; an activation that cannot even start is a failed run, so that the others go on."""
     from datetime import UTC, datetime
 
@@ -98,7 +114,8 @@ def _sync(store: Store, registry: Registry, activation: Activation, approve_remo
 
     try:
         with _progress(activation.name, quiet=quiet) as progress, connectors_print_to_stderr():
-            return Run(store, registry, activation, progress=progress).sync(approve_removals=approve_removals)
+            run = Run(store, registry, activation, progress=progress, launcher=launcher)
+            return run.sync(approve_removals=approve_removals)
     except BridgeError as error:
         moment = datetime.now(UTC)
         return SyncLog(
@@ -128,11 +145,7 @@ def _progress(name: str, *, quiet: bool) -> Iterator[OnProgress]:
         yield show
 
 
-def _preview(store: Store, registry: Registry, activations: Sequence[Activation], as_json: bool) -> None:
-    from ..sync.run import Run
-
-    with connectors_print_to_stderr():
-        previews = {one.name: Run(store, registry, one).preview() for one in activations}
+def _show(previews: Mapping[str, Preview], as_json: bool) -> None:
     if as_json:
         print_json([{"audience": name, **_fields(preview)} for name, preview in previews.items()])
         return

@@ -1,4 +1,6 @@
-"""The console script of every connector: `spec | check | discover | read | write` in the Airbyte protocol."""
+"""The console script of every connector: `spec | check | discover | read | write` in the Airbyte protocol, and
+`bridge`, by which our own core works through it.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +16,22 @@ from typing import IO, Any, NoReturn
 
 from .. import settings
 from ..errors import BridgeError
+from ..loading import implementation
 from ..model import Connector
-from ..registry import Registry, implementation
+from ..registry import Registry
 from . import catalog, description
 from .failure import Stopped, sentence
 from .messages import ByteStream, LogMessages, Output, error
 
 _COMMANDS = {
-    "source": {"spec": (), "check": ("config",), "discover": ("config",), "read": ("config", "catalog")},
-    "destination": {"spec": (), "check": ("config",), "discover": ("config",), "write": ("config", "catalog")},
+    "source": {"spec": (), "bridge": (), "check": ("config",), "discover": ("config",), "read": ("config", "catalog")},
+    "destination": {
+        "spec": (),
+        "bridge": (),
+        "check": ("config",),
+        "discover": ("config",),
+        "write": ("config", "catalog"),
+    },
 }
 
 
@@ -32,9 +41,15 @@ SIGNALLED = 128
 
 def run(connector: Connector, argv: Sequence[str] | None = None) -> NoReturn:
     """Be the executable of a connector, from command line to exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if list(arguments) == ["bridge"]:
+        from ..transport import serve_process
+
+        serve_process(connector)
+        sys.exit(0)
     # Unbuffered: what Python would keep for later is lost when nobody reads, and fails again at exit.
     with open(sys.stdout.fileno(), "wb", buffering=0, closefd=False) as stdout:
-        code = execute(connector, sys.argv[1:] if argv is None else argv, sys.stdin.buffer, stdout)
+        code = execute(connector, arguments, sys.stdin.buffer, stdout)
     if code > SIGNALLED:
         # Clients end us once they have their answer; PyAirbyte takes it for a failure if we then say more than that.
         signal.signal(code - SIGNALLED, signal.SIG_DFL)

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 from ..errors import ConfigError
+from ..loading import implementation
 from ..model import Connector, Stream
-from ..registry import implementation
 from ..sync.deliver import Sender
 from .audience import AudienceWriter, Tally
 from .budget import ProcessBudget

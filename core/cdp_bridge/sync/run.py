@@ -6,6 +6,7 @@ import hashlib
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from ..entities import Activation, CDPSegment, Funnel, SyncLog
 from ..errors import BridgeError
 from ..failpoint import failpoint
 from ..identity import load_profile
-from ..model import Audience, AudienceRef, Batch, LifecycleEvent, Operation
+from ..model import Audience, AudienceRef, Batch, Launcher, LifecycleEvent, Operation
 from ..redact import redact
 from ..registry import Registry
 from ..store import Lease, Store
@@ -64,7 +65,7 @@ OnProgress = Callable[[Progress], None]
 class Run:
     """Keeps one activation of the store's configuration equal; ConfigError if what it names is missing or no use.
 
-    `sleep` is what waits where the platform asks for it.
+    `sleep` is what waits where the platform asks for it. The connectors work where `launcher` starts them, or here.
     """
 
     def __init__(
@@ -75,9 +76,10 @@ class Run:
         *,
         progress: OnProgress = lambda _: None,
         sleep: Callable[[float], None] = time.sleep,
+        launcher: Launcher | None = None,
     ) -> None:
         self._store, self._registry, self._progress, self._sleep = store, registry, progress, sleep
-        self._setup = prepare(store.bridge(), registry, activation)
+        self._setup = prepare(store.bridge(), registry, activation, launcher)
 
     def sync(self, *, approve_removals: bool = False) -> SyncLog:
         """Make the audience equal to the segment; a failure is in the log's `status` and `error`, not an exception."""
@@ -98,6 +100,8 @@ class Run:
                     self._execute(log, lease, approve_removals)
         except BridgeError as error:
             _fail(log, error)
+        finally:
+            self._setup.close()
         log.latency = time.monotonic() - started
         try:
             with self._store.transaction() as transaction:
@@ -109,7 +113,7 @@ class Run:
 
     def preview(self) -> Preview:
         """What `sync` would do now; reads the source and the ledger, sends and changes nothing at the platform."""
-        with plain_failures(), connected() as connection:
+        with plain_failures(), closing(self._setup), connected() as connection:
             return _Execution(self._setup, self._store, connection, self._progress).preview()
 
     def _execute(self, log: SyncLog, lease: Lease, approve_removals: bool) -> None:

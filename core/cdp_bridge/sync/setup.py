@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from functools import partial
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -10,9 +12,10 @@ from ..entities import Activation, Bridge, CDPConnection, DestinationAccount
 from ..errors import ConfigError
 from ..identity import load_profile
 from ..mapping import Form, Mapper, allowed, compile_mapping
-from ..model import Connector, Destination, ReadRequest, Source, Stream
+from ..model import Connector, Destination, Launcher, ReadRequest, Source, Stream
 from ..registry import Registry
-from ..settings import load
+from ..settings import load, seal
+from ..transport import Remote
 from .blame import blame
 
 E = TypeVar("E", CDPConnection, DestinationAccount)
@@ -24,6 +27,11 @@ class Side(Struct, frozen=True):
     connector: Connector
     code: Any
     settings: Any
+
+    def close(self) -> None:
+        """End its process, if it has one."""
+        if isinstance(self.code, Remote):
+            self.code.close()
 
 
 class Setup(Struct, frozen=True, kw_only=True):
@@ -45,6 +53,11 @@ class Setup(Struct, frozen=True, kw_only=True):
     matching_keys: tuple[str, ...]
     fields: tuple[str, ...]
 
+    def close(self) -> None:
+        """End the processes of connectors that have one."""
+        self.source.close()
+        self.destination.close()
+
     def request(self, checkpoint: dict[str, Any] | None) -> ReadRequest:
         """What to ask the source for."""
         return ReadRequest(
@@ -52,8 +65,11 @@ class Setup(Struct, frozen=True, kw_only=True):
         )
 
 
-def prepare(bridge: Bridge, registry: Registry, activation: Activation) -> Setup:
-    """Resolve an activation; ConfigError naming the part that is missing or cannot work."""
+def prepare(bridge: Bridge, registry: Registry, activation: Activation, launcher: Launcher | None = None) -> Setup:
+    """Resolve an activation; ConfigError naming the part that is missing or cannot work.
+
+    The connectors work in processes that `launcher` starts; None: in this one.
+    """
     connection = _named(bridge.connections, activation.connection, f"audiences.{activation.name}.connection")
     account = _named(bridge.destinations, activation.destination, f"audiences.{activation.name}.destination")
     if activation.mapping not in bridge.mappings:
@@ -63,9 +79,15 @@ def prepare(bridge: Bridge, registry: Registry, activation: Activation) -> Setup
             remedy="Apply a bridge.yaml that has it",
         )
     mappings = bridge.mappings[activation.mapping]
-    source = _side(registry, registry.connector(connection.cdp_provider, "source"), connection.api_credentials)
-    destination = _side(registry, registry.connector(account.connector, "destination"), account.settings)
-    target = _people_object(destination)
+    side = partial(_side, registry, launcher)
+    with ExitStack() as stack:
+        source = side(registry.connector(connection.cdp_provider, "source"), connection.api_credentials)
+        stack.callback(source.close)
+        destination = side(registry.connector(account.connector, "destination"), account.settings)
+        stack.callback(destination.close)
+        target = _people_object(destination)
+        stream = activation.stream or _membership_stream(source, activation)
+        stack.pop_all()
     profile = target.profile or ""
     mapper = compile_mapping(mappings, activation.consent, registry.functions)
     rules = load_profile(profile).fields
@@ -78,15 +100,18 @@ def prepare(bridge: Bridge, registry: Registry, activation: Activation) -> Setup
         source=source,
         destination=destination,
         mapper=mapper,
-        stream=activation.stream or _membership_stream(source, activation),
+        stream=stream,
         profile=profile,
         matching_keys=target.matching_keys,
         fields=allowed(mappings, forms),
     )
 
 
-def _side(registry: Registry, connector: Connector, settings: dict[str, Any]) -> Side:
-    return Side(connector, registry.load(connector), load(connector.settings, settings, registry.secret))
+def _side(registry: Registry, launcher: Launcher | None, connector: Connector, raw: dict[str, Any]) -> Side:
+    settings = load(connector.settings, raw, registry.secret)
+    if launcher is None:
+        return Side(connector, registry.load(connector), settings)
+    return Side(connector, Remote(launcher.start, connector, seal(settings)), settings)
 
 
 def _people_object(destination: Side) -> Stream:

@@ -35,8 +35,8 @@ class Transfer:
     """The deliveries of one run to one audience, under its lease.
 
     `log` is kept current, and saved with every batch; `columns` are the profile's. `in_flight` are the members of whose
-    deliveries the platform has not said the last word; `not_removed` and `deferred` say who may still be at the platform
-    under the old identifiers, and how many members were not delivered at all.
+    deliveries the platform has not said the last word. `not_removed` and `deferred` say who may still be at the
+    platform under the old identifiers, and how many members were not delivered at all.
     """
 
     def __init__(self, store: Store, lease: Lease, sender: Sender, log: SyncLog, *, columns: Sequence[str]) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from cdp_bridge import hooks, registry
 from cdp_bridge.errors import ConfigError
-from cdp_bridge.model import LifecycleEvent
+from cdp_bridge.launch.local import LocalLauncher
+from cdp_bridge.model import Connector, LifecycleEvent
 from cdp_bridge.registry import Registry
 
 EVENT = LifecycleEvent(name="run.finished", subject="vips", details={"status": "succeeded"})
+CONNECTOR = Connector(name="source-moon", kind="source", settings=LifecycleEvent, load="moon")
 NOTING = """def bridge_event(event):
     from pathlib import Path
     Path({!r}).write_text(event.name + event.subject)
@@ -75,10 +77,28 @@ def test_secret_plugins_are_asked_until_one_knows(site: Any) -> None:
     assert len(found.failures) == 2, "a long-lived process notes each failure once"
 
 
+MOON = """from contextlib import contextmanager
+
+class Moon:
+    @contextmanager
+    def start(self, connector):
+        yield self
+
+    def ending(self):
+        return 'is on the moon'
+
+@hookimpl
+def bridge_launcher(name):
+    return Moon() if name == 'moon' else 7 if name == 'seven' else None
+"""
+
+
 def test_hook_bridge_launcher(site: Any) -> None:
-    body = "def bridge_launcher(name):\n return Moon() if name == 'moon' else 7 if name == 'seven' else None\n"
-    site.install("moon", {"moon": plugin(body + "class Moon:\n def launch(self, arguments, stdin): return 0")})
-    assert Registry().launcher("moon").launch([], b"") == 0
+    site.install("moon", {"moon": HEAD + MOON})
+    found = Registry()
+    with found.launcher("moon").start(CONNECTOR) as channel:
+        assert channel.ending() == "is on the moon"
+    assert isinstance(found.launcher("local"), LocalLauncher)
     for name in ("mars", "seven"):
         with pytest.raises(ConfigError, match=f"no launcher named {name} is installed"):
             Registry().launcher(name)

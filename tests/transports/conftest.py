@@ -1,0 +1,94 @@
+"""People in a file, and syncs of them into destination-chaos by whatever carries the connectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+from cdp_bridge import configuration
+from cdp_bridge.entities import SyncLog
+from cdp_bridge.errors import ConfigError
+from cdp_bridge.registry import Registry
+from cdp_bridge.store import Store
+from cdp_bridge.sync.run import Preview, Run
+from destination_chaos import held
+
+BRIDGE = """
+connections:
+  - name: people
+    cdp_provider: source-file
+    api_credentials: {{path: "{folder}/people.csv", id_column: id}}
+destinations:
+  - name: chaos
+    connector: destination-chaos
+    settings: {settings}
+mappings:
+  people:
+    - {{omniads_field: user_id, cdp_field: id}}
+    - {{omniads_field: email, cdp_field: email}}
+audiences:
+  - {{name: vip, connection: people, segment: vip, destination: chaos, mapping: people, removal_limit: 1}}
+"""
+
+
+class Sync(NamedTuple):
+    """What a sync did: its record, and who is in the audience and in the ledger afterwards."""
+
+    log: SyncLog
+    members: list[dict[str, list[str]]]
+    ledger: list[tuple[str | None, bytes]]
+
+
+class Carried:
+    """One bridge with a store and an audience of its own, whose connectors a launcher carries."""
+
+    def __init__(self, folder: Path, launcher: str | None) -> None:
+        self.folder, self.registry = folder, Registry()
+        self.launcher = self.registry.launcher(launcher) if launcher else None
+        self.store = Store.open(f"sqlite:///{folder}/store.db")
+
+    def people(self, *numbers: int) -> None:
+        lines = ["id,email", *(f"u{number},person.{number}@example.com" for number in numbers)]
+        (self.folder / "people.csv").write_text("\n".join(lines))
+
+    def run(self, **faults: Any) -> Run:
+        settings = msgspec.json.encode({"path": str(self.folder / "chaos")} | faults).decode()
+        (self.folder / "bridge.yaml").write_text(BRIDGE.format(folder=self.folder, settings=settings))
+        bridge = configuration.load(self.folder / "bridge.yaml", self.registry)
+        self.store.save_bridge(bridge)
+        return Run(self.store, self.registry, bridge.audiences[0], sleep=lambda _: None, launcher=self.launcher)
+
+    def sync(self, **faults: Any) -> Sync:
+        log = self.run(**faults).sync()
+        known = [(row.user_id, row.identifiers) for chunk in self.store.ledger.members("vip") for row in chunk]
+        return Sync(log, self.members(), sorted(known, key=str))
+
+    def members(self) -> list[dict[str, list[str]]]:
+        """Who is in the audience now; nobody before there is one."""
+        try:
+            audiences = held(str(self.folder / "chaos"))
+        except ConfigError:
+            return []
+        return sorted(next(iter(audiences.values()), {}).values(), key=str)
+
+    def preview(self) -> Preview:
+        return self.run().preview()
+
+
+@pytest.fixture
+def carry(tmp_path: Path) -> Iterator[Callable[[str | None], Carried]]:
+    """A bridge for a launcher's name, or None for connectors in this process."""
+    made: list[Carried] = []
+
+    def make(launcher: str | None) -> Carried:
+        folder = tmp_path / (launcher or "here")
+        folder.mkdir()
+        made.append(Carried(folder, launcher))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.store.close()

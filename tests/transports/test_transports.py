@@ -1,0 +1,116 @@
+"""A connector does the same in this process and in one of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from cdp_bridge.errors import ConfigError
+from cdp_bridge.registry import Registry
+from cdp_bridge.settings import load, seal
+from cdp_bridge.transport import Remote
+from destination_chaos import CONNECTOR
+
+Carry = Callable[[str | None], Any]
+
+
+def children(name: str) -> list[psutil.Process]:
+    """Processes of a connector that this process has started."""
+    return [one for one in psutil.Process().children(recursive=True) if any(name in part for part in one.cmdline())]
+
+
+def kill_when(bed: Any, members: int) -> None:
+    """Kill the destination's process once so many people are in."""
+    while len(bed.members()) < members:
+        time.sleep(0.01)
+    (process,) = children("destination-chaos")
+    process.kill()
+
+
+def test_a_life_of_an_audience_is_the_same_by_every_transport(carry: Carry) -> None:
+    def life(transport: str | None) -> list[Any]:
+        bed, seen = carry(transport), []
+        for people in (range(250), range(10, 260), range(10, 260)):
+            bed.people(*people)
+            log, members, ledger = bed.sync(slow=0.001, pause=0.001)
+            counted = (log.status, log.adds, log.removes, log.membership_calls, log.funnel.in_segment, log.error)
+            seen.append((counted, members, ledger))
+        return seen
+
+    here = life(None)
+    assert [(log[0], log[1], log[2], len(members)) for log, members, _ in here] == [
+        ("succeeded", 250, 0, 250),
+        ("succeeded", 10, 10, 250),
+        ("succeeded", 0, 0, 250),
+    ]
+    assert life("local") == here
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [
+        ({}, "succeeded"),
+        ({"unauthorised_after": 1}, "failed"),
+        ({"bug_after": 1}, "failed"),
+        ({"lost_answers": 1.0}, "failed"),
+    ],
+)
+def test_members_ledger_and_errors_are_the_same(carry: Carry, fault: dict[str, Any], status: str) -> None:
+    def outcome(transport: str | None) -> Any:
+        bed = carry(transport)
+        bed.people(*range(250))
+        log, members, ledger = bed.sync(**fault)
+        assert log.status == status
+        # Whose batch went first hangs on the random keys of the store.
+        return len(members), len(ledger), log.error, log.unknown, log.rejected
+
+    assert outcome("local") == outcome(None)
+
+
+def test_no_process_is_left(carry: Carry) -> None:
+    bed = carry("local")
+    bed.people(1)
+    bed.sync()
+    bed.preview()
+    assert children("destination-chaos") + children("source-file") == []
+
+
+def test_a_process_that_is_killed_ends_the_run_with_a_reason_and_the_next_one_repairs_it(carry: Carry) -> None:
+    bed = carry("local")
+    bed.people(*range(250))
+    killer = threading.Thread(target=lambda: kill_when(bed, 100))
+    killer.start()
+    log = bed.sync(slow=0.5).log
+    killer.join()
+    assert (log.status, log.error) == ("failed", "the process of destination-chaos was ended by SIGKILL")
+    again = bed.sync()
+    assert (again.log.status, len(again.members), len(again.ledger)) == ("succeeded", 250, 250)
+
+
+def test_errors_arrive_as_they_were_raised(tmp_path: Path) -> None:
+    def remote(**faults: Any) -> Remote:
+        settings = load(CONNECTOR.settings, {"path": str(tmp_path / "chaos")} | faults)
+        return Remote(Registry().launcher("local").start, CONNECTOR, seal(settings))
+
+    (tmp_path / "taken").touch()
+    away = remote(path=str(tmp_path / "taken"))
+    (folder, _) = away.check(None)
+    assert (folder.passed, "name another folder" in folder.remedy) == (False, True)
+    with pytest.raises(ConfigError) as refused, away.open(None):
+        pass
+    assert refused.value.place.endswith("taken/chaos.db")
+    away.close()
+    assert not hasattr(away, "preview")
+    away.close()
+
+
+def test_a_connector_whose_program_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    remote = Remote(Registry().launcher("local").start, CONNECTOR, b"")
+    with pytest.raises(ConfigError, match="Reinstall the package that brings destination-chaos"):
+        remote.check(None)
