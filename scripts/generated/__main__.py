@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from cdp_bridge.errors import BridgeError
+
 from . import connectors, reference, specs
 
 ROOT = Path(__file__).parents[2]
@@ -35,4 +37,7 @@ def _text(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main("--check" in sys.argv[1:]))
+    try:
+        sys.exit(main("--check" in sys.argv[1:]))
+    except BridgeError as error:
+        sys.exit(str(error))

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
-import pytest
 from cdp_bridge import settings
+from cdp_bridge.cli.author import Test, run_kit
 from cdp_bridge.errors import BridgeError
 from cdp_bridge.loading import implementation
 from cdp_bridge.model import Catalog, Connector, Limits, Stream
@@ -57,32 +53,21 @@ def results_in(text: str) -> dict[str, str]:
 
 
 def results() -> dict[str, str]:
-    """The words on each suite, from running the kit on every package that has one."""
-    return {name: summary(tests) for folder, _ in packages() for name, tests in run_kit(folder).items()}
+    """The words on each suite, from running the kit on every package; ConfigError of one without a suite."""
+    tests = [test for folder, _ in packages() for test in run_kit(folder, show=False)]
+    return summaries(tests)
 
 
-def run_kit(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """The kit's report of each connector in a package; none of a package without a suite, RuntimeError of a broken one."""
-    with tempfile.NamedTemporaryFile() as report:
-        command = [sys.executable, "-m", "pytest", str(folder), "--must-report", report.name]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-        if done.returncode not in (
-            pytest.ExitCode.OK,
-            pytest.ExitCode.TESTS_FAILED,
-            pytest.ExitCode.NO_TESTS_COLLECTED,
-        ):
-            raise RuntimeError(f"the suite of {folder.name} cannot be run:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-        lines = [json.loads(line) for line in report.read().splitlines()]
-    return {
-        name: [line for line in lines if line["connector"] == name] for name in {line["connector"] for line in lines}
-    }
-
-
-def summary(tests: Iterable[Mapping[str, Any]]) -> str:
-    """How a suite ended, in MUSTs: one with several tests has failed if any has, and applies if any does."""
-    outcomes: dict[int, set[str]] = {}
+def summaries(tests: Iterable[Test]) -> dict[str, str]:
+    """How the suite of each connector ended."""
+    outcomes: dict[str, dict[int, set[str]]] = {}
     for test in tests:
-        outcomes.setdefault(test["must"], set()).add(test["outcome"])
+        outcomes.setdefault(test.connector, {}).setdefault(test.must, set()).add(test.outcome)
+    return {name: _summary(musts) for name, musts in outcomes.items()}
+
+
+def _summary(outcomes: Mapping[int, Set[str]]) -> str:
+    """In MUSTs: one with several tests has failed if any of them has, and applies if any of them does."""
     failed = [must for must, ended in outcomes.items() if "failed" in ended]
     skipped = [must for must, ended in outcomes.items() if ended == {"skipped"}]
     words = [f"{len(outcomes) - len(failed) - len(skipped)} passed"]

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from cdp_bridge import hooks, model, sdk
+from cdp_bridge.cli import author
 
 from scripts.generated import connectors, packages, reference
 
@@ -107,7 +108,8 @@ def test_a_row_says_limits_delivery_and_identifiers() -> None:
     ],
 )
 def test_a_suite_is_counted_in_musts(outcomes: list[tuple[int, str]], words: str) -> None:
-    assert connectors.summary({"must": must, "outcome": outcome} for must, outcome in outcomes) == words
+    tests = [author.Test(connector="one", must=must, name="", outcome=outcome, reason="") for must, outcome in outcomes]
+    assert connectors.summaries(tests) == {"one": words}
 
 
 def test_a_page_gives_its_results_back() -> None:
