@@ -60,8 +60,8 @@ class BatchSuite:
     def test_must_40_no_batch_is_kept(self, bench: DestinationBench) -> None:
         """After many batches the writer holds no more memory than after a few."""
         columns = bench.columns[:3]
-        size = min(200, full(bench.stream.profile or "", columns, bench.connector.limits))
-        count = max(20, min(200, 4_000 // size))
+        size = min(100, full(bench.stream.profile or "", columns, bench.connector.limits))
+        count = max(20, min(100, 2_000 // size))
         with bench.open() as (writer, sender, ref):
             batches = _batches(bench, ref, columns, size, count)
             grown = kept(lambda batch: settled(writer, sender.send(batch)), batches, warm=count // 4)
