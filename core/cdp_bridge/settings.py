@@ -62,8 +62,15 @@ def option(title: str, description: str = "", **constraints: Any) -> msgspec.Met
 
 
 def schema(settings: type[msgspec.Struct]) -> Json:
-    """The JSON schema (draft 7) of a settings type, with `order`, `airbyte_secret`, `oneOf` as Airbyte reads them."""
-    raw = msgspec.json.schema(settings, schema_hook=_secret_schema)
+    """The JSON schema (draft 7) of a settings type, with `order`, `airbyte_secret`, `oneOf` as Airbyte reads them.
+
+    Raises ConfigError for a type that has no such schema.
+    """
+    try:
+        raw = msgspec.json.schema(settings, schema_hook=_secret_schema)
+    except TypeError as error:
+        remedy = "Bounds go inside: Annotated[Annotated[int, Meta(ge=0)] | None, option(...)]"
+        raise ConfigError(f"cannot be described: {error}", place=settings.__qualname__, remedy=remedy) from None
     plain = _inline({"$ref": raw["$ref"]}, raw["$defs"])
     return {"$schema": "http://json-schema.org/draft-07/schema#", **plain}
 
@@ -118,7 +125,8 @@ def check_schema(json_schema: Json, raw: Any) -> None:
 
     faults = [fault for error in Draft7Validator(json_schema).iter_errors(raw) for fault in _explain(error)]
     if faults:
-        raise SettingsError(faults)
+        # jsonschema names a missing setting once for each that is missing.
+        raise SettingsError(list({str(fault): fault for fault in faults}.values()))
 
 
 def is_reference(value: str) -> bool:
@@ -127,13 +135,19 @@ def is_reference(value: str) -> bool:
     return bool(colon and rest) and scheme.isalpha() and scheme.islower()
 
 
-def secret_paths(json_schema: Json, prefix: str = "") -> Iterator[str]:
-    """The dotted paths of all secret fields in a settings schema."""
-    for name, part in json_schema.get("properties", {}).items():
-        if part.get("airbyte_secret"):
-            yield prefix + name
-        for nested in (part, *part.get("oneOf", ())):
-            yield from secret_paths(nested, f"{prefix}{name}.")
+def secrets(json_schema: Json, raw: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], str]:
+    """The secret settings that are given: where in the raw settings, and what stands there."""
+    if json_schema.get("airbyte_secret"):
+        return {path: raw} if isinstance(raw, str) else {}
+    found: dict[tuple[str, ...], str] = {}
+    for variant in json_schema.get("oneOf", ()):
+        found |= secrets(variant, raw, path)
+    if isinstance(raw, Mapping):
+        named, others = json_schema.get("properties", {}), json_schema.get("additionalProperties")
+        for name, value in raw.items():
+            part = named.get(name, others)
+            found |= secrets(part, value, (*path, str(name))) if isinstance(part, Mapping) else {}
+    return found
 
 
 def reveal_reference(value: str, resolve: Resolve | None = None) -> Secret:

@@ -18,7 +18,7 @@ from cdp_bridge.settings import (
     option,
     reveal_reference,
     schema,
-    secret_paths,
+    secrets,
 )
 from msgspec import Struct
 
@@ -56,8 +56,32 @@ def test_the_schema_speaks_airbytes_dialect() -> None:
     assert "$ref" not in json.dumps(made)
 
 
-def test_secret_paths_enter_variants() -> None:
-    assert sorted(secret_paths(schema(Account))) == ["access.key", "access.password", "webhook"]
+def test_secrets_are_found_in_variants_and_maps() -> None:
+    raw = {**GOOD, "webhook": "env:HOOK"}
+    assert secrets(schema(Account), raw) == {("access", "key"): raw["access"]["key"], ("webhook",): "env:HOOK"}
+
+    class Keys(Struct):
+        keys: dict[str, Secret] = {}
+
+    assert secrets(schema(Keys), {"keys": {"a.b": "x", "c": "y"}}) == {("keys", "a.b"): "x", ("keys", "c"): "y"}
+
+
+def test_each_missing_setting_is_named_once() -> None:
+    class Pair(Struct):
+        first: int
+        second: int
+
+    with pytest.raises(SettingsError) as caught:
+        load(Pair, {})
+    assert [str(fault) for fault in caught.value.errors] == ["first: is missing. Add it", "second: is missing. Add it"]
+
+
+def test_a_type_without_a_schema_says_where_bounds_go() -> None:
+    class Bounded(Struct):
+        most: Annotated[int | None, option("Most", ge=0)] = None
+
+    with pytest.raises(ConfigError, match=r"Bounded: cannot be described: .*Most.*Bounds go inside"):
+        schema(Bounded)
 
 
 def test_loading_reveals_references(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

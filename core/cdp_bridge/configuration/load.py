@@ -6,7 +6,7 @@ import copy
 import difflib
 import functools
 import operator
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,23 +106,13 @@ def _settings_faults(
         settings.check(found.settings, raw)
     except SettingsError as error:
         yield from _within(error.errors, place)
-    for path, value in _secrets(found, raw):
+    for path, value in settings.secrets(settings.schema(found.settings), raw).items():
         if not _is_reference(value, registry):
             yield ConfigError(
                 "holds a secret itself",
-                place=f"{place}.{path}",
+                place=".".join((place, *path)),
                 remedy="Name where it is kept: env:NAME, file:PATH, or a reference of an installed secrets plugin",
             )
-
-
-def _secrets(connector: Connector, raw: Settings) -> Iterator[tuple[str, str]]:
-    """The secret settings that are given, by dotted path."""
-    for path in settings.secret_paths(settings.schema(connector.settings)):
-        value: Any = raw
-        for name in path.split("."):
-            value = value.get(name) if isinstance(value, Mapping) else None
-        if isinstance(value, str):
-            yield path, value
 
 
 def _is_reference(value: str, registry: Registry) -> bool:
@@ -176,9 +166,9 @@ def _anchored(bridge: Bridge, registry: Registry, folder: Path) -> Bridge:
 
 def _anchored_settings(connector: Connector, raw: Settings, folder: Path) -> Settings:
     anchored = copy.deepcopy(raw)
-    for path, value in _secrets(connector, raw):
+    for path, value in settings.secrets(settings.schema(connector.settings), raw).items():
         if value.startswith("file:"):
-            *outer, last = path.split(".")
+            *outer, last = path
             holder = functools.reduce(operator.getitem, outer, anchored)
             holder[last] = f"file:{folder / value.removeprefix('file:')}"
     return anchored

@@ -11,8 +11,8 @@ from urllib.parse import unquote_plus
 
 import pytest
 
+from .. import settings
 from ..model import Probe
-from ..settings import schema, secret_paths
 from .bench import Bench, DestinationBench, SourceBench, records
 from .people import canaries
 from .relay import Fault
@@ -51,8 +51,7 @@ class Ear:
 
 def secrets(bench: Bench) -> set[str]:
     """The credentials in the settings."""
-    found = (_at(bench.raw, path) for path in secret_paths(schema(bench.connector.settings)))
-    return {value for value in found if isinstance(value, str)}
+    return set(settings.secrets(settings.schema(bench.connector.settings), bench.raw).values())
 
 
 def people(bench: Any) -> set[str]:
@@ -83,9 +82,3 @@ def _private(value: Any, name: str) -> Iterator[str]:
         is_name = _NAME.search(name) and len(value) >= 5
         if is_name or _ADDRESS.fullmatch(value) or _NUMBER.fullmatch(value):
             yield value
-
-
-def _at(raw: Any, path: str) -> Any:
-    for name in path.split("."):
-        raw = raw.get(name) if isinstance(raw, Mapping) else None
-    return raw

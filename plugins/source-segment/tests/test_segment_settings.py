@@ -9,11 +9,8 @@ from source_segment.settings import Settings
 
 
 def test_schema_marks_what_is_secret() -> None:
-    assert set(checked.secret_paths(checked.schema(Settings))) == {
-        "public_api_token",
-        "profile_api_token",
-        "warehouse.url",
-    }
+    raw = {"public_api_token": "a", "profile_api_token": "b", "region": "eu", "warehouse": {"url": "c", "schema": "d"}}
+    assert list(checked.secrets(checked.schema(Settings), raw).values()) == ["a", "b", "c"]
 
 
 def test_all_faults_are_named_at_once_without_a_secret() -> None:
