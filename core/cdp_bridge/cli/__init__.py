@@ -28,6 +28,8 @@ _COMMANDS = {
     "runs": "runs",
     "audiences": "runs",
     "doctor": "doctor",
+    "new": "author",
+    "test": "author",
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 
 COMMANDS = (
     *("connectors", "spec", "check", "discover", "read", "write"),
-    *("sync", "plan", "apply", "identity", "runs", "audiences", "doctor"),
+    *("sync", "plan", "apply", "identity", "runs", "audiences", "doctor", "new", "test"),
 )
 
 

@@ -1,0 +1,156 @@
+"""`new` and `test`: begin a connector package, and run the conformance kit on one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from msgspec import Struct
+
+from ..errors import ConfigError
+from .options import json_option
+from .output import print_json
+
+if TYPE_CHECKING:
+    from ..model import Kind
+
+PASSED, FAILED, NOT_COLLECTED, NOTHING_COLLECTED = 0, 1, 2, 5
+"""Exit codes of pytest."""
+REASON_LINES = 6
+
+
+class Test(Struct, frozen=True, kw_only=True):
+    """How one test of the kit ended; `reason` is the text of a failure or why the test was skipped."""
+
+    connector: str
+    must: int
+    name: str
+    outcome: str
+    reason: str
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(["source", "destination"]))
+@click.argument("name")
+@click.option("--in", "folder", default=".", metavar="DIR", help="Where to make the package (default: here).")
+@click.option("--twin", is_flag=True, help="Also write tests/vendor.py, a stand-in to turn into your vendor's.")
+def new(kind: Kind, name: str, folder: str, twin: bool) -> None:
+    """Begin a connector package, DIR/source-NAME or DIR/destination-NAME: small, complete, and green under `test`."""
+    from ..scaffold import create
+
+    made = create(kind, name, Path(folder), twin=twin)
+    click.echo(f"{made} is made. Next:\n  pip install -e {made}\n  cdp-bridge test {made}")
+
+
+@click.command()
+@click.argument("path")
+@json_option
+def test(path: str, as_json: bool) -> None:
+    """Run the conformance kit on the connector package in the folder PATH.
+
+    Exit code 0 only if tests ran and none failed. `cdp-bridge --debug test` also shows what pytest says.
+    """
+    context = click.get_current_context()
+    tests = run_kit(Path(path), show=bool(context.find_root().params.get("debug")))
+    counts = {outcome: sum(test.outcome == outcome for test in tests) for outcome in ("passed", "failed", "skipped")}
+    connectors = sorted({test.connector for test in tests})
+    if as_json:
+        rows = [{"must": test.must, "name": test.name, "outcome": test.outcome} for test in tests]
+        print_json({"connector": ", ".join(connectors), **counts, "tests": rows})
+    else:
+        for connector in connectors:
+            click.echo(f"{connector} under the conformance kit\n")
+            _report([test for test in tests if test.connector == connector])
+            click.echo()
+        click.echo(", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
+    context.exit(0 if counts["passed"] and not counts["failed"] else 1)
+
+
+def run_kit(path: Path, *, show: bool) -> list[Test]:
+    """How each test of the kit in a package ended, in their order; `show` lets pytest speak to stderr.
+
+    ConfigError if there is no package, no test of the kit in it, or if its code cannot be imported.
+    """
+    if not (path / "pyproject.toml").is_file():
+        raise ConfigError("is no connector package", place=str(path), remedy="Name a folder that has a pyproject.toml")
+    if find_spec("pytest") is None:
+        raise ConfigError("pytest is not installed", remedy='pip install "cdp-bridge[author]"')
+    with tempfile.TemporaryDirectory(prefix="cdp-bridge-") as folder:
+        report = Path(folder, "report.jsonl")
+        code, said = _pytest(path, report)
+        lines = report.read_text(encoding="utf-8").splitlines() if report.exists() else []
+    if show:
+        click.echo(said, err=True)
+    if not lines or code not in (PASSED, FAILED):
+        raise _no_result(path, code, said)
+    tests: dict[tuple[str, str], Test] = {}
+    for found in (Test(**json.loads(line)) for line in lines):
+        # A test that could not be taken down is there twice, the second time as failed.
+        tests[found.connector, found.name] = found
+    return sorted(tests.values(), key=lambda test: (test.connector, test.must))
+
+
+def _pytest(path: Path, report: Path) -> tuple[int, str]:
+    """Run pytest as a process that finds the package also when it is not installed; its exit code and output."""
+    places = [str(path.resolve()), *filter(None, [os.environ.get("PYTHONPATH")])]
+    options = ["-p", "cdp-bridge", "-p", "no:cacheprovider", "--tb=short", "--color=no"]
+    done = subprocess.run(  # noqa: S603 - the interpreter that runs us
+        [sys.executable, "-m", "pytest", str(path), *options, "--must-report", str(report)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(places)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+def _no_result(path: Path, code: int, said: str) -> ConfigError:
+    if code == NOTHING_COLLECTED:
+        remedy = "Write tests/test_conformance.py as `cdp-bridge new` does"
+        return ConfigError("has no tests of the conformance kit", place=str(path), remedy=remedy)
+    if code == NOT_COLLECTED:
+        why = " ".join(_errors(said)[-1:])
+        remedy = f"pip install -e {path}, which also installs what the package needs"
+        return ConfigError(f"its tests cannot be imported: {why}", place=str(path), remedy=remedy)
+    remedy = f"cdp-bridge --debug test {path} shows what it said"
+    return ConfigError(f"pytest gave up with exit code {code}", place=str(path), remedy=remedy)
+
+
+def _report(tests: Sequence[Test]) -> None:
+    """A line for each MUST, and under it what is wrong in each test of it that failed."""
+    for must in sorted({test.must for test in tests}):
+        same = [test for test in tests if test.must == must]
+        failed = [test for test in same if test.outcome == "failed"]
+        skipped = all(test.outcome == "skipped" for test in same)
+        why = f" ({'; '.join(dict.fromkeys(_reason(test)[0] for test in same))})" if skipped else ""
+        outcome = "FAILED" if failed else "skipped" if skipped else "passed"
+        click.echo(f"  {must:02}  {outcome:7}  {_title(same[0].name)}{why}")
+        for told in failed:
+            case = [told.name.partition("[")[2].removesuffix("]")]
+            click.echo("".join(f"               {text}\n" for text in filter(None, case + _reason(told))), nl=False)
+
+
+def _title(name: str) -> str:
+    """`test_must_05_check_names_its_probes[slow]` -> `check names its probes`."""
+    return name.partition("[")[0].split("_", 3)[-1].replace("_", " ")
+
+
+def _reason(test: Test) -> list[str]:
+    return _errors(test.reason) or ["no reason is given"]
+
+
+def _errors(text: str) -> list[str]:
+    """The first lines that pytest marks as the error, or of the whole text where it marks none, as for a skip."""
+    lines = text.splitlines()
+    marked = [line.removeprefix("E").strip() for line in lines if line.startswith("E  ")]
+    told = [line.removeprefix("AssertionError: ").removeprefix("Skipped: ") for line in marked or lines if line]
+    return told[:REASON_LINES]
