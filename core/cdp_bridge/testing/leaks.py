@@ -19,6 +19,8 @@ from .relay import Fault
 
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 _NUMBER = re.compile(r"\+?[\d\s().-]{8,}")
+# What is shorter may be part of any text; no vendor issues credentials that short.
+_SHORTEST_SECRET = 6
 _NAME = re.compile(r"(first|last|given|family|full|sur)_?name", re.IGNORECASE)
 
 
@@ -45,13 +47,15 @@ class Ear:
         for record in self._caplog.get_records("call"):
             self.hears(f"the log of {record.name}", logging.Formatter().format(record))
         heard = [*self._heard, ("stdout", out), ("stderr", err)]
-        pattern = re.compile("|".join(rf"(?<!\w){re.escape(text)}(?!\w)" for text in private), re.IGNORECASE)
+        # A name may be a part of some other word.
+        pattern = re.compile("|".join(rf"\b{t}\b" if t.isalpha() else re.escape(t) for t in private), re.IGNORECASE)
         return sorted({where for where, text in heard if private and pattern.search(unquote_plus(text))})
 
 
 def secrets(bench: Bench) -> set[str]:
     """The credentials in the settings."""
-    return set(settings.secrets(settings.schema(bench.connector.settings), bench.raw).values())
+    found = settings.secrets(settings.schema(bench.connector.settings), bench.raw).values()
+    return {value for value in found if len(value) >= _SHORTEST_SECRET}
 
 
 def people(bench: Any) -> set[str]:
