@@ -22,11 +22,18 @@ def settings(schema: Schema, prefix: str = "") -> Iterator[tuple[str, Schema]]:
             yield from settings(schema[inner], f"{prefix}*.")
 
 
-def groups(schema: Schema, prefix: str = "") -> Iterator[tuple[str, Schema]]:
-    """Every object that has settings by name, under its dotted path; the root is ``."""
-    found = [(prefix, schema), *((f"{prefix}{name}", part) for name, part in settings(schema))]
-    for path, part in found:
-        yield from ((path, branch) for branch in branches(part) if "properties" in branch)
+def groups(schema: Schema) -> Iterator[tuple[str, Schema]]:
+    """Every object that has settings by name, under its dotted path; that of the whole is empty."""
+    for path, part in (("", schema), *settings(schema)):
+        for inner in (part, part.get("items"), part.get("additionalProperties")):
+            if isinstance(inner, Mapping):
+                yield from ((path, variant) for variant in branches(inner) if "properties" in variant)
+
+
+def is_clear_text(schema: Schema) -> bool:
+    """Whether it takes any text, or a list of texts, that is no secret."""
+    inner = schema.get("items", schema)
+    return inner.get("type") == "string" and not {"airbyte_secret", "enum", "const"} & inner.keys()
 
 
 def branches(schema: Schema) -> list[Schema]:

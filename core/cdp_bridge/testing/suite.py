@@ -8,7 +8,7 @@ import re
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -29,10 +29,11 @@ HEAVY = {
     *("requests", "urllib3", "httpx", "aiohttp", "pyarrow", "pandas", "polars", "numpy", "duckdb", "sqlalchemy"),
     *("psycopg", "sqlglot", "airbyte_cdk", "google", "boto3", "botocore", "grpc", "facebook_business"),
 }
-_CREDENTIAL = re.compile(
-    r"(^|_)(token|secret|pass(word|wd|phrase)|credential|(api|access|private|secret|signing|write)_?key|dsn)s?$", re.I
+_PRIVATE = re.compile(
+    r"(^|_)(token|secret|pass(word|wd|phrase)|credential|(api|access|private|secret|signing|write)_?key|dsn"
+    r"|e?_?mail(_address)?|phone(_number)?|mobile(_number)?|msisdn)s?$",
+    re.IGNORECASE,
 )
-_PERSONAL = re.compile(r"(^|_)(e?_?mail(_address)?|phone(_number)?|mobile(_number)?|msisdn)s?$", re.IGNORECASE)
 _REVEALING = re.compile(r"\w+://[^\s/:@]+:[^\s/@]+@|[^\s@/:]+@[^\s@/:]+\.\w+|\+\d[\d\s().-]{7,}")
 
 
@@ -90,14 +91,12 @@ class ConnectorSuite(FaultSuite):
 
     def test_must_02_secrets_are_marked(self, schema: dict[str, Any], twin: SourceTwin | DestinationTwin) -> None:
         """What is named or looks like a credential, an address or a number of a person is a Secret."""
-        texts = {path: part for path, part in schemas.settings(schema) if part.get("type") == "string"}
-        plain = [path for path, part in texts.items() if not {"airbyte_secret", "enum", "const"} & part.keys()]
-        named = [
-            path for path in plain if any(rule.search(path.rpartition(".")[2]) for rule in (_CREDENTIAL, _PERSONAL))
-        ]
+        clear = [path for path, part in schemas.settings(schema) if schemas.is_clear_text(part)]
+        named = [path for path in clear if _PRIVATE.search(path.rpartition(".")[2])]
         assert not named, f"sounds like a credential or like somebody's address: make it a Secret: {named}"
-        given = {path: value for path, value in _texts(twin.settings) if path in plain}
-        shown = [path for path, value in given.items() if _REVEALING.search(value)]
+        hidden = settings.secrets(schema, twin.settings)
+        given = [(path, text) for path, text in _texts(twin.settings) if path not in hidden]
+        shown = [".".join(path) for path, text in given if _REVEALING.search(text)]
         assert not shown, f"holds a password, an address or a number in the twin's settings: make it a Secret: {shown}"
 
     def test_must_03_settings_stay_compatible(self, schema: dict[str, Any], request: pytest.FixtureRequest) -> None:
@@ -191,16 +190,16 @@ def _is_closed(group: schemas.Schema) -> bool:
     return group.get("additionalProperties") is False
 
 
-def _texts(raw: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Every text in raw settings under its dotted path."""
+def _texts(raw: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Every text in raw settings, and where it stands."""
     if isinstance(raw, str):
         yield path, raw
-    elif isinstance(raw, list):
+    elif isinstance(raw, Sequence):
         for part in raw:
-            yield from _texts(part, f"{path}.*")
-    elif isinstance(raw, dict):
+            yield from _texts(part, (*path, "*"))
+    elif isinstance(raw, Mapping):
         for name, part in raw.items():
-            yield from _texts(part, f"{path}.{name}" if path else name)
+            yield from _texts(part, (*path, name))
 
 
 def _failed_with_remedies(bench: Bench, loaded: Any, cause: str) -> None:
