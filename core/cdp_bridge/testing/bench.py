@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from .. import settings as settings_module
 from ..loading import implementation
+from ..errors import ConfigError
 from ..model import (
     Audience,
     AudienceRef,
@@ -123,8 +124,11 @@ class SourceBench(Bench):
         return as_json(records(self.read()))
 
     def in_process(self) -> Any:
-        """The job as an executable would do it, which knows of no segment."""
-        return as_json(records(self.read(segment=None)))
+        """The job as an executable does it, which is told no segment."""
+        try:
+            return as_json(records(self.read(segment=None)))
+        except ConfigError as error:
+            pytest.fail(f"told no segment, as an executable is, read what the settings name, or everybody: {error}")
 
     def by_executable(self, run: Executable) -> Any:
         """The same job, done by the executable."""
