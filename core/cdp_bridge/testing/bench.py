@@ -17,8 +17,8 @@ import pytest
 from msgspec.structs import replace
 
 from .. import settings as settings_module
-from ..loading import implementation
 from ..errors import ConfigError
+from ..loading import implementation
 from ..model import (
     Audience,
     AudienceRef,
