@@ -82,9 +82,14 @@ def test_new_packages_are_small_and_clean_under_strict_types(cli: Any, tmp_path:
         assert (made / "tests" / "vendor.py").exists() is bool(twin)
         assert ruff(made) == ""
     folders = [tmp_path / folder for folder in ("source-acme", "destination-acme")]
-    typed = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", SETTINGS.with_name(".mypy_cache"), *folders]
-    done = subprocess.run(typed, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
+    cache = SETTINGS.with_name(".mypy_cache")
+    typed = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", cache, *folders],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert typed.returncode == 0, typed.stdout
 
 
 def test_the_twin_is_the_vendor_of_the_kit_itself(cli: Any, tmp_path: Path) -> None:
