@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import itertools
+import uuid
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -45,7 +45,6 @@ B = TypeVar("B", bound="Bench")
 Record = Mapping[str, Any]
 IDENTIFYING = ("email", "phone", "mobile_ad_id", "external_id")
 MOST_WAITS = 1_000
-_numbers = itertools.count(1)
 
 
 @dataclass
@@ -156,6 +155,11 @@ def as_json(found: Sequence[Record]) -> list[Any]:
     return sorted((line["record"]["data"] for line in lines), key=repr)
 
 
+def new_audience() -> Audience:
+    """An audience with a marker that is like no other."""
+    return Audience(marker=f"kit-{uuid.uuid4().hex}", name="Conformance kit")
+
+
 @dataclass
 class DestinationBench(Bench):
     """A destination and its twin; `audience` is unique to the test."""
@@ -205,8 +209,7 @@ class DestinationBench(Bench):
 
     def anew(self) -> DestinationBench:
         """The same bench with an audience of its own."""
-        marker = f"{self.audience.marker}-{next(_numbers)}"
-        return dataclasses.replace(self, audience=replace(self.audience, marker=marker), ref=None)
+        return dataclasses.replace(self, audience=new_audience(), ref=None)
 
     def prepare(self) -> None:
         """Make the audience."""

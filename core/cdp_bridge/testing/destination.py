@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Mapping
 
 import pytest
@@ -13,7 +12,7 @@ from ..errors import TransientError
 from ..model import Audience, AudienceRef, Batch, Operation
 from ..sync.deliver import Part
 from .batches import BatchSuite
-from .bench import IDENTIFYING, Clock, DestinationBench, pointed_at, settled
+from .bench import IDENTIFYING, Clock, DestinationBench, new_audience, pointed_at, settled
 from .leaks import secrets
 from .lines import LineSuite
 from .refusals import RefusalSuite
@@ -30,8 +29,7 @@ class DestinationSuite(RefusalSuite, BatchSuite, LineSuite, ConnectorSuite):
     def bench(self, twin: DestinationTwin, relay: Relay | None, clock: Clock) -> DestinationBench:
         """The destination, pointed at the relay, with an audience of its own."""
         raw = pointed_at(relay, twin, twin.settings)
-        audience = Audience(marker=f"kit-{uuid.uuid4().hex}", name="Conformance kit")
-        return DestinationBench(self.connector, raw, relay, clock, twin, audience)
+        return DestinationBench(self.connector, raw, relay, clock, twin, new_audience())
 
     def test_must_26_an_audience_is_found_again(self, bench: DestinationBench) -> None:
         """By marker and by reference, in a later run, among others with like markers and the same name."""
