@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from cdp_bridge import testing
+from cdp_bridge.protocol.description import specification
 from cdp_bridge.registry import Registry
-from cdp_bridge.settings import schema
 
 SETTINGS = Path(__file__).parents[3] / "pyproject.toml"
 SUITE = """
@@ -109,7 +109,7 @@ def test_the_longest_name_still_gives_clean_code_and_a_true_spec(
     monkeypatch.syspath_prepend(str(made))
     package = __import__(made.name.replace("-", "_"))
     committed = json.loads((made / "connector_specs" / f"{made.name}.json").read_text())
-    assert committed == schema(package.CONNECTOR.settings)
+    assert committed == specification(package.CONNECTOR)
     assert package.bridge_connectors() == [package.CONNECTOR]
     assert callable(Registry([]).load(package.CONNECTOR).check)
 
