@@ -14,14 +14,19 @@ _uv() {
 }
 
 _install() { # folder lock
-  local stamp="$1/.installed" wanted
-  wanted="$(cat "$root/requirements/$2.txt" "$root"/core/pyproject.toml "$root"/plugins/*/pyproject.toml | sha256sum)"
-  [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && return
-  [ -x "$1/bin/python" ] || _uv venv --python "$(command -v python3)" "$1"
-  _uv pip sync --python "$1/bin/python" --require-hashes "$root/requirements/$2.txt" || return
-  [ "$2" = "${3:-}" ] || _uv pip install --python "$1/bin/python" --no-deps --no-build-isolation \
-    $(printf -- '-e %s ' "$root/core" "$root"/plugins/*/) || return
-  echo "$wanted" > "$stamp"
+  mkdir -p "$root/.cache"
+  # Tests that run side by side may want the same environment.
+  (
+    flock 9
+    stamp="$1/.installed"
+    wanted="$(cat "$root/requirements/$2.txt" "$root"/core/pyproject.toml "$root"/plugins/*/pyproject.toml | sha256sum)"
+    [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && exit
+    [ -x "$1/bin/python" ] || _uv venv --python "$(command -v python3)" "$1"
+    _uv pip sync --python "$1/bin/python" --require-hashes "$root/requirements/$2.txt" || exit
+    [ "$2" = "${3:-}" ] || _uv pip install --python "$1/bin/python" --no-deps --no-build-isolation \
+      $(printf -- '-e %s ' "$root/core" "$root"/plugins/*/) || exit
+    echo "$wanted" > "$stamp"
+  ) 9> "$root/.cache/lock"
 }
 
 environment() {
