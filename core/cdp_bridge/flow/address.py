@@ -1,0 +1,67 @@
+"""Where the queues are: a cluster that somebody runs, or the server of this machine, which says so in a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from ..errors import TransientError
+from ..settings import Secret, option, seal, unseal
+
+_FILE = "address"
+
+
+class Address(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A NATS server or cluster with JetStream, and what it lets us in by: nothing, a token, a user or an nkey."""
+
+    url: Annotated[
+        str,
+        option("URL", "nats://HOST:4222 or tls://HOST:4222; several with commas", pattern=r"^(nats|tls)://[^@\s]+$"),
+    ]
+    token: Annotated[Secret | None, option("Token")] = None
+    user: Annotated[str | None, option("User")] = None
+    password: Annotated[Secret | None, option("Password")] = None
+    nkey: Annotated[Secret | None, option("NKey seed", "Begins with SU")] = None
+    replicas: Annotated[
+        Annotated[int, Meta(ge=1, le=5)], option("Replicas", "On how many servers of the cluster each message is kept")
+    ] = 1
+
+
+Find = Callable[[], Address]
+"""Asked before each connection, since the server of this machine may have moved."""
+
+
+def local(folder: Path) -> Find:
+    """Finds the server that another process of this user supervises in that folder."""
+
+    def find() -> Address:
+        try:
+            return unseal(Address, (folder / _FILE).read_bytes())
+        except (OSError, msgspec.DecodeError):
+            raise TransientError(f"no queue server is running in {folder}; cdp-bridge serve starts one") from None
+
+    return find
+
+
+def announce(folder: Path, address: Address) -> None:
+    """Let other processes of this user find the server."""
+    write_private(folder / _FILE, seal(address))
+
+
+def withdraw(folder: Path) -> None:
+    """There is no server any more."""
+    (folder / _FILE).unlink(missing_ok=True)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Replace a file at once by one that only this user can read."""
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+    new.replace(path)

@@ -1,0 +1,112 @@
+"""One connection to the queue server, made anew whenever it is lost; no other module knows how NATS connects."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import nats
+import nats.errors
+from nats.aio.client import Client
+
+from ..errors import TransientError
+from ..settings import Secret
+from .address import Address, Find
+from .failures import FullError, plainly
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+CONNECT_SECONDS = 5
+PING_SECONDS = 10
+PAUSE = 0.2
+"""Seconds between two tries."""
+
+
+class Connection:
+    """Connects on first use, and again on the first use after a loss; lives in one event loop."""
+
+    def __init__(self, find: Find) -> None:
+        self._find = find
+        self._connecting = asyncio.Lock()
+        self._client: Client | None = None
+        self._lost = asyncio.Event()
+        self.address: Address | None = None
+
+    async def use(self, action: Callable[[Client], Awaitable[T]]) -> T:
+        """Do something with the connection; BridgeError when it fails, at once when the connection is lost meanwhile.
+
+        Whether the server has done what was asked is not known then.
+        """
+        address, client, lost = await self._connected()
+        with plainly(address.url):
+            acting = asyncio.ensure_future(action(client))
+            losing = asyncio.ensure_future(lost.wait())
+            try:
+                await asyncio.wait({acting, losing}, return_when=asyncio.FIRST_COMPLETED)
+                if acting.done():
+                    return acting.result()
+                raise nats.errors.ConnectionClosedError
+            finally:
+                acting.cancel()
+                losing.cancel()
+
+    async def patiently(self, action: Callable[[Client], Awaitable[T]], seconds: float) -> T:
+        """`use`, again and again while the server is away, for so many seconds; the action must bear repetition."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                return await self.use(action)
+            except FullError:
+                raise
+            except TransientError:
+                if time.monotonic() >= deadline:
+                    raise
+            await asyncio.sleep(PAUSE)
+
+    async def close(self) -> None:
+        """Hang up; what was sent before is written out."""
+        if self._client is not None:
+            await self._client.close()
+
+    async def _connected(self) -> tuple[Address, Client, asyncio.Event]:
+        async with self._connecting:
+            if self.address is None or self._client is None or self._client.is_closed:
+                self.address = self._find()
+                self._lost = asyncio.Event()
+                with plainly(self.address.url):
+                    self._client = await _connect(self.address, self._lost)
+            return self.address, self._client, self._lost
+
+
+async def _connect(address: Address, lost: asyncio.Event) -> Client:
+    async def closed() -> None:
+        lost.set()
+
+    return await nats.connect(
+        address.url.split(","),
+        name="cdp-bridge",
+        # The client's own way of reconnecting keeps to the old address and token.
+        allow_reconnect=False,
+        max_reconnect_attempts=1,
+        reconnect_time_wait=0,
+        connect_timeout=CONNECT_SECONDS,
+        ping_interval=PING_SECONDS,
+        closed_cb=closed,
+        error_cb=_note,
+        token=_revealed(address.token),
+        user=address.user,
+        password=_revealed(address.password),
+        nkeys_seed_str=_revealed(address.nkey),
+    )
+
+
+async def _note(error: Exception) -> None:
+    log.debug("the connection to the queue server: %s", type(error).__name__)
+
+
+def _revealed(secret: Secret | None) -> str | None:
+    return None if secret is None else secret.reveal()

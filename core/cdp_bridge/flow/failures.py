@@ -1,0 +1,64 @@
+"""What a failure of NATS means for the bridge, in words that hold no credential."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import nats.errors
+from nats.js.errors import APIError, NoStreamResponseError, NotFoundError, ServiceUnavailableError
+
+from ..errors import BridgeError, ConfigError, RejectedError, TransientError
+
+# Error codes of the JetStream API (nats-server, server/errors.json).
+_FULL = {10077: "the queue is full", 10023: "the server is out of space", 10047: "the server is out of space"}
+_TOO_LARGE = 10054
+_NO_JETSTREAM = {10039, 10076}
+
+
+class FullError(TransientError):
+    """The queue takes no more for now: nothing was stored, and the publisher must say so to whoever sent it."""
+
+
+@contextmanager
+def plainly(place: str) -> Iterator[None]:
+    """Turn failures of NATS in the block into ours; bugs pass as they are."""
+    try:
+        yield
+    except (nats.errors.Error, OSError, TimeoutError, EOFError) as error:
+        raise meaning(error, place) from None
+
+
+def meaning(error: Exception, place: str) -> BridgeError:
+    """What the failure asks for: a person, patience, or another message."""
+    # The client has no class for what some servers say of a wrong token.
+    if isinstance(error, nats.errors.AuthorizationError) or "authorization" in str(error).lower():
+        remedy = "Check the token, user or nkey, and that it may use JetStream"
+        return ConfigError("the queue server refuses the credentials", place=place, remedy=remedy)
+    if isinstance(error, nats.errors.MaxPayloadError):
+        return _too_large(place)
+    if isinstance(error, APIError):
+        return _refusal(error, place)
+    if isinstance(error, nats.errors.NoRespondersError | NoStreamResponseError):
+        return TransientError(f"{place}: the queue is not there (yet)")
+    if isinstance(error, nats.errors.TimeoutError):
+        return TransientError(f"{place}: the queue server does not answer")
+    return TransientError(f"{place}: the queue server cannot be reached ({type(error).__name__})")
+
+
+def _refusal(error: APIError, place: str) -> BridgeError:
+    if error.err_code in _FULL:
+        return FullError(f"{place}: {_FULL[error.err_code]}; nothing was stored")
+    if error.err_code == _TOO_LARGE:
+        return _too_large(place)
+    if error.err_code in _NO_JETSTREAM:
+        remedy = "Switch JetStream on in the server's configuration, for this account"
+        return ConfigError("the server has no JetStream", place=place, remedy=remedy)
+    if isinstance(error, ServiceUnavailableError | NotFoundError):
+        return TransientError(f"{place}: the queue is not there (yet)")
+    remedy = "See the log of the server"
+    return ConfigError(f"the queue server says: {error.description} ({error.err_code})", place=place, remedy=remedy)
+
+
+def _too_large(place: str) -> RejectedError:
+    return RejectedError(f"{place}: the message is larger than the queue takes", reason="too_large")
