@@ -1,0 +1,1 @@
+"""Container images from the hashed lock and our own packages, the same bytes each time."""

@@ -1,0 +1,168 @@
+"""Makes the images of the bridge and of every connector, or only those that are named; prints what there is then."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from . import base
+from .dated import date
+from .layers import CACHE, LOCK, ROOT, closure, digest, install, install_own, kept, layer, pack, run
+
+CORE = ROOT / "core"
+INPUTS = "cdp-bridge.inputs"
+"""The label that holds a digest of all that an image was made of."""
+
+
+class Program(NamedTuple):
+    """The console script of a connector, and the folder of its package."""
+
+    name: str
+    folder: Path
+
+
+class Image(NamedTuple):
+    """What an image is made of: a Dockerfile with its argument for the image below, and the tar files that it adds."""
+
+    tag: str
+    project: Path
+    dockerfile: Path
+    below: str
+    layers: dict[str, Path]
+    key: str
+
+    @classmethod
+    def of(cls, tag: str, project: Path, kind: str, below: tuple[str, str], **layers: Path) -> Image:
+        """`below` is the name of an image, and a text that changes whenever it does."""
+        dockerfile = ROOT / f"docker/{kind}.Dockerfile"
+        key = digest([dockerfile, below[1].encode(), *(path.name.encode() for path in layers.values())])
+        return cls(tag, project, dockerfile, below[0], layers, key)
+
+
+def main(names: Sequence[str]) -> None:
+    """Make what is missing."""
+    everything = [program for folder in sorted((ROOT / "plugins").iterdir()) for program in _programs(folder)]
+    chosen = [*_chosen(everything, names)] if names else everything
+    core = _core()
+    made = [core, *(_connector(program, core) for program in chosen)]
+    if not names:
+        made.append(_bridge(everything, core))
+    stale = [image for image in made if not _is_there(image)]
+    for image in stale:
+        _build(image)
+    if stale:
+        date([image.tag for image in stale])
+    for image in made:
+        print(f"{image.tag}  {_inspect(image.tag, '{{.Id}}')}")
+
+
+def _programs(folder: Path) -> Iterator[Program]:
+    """The connectors that a package brings; none if it announces none."""
+    if (folder / "pyproject.toml").exists():
+        project = _project(folder)
+        if "cdp_bridge" in project.get("entry-points", {}):
+            yield from (Program(name, folder) for name in project.get("scripts", {}))
+
+
+def _chosen(everything: Sequence[Program], names: Sequence[str]) -> Iterator[Program]:
+    for name in names:
+        found = [program for program in everything if program.name == name] or list(_programs(Path(name).resolve()))
+        if not found:
+            known = ", ".join(program.name for program in everything)
+            sys.exit(f"There is no connector {name}, and no package with connectors at that path. There are: {known}")
+        yield from found
+
+
+def _core() -> Image:
+    wanted = closure(_wanted(CORE))
+    dependencies = layer("dependencies", digest(["\n".join(wanted).encode()]), lambda home: install(home, wanted))
+    core = layer("core", digest(_sources(CORE)), lambda home: install_own(home, CORE))
+    below = os.environ.get("BASE") or base.image()
+    layers = {"dependencies": dependencies, "core": core, "writable": _writable()}
+    return Image.of("cdp-bridge-core", CORE, "core", (below, below), **layers)
+
+
+def _connector(program: Program, core: Image) -> Image:
+    def fill(home: Path) -> None:
+        _packages(home, [program.folder])
+        (home / "bin/connector").symlink_to(program.name)
+
+    package = layer(program.name, digest([LOCK, *_sources(program.folder)]), fill)
+    return Image.of(f"cdp-bridge-{program.name}", program.folder, "connector", (core.tag, core.key), connector=package)
+
+
+def _bridge(everything: Sequence[Program], core: Image) -> Image:
+    folders = list(dict.fromkeys(program.folder for program in everything))
+    sources = [source for folder in folders for source in _sources(folder)]
+    packages = layer("connectors", digest([LOCK, *sources]), lambda home: _packages(home, folders, "docker"))
+    return Image.of("cdp-bridge", CORE, "bridge", (core.tag, core.key), connectors=packages)
+
+
+def _packages(home: Path, folders: Sequence[Path], *extras: str) -> None:
+    """Some of our packages, and what they need that the core does not."""
+    alone = closure(_wanted(CORE))
+    together = closure(_wanted(CORE, *extras) + [wanted for folder in folders for wanted in _wanted(folder)])
+    install(home, [wanted for wanted in together if wanted not in alone])
+    install_own(home, *folders)
+
+
+def _writable() -> Path:
+    def make(path: Path) -> None:
+        for name in ("data", "tmp"):
+            (path.with_name("root") / name).mkdir(parents=True)
+        pack(path.with_name("root"), path, owner=65532)
+
+    return kept("writable", "1", make)
+
+
+def _wanted(folder: Path, *extras: str) -> list[str]:
+    """The requirements of a package besides the core."""
+    project = _project(folder)
+    lists = [project.get("dependencies", []), *(project["optional-dependencies"][extra] for extra in extras)]
+    return [wanted for one in lists for wanted in one if not wanted.startswith("cdp-bridge")]
+
+
+def _project(folder: Path) -> dict[str, Any]:
+    project: dict[str, Any] = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    return project
+
+
+def _sources(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.iterdir()) if path.name != "tests"]
+
+
+def _is_there(image: Image) -> bool:
+    form = f'{{{{index .Config.Labels "{INPUTS}"}}}}'
+    return _inspect(image.tag, form) == image.key
+
+
+def _inspect(tag: str, form: str) -> str:
+    command = ["docker", "image", "inspect", "--format", form, tag]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def _build(image: Image) -> None:
+    project = _project(image.project)
+    labels = {
+        "org.opencontainers.image.title": image.tag,
+        "org.opencontainers.image.description": project["description"],
+        "org.opencontainers.image.version": project["version"],
+        "org.opencontainers.image.licenses": project.get("license", ""),
+        INPUTS: image.key,
+    }
+    with tempfile.TemporaryDirectory(dir=CACHE) as context:
+        for name, path in image.layers.items():
+            os.link(path, Path(context) / f"{name}.tar")
+        options = [f"--label={name}={value}" for name, value in labels.items()]
+        options += [f"--file={image.dockerfile}", f"--tag={image.tag}", f"--build-arg=BELOW={image.below}"]
+        run("docker", "build", "--quiet", *options, context)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,71 @@
+"""A base image of Debian's packages, for where no registry can be reached: what distroless/python3-debian12 has too."""
+
+from __future__ import annotations
+
+import compileall
+import py_compile
+import shutil
+import tempfile
+from pathlib import Path
+
+from .layers import digest, kept, pack, run
+
+TAG = "cdp-bridge-debian"
+_PACKAGES = "python3,ca-certificates,tzdata"
+_KEPT = (
+    "lib",
+    "lib64",
+    "usr/bin/python3",
+    "usr/bin/python3.11",
+    "usr/lib/python3",
+    "usr/lib/python3.11",
+    "usr/lib/ssl",
+    "usr/lib/x86_64-linux-gnu",
+    "usr/share/ca-certificates",
+    "usr/share/zoneinfo",
+    "etc/python3.11",
+    "etc/ssl",
+    "etc/ld.so.conf.d",
+)
+_DROPPED = ("usr/lib/python3.11/test", "usr/lib/x86_64-linux-gnu/perl", "usr/lib/x86_64-linux-gnu/perl-base")
+
+
+def image() -> str:
+    """The name of the image, made if it is not there."""
+    tar = kept("base", digest([Path(__file__)]), _make)
+    tag = f"{TAG}:{tar.name}"
+    try:
+        run("docker", "image", "inspect", tag)
+    except SystemExit:
+        run("docker", "import", tar, tag)
+    return tag
+
+
+def _make(path: Path) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        everything, root = Path(place) / "everything", Path(place) / "root"
+        # Unpacks packages and runs none of their scripts, so there is no shell, no user list and no package database.
+        run("mmdebstrap", "--variant=extract", f"--include={_PACKAGES}", "bookworm", everything)
+        for part in _KEPT:
+            if (everything / part).is_dir():
+                shutil.copytree(everything / part, root / part, symlinks=True)
+            elif (everything / part).exists():
+                (root / part).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(everything / part, root / part, follow_symlinks=False)
+        for notice in everything.glob("usr/share/doc/*/copyright"):
+            (root / notice.parent.relative_to(everything)).mkdir(parents=True)
+            shutil.copy2(notice, root / notice.relative_to(everything))
+        for part in _DROPPED:
+            shutil.rmtree(root / part, ignore_errors=True)
+        _trust(root)
+        unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
+        library = root / "usr/lib/python3.11"
+        compileall.compile_dir(library, quiet=2, stripdir=root, prependdir="/", invalidation_mode=unchecked)
+        pack(root, path)
+
+
+def _trust(root: Path) -> None:
+    """The certificates of all authorities in one file, as Debian's own script would have put them."""
+    authorities = sorted((root / "usr/share/ca-certificates").rglob("*.crt"))
+    text = "".join(one.read_text().strip() + "\n" for one in authorities)
+    (root / "etc/ssl/certs/ca-certificates.crt").write_text(text)
