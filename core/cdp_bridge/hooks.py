@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 
 import pluggy
 
-from .model import Connector, Launcher, LifecycleEvent, MappingFunction
+from .model import Channel, Connector, Launcher, LifecycleEvent, MappingFunction
 from .settings import Secret
 
 __all__ = [
+    "Channel",
     "Launcher",
     "LifecycleEvent",
     "MappingFunction",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -114,3 +117,19 @@ def test_a_connector_whose_program_is_not_there_is_named(monkeypatch: pytest.Mon
     remote = Remote(Registry().launcher("local").start, CONNECTOR, b"")
     with pytest.raises(ConfigError, match="Reinstall the package that brings destination-chaos"):
         remote.check(None)
+
+
+def test_sigterm_stops_a_sync_and_leaves_no_process(carry: Carry) -> None:
+    bed = carry("local")
+    bed.people(*range(250))
+    bed.run(slow=30)
+    command = [str(Path(sys.executable).with_name("cdp-bridge")), "sync", "vip", "--launcher", "local"]
+    store = {"CDP_BRIDGE_STORE": f"sqlite:///{bed.folder}/store.db"}
+    with subprocess.Popen(command, env=os.environ | store, stderr=subprocess.PIPE, text=True) as process:
+        while not children("destination-chaos"):
+            assert process.poll() is None, process.communicate()[1]
+            time.sleep(0.02)
+        process.terminate()
+        _, complaints = process.communicate(timeout=60)
+    assert (process.returncode, complaints.strip()) == (1, "error: stopped")
+    assert children("destination-chaos") == []

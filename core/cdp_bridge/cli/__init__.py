@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
@@ -66,6 +68,9 @@ def bridge(debug: bool) -> None:
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """The console script `cdp-bridge`."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if threading.current_thread() is threading.main_thread():
+        # As if somebody pressed Ctrl-C: what a connector has started or put into files is cleared away.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = bridge.main(arguments, prog_name="cdp-bridge", standalone_mode=False)
         sys.stdout.flush()
