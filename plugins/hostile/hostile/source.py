@@ -67,9 +67,9 @@ class GoodSource(Good):
 
     @classmethod
     def page(cls, client: Client, request: ReadRequest, params: Json) -> dict[str, Any]:
-        """One page as the vendor gives it; ConfigError if the segment is not there."""
+        """One page as the vendor gives it, of everybody without a segment; ConfigError if the segment is not there."""
         try:
-            answer: dict[str, Any] = client.read(f"/v1/segments/{request.segment}/members", params=params)
+            answer: dict[str, Any] = client.read("/v1/people", params={"segment": request.segment, **params})
         except RejectedError as error:
             raise ConfigError(
                 f"the vendor has no segment {request.segment} ({error.reason})", remedy="Choose one that it lists"
