@@ -11,6 +11,12 @@ Policy = Literal["hash", "clear", "never"]
 OnInvalid = Literal["drop-field", "drop-record", "fail"]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="Lower-case letters, digits, - and _")]
 
+Interval = Annotated[
+    str, Meta(pattern=r"^[1-9][0-9]{0,4}[smhdw]$", description="A number and s, m, h, d or w: 30s, 15m, 6h, 1d, 2w")
+]
+RequestKind = Literal["scheduled", "manual", "retry"]
+RequestState = Literal["queued", "running", "succeeded", "failed", "partial", "waiting", "cancelled"]
+
 
 class DataMapping(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """How one OmniAds field is filled from a CDP record.
@@ -35,6 +41,9 @@ class DataMapping(Struct, kw_only=True, forbid_unknown_fields=True, omit_default
 class CDPConnection(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A configured CDP account; `cdp_provider` is the source connector's name, `api_credentials` its settings with
     secrets as references.
+
+    `sync_schedule` says when audiences are synced that do not say so themselves: `hourly`, `daily`, `weekly`,
+    `monthly`, an interval such as `15m`, or a cron line, all in UTC.
     """
 
     name: Name
@@ -64,11 +73,39 @@ class Consent(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=Tr
     missing: Literal["denied", "granted"] = "denied"
 
 
+class Retry(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What follows a failed run: up to `attempts` runs in all, the second after `wait`, each later one after twice the
+    wait before.
+    """
+
+    attempts: Annotated[int, Meta(ge=1, le=10)] = 3
+    wait: Interval = "1m"
+
+
+class Schedule(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """When an audience is synced: by a `cron` line of five fields in `time_zone`, `every` so often, or `after` each of
+    other audiences has had a newer successful run; by the connection's `sync_schedule` where none of them is given.
+
+    `jitter` is the longest delay of a slot, by chance but always the same. Of slots that passed while nothing was
+    scheduled, `catch_up` starts none, the newest, or all. `paused` ones are started by hand only.
+    """
+
+    cron: str | None = None
+    every: Interval | None = None
+    after: tuple[Name, ...] = ()
+    time_zone: str = "UTC"
+    jitter: Interval | None = None
+    catch_up: Literal["skip", "once", "all"] = "once"
+    retry: Retry = field(default_factory=Retry)
+    paused: bool = False
+
+
 class Activation(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One segment of a connection, kept equal to one audience of a destination.
 
     `stream` is the source's membership stream (None: its only one), `mapping` names a list of mappings, `consent` must
-    all hold. A run that would remove more than `removal_limit` (a share of the audience) waits for approval.
+    all hold. A run that would remove more than `removal_limit` (a share of the audience) waits for approval. Without
+    `schedule`, the connection's `sync_schedule` counts.
     """
 
     name: Name
@@ -81,6 +118,7 @@ class Activation(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults
     consent: tuple[Consent, ...] = ()
     removal_limit: Annotated[float, Meta(ge=0, le=1)] = 0.3
     incremental: bool = False
+    schedule: Schedule | None = None
 
 
 class Bridge(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -151,6 +189,31 @@ class SyncLog(Struct, kw_only=True):
     match_rate: float | None = None
     latency: float | None = None
     funnel: Funnel = field(default_factory=Funnel)
+
+
+class RunRequest(Struct, frozen=True, kw_only=True):
+    """That an audience is to be synced, and what came of it.
+
+    `slot` is the moment of the timetable that asked for it; a retry has `retry_of` and is the `attempt`-th try. It may
+    start from `not_before` on. `token` is that of the lease under which it was started last. A running request that is
+    `cancelling` should stop. `run_id` names its SyncLog.
+    """
+
+    id: str
+    audience: str
+    kind: RequestKind
+    state: RequestState = "queued"
+    attempt: int = 1
+    slot: datetime | None = None
+    retry_of: str | None = None
+    not_before: datetime | None = None
+    requested_at: datetime
+    requested_by: str
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    token: int | None = None
+    run_id: str | None = None
+    cancelling: bool = False
 
 
 class DeadLetter(Struct, kw_only=True):

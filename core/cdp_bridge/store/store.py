@@ -13,6 +13,8 @@ from . import audiences, budgets, configuration, keys, leases, migration, runs, 
 from .database import Clock, Database
 from .leases import Lease
 from .ledger import Ledger
+from .requests import Requests
+from .schedules import Schedules
 from .transaction import Transaction
 from .values import AudienceRow, Delivery
 
@@ -27,6 +29,8 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.ledger = Ledger(database)
+        self.requests = Requests(database)
+        self.schedules = Schedules(database)
 
     @classmethod
     def open(cls, url: str, *, clock: Clock = time.time) -> Store:

@@ -114,6 +114,7 @@ activation = sa.Table(
     sa.Column("consent", Json, nullable=False),
     _column("removal_limit", sa.Double),
     _column("incremental", sa.Boolean),
+    sa.Column("schedule", Json, nullable=True),
 )
 suppression_list = sa.Table("suppression_list", metadata, _key("source"), _column("position", sa.Integer))
 
@@ -218,6 +219,43 @@ run = sa.Table(
 )
 cursor = sa.Table(
     "cursor", metadata, _key("connection"), _key("stream"), _key("segment"), sa.Column("state", Json, nullable=False)
+)
+
+# What is to run, and when. A slot is a moment of a timetable; each is requested at most once, whoever schedules.
+
+schedule = sa.Table(
+    "schedule",
+    metadata,
+    _key("audience"),
+    _column("version", sa.BigInteger),
+    _column("timetable"),
+    _column("last_slot", Instant),
+    sa.Column("served", Json, nullable=False),
+    _column("successes", sa.BigInteger),
+    _column("paused", sa.Boolean),
+)
+run_request = sa.Table(
+    "run_request",
+    metadata,
+    _key("id"),
+    _column("audience"),
+    _column("kind"),
+    _column("state"),
+    _column("attempt", sa.Integer),
+    _column("slot", Instant, optional=True),
+    sa.Column("retry_of", sa.Text, nullable=True, unique=True),
+    _column("not_before", Instant, optional=True),
+    _column("requested_at", Instant),
+    _column("requested_by"),
+    _column("started_at", Instant, optional=True),
+    _column("finished_at", Instant, optional=True),
+    _column("token", sa.BigInteger, optional=True),
+    _column("run_id", optional=True),
+    _column("cancelling", sa.Boolean),
+    sa.Index("uq_run_request_slot", "audience", "slot", unique=True),
+    sa.Index("ix_run_request_state", "state", "requested_at"),
+    sa.Index("ix_run_request_audience", "audience", "requested_at"),
+    sa.Index("ix_run_request_requested_at", "requested_at"),
 )
 
 # What processes agree on: keys, leases, budgets. Times are seconds since 1970.
