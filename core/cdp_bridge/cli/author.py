@@ -153,4 +153,6 @@ def _errors(text: str) -> list[str]:
     lines = text.splitlines()
     marked = [line.removeprefix("E").strip() for line in lines if line.startswith("E  ")]
     told = [line.removeprefix("AssertionError: ").removeprefix("Skipped: ") for line in marked or lines if line]
-    return told[:REASON_LINES]
+    # Below the words of a test stands the expression that they explain.
+    compared = next((number for number, line in enumerate(told) if number and line.startswith("assert ")), len(told))
+    return told[: min(compared, REASON_LINES)]

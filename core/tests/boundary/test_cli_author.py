@@ -38,6 +38,8 @@ FAILS = """\
         assert case == "full", "somebody is missing"
 
 """
+OTHER = "    def test_of_the_author(self):\n        assert False\n"
+COMPARES = "    def test_must_19_twice_the_same(self):\n        assert 1 > 2\n"
 SKIPPED = "    def test_must_22_checkpoints(self):\n        pytest.skip('there are no checkpoints')\n"
 CRASHES = "    def test_must_06_x(self):\n        import os\n        os._exit(7)\n"
 BREAKS = "    def test_must_07_ends_well(self, broken):\n        assert True\n"
@@ -164,7 +166,9 @@ def test_what_is_missing_names_the_extra(
 
 
 def test_the_report_has_a_line_for_each_must_and_why(cli: Any, shop_package: Callable[..., Path]) -> None:
-    package = shop_package(FAILS, PASSES, SKIPPED, BREAKS, "    def test_of_the_author(self):\n        assert False\n")
+    package = shop_package(
+        FAILS, PASSES, COMPARES, SKIPPED, BREAKS, "    def test_of_the_author(self):\n        assert False\n"
+    )
     answer = cli("test", package)
     assert answer.code == 1
     assert answer.out == (
@@ -175,11 +179,10 @@ def test_the_report_has_a_line_for_each_must_and_why(cli: Any, shop_package: Cal
         "  18  FAILED   everybody is there\n"
         "               empty\n"
         "               somebody is missing\n"
-        "               assert 'empty' == 'full'\n"
-        "               - full\n"
-        "               + empty\n"
+        "  19  FAILED   twice the same\n"
+        "               assert 1 > 2\n"
         "  22  skipped  checkpoints (there are no checkpoints)\n\n"
-        "2 passed, 2 failed, 1 skipped\n"
+        "2 passed, 3 failed, 1 skipped\n"
     )
     assert answer.err == ""
     debug = cli("--debug", "test", package)
