@@ -61,7 +61,7 @@ class BatchSuite:
 
     def test_must_40_no_batch_is_kept(self, bench: DestinationBench) -> None:
         """After many batches the writer holds no more memory than after a few."""
-        columns = bench.columns[:3]
+        columns = bench.columns[:6]
         size = min(50, full(bench.stream.profile or "", columns, bench.connector.limits))
         count = max(20, min(100, 1_000 // size))
         with bench.open() as (writer, sender, ref):

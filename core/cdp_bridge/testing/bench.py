@@ -157,7 +157,7 @@ def as_json(found: Sequence[Record]) -> list[Any]:
 
 def new_audience() -> Audience:
     """An audience with a marker that is like no other."""
-    return Audience(marker=f"kit-{uuid.uuid4().hex}", name="Conformance kit")
+    return Audience(marker=f"kit-{uuid.uuid4().hex}", name="Conformance")
 
 
 @dataclass

@@ -46,7 +46,7 @@ class DestinationSuite(RefusalSuite, BatchSuite, LineSuite, ConnectorSuite):
         again = _ensured(bench, wanted)
         assert again.id == first.id, "a later run did not find the audience by its marker; keep the marker with it"
         assert [ref.id for ref in later] == [ref.id for ref in others], "a later run found another's audience"
-        renamed = _ensured(bench, replace(wanted, name="Another name", ref=first))
+        renamed = _ensured(bench, replace(wanted, name="Renamed", ref=first))
         assert renamed.id == first.id, "the audience was not found by its reference after it got another name"
         made = set(bench.twin.audiences()) - before
         assert len(made) <= len(like) + 1, f"{len(made)} audiences were made for {len(like) + 1} markers"

@@ -14,6 +14,9 @@ from cdp_bridge.sdk import Audience, AudienceRef, Batch, Catalog, ConfigError, O
 from .formats import ENCODERS
 from .settings import Settings
 
+LONGEST_NAME = 150
+"""Characters of a marker that are kept as they are; file systems take 255 of a name, some fewer."""
+
 
 def check(settings: Settings) -> list[Probe]:
     """Whether the folder can be made and written."""
@@ -46,7 +49,7 @@ class FileWriter:
 
     def ensure(self, audience: Audience) -> AudienceRef:
         """The marker as a folder name; the folder itself comes with the first batch."""
-        return AudienceRef(id=quote(audience.marker, safe="").replace(".", "%2E"), account=str(self._folder))
+        return AudienceRef(id=_folder_name(audience.marker), account=str(self._folder))
 
     def write(self, batch: Batch) -> Outcome:
         """The file is whole and on disk before this returns; a repeat of the last batch adds none."""
@@ -61,6 +64,14 @@ class FileWriter:
     def settle(self, audience: AudienceRef, pending: str) -> Outcome:
         """Nothing is ever pending."""
         return Outcome()
+
+
+def _folder_name(marker: str) -> str:
+    """Different for each marker, and short enough for any file system."""
+    name = quote(marker, safe="").replace(".", "%2E")
+    if len(name) <= LONGEST_NAME:
+        return name
+    return f"{name[:LONGEST_NAME]}-{hashlib.sha256(marker.encode()).hexdigest()}"
 
 
 def _write(path: Path, content: bytes) -> None:
