@@ -41,7 +41,9 @@ class Connector(Struct, frozen=True, kw_only=True):
 
     `settings` is a msgspec Struct type, `load` the dotted path of a module (or `module:object`) that fulfils `Source`
     or `Destination`. `delivery` is the honest promise of its writes: `idempotent` (a repeat changes nothing), `upsert`
-    (a repeat replaces what is there), `append` (a repeat counts twice). `documentation` is the URL of the vendor's.
+    (a repeat replaces what is there), `append` (a repeat counts twice). `hosts` are those of the vendor (`*.` for all
+    below one; `host:port` where it is not 443): a container reaches them, and what its settings name. `documentation`
+    is the URL of the vendor's.
     A connector for another `api_version` is reported and not used.
     """
 
@@ -52,6 +54,7 @@ class Connector(Struct, frozen=True, kw_only=True):
     api_version: int = API_VERSION
     delivery: Delivery = "idempotent"
     limits: Limits = Limits()
+    hosts: tuple[str, ...] = ()
     documentation: str = ""
 
 
@@ -271,5 +274,11 @@ class Channel(Protocol):
 class Launcher(Protocol):
     """Starts the process of a connector somewhere, and ends it for sure."""
 
-    def start(self, connector: Connector) -> AbstractContextManager[Channel]:
-        """Run the connector's executable with the argument `bridge`; gone at the end of the `with` block."""
+    def start(
+        self, connector: Connector, *, run: str = "", hosts: Sequence[str] = ()
+    ) -> AbstractContextManager[Channel]:
+        """Run the connector's executable with the argument `bridge`; gone at the end of the `with` block.
+
+        `run` is the id of the run that it is for, `hosts` are the origins (`scheme://host:port`) that the settings
+        name.
+        """

@@ -11,7 +11,7 @@ from pathlib import Path
 from .layers import digest, kept, pack, run
 
 TAG = "cdp-bridge-debian"
-_PACKAGES = "python3,ca-certificates,tzdata"
+_PACKAGES = "python3,ca-certificates,libstdc++6,tzdata"
 _KEPT = (
     "lib",
     "lib64",

@@ -8,9 +8,14 @@ from ..model import Launcher
 
 @hookimpl
 def bridge_launcher(name: str) -> Launcher | None:
-    """`local`: a process of this machine and user."""
-    if name != "local":
-        return None
-    from .local import LocalLauncher
+    """`local`: a process of this machine and user; `docker`: a container of this machine's engine."""
+    match name:
+        case "local":
+            from .local import LocalLauncher
 
-    return LocalLauncher()
+            return LocalLauncher()
+        case "docker":
+            from .docker import DockerLauncher
+
+            return DockerLauncher()
+    return None

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -28,7 +28,7 @@ class LocalLauncher:
     """Starts executables that are installed beside this interpreter."""
 
     @contextlib.contextmanager
-    def start(self, connector: Connector) -> Iterator[Channel]:
+    def start(self, connector: Connector, *, run: str = "", hosts: Sequence[str] = ()) -> Iterator[Channel]:
         """The channel to a new process; it and its children are gone at the end of the `with` block."""
         program = Path(sys.executable).with_name(connector.name)
         environment = {name: value for name, value in os.environ.items() if name in _INHERITED}

@@ -79,12 +79,13 @@ class Run:
         launcher: Launcher | None = None,
     ) -> None:
         self._store, self._registry, self._progress, self._sleep = store, registry, progress, sleep
-        self._setup = prepare(store.bridge(), registry, activation, launcher)
+        self._id = uuid.uuid4().hex
+        self._setup = prepare(store.bridge(), registry, activation, launcher, self._id)
 
     def sync(self, *, approve_removals: bool = False) -> SyncLog:
         """Make the audience equal to the segment; a failure is in the log's `status` and `error`, not an exception."""
         name = self._setup.activation.name
-        log = SyncLog(run_id=uuid.uuid4().hex, audience=name, sync_timestamp=datetime.now(UTC))
+        log = SyncLog(run_id=self._id, audience=name, sync_timestamp=datetime.now(UTC))
         started = time.monotonic()
         self._notify("run.started", log)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ from msgspec import Struct
 from ..entities import Activation, Bridge, CDPConnection, DestinationAccount
 from ..errors import ConfigError
 from ..identity import load_profile
+from ..launch.origins import origins
 from ..mapping import Form, Mapper, allowed, compile_mapping
 from ..model import Connector, Destination, Launcher, ReadRequest, Source, Stream
 from ..registry import Registry
@@ -65,10 +67,12 @@ class Setup(Struct, frozen=True, kw_only=True):
         )
 
 
-def prepare(bridge: Bridge, registry: Registry, activation: Activation, launcher: Launcher | None = None) -> Setup:
+def prepare(
+    bridge: Bridge, registry: Registry, activation: Activation, launcher: Launcher | None = None, run: str = ""
+) -> Setup:
     """Resolve an activation; ConfigError naming the part that is missing or cannot work.
 
-    The connectors work in processes that `launcher` starts; None: in this one.
+    The connectors work in processes that `launcher` starts for that run; None: in this one.
     """
     connection = _named(bridge.connections, activation.connection, f"audiences.{activation.name}.connection")
     account = _named(bridge.destinations, activation.destination, f"audiences.{activation.name}.destination")
@@ -79,7 +83,7 @@ def prepare(bridge: Bridge, registry: Registry, activation: Activation, launcher
             remedy="Apply a bridge.yaml that has it",
         )
     mappings = bridge.mappings[activation.mapping]
-    side = partial(_side, registry, launcher)
+    side = partial(_side, registry, partial(launcher.start, run=run) if launcher else None)
     with ExitStack() as stack:
         source = side(registry.connector(connection.cdp_provider, "source"), connection.api_credentials)
         stack.callback(source.close)
@@ -107,11 +111,11 @@ def prepare(bridge: Bridge, registry: Registry, activation: Activation, launcher
     )
 
 
-def _side(registry: Registry, launcher: Launcher | None, connector: Connector, raw: dict[str, Any]) -> Side:
+def _side(registry: Registry, start: Callable[..., Any] | None, connector: Connector, raw: dict[str, Any]) -> Side:
     settings = load(connector.settings, raw, registry.secret)
-    if launcher is None:
+    if start is None:
         return Side(connector, registry.load(connector), settings)
-    return Side(connector, Remote(launcher.start, connector, seal(settings)), settings)
+    return Side(connector, Remote(partial(start, hosts=origins(settings)), connector, seal(settings)), settings)
 
 
 def _people_object(destination: Side) -> Stream:

@@ -1,0 +1,229 @@
+"""A connector in a hardened container of its own, on the Docker engine of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import docker.errors
+import requests
+
+import docker
+
+from ..errors import BridgeError, ConfigError
+from ..model import Channel, Connector
+from ..transport import Pipes
+from . import owner
+from .egress import Proxy, Rules, Tunnel
+from .hardening import GRACE, LABEL, Box, Network, configuration
+from .local import log_lines
+from .stdio import Demultiplexed
+
+log = logging.getLogger(__name__)
+
+_MB = 1024 * 1024
+Engine = Any
+"""The SDK's APIClient, half of which has no types."""
+
+
+class DockerLauncher:
+    """Starts the images of connectors; `box` are the limits of each, those of the environment unless given."""
+
+    def __init__(self, box: Box | None = None) -> None:
+        self._box = box or Box.from_environment()
+
+    @contextmanager
+    def start(self, connector: Connector, *, run: str = "", hosts: Sequence[str] = ()) -> Iterator[Channel]:
+        """The channel to a new container; it and its network are gone at the end of the `with` block."""
+        with contained(self._box, connector, run=run, hosts=hosts) as container:
+            yield container.channel
+
+
+@contextmanager
+def contained(
+    box: Box, connector: Connector, *, run: str = "", hosts: Sequence[str] = (), program: Sequence[str] = ()
+) -> Iterator[Container]:
+    """A started container of a connector; `program` takes the place of the image's own."""
+    with ExitStack() as stack:
+        with _plain_errors():
+            api = stack.enter_context(contextlib.closing(_engine()))
+            sweep(api)
+            image = find_image(api, box, connector)
+            labels = {
+                "connector": connector.name,
+                "run": run,
+                "owner": owner.me(),
+                "deadline": str(int(time.time()) + box.seconds),
+            }
+            network = stack.enter_context(_way_out(api, Rules(connector, hosts), labels))
+            wanted = configuration(box, image, labels, network)
+            if program:
+                wanted |= {"Entrypoint": list(program), "Cmd": []}
+            container = Container(api, box, connector.name, wanted)
+            stack.callback(container.close)
+            container.start()
+        yield container
+
+
+class Container:
+    """One container, attached to before it starts."""
+
+    def __init__(self, api: Engine, box: Box, name: str, wanted: Mapping[str, Any]) -> None:
+        self._api, self._box, self._name = api, box, name
+        self._why = ""
+        self.id: str = api.create_container_from_config(wanted)["Id"]
+        self._sockets: list[socket.socket] = []
+        self._alarm = threading.Timer(box.seconds, self._kill, [f"was stopped at its time limit of {box.seconds} s"])
+        self._alarm.daemon = True
+
+    def start(self) -> None:
+        """Run it, with its log going into ours."""
+        ends = self._attach(stdin=1, stdout=1), self._attach(stderr=1)
+        self._output, errors = (
+            Demultiplexed(io.BufferedReader(end.makefile("rb", 0), _MB), most * _MB)
+            for end, most in zip(ends, (self._box.output, self._box.log), strict=True)
+        )
+        target = io.BufferedWriter(ends[0].makefile("wb", 0), _MB)
+        self.channel: Channel = Pipes(io.BufferedReader(self._output, _MB), target, self.ending)
+        threading.Thread(target=self._drain, args=[io.BufferedReader(errors)], daemon=True).start()
+        self._api.start(self.id)
+        self._alarm.start()
+
+    def ending(self) -> str:
+        """See `Channel.ending`."""
+        if self._output.is_over:
+            return f"sent more than {self._box.output} MB"
+        try:
+            self._api.wait(self.id, timeout=GRACE)
+            state = self.inspect()["State"]
+        except (docker.errors.DockerException, requests.RequestException):
+            return self._why or "does not answer any more"
+        code = state["ExitCode"]
+        if self._why or state["OOMKilled"]:
+            return self._why or f"needed more than its {self._box.memory} MB of memory"
+        # As shells count, and the first process of a container.
+        return f"was ended by {signal.Signals(code - 128).name}" if code > 128 else f"ended with exit code {code}"
+
+    def inspect(self) -> dict[str, Any]:
+        """What the engine says of it."""
+        found: dict[str, Any] = self._api.inspect_container(self.id)
+        return found
+
+    def close(self) -> None:
+        """Let it end by itself, now that its input has ended; ask it to; make it; take it away."""
+        self._alarm.cancel()
+        for end in self._sockets:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+        with contextlib.suppress(requests.RequestException, docker.errors.DockerException):
+            self._api.wait(self.id, timeout=GRACE)
+        with contextlib.suppress(docker.errors.APIError):
+            self._api.stop(self.id, timeout=GRACE)
+        _remove(self._api.remove_container, self.id, v=True, force=True)
+
+    def _attach(self, **streams: int) -> socket.socket:
+        attached = self._api.attach_socket(self.id, {"stream": 1, **streams})
+        end: socket.socket = getattr(attached, "_sock", attached)
+        # A second handle on it: the first is closed with the SDK's response.
+        end = end.dup()
+        end.settimeout(None)
+        self._sockets.append(end)
+        return end
+
+    def _drain(self, errors: io.BufferedReader) -> None:
+        try:
+            log_lines(self._name, errors)
+        except OSError:
+            self._kill(f"wrote more than {self._box.log} MB to its log")
+
+    def _kill(self, why: str) -> None:
+        self._why = self._why or why
+        with contextlib.suppress(docker.errors.APIError):
+            self._api.kill(self.id)
+
+
+def find_image(api: Engine, box: Box, connector: Connector) -> str:
+    """The digest of a connector's image, so that what is started is what was looked at."""
+    name = box.image.format(connector=connector.name)
+    try:
+        found: str = api.inspect_image(name)["Id"]
+    except docker.errors.ImageNotFound:
+        remedy = f"Make it with scripts/images {connector.name}, or pull it"
+        raise ConfigError(f"the Docker engine has no image {name}", remedy=remedy) from None
+    return found
+
+
+def sweep(api: Engine) -> None:
+    """Remove containers and networks whose owner is dead or whose time is long over."""
+    ours = {"label": f"{LABEL}owner"}
+    for container in api.containers(all=True, filters=ours):
+        if _is_orphan(container["Labels"]):
+            _remove(api.remove_container, container["Id"], v=True, force=True)
+    for network in api.networks(filters=ours):
+        if _is_orphan(network["Labels"]):
+            _remove(api.remove_network, network["Id"])
+
+
+def _is_orphan(labels: Mapping[str, str]) -> bool:
+    is_late = time.time() > int(labels[f"{LABEL}deadline"]) + 10 * GRACE
+    return is_late or owner.is_dead(labels[f"{LABEL}owner"])
+
+
+@contextmanager
+def _way_out(api: Engine, rules: Rules, labels: Mapping[str, str]) -> Iterator[Network]:
+    """A network of its own from which only the proxy and the tunnels can be reached; none if there is nowhere to go."""
+    if not rules:
+        yield Network()
+        return
+    with ExitStack() as stack:
+        name = f"cdp-bridge-{uuid.uuid4().hex[:12]}"
+        api.create_network(name, internal=True, labels={LABEL + label: text for label, text in labels.items()})
+        stack.callback(_remove, api.remove_network, name)
+        gateway: str = api.inspect_network(name)["IPAM"]["Config"][0]["Gateway"]
+        try:
+            proxy = stack.enter_context(Proxy(gateway, rules))
+            tunnelled = [place for place in rules.named if place.tunnelled]
+            for place in tunnelled:
+                stack.enter_context(Tunnel(gateway, rules, place))
+        except OSError as error:
+            remedy = "Use an engine of this machine, and no two warehouses with the same port in one connection"
+            raise ConfigError(f"no way out for a container can be made: {error.strerror}", remedy=remedy) from None
+        url = f"http://{gateway}:{proxy.port}"
+        variables = ("CDP_BRIDGE_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
+        yield Network(name, [f"{place.host}:{gateway}" for place in tunnelled], dict.fromkeys(variables, url))
+
+
+def _engine() -> Engine:
+    return docker.from_env().api
+
+
+def _remove(remove: Callable[..., None], name: str, **options: bool) -> None:
+    try:
+        remove(name, **options)
+    except docker.errors.NotFound:
+        pass
+    except (docker.errors.DockerException, requests.RequestException) as error:
+        log.warning("%s is left until the next sweep: %s", name, type(error).__name__)
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """The engine's failures as ours."""
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise BridgeError(f"the Docker engine refused: {error.explanation}") from None
+    except (docker.errors.DockerException, requests.RequestException):
+        remedy = f"Install and start Docker, and let this user reach {os.environ.get('DOCKER_HOST') or 'its socket'}"
+        raise ConfigError("no Docker engine answers", remedy=remedy) from None
