@@ -24,9 +24,8 @@ class Vendor:
 
     `GET /v1/segments` gives {"segments": [S, ...]}, `GET /v1/people?segment=&after=&since=` gives {"members", "next",
     "version"}: a page of the people of a segment, of everybody without one, or of those who came, changed or left since
-    a version; so does `GET /v1/segments/S/members`. `GET /v1/lists?tag=`, `POST /v1/lists` find and make lists;
-    `POST /v1/lists/L/add` and `/remove` take {"members": [{"key", COLUMN: [VALUE, ...], ...}]} and give
-    {"refused": {KEY: CODE}, "invalid": NUMBER}.
+    a version. `GET /v1/lists?tag=`, `POST /v1/lists` find and make lists; `POST /v1/lists/L/add` and `/remove` take
+    {"members": [{"key", COLUMN: [VALUE, ...], ...}]} and give {"refused": {KEY: CODE}, "invalid": NUMBER}.
     """
 
     def __init__(self) -> None:
@@ -91,9 +90,7 @@ class Vendor:
             case "GET", ["v1", "segments"]:
                 return 200, {"segments": [SEGMENT]}
             case "GET", ["v1", "people"]:
-                return self._page(query.get("segment", SEGMENT), query)
-            case "GET", ["v1", "segments", segment, "members"]:
-                return self._page(segment, query)
+                return self._page(query)
             case "GET", ["v1", "lists"]:
                 return 200, {"lists": [one for one in self.lists.values() if query.get("tag") in (None, one["tag"])]}
             case "POST", ["v1", "lists"]:
@@ -102,8 +99,8 @@ class Vendor:
                 return self._change(self.held[list_id], operation, body["members"])
         return 404, {"error": "not found"}
 
-    def _page(self, segment: str, query: dict[str, str]) -> Answer:
-        if segment != SEGMENT:
+    def _page(self, query: dict[str, str]) -> Answer:
+        if query.get("segment", SEGMENT) != SEGMENT:
             return 404, {"error": "no such segment"}
         since = int(query.get("since") or 0)
         wanted = [key for key, version in sorted(self.changed.items()) if version > since]
