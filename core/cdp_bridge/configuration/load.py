@@ -18,7 +18,7 @@ from ..errors import ConfigError
 from ..mapping import compile_mapping, paths
 from ..mapping.validation import SCHEMA as VALIDATION_SCHEMA
 from ..settings import SettingsError
-from . import document
+from . import document, schedules
 
 if TYPE_CHECKING:
     from ..model import Connector, Kind
@@ -47,7 +47,12 @@ def load(path: Path, registry: Registry) -> Bridge:
     except SettingsError as error:
         raise SettingsError([read.relocate(fault) for fault in error.errors]) from None
     bridge = msgspec.convert(value, Bridge)
-    faults = [*_faults_of_names(bridge), *_faults_of_settings(bridge, registry), *_faults_of_mappings(bridge, registry)]
+    faults = [
+        *_faults_of_names(bridge),
+        *_faults_of_settings(bridge, registry),
+        *_faults_of_mappings(bridge, registry),
+        *schedules.faults(bridge),
+    ]
     if faults:
         raise SettingsError([read.relocate(fault) for fault in faults])
     return _anchored(bridge, registry, path.resolve().parent)

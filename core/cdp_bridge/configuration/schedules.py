@@ -1,0 +1,69 @@
+"""The schedules in bridge.yaml: can they be read, and does every audience that waits for others get its turn."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+
+from .. import schedule
+from ..entities import Bridge, Schedule
+from ..errors import ConfigError
+
+
+def faults(bridge: Bridge) -> Iterator[ConfigError]:
+    """All that is wrong with them, by dotted paths."""
+    for number, connection in enumerate(bridge.connections):
+        fault = _fault(schedule.effective(Schedule(), connection.sync_schedule))
+        if fault:
+            remedy = "Write hourly, daily, weekly, monthly, an interval such as 15m, or a cron line of five fields"
+            yield ConfigError(fault.problem, place=f"connections.{number}.sync_schedule", remedy=remedy)
+    for number, audience in enumerate(bridge.audiences):
+        if audience.schedule:
+            yield from _faults_of_one(audience.schedule, f"audiences.{number}.schedule")
+    yield from _faults_of_parents(bridge)
+
+
+def _faults_of_one(said: Schedule, place: str) -> Iterator[ConfigError]:
+    ways = [way for way in ("cron", "every", "after") if getattr(said, way)]
+    if len(ways) > 1:
+        yield ConfigError(f"both {' and '.join(ways[:2])} say when", place=f"{place}.{ways[1]}", remedy="Keep one")
+        return
+    # The time zone is to be right even where it decides nothing.
+    fault = _fault(said if said.cron is not None else Schedule(cron="0 0 * * *", time_zone=said.time_zone))
+    if fault:
+        yield ConfigError(fault.problem, place=f"{place}.{fault.place}", remedy=fault.remedy)
+
+
+def _fault(said: Schedule) -> ConfigError | None:
+    try:
+        schedule.slots(said)
+    except ConfigError as error:
+        return error
+    return None
+
+
+def _faults_of_parents(bridge: Bridge) -> Iterator[ConfigError]:
+    parents = {audience.name: audience.schedule.after if audience.schedule else () for audience in bridge.audiences}
+    for number, audience in enumerate(bridge.audiences):
+        for position, parent in enumerate(parents[audience.name]):
+            place = f"audiences.{number}.schedule.after.{position}"
+            if parent not in parents:
+                close = difflib.get_close_matches(parent, parents, n=1)
+                remedy = f"Did you mean {close[0]}?" if close else f"Known: {', '.join(sorted(parents))}"
+                yield ConfigError(f"there is no audience {parent}", place=place, remedy=remedy)
+            elif way := _way(parents, parent, audience.name):
+                circle = " after ".join((audience.name, *way))
+                yield ConfigError(f"{circle} never starts", place=place, remedy="Take one of them out of the circle")
+
+
+def _way(parents: dict[str, tuple[str, ...]], start: str, goal: str) -> list[str]:
+    """A chain of parents from `start` to `goal`, empty when there is none."""
+    ways, seen = [[start]], {start}
+    while ways:
+        way = ways.pop()
+        if way[-1] == goal:
+            return way
+        further = [name for name in parents.get(way[-1], ()) if name not in seen]
+        seen.update(further)
+        ways += [[*way, name] for name in further]
+    return []

@@ -1,0 +1,108 @@
+"""Cron lines as slots in time: each of the line's wall-clock times once, also where clocks are changed."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from bisect import bisect_left
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+# Of the maintained cron libraries only cronsim is typed and walks both ways: APScheduler's triggers count weekdays from
+# Monday, skip what falls into a gap and have no types, croniter is not typed and guesses at changes of the clock.
+from cronsim import CronSim, CronSimError
+
+from ..errors import ConfigError
+
+FIELDS = ("minute", "hour", "day-of-month", "month", "day-of-week")
+
+
+class Cron:
+    """The slots of a cron line of five fields: minute, hour, day of the month, month, weekday (0 and 7 are Sunday).
+
+    A time that the clock skips becomes the moment at which it goes on. A time that comes twice is a slot the first time
+    only, unless the line is for every hour (`*`): then each hour that passes has its slots. Raises ConfigError that
+    names the field at fault and its position.
+    """
+
+    def __init__(self, line: str, zone: ZoneInfo) -> None:
+        _check(line)
+        self._line, self._zone = line, zone
+        self._folds = (0, 1) if line.split()[1] == "*" else (0,)
+
+    def after(self, moment: datetime) -> datetime:
+        """The first slot after a moment."""
+        return min(next(self._walk(fold, moment, back=False)) for fold in self._folds)
+
+    def until(self, moment: datetime) -> Iterator[datetime]:
+        """The slots up to and including a moment, newest first."""
+        walks = [self._walk(fold, moment, back=True) for fold in self._folds]
+        return (slot for slot, _ in itertools.groupby(heapq.merge(*walks, reverse=True)))
+
+    def _walk(self, fold: int, moment: datetime, *, back: bool) -> Iterator[datetime]:
+        """The slots by the first (0) or second (1) meaning of a time that comes twice; never out of order."""
+        local = moment.astimezone(self._zone).replace(tzinfo=None, microsecond=0)
+        margin = abs(self._offset(moment + timedelta(days=1)) - self._offset(moment - timedelta(days=1)))
+        # Walking back starts below the given time.
+        begin = local + margin + timedelta(seconds=1) if back else local - margin
+        for wall in CronSim(self._line, begin, reverse=back):
+            slot = self._moment(wall, fold)
+            if (slot <= moment) == back:
+                yield slot
+
+    def _moment(self, wall: datetime, fold: int) -> datetime:
+        moment = wall.replace(tzinfo=self._zone, fold=fold).astimezone(UTC)
+        if moment.astimezone(self._zone).replace(tzinfo=None) == wall:
+            return moment
+        # In a gap. Read by the clock after the change it lies before it, by the clock before the change behind it.
+        early = wall.replace(tzinfo=self._zone, fold=1).astimezone(UTC)
+        late = wall.replace(tzinfo=self._zone, fold=0).astimezone(UTC)
+        seconds = range(int((late - early).total_seconds()))
+        changed = self._offset(late)
+        return early + timedelta(
+            seconds=bisect_left(
+                seconds, True, key=lambda second: self._offset(early + timedelta(seconds=second)) == changed
+            )
+        )
+
+    def _offset(self, moment: datetime) -> timedelta:
+        return moment.astimezone(self._zone).utcoffset() or timedelta(0)
+
+
+def _check(line: str) -> None:
+    parts = line.split()
+    if len(parts) != len(FIELDS):
+        raise ConfigError(
+            f"a cron line has five fields, this one has {len(parts)}",
+            remedy="Write minute, hour, day of the month, month and weekday: 30 6 * * 1-5",
+        )
+    column = 0
+    for number, (name, part) in enumerate(zip(FIELDS, parts, strict=True)):
+        column = line.index(part, column)
+        alone = ["*"] * len(FIELDS)
+        alone[number] = part
+        try:
+            CronSim(" ".join(alone), datetime(2000, 1, 1))  # noqa: DTZ001 - the line alone, in no time zone
+        except (CronSimError, ValueError):
+            raise ConfigError(
+                f"the {name} {part} at character {column + 1} is not one", remedy=f"Write {_HINTS[name]}"
+            ) from None
+        column += len(part)
+    _check_happens(line)
+
+
+def _check_happens(line: str) -> None:
+    try:
+        next(CronSim(line, datetime(2000, 1, 1)))  # noqa: DTZ001 - the line alone, in no time zone
+    except (CronSimError, StopIteration):
+        raise ConfigError("no day is ever like that", remedy="Choose a day that its month has") from None
+
+
+_HINTS = {
+    "minute": "0-59, *, */15 or a list such as 0,30",
+    "hour": "0-23, *, */6 or a list such as 8,20",
+    "day-of-month": "1-31, *, or L for the last day",
+    "month": "1-12, JAN-DEC or *",
+    "day-of-week": "0-7, SUN-SAT or *; 0 and 7 are Sunday",
+}

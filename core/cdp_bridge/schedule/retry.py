@@ -1,0 +1,37 @@
+"""The end of a run, and the next attempt that the audience's retry policy allows."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from ..entities import Retry, RunRequest
+from ..store import Lease, Store
+from ..store.requests import End
+from .interval import duration
+
+LONGEST = timedelta(days=1)
+
+
+def finish(
+    store: Store, request: RunRequest, lease: Lease, state: End, run_id: str | None = None, *, now: datetime
+) -> RunRequest | None:
+    """Record the end of a run; a failed one leads to the next attempt (returned), unless there were enough.
+
+    Raises LeaseLostError: then another worker has taken over, and the end is not recorded.
+    """
+    retry_at = None
+    if state == "failed":
+        retry_at = _retry_at(_policy(store, request.audience), request.attempt, now)
+    return store.requests.finish(request.id, lease, state, run_id, retry_at)
+
+
+def _policy(store: Store, audience: str) -> Retry:
+    found = [standing.schedule.retry for standing in store.schedules.all() if standing.audience == audience]
+    return found[0] if found else Retry(attempts=1)
+
+
+def _retry_at(policy: Retry, attempt: int, now: datetime) -> datetime | None:
+    if attempt >= policy.attempts:
+        return None
+    first = duration(policy.wait)
+    return now + min(first * (1 << (attempt - 1)), max(first, LONGEST))

@@ -1,0 +1,64 @@
+"""Which slots of an audience are due: jitter and catch-up, with no clock, store or chance of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Literal, Protocol
+
+MOST = 1_000
+"""Slots that `all` catches up with at once; of more, the newest."""
+ON_TIME = timedelta(minutes=1)
+"""How late a slot may be for `skip` still to start it."""
+
+CatchUp = Literal["skip", "once", "all"]
+
+
+class Slots(Protocol):
+    """Moments in order, without end."""
+
+    def after(self, moment: datetime) -> datetime:
+        """The first slot after a moment."""
+
+    def until(self, moment: datetime) -> Iterator[datetime]:
+        """The slots up to and including a moment, newest first."""
+
+
+class Timetable:
+    """The slots of one audience.
+
+    A slot starts late by a part of `jitter` that audience and slot decide, but always before the next slot; so slots
+    start in their order, and every scheduler comes to the same times.
+    """
+
+    def __init__(
+        self, audience: str, slots: Slots, *, jitter: timedelta = timedelta(0), catch_up: CatchUp = "once"
+    ) -> None:
+        self._audience, self._slots, self._jitter, self._catch_up = audience, slots, jitter, catch_up
+
+    def due(self, last: datetime, now: datetime) -> list[datetime]:
+        """The slots after `last` to ask runs for now, oldest first: what `catch_up` lets through of those started."""
+        started = itertools.takewhile(lambda slot: slot > last, self._started(now))
+        if self._catch_up == "skip":
+            started = itertools.takewhile(lambda slot: now - self._start(slot) <= ON_TIME, started)
+        return list(itertools.islice(started, MOST if self._catch_up == "all" else 1))[::-1]
+
+    def latest(self, now: datetime) -> datetime:
+        """The newest slot that has started."""
+        return next(self._started(now))
+
+    def next_start(self, last: datetime) -> datetime:
+        """When the slot after `last` starts: earlier than that nothing can be due."""
+        return self._start(self._slots.after(last))
+
+    def _started(self, now: datetime) -> Iterator[datetime]:
+        return itertools.dropwhile(lambda slot: self._start(slot) > now, self._slots.until(now))
+
+    def _start(self, slot: datetime) -> datetime:
+        if not self._jitter:
+            return slot
+        digest = hashlib.blake2b(f"{self._audience} {slot.timestamp()}".encode(), digest_size=6).digest()
+        share = int.from_bytes(digest, "big") / 2**48
+        return slot + share * min(self._jitter, self._slots.after(slot) - slot)

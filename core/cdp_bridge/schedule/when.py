@@ -1,0 +1,57 @@
+"""What a schedule says: cron, interval or parents, of its own or by its connection."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from msgspec.structs import replace
+
+from ..entities import Schedule
+from ..errors import ConfigError
+from .cron import Cron
+from .interval import Every, duration
+from .timetable import Slots
+
+_WORDS = {"hourly": "0 * * * *", "daily": "0 0 * * *", "weekly": "0 0 * * 1", "monthly": "0 0 1 * *"}
+_INTERVAL = re.compile(r"[1-9][0-9]{0,4}[smhdw]", re.ASCII)
+
+
+def effective(schedule: Schedule, sync_schedule: str) -> Schedule:
+    """The schedule, with the connection's `sync_schedule` where it does not say when; paused if the audience is."""
+    if schedule.cron is not None or schedule.every is not None or schedule.after:
+        return schedule
+    if _INTERVAL.fullmatch(sync_schedule):
+        return replace(schedule, every=sync_schedule)
+    return replace(schedule, cron=_WORDS.get(sync_schedule, sync_schedule), time_zone="UTC")
+
+
+def slots(schedule: Schedule) -> Slots:
+    """The slots of a schedule that goes by the clock; ConfigError with the setting at fault as its place."""
+    if schedule.every is not None:
+        return Every(duration(schedule.every))
+    assert schedule.cron is not None, "a schedule that goes by others has no slots"
+    zone = _zone(schedule.time_zone)
+    try:
+        return Cron(schedule.cron, zone)
+    except ConfigError as error:
+        raise ConfigError(error.problem, place="cron", remedy=error.remedy) from None
+
+
+def text(schedule: Schedule) -> str:
+    """What decides upon the slots, in short; empty for one that is paused."""
+    if schedule.paused:
+        return ""
+    if schedule.after:
+        return f"after {' '.join(schedule.after)}"
+    return f"every {schedule.every}" if schedule.every else f"cron {schedule.cron} {schedule.time_zone}"
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        close = difflib.get_close_matches(name, available_timezones(), n=1)
+        remedy = f"Did you mean {close[0]}?" if close else "Name a city, such as Europe/Berlin, or UTC"
+        raise ConfigError("there is no such time zone", place="time_zone", remedy=remedy) from None
