@@ -14,6 +14,7 @@ Refusal = Literal["row", "count", "request"]
 class SourceTwin:
     """A stand-in that a source reads from, fresh for each test or at least with the same people.
 
+    No test waits in truth, so a twin that limits requests per time must begin to count anew with each test.
     `settings` are the raw settings for it, `wrong_settings` the same with a wrong credential or path. `url` is the base
     URL inside the settings (empty: nothing goes over HTTP); the kit puts a relay of its own there, which it makes fail.
     `segment` names a segment whose people fill several pages, `keys` gives the primary keys (one tuple a person) of who
