@@ -8,14 +8,13 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-import nats
 import nats.errors
 from nats.aio.client import Client
 
 from ..errors import TransientError
 from ..settings import Secret
 from .address import Address, Find
-from .failures import FullError, plainly
+from .failures import FullError, ThereAlreadyError, plainly
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -60,7 +59,7 @@ class Connection:
         while True:
             try:
                 return await self.use(action)
-            except FullError:
+            except (FullError, ThereAlreadyError):
                 raise
             except TransientError:
                 if time.monotonic() >= deadline:
@@ -86,22 +85,28 @@ async def _connect(address: Address, lost: asyncio.Event) -> Client:
     async def closed() -> None:
         lost.set()
 
-    return await nats.connect(
-        address.url.split(","),
-        name="cdp-bridge",
-        # The client's own way of reconnecting keeps to the old address and token.
-        allow_reconnect=False,
-        max_reconnect_attempts=1,
-        reconnect_time_wait=0,
-        connect_timeout=CONNECT_SECONDS,
-        ping_interval=PING_SECONDS,
-        closed_cb=closed,
-        error_cb=_note,
-        token=_revealed(address.token),
-        user=address.user,
-        password=_revealed(address.password),
-        nkeys_seed_str=_revealed(address.nkey),
-    )
+    client = Client()
+    try:
+        await client.connect(
+            address.url.split(","),
+            name="cdp-bridge",
+            # The client's own way of reconnecting keeps to the old address and token.
+            allow_reconnect=False,
+            max_reconnect_attempts=1,
+            reconnect_time_wait=0,
+            connect_timeout=CONNECT_SECONDS,
+            ping_interval=PING_SECONDS,
+            closed_cb=closed,
+            error_cb=_note,
+            token=_revealed(address.token),
+            user=address.user,
+            password=_revealed(address.password),
+            nkeys_seed_str=_revealed(address.nkey),
+        )
+    except BaseException:
+        await client.close()
+        raise
+    return client
 
 
 async def _note(error: Exception) -> None:

@@ -45,6 +45,9 @@ def _stream(stream: Stream[Any], replicas: int) -> api.StreamConfig:
         storage=api.StorageType.FILE,
         # The publisher learns that the queue is full, instead of the oldest message going quietly.
         discard=api.DiscardPolicy.NEW,
+        # Each id has a subject of its own, so that it is in the stream once.
+        max_msgs_per_subject=1,
+        discard_new_per_subject=True,
         max_msgs=stream.most_messages,
         max_bytes=stream.most_bytes,
         max_msg_size=stream.largest,

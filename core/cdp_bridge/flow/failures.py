@@ -11,13 +11,18 @@ from nats.js.errors import APIError, NoStreamResponseError, NotFoundError, Servi
 from ..errors import BridgeError, ConfigError, RejectedError, TransientError
 
 # Error codes of the JetStream API (nats-server, server/errors.json).
-_FULL = {10077: "the queue is full", 10023: "the server is out of space", 10047: "the server is out of space"}
+_NOT_STORED = 10077
+_OUT_OF_SPACE = {10023, 10047}
 _TOO_LARGE = 10054
 _NO_JETSTREAM = {10039, 10076}
 
 
 class FullError(TransientError):
     """The queue takes no more for now: nothing was stored, and the publisher must say so to whoever sent it."""
+
+
+class ThereAlreadyError(TransientError):
+    """A message of that id is in the queue, and not done yet."""
 
 
 @contextmanager
@@ -47,8 +52,13 @@ def meaning(error: Exception, place: str) -> BridgeError:
 
 
 def _refusal(error: APIError, place: str) -> BridgeError:
-    if error.err_code in _FULL:
-        return FullError(f"{place}: {_FULL[error.err_code]}; nothing was stored")
+    said = error.description or ""
+    if error.err_code == _NOT_STORED and "per subject" in said:
+        return ThereAlreadyError(f"{place}: the message is in the queue already")
+    if error.err_code == _NOT_STORED and "maximum" in said:
+        return FullError(f"{place}: the queue is full; nothing was stored")
+    if error.err_code == _NOT_STORED or error.err_code in _OUT_OF_SPACE:
+        return FullError(f"{place}: the queue server cannot write to its disk; nothing was stored")
     if error.err_code == _TOO_LARGE:
         return _too_large(place)
     if error.err_code in _NO_JETSTREAM:
@@ -57,7 +67,7 @@ def _refusal(error: APIError, place: str) -> BridgeError:
     if isinstance(error, ServiceUnavailableError | NotFoundError):
         return TransientError(f"{place}: the queue is not there (yet)")
     remedy = "See the log of the server"
-    return ConfigError(f"the queue server says: {error.description} ({error.err_code})", place=place, remedy=remedy)
+    return ConfigError(f"the queue server says: {said} ({error.err_code})", place=place, remedy=remedy)
 
 
 def _too_large(place: str) -> RejectedError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import threading
 from collections.abc import Coroutine, Iterable
 from typing import Any, Self, TypeVar
@@ -15,6 +16,7 @@ from .address import Find
 from .connection import Connection
 from .consumption import ANSWER_SECONDS, Consumption, Handler
 from .declaration import declare
+from .failures import ThereAlreadyError
 from .streams import RUNS, UNDELIVERABLE, Stream, Undeliverable
 
 M = TypeVar("M", bound=Struct)
@@ -56,7 +58,7 @@ class Flow:
         self._loop.close()
 
     def publish(self, stream: Stream[M], message: M, *, id: str) -> bool:
-        """Put a message on disk at the server; False if one with that id was there already.
+        """Put a message on disk at the server; False if one with that id is there, or was a moment ago.
 
         After an error it may be there or not: publish it again with the same id. RejectedError: it is too large.
         """
@@ -118,14 +120,20 @@ class Flow:
 
     async def _publish(self, stream: Stream[M], message: M, id: str) -> bool:
         body = msgspec.json.encode(message)
+        # An id may be anything; a subject and a header may not.
+        digest = hashlib.sha256(id.encode()).hexdigest()[:32]
+        subject = stream.subject.replace("*", digest)
 
         async def send(client: Client) -> bool:
             receipt = await client.jetstream().publish(
-                stream.subject, body, timeout=ANSWER_SECONDS, stream=stream.name, headers={"Nats-Msg-Id": id}
+                subject, body, timeout=ANSWER_SECONDS, stream=stream.name, headers={"Nats-Msg-Id": digest}
             )
             return not receipt.duplicate
 
-        return await self._connection.patiently(send, self._patience)
+        try:
+            return await self._connection.patiently(send, self._patience)
+        except ThereAlreadyError:
+            return False
 
     async def _bury(self, letter: Undeliverable) -> None:
         await self._publish(UNDELIVERABLE, letter, f"{letter.stream}-{letter.sequence}")

@@ -27,16 +27,19 @@ from .address import Address, Find
 
 log = logging.getLogger(__name__)
 
-SHORTEST_BACKOFF, LONGEST_BACKOFF = 0.2, 30.0
+SHORTEST_BACKOFF, LONGEST_BACKOFF = 0.1, 5.0
 GRACE = 10.0
 """Seconds that the server has to write everything down and end."""
 START_SECONDS = 60.0
 """A large store takes its time to be read."""
+MOST_BYTES = 64 * 1024**3
+"""More than all streams may have together; each has a limit of its own."""
 _LONGEST_LINE = 2_000
 _LEVELS = {"WRN": logging.WARNING, "ERR": logging.ERROR, "FTL": logging.ERROR}
 _LINE = re.compile(r"^\[\d+\] \[(\w{3})\] ?(.*)$")
 _LISTENING = re.compile(r"Listening for client connections on (127\.0\.0\.1:\d+)")
 _READY = "Server is ready"
+_FAILED_TO_WRITE = "critical write error"
 
 
 class LocalServer:
@@ -122,14 +125,14 @@ class LocalServer:
                 env={},
                 process_group=0,
             )
-        assert self._process.stderr is not None
-        complaint = self._follow(self._process.stderr, secret)
+        complaint = self._follow(self._process, secret)
         address.withdraw(self._folder)
         return complaint or _ending(self._process.wait())
 
-    def _follow(self, lines: IO[bytes], token: Secret) -> str:
+    def _follow(self, process: subprocess.Popen[bytes], token: Secret) -> str:
         """Pass its log on to ours, and announce it once it is ready; its last complaint."""
-        url, complaint = "", ""
+        url, complaint, lines = "", "", process.stderr
+        assert lines is not None
         with lines:
             for line in iter(lambda: lines.readline(_LONGEST_LINE), b""):
                 level, text = _parse(line)
@@ -137,6 +140,9 @@ class LocalServer:
                 complaint = text if level >= logging.ERROR else complaint
                 if listening := _LISTENING.search(text):
                     url = f"nats://{listening[1]}"
+                elif _FAILED_TO_WRITE in text:
+                    # It would refuse this stream for good, though the disk may have space again.
+                    process.terminate()
                 elif text == _READY:
                     address.announce(self._folder, Address(url=url, token=token))
                     with contextlib.suppress(Exception):
@@ -155,12 +161,13 @@ def _parse(line: bytes) -> tuple[int, str]:
 
 def _configuration(folder: Path, token: str) -> bytes:
     # `always`: by default it writes to disk only every two minutes, and would acknowledge what a power cut takes.
+    # `max_file_store`: by default it is what is free at the start, and stays so when somebody clears up.
     return json.dumps(
         {
             "listen": "127.0.0.1:-1",
             "server_name": "cdp-bridge",
             "authorization": {"token": token},
-            "jetstream": {"store_dir": str(folder), "sync_interval": "always"},
+            "jetstream": {"store_dir": str(folder), "sync_interval": "always", "max_file_store": MOST_BYTES},
             "logtime": False,
         }
     ).encode()

@@ -12,9 +12,10 @@ M = TypeVar("M", bound=Struct)
 class Stream(Struct, Generic[M], frozen=True, kw_only=True):
     """A queue of messages of one type; publishing to a full one is an error, never a silent loss.
 
-    `work` keeps a message until one consumer is done with it, `keep` until somebody deletes it. The same id published
-    again within `remembered` seconds is one message. Who works on one and gives no sign of life for `silence` seconds
-    loses it to another; it is given up, as undeliverable, when it has come `attempts` times (None: never).
+    `work` keeps a message until one consumer is done with it, `keep` until somebody deletes it. An id that is in the
+    stream, or that was published in the last `remembered` seconds, is not put there again. Who works on a message and
+    gives no sign of life for `silence` seconds loses it to another; it is given up, as undeliverable, when it has come
+    `attempts` times (None: never).
     """
 
     name: str
@@ -30,8 +31,8 @@ class Stream(Struct, Generic[M], frozen=True, kw_only=True):
 
     @property
     def subject(self) -> str:
-        """What messages are addressed to."""
-        return f"cdp-bridge.{self.name}"
+        """What messages are addressed to, one subject for each id."""
+        return f"cdp-bridge.{self.name}.*"
 
 
 class RunOrder(Struct, frozen=True, kw_only=True):

@@ -1,0 +1,103 @@
+"""Queue servers of the tests, and a stream whose limits and times are small."""
+
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cdp_bridge.flow import Delivery, Flow, LocalServer, RunOrder, Stream
+from msgspec.structs import replace
+
+SMALL: Stream[RunOrder] = Stream(name="small", message=RunOrder, silence=0.6, most_messages=1_000, largest=2_000)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+    with LocalServer(tmp_path_factory.mktemp("flow")) as running:
+        yield running
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[LocalServer]:
+    """One that a test may kill."""
+    with LocalServer(tmp_path / "flow") as running:
+        yield running
+
+
+@pytest.fixture
+def stream(request: pytest.FixtureRequest) -> Stream[RunOrder]:
+    """A stream of the test's own."""
+    return replace(SMALL, name=request.node.name.partition("[")[0][:60])
+
+
+@pytest.fixture
+def flow(server: LocalServer, stream: Stream[RunOrder]) -> Iterator[Flow]:
+    with Flow(server.find, [stream]) as opened:
+        yield opened
+
+
+class Worker:
+    """Consumes in a thread, by a handler that may look at `seen`: what came, as (request, attempt)."""
+
+    def __init__(
+        self, flow: Flow, stream: Stream[RunOrder], handler: Callable[[Delivery[RunOrder]], None], **options: Any
+    ):
+        self.seen: list[tuple[str, int]] = []
+        self._handler, self._came = handler, threading.Condition()
+        self.stop = threading.Event()
+        options = {"stop": self.stop, "grace": 0.0, **options}
+        self._thread = threading.Thread(target=flow.consume, args=(stream, self._handle), kwargs=options)
+        self._thread.start()
+
+    def _handle(self, delivery: Delivery[RunOrder]) -> None:
+        with self._came:
+            self.seen.append((delivery.message.request, delivery.attempt))
+            self._came.notify_all()
+        self._handler(delivery)
+
+    def wait(self, count: int) -> list[tuple[str, int]]:
+        """What came, once it is so much."""
+        with self._came:
+            assert self._came.wait_for(lambda: len(self.seen) >= count, timeout=30), self.seen
+            return list(self.seen)
+
+    def end(self) -> None:
+        self.stop.set()
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+
+
+@pytest.fixture
+def work(flow: Flow, stream: Stream[RunOrder]) -> Iterator[Callable[..., Worker]]:
+    """Start a worker on the test's stream; it is ended after the test."""
+    started: list[Worker] = []
+
+    def start(handler: Callable[[Delivery[RunOrder]], None] = lambda _: None, **options: Any) -> Worker:
+        started.append(Worker(flow, stream, handler, **options))
+        return started[-1]
+
+    yield start
+    for worker in started:
+        worker.end()
+
+
+@pytest.fixture
+def order(flow: Flow, stream: Stream[RunOrder]) -> Callable[[str], bool]:
+    """Publish a run order under its own name as the id."""
+    return lambda name: flow.publish(stream, RunOrder(request=name), id=name)
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A file system of 3 MB; needs root."""
+    folder = Path(tempfile.mkdtemp(prefix="cdp-bridge-small-disk-"))
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
+    tried = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if tried.returncode:
+        pytest.skip(f"NOT TESTED: no file system can be mounted here ({tried.stderr.strip()})")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    folder.rmdir()
