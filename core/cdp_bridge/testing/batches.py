@@ -49,11 +49,13 @@ class BatchSuite:
     def test_must_37_a_batch_is_sent_once(self, bench: DestinationBench, wire: Relay, failure: str) -> None:
         """A write that fails has sent one request: whether and when to try again is the core's decision."""
         with bench.open() as (writer, _, ref):
+            # Made beforehand: a discover that asks the network has a MUST of its own.
+            batches = {operation: bench.batch(ref, operation, range(4)) for operation in OPERATIONS}
             wire.fail(_NOT_DONE[failure], times=None)
-            for operation in OPERATIONS:
+            for operation, batch in batches.items():
                 before = len(wire.requests)
                 with contextlib.suppress(Exception):
-                    writer.write(bench.batch(ref, operation, range(4)))
+                    writer.write(batch)
                 sent = len(wire.requests) - before
                 assert sent > 0, f"write ({operation}) sent nothing; send each batch before write returns"
                 assert sent == 1, f"write ({operation}) sent {sent} requests after {failure}; try once and raise"
