@@ -22,23 +22,25 @@ class Cron:
     """The slots of a cron line of five fields: minute, hour, day of the month, month, weekday (0 and 7 are Sunday).
 
     A time that the clock skips becomes the moment at which it goes on. A time that comes twice is a slot the first time
-    only, unless the line is for every hour (`*`): then each hour that passes has its slots. Raises ConfigError that
+    only. But a line for every hour (`*`) goes by the hours that pass, be they more or fewer. Raises ConfigError that
     names the field at fault and its position.
     """
 
     def __init__(self, line: str, zone: ZoneInfo) -> None:
         _check(line)
         self._line, self._zone = line, zone
-        self._folds = (0, 1) if line.split()[1] == "*" else (0,)
+        self._every_hour = line.split()[1] == "*"
 
     def after(self, moment: datetime) -> datetime:
         """The first slot after a moment."""
-        return min(next(self._walk(fold, moment, back=False)) for fold in self._folds)
+        return min(next(walk) for walk in self._walks(moment, back=False))
 
     def until(self, moment: datetime) -> Iterator[datetime]:
         """The slots up to and including a moment, newest first."""
-        walks = [self._walk(fold, moment, back=True) for fold in self._folds]
-        return (slot for slot, _ in itertools.groupby(heapq.merge(*walks, reverse=True)))
+        return (slot for slot, _ in itertools.groupby(heapq.merge(*self._walks(moment, back=True), reverse=True)))
+
+    def _walks(self, moment: datetime, *, back: bool) -> list[Iterator[datetime]]:
+        return [self._walk(fold, moment, back=back) for fold in ((0, 1) if self._every_hour else (0,))]
 
     def _walk(self, fold: int, moment: datetime, *, back: bool) -> Iterator[datetime]:
         """The slots by the first (0) or second (1) meaning of a time that comes twice; never out of order."""
@@ -47,24 +49,20 @@ class Cron:
         # Walking back starts below the given time.
         begin = local + margin + timedelta(seconds=1) if back else local - margin
         for wall in CronSim(self._line, begin, reverse=back):
-            slot = self._moment(wall, fold)
+            slot = wall.replace(tzinfo=self._zone, fold=fold).astimezone(UTC)
+            if slot.astimezone(self._zone).replace(tzinfo=None) != wall:
+                if self._every_hour:
+                    continue
+                slot = self._end_of_gap(wall)
             if (slot <= moment) == back:
                 yield slot
 
-    def _moment(self, wall: datetime, fold: int) -> datetime:
-        moment = wall.replace(tzinfo=self._zone, fold=fold).astimezone(UTC)
-        if moment.astimezone(self._zone).replace(tzinfo=None) == wall:
-            return moment
-        # In a gap. Read by the clock after the change it lies before it, by the clock before the change behind it.
-        early = wall.replace(tzinfo=self._zone, fold=1).astimezone(UTC)
-        late = wall.replace(tzinfo=self._zone, fold=0).astimezone(UTC)
-        seconds = range(int((late - early).total_seconds()))
-        changed = self._offset(late)
-        return early + timedelta(
-            seconds=bisect_left(
-                seconds, True, key=lambda second: self._offset(early + timedelta(seconds=second)) == changed
-            )
-        )
+    def _end_of_gap(self, wall: datetime) -> datetime:
+        """The moment at which the clock skips this time."""
+        # Read by the clock after the change, the time lies before the change; by the clock before it, behind.
+        early, late = (wall.replace(tzinfo=self._zone, fold=fold).astimezone(UTC) for fold in (1, 0))
+        moments = [early + timedelta(seconds=second) for second in range(int((late - early).total_seconds()) + 1)]
+        return moments[bisect_left(moments, self._offset(late), key=self._offset)]
 
     def _offset(self, moment: datetime) -> timedelta:
         return moment.astimezone(self._zone).utcoffset() or timedelta(0)
