@@ -182,7 +182,8 @@ def _wrong(bench: Any) -> dict[str, Any]:
     return pointed_at(bench.relay, bench.twin, bench.twin.wrong_settings)
 
 
-def _no_network(_: socket.socket, address: object) -> None:
+def _no_network(connecting: socket.socket, address: object) -> None:
+    connecting.close()
     pytest.fail("discover of a destination must answer without the network; it connects to something")
 
 
