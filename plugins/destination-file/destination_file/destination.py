@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -23,8 +24,10 @@ def check(settings: Settings) -> list[Probe]:
 
     def writable() -> str:
         trial = Path(settings.path, ".check")
-        _write(trial, b"")
-        trial.unlink()
+        with _explained(trial.parent):
+            trial.parent.mkdir(parents=True, exist_ok=True)
+            _write(trial, b"")
+            trial.unlink()
         return f"{settings.path} can be written"
 
     return [Probe.of("folder", writable)]
@@ -48,17 +51,25 @@ class FileWriter:
         self._folder, self._format = Path(settings.path), settings.format
 
     def ensure(self, audience: Audience) -> AudienceRef:
-        """The marker as a folder name; the folder itself comes with the first batch."""
-        return AudienceRef(id=_folder_name(audience.marker), account=str(self._folder))
+        """The folder named after the marker; the id says also which one, so that a new one counts as empty."""
+        name = _folder_name(audience.marker)
+        identity = self._folder / name / f".audience-{self._format}"
+        with _explained(identity.parent):
+            if not identity.exists():
+                identity.parent.mkdir(parents=True, exist_ok=True)
+                _write(identity, secrets.token_hex(8).encode())
+                _sync(self._folder)
+            return AudienceRef(id=f"{name}.{identity.read_text('utf-8', 'replace')}", account=str(self._folder))
 
     def write(self, batch: Batch) -> Outcome:
         """The file is whole and on disk before this returns; a repeat of the last batch adds none."""
-        folder, content = self._folder / batch.audience.id, ENCODERS[self._format](batch)
+        folder, content = self._folder / batch.audience.id.partition(".")[0], ENCODERS[self._format](batch)
         digest = hashlib.sha256(content).hexdigest()[:16]
         last = max(folder.glob(f"[0-9]*-*-*.{self._format}"), default=Path("0"))
         if not last.stem.endswith(f"-{digest}"):
             number = int(last.stem.partition("-")[0]) + 1
-            _write(folder / f"{number:08}-{batch.operation}-{digest}.{self._format}", content)
+            with _explained(folder):
+                _write(folder / f"{number:08}-{batch.operation}-{digest}.{self._format}", content)
         return Outcome()
 
     def settle(self, audience: AudienceRef, pending: str) -> Outcome:
@@ -67,26 +78,30 @@ class FileWriter:
 
 
 def _folder_name(marker: str) -> str:
-    """Different for each marker, and short enough for any file system."""
+    """Without a dot, different for each marker, and short enough for any file system."""
     name = quote(marker, safe="").replace(".", "%2E")
     if len(name) <= LONGEST_NAME:
         return name
     return f"{name[:LONGEST_NAME]}-{hashlib.sha256(marker.encode()).hexdigest()}"
 
 
+@contextlib.contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    """Raise what the file system refuses as a ConfigError."""
+    try:
+        yield
+    except OSError as error:
+        remedy = "Free space, change the permissions or name another folder"
+        raise ConfigError(f"cannot be written: {error.strerror}", place=str(folder), remedy=remedy) from error
+
+
 def _write(path: Path, content: bytes) -> None:
     """A reader sees the whole file or none, and a power cut after this loses nothing."""
     part = path.with_suffix(".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content)
-        _sync(part)
-        part.replace(path)
-        _sync(path.parent)
-        _sync(path.parent.parent)
-    except OSError as error:
-        remedy = "Free space, change the permissions or name another folder"
-        raise ConfigError(f"cannot be written: {error.strerror}", place=str(path.parent), remedy=remedy) from error
+    part.write_bytes(content)
+    _sync(part)
+    part.replace(path)
+    _sync(path.parent)
 
 
 def _sync(path: Path) -> None:

@@ -20,7 +20,7 @@ def twin(tmp_path: Path) -> DestinationTwin:
 
     def members(audience: str) -> list[list[str]]:
         held: dict[str, list[str]] = {}
-        for path in sorted((folder / audience).iterdir()):
+        for path in sorted((folder / audience.partition(".")[0]).glob("*.jsonl")):
             for line in path.read_text().splitlines():
                 row = json.loads(line)
                 operation, key = row.pop("operation"), row.pop("key")
@@ -32,6 +32,6 @@ def twin(tmp_path: Path) -> DestinationTwin:
     return DestinationTwin(
         settings={"path": str(folder)},
         wrong_settings={"path": str(tmp_path / "taken")},
-        audiences=lambda: {path.name for path in folder.iterdir()} if folder.exists() else set(),
+        audiences=lambda: {f"{path.parent.name}.{path.read_text()}" for path in folder.glob("*/.audience-jsonl")},
         members=members,
     )

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from typing import Any
@@ -35,7 +36,8 @@ def write(settings: Any) -> Any:
 
 
 def files(tmp_path: Any) -> Any:
-    return sorted(path for path in (tmp_path / "out").rglob("*") if path.is_file())
+    """All but the hidden ones."""
+    return sorted(path for path in (tmp_path / "out").rglob("[!.]*") if path.is_file())
 
 
 def test_a_line_for_each_member(write: Any, tmp_path: Any) -> None:
@@ -99,13 +101,32 @@ def test_a_write_that_fails_leaves_no_file_and_is_done_by_the_next(write: Any, t
     def full(_: Any) -> None:
         raise OSError(28, "No space left on device")
 
+    write()
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         with pytest.raises(ConfigError, match=r"vip: cannot be written: No space left on device\. Free space"):
-            write()
-    assert [path.suffix for path in files(tmp_path)] == [".part"]
-    write()
-    assert [path.suffix for path in files(tmp_path)] == [".jsonl"]
+            write("remove")
+    assert [path.suffix for path in files(tmp_path)] == [".jsonl", ".part"]
+    write("remove")
+    assert [path.suffix for path in files(tmp_path)] == [".jsonl", ".jsonl"]
+
+
+def test_a_folder_that_is_taken_away_meanwhile_is_not_begun_in_the_middle(settings: Any, tmp_path: Any) -> None:
+    with destination.open(settings()) as writer:
+        ref = writer.ensure(Audience(marker="vip", name="VIP"))
+        shutil.rmtree(tmp_path / "out")
+        with pytest.raises(ConfigError, match=r"vip: cannot be written: No such file or directory\. Free space"):
+            writer.write(Batch(audience=ref, operation="add", keys=[A], identifiers={"email": [["e1"]]}))
+        assert writer.ensure(Audience(marker="vip", name="VIP", ref=ref)).id != ref.id
+
+
+def test_an_audience_that_cannot_be_made_is_explained(settings: Any, tmp_path: Any) -> None:
+    (tmp_path / "taken").write_text("")
+    with (
+        destination.open(settings(path=str(tmp_path / "taken"))) as writer,
+        pytest.raises(ConfigError, match=r"taken/vip: cannot be written: Not a directory\. Free space"),
+    ):
+        writer.ensure(Audience(marker="vip", name="VIP"))
 
 
 def test_check(settings: Any, tmp_path: Any) -> None:
