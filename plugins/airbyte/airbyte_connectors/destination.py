@@ -16,6 +16,9 @@ from .probes import probe
 from .program import Program
 from .settings import DestinationSettings
 
+LONGEST_MARKER = 40
+"""Characters of a marker in the name of a stream; databases take 63 for the name of a table."""
+
 
 def check(settings: DestinationSettings) -> list[Probe]:
     """Whether the connector runs, takes its config and connects."""
@@ -46,10 +49,13 @@ class AirbyteWriter:
         self._account = f"{self._program.name}-{digest[:12]}"
 
     def ensure(self, audience: Audience) -> AudienceRef:
-        """A stream name that any destination takes; what it stands for comes with the first batch."""
-        plain = re.sub(r"\W", "_", audience.marker, flags=re.ASCII)
-        digest = hashlib.sha256(audience.marker.encode()).hexdigest()
-        return AudienceRef(id=f"audience_{plain}_{digest[:8]}", account=self._account)
+        """A stream name that any destination takes; what it stands for comes with the first batch.
+
+        It is another one for another config, which may lead to another place, where nobody is yet.
+        """
+        plain = re.sub(r"\W", "_", audience.marker, flags=re.ASCII)[:LONGEST_MARKER]
+        digest = hashlib.sha256(f"{self._account} {audience.marker}".encode()).hexdigest()
+        return AudienceRef(id=f"audience_{plain}_{digest[:12]}", account=self._account)
 
     def write(self, batch: Batch) -> Outcome:
         """All members are in when the STATE behind them came back and the connector ended well; else TransientError."""

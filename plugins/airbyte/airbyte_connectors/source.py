@@ -39,7 +39,10 @@ def discover(settings: SourceSettings) -> Catalog:
 
 
 def read(settings: SourceSettings, request: ReadRequest) -> Generator[Page | Checkpoint, None, None]:
-    """One stream; TransientError unless the connector says at its end that the stream is complete."""
+    """One stream; TransientError unless the connector says at its end that the stream is complete.
+
+    Nobody at all in a segment that a field names is a ConfigError: its name may be wrong.
+    """
     program = Program(settings)
     stream = catalog.chosen(catalog.offered(program), request.stream, "stream")
     files = {"catalog": catalog.configured(stream)}
@@ -48,8 +51,21 @@ def read(settings: SourceSettings, request: ReadRequest) -> Generator[Page | Che
             remedy = "Set incremental: false for the audience, and sync again"
             raise ConfigError("cannot tell what changed any more", place=f"stream {request.stream}", remedy=remedy)
         files["state"] = state.given(request.checkpoint)
+    is_somebody_in = False
     with contextlib.closing(program.run("read", files)) as said:
-        yield from _items(said, stream, _judge(settings.members, request))
+        for item in _items(said, stream, _judge(settings.members, request)):
+            is_somebody_in = is_somebody_in or isinstance(item, Page)
+            yield item
+    if not is_somebody_in and request.checkpoint is None and _is_by_field(settings.members, request):
+        problem = f"no record of {request.stream} names the segment {request.segment}"
+        raise ConfigError(problem, place="members.segment_field", remedy="Check the field and the name of the segment")
+
+
+def _is_by_field(members: Members | None, request: ReadRequest) -> bool:
+    """Whether the records say themselves who is in the segment asked for."""
+    if members is None or members.stream != request.stream:
+        return False
+    return members.segment_field is not None and request.segment is not None
 
 
 def _items(said: Iterator[Message], stream: OfferedStream, judge: Judge) -> Iterator[Page | Checkpoint]:

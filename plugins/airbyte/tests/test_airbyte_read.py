@@ -108,6 +108,15 @@ def test_who_is_in(source: Load, members: Json, checkpoint: Json | None, expecte
     assert {row["id"]: row["is_member"] for row in rows(items)} == expected
 
 
+@pytest.mark.parametrize("said", [[], PEOPLE[2:]], ids=["nobody at all", "others"])
+def test_a_segment_that_no_record_names_is_not_taken_for_an_empty_one(source: Load, said: Any) -> None:
+    settings = source({"members": {"stream": "users", "segment_field": "plan"}}, read=[*said, state({}), status()])
+    with pytest.raises(ConfigError, match=r"members.segment_field: no record of users names the segment gold\. Check"):
+        read(settings, segment="gold")
+    changes = rows(read(settings, segment="gold", checkpoint={"type": "STREAM", "stream": {}}))
+    assert [row["is_member"] for row in changes] == [False] * len(said)
+
+
 def test_what_a_record_says_of_itself_counts_too(source: Load) -> None:
     said = [record(id=1, is_member=False), record(id=2, is_member=True), status()]
     assert [row["is_member"] for row in rows(read(source({"members": {"stream": "users"}}, read=said)))] == [
