@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,6 +21,9 @@ log = logging.getLogger(__name__)
 CONNECT_TIMEOUT, READ_TIMEOUT = 10.0, 120.0
 LONGEST_WAIT = 3_600.0
 """Seconds; a longer (absurd) Retry-After is cut to this."""
+
+PROXY = "CDP_BRIDGE_PROXY"
+"""The variable with the URL of the only way out, in a container."""
 
 Interpret = Callable[[requests.Response], Failure | None]
 
@@ -49,6 +53,8 @@ class Client:
         self._session.params = dict(params or {})
         self._session.auth = auth
         self._session.trust_env = False
+        if proxy := os.environ.get(PROXY):
+            self._session.proxies = {"http": proxy, "https": proxy}
 
     def __enter__(self) -> Client:
         return self
@@ -70,6 +76,8 @@ class Client:
         except (requests.RequestException, UnicodeError) as error:
             raise self._broken(method, url, error) from None
         log.debug("%s %s -> %s", method, urlsplit(url).path, response.status_code)
+        if "http_request_denied" in response.headers.get("Proxy-Status", ""):
+            raise _denied(url)
         if 300 <= response.status_code < 400:
             raise ConfigError(
                 f"{method} {_place(url)} was answered with a redirect",
@@ -131,6 +139,8 @@ class Client:
 
     def _broken(self, method: str, url: str, error: requests.RequestException | UnicodeError) -> Failure:
         # str(error) holds the whole URL, query included; its class says enough.
+        if isinstance(error, requests.exceptions.ProxyError) and "Tunnel connection failed: 403" in str(error):
+            return _denied(url)
         if isinstance(error, requests.exceptions.SSLError):
             return ConfigError(
                 f"no trusted TLS connection to {_place(url)}", remedy="Check the host and its certificate"
@@ -144,6 +154,12 @@ class Client:
             # The address is malformed: the same would fail for ever.
             return ConfigError(f"no request can be made: {type(error).__name__}", remedy="Check the host")
         return TransientError(f"{method} {_place(url)} failed: {type(error).__name__}")
+
+
+def _denied(url: str) -> ConfigError:
+    host = urlsplit(url).hostname
+    remedy = "Name it in the settings, or in the connector's hosts"
+    return ConfigError(f"{host} may not be reached from this container", remedy=remedy)
 
 
 def _place(url: str | None) -> str:

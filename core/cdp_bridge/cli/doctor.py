@@ -24,11 +24,15 @@ LEAST_SPACE = 1_000_000_000
 
 
 @click.command()
+@click.option("--containers", is_flag=True, help="Check the containers of all connectors instead, image by image.")
 @store_option
 @json_option
-def doctor(store_url: str, as_json: bool) -> None:
+def doctor(containers: bool, store_url: str, as_json: bool) -> None:
     """Check python, packages, plugins, store, disk, secrets and every configured connector."""
     registry = find_plugins()
+    if containers:
+        report(list(_containers(registry)), as_json)
+        return
     probes = [*_environment(registry), *_disk(store_url)]
     try:
         with open_store(store_url) as store:
@@ -94,6 +98,22 @@ def _accounts(registry: Registry, store: Store) -> Iterator[Probe]:
             found = [_probe("connector", False, str(error))]
         for one in found:
             yield replace(one, name=f"{name}: {one.name}")
+
+
+def _containers(registry: Registry) -> Iterator[Probe]:
+    """What cannot be started, then each of the twenty checks over all that can."""
+    from ..launch.containers import DockerLauncher
+
+    found: dict[str, list[Probe]] = {}
+    for connector in registry.connectors.values():
+        try:
+            found[connector.name] = DockerLauncher().examine(connector)
+        except BridgeError as error:
+            yield _probe(connector.name, False, str(error))
+    for same in zip(*found.values(), strict=True):
+        failed = [name for name, one in zip(found, same, strict=True) if not one.passed]
+        detail = f"not so: {', '.join(failed)}" if failed else f"{len(found)} images"
+        yield _probe(same[0].name, not failed, detail, same[0].remedy)
 
 
 def _probe(name: str, passed: bool, detail: str, remedy: str = "") -> Probe:

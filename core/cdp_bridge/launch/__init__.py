@@ -15,7 +15,7 @@ def bridge_launcher(name: str) -> Launcher | None:
 
             return LocalLauncher()
         case "docker":
-            from .docker import DockerLauncher
+            from .containers import DockerLauncher
 
             return DockerLauncher()
     return None

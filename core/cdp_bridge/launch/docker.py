@@ -1,4 +1,4 @@
-"""A connector in a hardened container of its own, on the Docker engine of this machine."""
+"""Containers on the Docker engine of this machine; the only module that speaks to it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ..model import Channel, Connector
 from ..transport import Pipes
 from . import owner
 from .egress import Proxy, Rules, Tunnel
-from .hardening import GRACE, LABEL, Box, Network, configuration
+from .hardening import GRACE, INTERFACE, LABEL, Box, Network, configuration
 from .local import log_lines
 from .stdio import Demultiplexed
 
@@ -34,19 +34,6 @@ log = logging.getLogger(__name__)
 _MB = 1024 * 1024
 Engine = Any
 """The SDK's APIClient, half of which has no types."""
-
-
-class DockerLauncher:
-    """Starts the images of connectors; `box` are the limits of each, those of the environment unless given."""
-
-    def __init__(self, box: Box | None = None) -> None:
-        self._box = box or Box.from_environment()
-
-    @contextmanager
-    def start(self, connector: Connector, *, run: str = "", hosts: Sequence[str] = ()) -> Iterator[Channel]:
-        """The channel to a new container; it and its network are gone at the end of the `with` block."""
-        with contained(self._box, connector, run=run, hosts=hosts) as container:
-            yield container.channel
 
 
 @contextmanager
@@ -119,6 +106,11 @@ class Container:
         found: dict[str, Any] = self._api.inspect_container(self.id)
         return found
 
+    def surroundings(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What the engine says of its image and of its network."""
+        own = self.inspect()
+        return self._api.inspect_image(own["Image"]), self._api.inspect_network(own["HostConfig"]["NetworkMode"])
+
     def close(self) -> None:
         """Let it end by itself, now that its input has ended; ask it to; make it; take it away."""
         self._alarm.cancel()
@@ -187,8 +179,10 @@ def _way_out(api: Engine, rules: Rules, labels: Mapping[str, str]) -> Iterator[N
         yield Network()
         return
     with ExitStack() as stack:
-        name = f"cdp-bridge-{uuid.uuid4().hex[:12]}"
-        api.create_network(name, internal=True, labels={LABEL + label: text for label, text in labels.items()})
+        unique = uuid.uuid4().hex[:11]
+        name, interface = f"cdp-bridge-{unique}", {"com.docker.network.bridge.name": f"{INTERFACE}{unique}"}
+        named = {LABEL + label: text for label, text in labels.items()}
+        api.create_network(name, internal=True, options=interface, labels=named)
         stack.callback(_remove, api.remove_network, name)
         gateway: str = api.inspect_network(name)["IPAM"]["Config"][0]["Gateway"]
         try:

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "postgres": 5432, "redshift": 5439, "mysql": 3306}
 CONNECT_SECONDS = 10.0
+PROXY_PORT = 13128
+"""On the address of each network's gateway; fixed, so that a rule of a firewall can name it."""
 
 
 class Place(Struct, frozen=True):
@@ -97,7 +99,7 @@ class Proxy(Door):
 
     def __init__(self, address: str, rules: Rules) -> None:
         self._rules = rules
-        super().__init__(address, 0)
+        super().__init__(address, PROXY_PORT)
 
     def serve(self, client: socket.socket) -> None:
         """Answer one request."""
@@ -107,8 +109,7 @@ class Proxy(Door):
             found = self._rules.dial(host, port)
         except RefusedError as refusal:
             log.warning("a connection to %s was refused: %s", redact(f"{host}:{port}"), refusal)
-            answer = f"HTTP/1.1 {refusal.status} Refused\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-            client.sendall(answer.encode())
+            client.sendall(_answer(refusal))
             return
         with found:
             if head[0].startswith("CONNECT "):
@@ -117,6 +118,13 @@ class Proxy(Door):
             else:
                 found.sendall(_request(head) + rest)
             self.join(client, found)
+
+
+def _answer(refusal: RefusedError) -> bytes:
+    """As RFC 9209 wants it: the host itself did not say this."""
+    why = "http_request_denied" if refusal.status == 403 else "destination_unavailable"
+    lines = (f"HTTP/1.1 {refusal.status} Refused", f"Proxy-Status: cdp-bridge; error={why}", "Content-Length: 0")
+    return "\r\n".join([*lines, "Connection: close", "", ""]).encode()
 
 
 def _target(line: str) -> tuple[str, int]:

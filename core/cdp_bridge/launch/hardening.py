@@ -16,6 +16,8 @@ GRACE = 5
 """Seconds between SIGTERM and SIGKILL."""
 LABEL = "cdp-bridge."
 """Begins the name of every label of ours."""
+INTERFACE = "cdpb"
+"""Begins the name of the host's interface to each network of ours, so that one rule of a firewall can name them all."""
 _PREFIX = "CDP_BRIDGE_DOCKER_"
 _MB = 1024 * 1024
 

@@ -1,0 +1,52 @@
+"""A connector in a hardened container of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
+
+from ..errors import BridgeError, ConfigError
+from ..model import Channel, Connector, Probe
+from .checks import checks
+from .hardening import Box
+
+if TYPE_CHECKING:
+    from .docker import Container
+
+_INSIDE = ("/usr/bin/python3", "-m", "cdp_bridge.launch.inside")
+_SOME_HOST = ("https://localhost",)
+_LONGEST_REPORT = 1_000_000
+
+
+class DockerLauncher:
+    """Starts the images of connectors on the Docker engine of this machine, within the limits of the environment."""
+
+    @contextmanager
+    def start(self, connector: Connector, *, run: str = "", hosts: Sequence[str] = ()) -> Iterator[Channel]:
+        """The channel to a new container; it and its network are gone at the end of the `with` block."""
+        with self._contained(connector, run, hosts) as container:
+            yield container.channel
+
+    def examine(self, connector: Connector) -> list[Probe]:
+        """The twenty checks, of a container of this connector that is started for them."""
+        with self._contained(connector, "examination", _SOME_HOST, _INSIDE) as container:
+            report = container.channel.read(_LONGEST_REPORT)
+            try:
+                inside = json.loads(report)
+            except ValueError:
+                raise BridgeError(
+                    f"the container of {connector.name} {container.ending()}, and did not report"
+                ) from None
+            return checks(container.inspect(), *container.surroundings(), inside)
+
+    def _contained(
+        self, connector: Connector, run: str, hosts: Sequence[str], program: Sequence[str] = ()
+    ) -> AbstractContextManager[Container]:
+        try:
+            from .docker import contained
+        except ModuleNotFoundError:
+            remedy = "Install it: pip install 'cdp-bridge[docker]'"
+            raise ConfigError("the Docker SDK for Python is not installed", remedy=remedy) from None
+        return contained(Box.from_environment(), connector, run=run, hosts=hosts, program=program)
