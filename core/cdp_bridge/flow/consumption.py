@@ -24,7 +24,7 @@ from .streams import Stream, Undeliverable
 log = logging.getLogger(__name__)
 M = TypeVar("M", bound=Struct)
 
-PULL_SECONDS = 1.0
+PULL_SECONDS = 0.5
 """How long a request for the next message waits at the server."""
 ANSWER_SECONDS = 5.0
 LONGEST_BACKOFF = 300.0

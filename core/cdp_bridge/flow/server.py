@@ -108,7 +108,7 @@ class LocalServer:
                 self._ended.wait(backoff)
 
     def _run(self) -> str:
-        """One life of the server, from start to end; its last complaint, or how it ended."""
+        """One life of the server, from start to end; how it ended, and its last complaint."""
         token = secrets.token_urlsafe(32)
         secret = Secret(token)
         configuration = self._folder / "nats.json"
@@ -127,7 +127,8 @@ class LocalServer:
             )
         complaint = self._follow(self._process, secret)
         address.withdraw(self._folder)
-        return complaint or _ending(self._process.wait())
+        ending = _ending(self._process.wait())
+        return f"{ending}; its last complaint: {complaint}" if complaint else ending
 
     def _follow(self, process: subprocess.Popen[bytes], token: Secret) -> str:
         """Pass its log on to ours, and announce it once it is ready; its last complaint."""

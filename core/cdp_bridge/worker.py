@@ -1,0 +1,180 @@
+"""A worker: takes run orders off the flow and carries them out, a few at a time, until it is asked to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Literal
+
+from .entities import RunRequest, SyncLog
+from .errors import BridgeError, ConfigError, RejectedError, TransientError
+from .flow import RUNS, Delivery, Flow, RunOrder
+from .model import Launcher
+from .registry import Registry
+from .retry import retrying
+from .schedule import finish
+from .store import Lease, LeaseHeldError, Store
+from .store.requests import End
+from .sync.run import Progress, Run
+from .sync.session import LEASE_SECONDS, kept
+
+log = logging.getLogger(__name__)
+
+FINISH_SECONDS = 20.0
+"""How long a run may go on after the worker was asked to stop; then it is handed to another worker."""
+HAND_OVER_SECONDS = 10.0
+"""How long a run has to notice that; container engines kill after a grace of their own."""
+LOOK_SECONDS = 5.0
+"""How often a run looks whether it is cancelled."""
+LONGEST_WAIT = 10.0
+"""How long an order at most waits for a run of the same audience before it looks again."""
+_OVER = ("succeeded", "failed", "partial", "waiting", "cancelled")
+
+
+class StopRunError(BridgeError):
+    """The run was cancelled, or its worker has to stop; what was sent is recorded, and the next run goes on."""
+
+
+class Reins:
+    """What holds a run: it calls `check` (or `progress`, or `sleep`) every few seconds, and ends when that raises."""
+
+    def __init__(self, store: Store, request: RunRequest, hurry: threading.Event) -> None:
+        self.pulled: Literal["cancelled", "handed over"] | None = None
+        self._store, self._request, self._hurry = store, request, hurry
+        self._next_look = 0.0
+
+    def check(self) -> None:
+        """Raise StopRunError if the run should end."""
+        if self._hurry.is_set():
+            self.pulled = "handed over"
+            raise StopRunError("the worker was asked to stop, and has handed the run over to another one")
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + LOOK_SECONDS
+            if self._is_cancelled():
+                self.pulled = "cancelled"
+                raise StopRunError("the run was cancelled")
+
+    def progress(self, _: Progress) -> None:
+        """`check`, where a run reports its progress."""
+        self.check()
+
+    def sleep(self, seconds: float) -> None:
+        """`check` all the while that a run waits for a platform."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.check()
+            self._hurry.wait(min(left, LOOK_SECONDS))
+
+    def _is_cancelled(self) -> bool:
+        # A store that is away must not end a run that can do without it for now.
+        with contextlib.suppress(TransientError):
+            found = self._store.requests.one(self._request.id)
+            return found is not None and found.cancelling
+        return False
+
+
+Sync = Callable[[RunRequest, Reins], SyncLog]
+"""Carries out a request, and says how it ended; ConfigError when it cannot even begin."""
+
+
+def syncing(store: Store, registry: Registry, launcher: Launcher | None = None) -> Sync:
+    """The runs of `cdp-bridge sync`, with connectors in processes that `launcher` starts, or here."""
+
+    def sync(request: RunRequest, reins: Reins) -> SyncLog:
+        found = [one for one in store.bridge().audiences if one.name == request.audience]
+        if not found:
+            raise ConfigError("is not configured any more", place=f"audiences.{request.audience}")
+        run = Run(store, registry, found[0], progress=reins.progress, sleep=reins.sleep, launcher=launcher)
+        return run.sync()
+
+    return sync
+
+
+def stop_on_signals() -> threading.Event:
+    """Set once somebody asks this process to end; call it from the main thread."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def work(flow: Flow, store: Store, sync: Sync, *, slots: int, stop: threading.Event) -> None:
+    """Carry out run orders, `slots` at a time, until `stop` is set and the runs have ended or were handed over.
+
+    A run that does not heed its reins may go on in a thread when this returns: the process should end then.
+    """
+    hurry, ended = threading.Event(), threading.Event()
+
+    def hurry_later() -> None:
+        stop.wait()
+        if not ended.wait(FINISH_SECONDS):
+            hurry.set()
+
+    threading.Thread(target=hurry_later, daemon=True).start()
+    worker = _Worker(store, sync, hurry)
+    try:
+        flow.consume(RUNS, worker.handle, stop=stop, slots=slots, grace=FINISH_SECONDS + HAND_OVER_SECONDS)
+    finally:
+        ended.set()
+
+
+class _Worker:
+    """What is done with one order; the store decides whether there is something to do at all."""
+
+    def __init__(self, store: Store, sync: Sync, hurry: threading.Event) -> None:
+        self._store, self._requests = store, store.requests
+        self._sync, self._hurry = sync, hurry
+
+    def handle(self, delivery: Delivery[RunOrder]) -> None:
+        """Returning means that the request is over, whoever has seen to it."""
+        request = self._requests.one(delivery.message.request)
+        if request is None:
+            raise RejectedError("the store has no such run request", reason="unknown_request")
+        if request.state in _OVER:
+            return
+        try:
+            with self._requests.hold(request.audience, LEASE_SECONDS) as lease, kept(lease):
+                # The run takes this one itself, but would be recorded as failed if somebody else has it.
+                with self._store.lease(f"audience:{request.audience}"):
+                    pass
+                started = self._requests.start(request.id, lease)
+                if started is not None:
+                    self._carry_out(started, lease)
+                elif (wait := _wait(request)) > 0:
+                    raise TransientError("it is too early", retry_after=wait)
+        except LeaseHeldError as held:
+            seconds = (held.until - datetime.now(UTC)).total_seconds()
+            raise TransientError(str(held), retry_after=min(max(seconds, 0.1), LONGEST_WAIT)) from None
+
+    def _carry_out(self, request: RunRequest, lease: Lease) -> None:
+        reins = Reins(self._store, request, self._hurry)
+        state, run_id = self._run(request, reins)
+        if reins.pulled == "handed over" and state == "failed":
+            raise TransientError("handed over to another worker", retry_after=0)
+        if reins.pulled == "cancelled" and state == "failed":
+            state = "cancelled"
+        # Nobody else can end it while the lease is kept, so the store's absence is waited out.
+        retrying()(finish, self._store, request, lease, state, run_id, now=datetime.now(UTC))
+        log.info("run request %s of %s has ended: %s", request.id, request.audience, state)
+
+    def _run(self, request: RunRequest, reins: Reins) -> tuple[End, str | None]:
+        try:
+            done = self._sync(request, reins)
+        except Exception as error:
+            what = error if isinstance(error, BridgeError) else type(error).__name__
+            log.error("the run of %s could not begin: %s", request.audience, what)
+            return "failed", None
+        assert done.status != "running", "a run that has returned is over"
+        return done.status, done.run_id
+
+
+def _wait(request: RunRequest) -> float:
+    """Seconds until a queued request may start."""
+    if request.state != "queued" or request.not_before is None:
+        return 0.0
+    return (request.not_before - datetime.now(UTC)).total_seconds()

@@ -1,0 +1,328 @@
+"""Workers: each run request is carried out once in effect, whatever happens to workers, flow and store."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cdp_bridge import dispatch, worker
+from cdp_bridge.dispatch import Dispatcher
+from cdp_bridge.entities import RunRequest, SyncLog
+from cdp_bridge.errors import ConfigError
+from cdp_bridge.flow import RUNS, Flow, LocalServer, RunOrder
+from cdp_bridge.store import Store
+from cdp_bridge.worker import Reins, Sync, work
+from msgspec.structs import replace
+
+# A run of ten steps that says when it begins, and writes at its end under the audience's lease, as a real one does.
+WORKER = """
+import sys, time
+from datetime import UTC, datetime
+from pathlib import Path
+from msgspec.structs import replace
+from cdp_bridge import worker
+from cdp_bridge.entities import SyncLog
+from cdp_bridge.flow import Flow, local
+from cdp_bridge.redact import log_to
+from cdp_bridge.store import Store
+folder, url, name, step, ahead = sys.argv[1:]
+log_to(sys.stderr)
+worker.RUNS = replace(worker.RUNS, silence=1.0)
+worker.FINISH_SECONDS = 0.1
+store = Store.open(url, clock=lambda: time.time() + float(ahead))
+
+def sync(request, reins):
+    log = SyncLog(run_id=f"{name} {request.id}", audience=request.audience, sync_timestamp=datetime.now(UTC))
+    with store.lease(f"audience:{request.audience}") as lease:
+        print(request.id, flush=True)
+        for _ in range(10):
+            time.sleep(float(step))
+            reins.check()
+        with store.transaction(lease) as change:
+            log.status = "succeeded"
+            change.save_run(log)
+    return log
+
+stop = worker.stop_on_signals()
+with Flow(local(Path(folder)), [worker.RUNS]) as flow:
+    worker.work(flow, store, sync, slots=2, stop=stop)
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(f"sqlite:///{tmp_path}/store.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def start(own_server: LocalServer, store: Store, tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
+    """Start a worker process: its name, the seconds of a step, how many seconds its clock is ahead."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(name: str, step: float = 0.02, ahead: float = 0) -> "subprocess.Popen[str]":
+        url = f"sqlite:///{tmp_path}/store.db"
+        command = [sys.executable, "-c", WORKER, str(tmp_path / "flow"), url, name, str(step), str(ahead)]
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def short(own_server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flow]:
+    """A flow whose run orders go to another worker after one second of silence."""
+    runs = replace(RUNS, silence=1.0)
+    monkeypatch.setattr(worker, "RUNS", runs)
+    monkeypatch.setattr(dispatch, "RUNS", runs)
+    with Flow(own_server.find, [runs]) as flow:
+        yield flow
+
+
+@pytest.fixture
+def working(short: Flow, store: Store) -> Iterator[Callable[..., None]]:
+    """Work in a thread of this process until the end of the test."""
+    stop, threads = threading.Event(), []
+
+    def begin(sync: Sync, slots: int = 2) -> None:
+        options = {"slots": slots, "stop": stop}
+        threads.append(threading.Thread(target=work, args=(short, store, sync), kwargs=options))
+        threads[-1].start()
+
+    yield begin
+    stop.set()
+    for thread in threads:
+        thread.join()
+
+
+def until(true: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def states(store: Store) -> set[str]:
+    return {request.state for request in store.requests.newest(limit=1_000)}
+
+
+def succeed(request: RunRequest, _: Reins) -> SyncLog:
+    now = datetime.now(UTC)
+    return SyncLog(run_id=f"run of {request.id}", audience=request.audience, sync_timestamp=now, status="succeeded")
+
+
+def test_two_workers_share_the_runs_and_one_takes_over_from_the_other_when_it_is_killed(
+    short: Flow, store: Store, start: Any
+) -> None:
+    requests = [store.requests.add(f"audience-{number % 6}", "test") for number in range(24)]
+    first, second = start("first"), start("second")
+    Dispatcher(store, short).tick()
+    begun = [first.stdout.readline().strip() for _ in range(3)]
+    os.kill(first.pid, signal.SIGKILL)
+    begun += first.communicate()[0].split()
+    until(lambda: states(store) == {"succeeded"} and short.count(worker.RUNS) == 0)
+    os.kill(second.pid, signal.SIGTERM)
+    begun += second.communicate()[0].split()
+    assert set(begun) == {request.id for request in requests}
+    # What the killed one had in hand, at most one for each slot, has begun twice; nothing else.
+    assert 1 <= len(begun) - 24 <= 2
+    ends = [one.run_id for request in requests for one in [store.requests.one(request.id)] if one and one.run_id]
+    assert {end.split()[0] for end in ends} == {"first", "second"}
+    assert sorted(end.split()[1] for end in ends) == sorted(request.id for request in requests)
+
+
+def test_a_worker_that_wakes_up_after_another_took_over_can_write_nothing(
+    short: Flow, store: Store, start: Any
+) -> None:
+    request = store.requests.add("vip", "test")
+    Dispatcher(store, short).tick()
+    sleeper = start("sleeper", step=0.05)
+    sleeper.stdout.readline()
+    os.kill(sleeper.pid, signal.SIGSTOP)
+    # For this one, a lease of 60 seconds that is not renewed has ended.
+    start("heir", ahead=100)
+    until(lambda: states(store) == {"succeeded"})
+    os.kill(sleeper.pid, signal.SIGCONT)
+    until(lambda: "held for too long without a sign of life" in sleeper.stderr.readline())
+    found = store.requests.one(request.id)
+    assert found is not None
+    assert found.run_id == f"heir {request.id}"
+    assert [run.run_id for run in store.runs()] == [f"heir {request.id}"]
+
+
+def test_a_worker_that_is_asked_to_stop_hands_a_long_run_over(short: Flow, store: Store, start: Any) -> None:
+    request = store.requests.add("vip", "test")
+    Dispatcher(store, short).tick()
+    leaving = start("leaving", step=0.2)
+    leaving.stdout.readline()
+    os.kill(leaving.pid, signal.SIGTERM)
+    start("heir")
+    until(lambda: states(store) == {"succeeded"})
+    assert leaving.wait(10) == 0
+    found = store.requests.one(request.id)
+    assert found is not None
+    assert found.run_id == f"heir {request.id}"
+
+
+def test_a_run_that_is_nearly_done_is_finished_before_the_worker_ends(short: Flow, store: Store, start: Any) -> None:
+    request = store.requests.add("vip", "test")
+    Dispatcher(store, short).tick()
+    leaving = start("leaving", step=0.001)
+    leaving.stdout.readline()
+    os.kill(leaving.pid, signal.SIGTERM)
+    assert leaving.wait(10) == 0
+    found = store.requests.one(request.id)
+    assert found is not None
+    assert found.run_id == f"leaving {request.id}"
+
+
+def test_the_flow_may_die_while_a_run_goes_on(short: Flow, store: Store, own_server: LocalServer, working: Any) -> None:
+    begun: list[str] = []
+
+    def sync(request: RunRequest, reins: Reins) -> SyncLog:
+        begun.append(request.id)
+        os.kill(own_server.pid, signal.SIGKILL)
+        reins.sleep(1.5)
+        return succeed(request, reins)
+
+    request = store.requests.add("vip", "test")
+    Dispatcher(store, short).tick()
+    working(sync)
+    until(lambda: short.count(worker.RUNS) == 0)
+    assert begun == [request.id]
+    assert states(store) == {"succeeded"}
+
+
+@pytest.mark.parametrize("state", ["succeeded", "cancelled"])
+def test_what_is_over_already_is_not_run(short: Flow, store: Store, working: Any, state: str) -> None:
+    request = store.requests.add("vip", "test")
+    Dispatcher(store, short).tick()
+    if state == "cancelled":
+        store.requests.cancel(request.id)
+    else:
+        with store.requests.hold("vip") as lease:
+            store.requests.start(request.id, lease)
+            store.requests.finish(request.id, lease, "succeeded")
+    begun: list[str] = []
+    working(lambda request, reins: begun.append(request.id))
+    until(lambda: short.count(worker.RUNS) == 0)
+    assert begun == []
+    assert states(store) == {state}
+
+
+def test_an_order_for_a_request_that_the_store_does_not_know_is_kept_aside(
+    short: Flow, store: Store, working: Any
+) -> None:
+    short.publish(worker.RUNS, RunOrder(request="of another bridge"), id="x")
+    working(succeed)
+    until(lambda: short.count(worker.RUNS) == 0)
+    assert [letter.reason for letter in short.undeliverable()] == ["unknown_request"]
+
+
+def test_a_running_request_can_be_cancelled(
+    short: Flow, store: Store, working: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "LOOK_SECONDS", 0.05)
+
+    def sync(request: RunRequest, reins: Reins) -> SyncLog:
+        store.requests.cancel(request.id)
+        log = succeed(request, reins)
+        try:
+            reins.sleep(30)
+        except worker.StopRunError as error:
+            log.status, log.error = "failed", str(error)
+        return log
+
+    request = store.requests.add("vip", "test")
+    Dispatcher(store, short).tick()
+    working(sync)
+    until(lambda: states(store) == {"cancelled"})
+    found = store.requests.one(request.id)
+    assert found is not None
+    assert found.run_id == f"run of {request.id}"
+
+
+@pytest.mark.parametrize("error", [ConfigError("is not configured any more"), ValueError("of anna@example.com")])
+def test_a_run_that_cannot_begin_has_failed(
+    short: Flow, store: Store, working: Any, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    def sync(*_: object) -> SyncLog:
+        raise error
+
+    store.requests.add("vip", "test")
+    Dispatcher(store, short).tick()
+    working(sync)
+    until(lambda: states(store) == {"failed"})
+    assert "the run of vip could not begin" in caplog.text
+    assert "anna" not in caplog.text
+
+
+def test_two_runs_of_one_audience_are_never_carried_out_at_once(
+    short: Flow, store: Store, working: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "LONGEST_WAIT", 0.2)
+    together, most = [0], [0]
+
+    def sync(request: RunRequest, reins: Reins) -> SyncLog:
+        together[0] += 1
+        most[0] = max(most[0], together[0])
+        reins.sleep(0.3)
+        together[0] -= 1
+        return succeed(request, reins)
+
+    for _ in range(3):
+        store.requests.add("vip", "test")
+    Dispatcher(store, short).tick()
+    working(sync, slots=3)
+    until(lambda: states(store) == {"succeeded"})
+    assert most == [1]
+
+
+def test_a_run_that_somebody_started_by_hand_is_waited_for(
+    short: Flow, store: Store, working: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "LONGEST_WAIT", 0.2)
+    store.requests.add("vip", "test")
+    with store.lease("audience:vip"):
+        Dispatcher(store, short).tick()
+        working(succeed)
+        time.sleep(0.8)
+        assert states(store) == {"queued"}
+    until(lambda: states(store) == {"succeeded"})
+
+
+def test_each_request_is_ordered_once_and_again_when_the_flow_has_lost_it(short: Flow, store: Store) -> None:
+    seconds = [0.0]
+    dispatcher = Dispatcher(store, short, clock=lambda: seconds[0])
+    waiting, running = store.requests.add("vip", "test"), store.requests.add("buyers", "test")
+    assert dispatcher.tick() == 2
+    assert dispatcher.tick() == 0
+    assert Dispatcher(store, short).tick() == 0
+    with store.requests.hold("buyers") as lease:
+        store.requests.start(running.id, lease)
+    purge(short)
+    assert dispatcher.tick() == 0
+    seconds[0] += dispatch.SWEEP_SECONDS
+    assert dispatcher.tick() == 2
+    assert short.count(worker.RUNS) == 2
+    assert waiting.state == "queued"
+
+
+def purge(flow: Flow) -> None:
+    """Lose everything that is in the flow, and its memory of it."""
+
+    async def lose(client: Any) -> None:
+        await client.jetstream().delete_stream(RUNS.name)
+
+    flow._run(flow._connection.use(lose))
+    flow._run(flow._connection.use(flow._declare))
