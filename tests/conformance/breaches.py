@@ -1,0 +1,83 @@
+"""The suites of the good connectors and of those that break one rule each.
+
+`test_mutations.py` runs a copy of this file, beside the schemas that the connectors' earlier versions have committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from cdp_bridge.sdk import Connector
+from cdp_bridge.testing import DestinationSuite, DestinationTwin, SourceSuite, SourceTwin
+from cdp_bridge.testing.vendor import SEGMENT, TOKEN, Vendor
+from hostile import LIMITS
+from hostile.breaches import BREACHES
+from hostile.settings import Account
+
+GOOD = (
+    Connector(name="source-good", kind="source", settings=Account, load="hostile.source:GoodSource"),
+    Connector(
+        name="destination-good",
+        kind="destination",
+        settings=Account,
+        load="hostile.destination:GoodDestination",
+        limits=LIMITS,
+    ),
+)
+DEAR = (4, 12, 39, 40)
+"""Dear rules (processes, many streams, traced memory) are tried on the good connectors and on those that break them."""
+
+
+@pytest.fixture
+def vendor() -> Iterator[Vendor]:
+    with Vendor().running() as vendor:
+        yield vendor
+
+
+class OfSources(SourceSuite):
+    """A source of the made-up vendor under the kit."""
+
+    @pytest.fixture
+    def twin(self, vendor: Vendor) -> SourceTwin:
+        return SourceTwin(
+            settings={"token": TOKEN, "base_url": vendor.url},
+            wrong_settings={"token": "vendor-token-9876543210", "base_url": vendor.url},
+            segment=SEGMENT,
+            keys=vendor.keys,
+            churn=vendor.churn,
+            url=vendor.url,
+        )
+
+
+class OfDestinations(DestinationSuite):
+    """A destination of the made-up vendor under the kit."""
+
+    @pytest.fixture
+    def twin(self, vendor: Vendor) -> DestinationTwin:
+        return DestinationTwin(
+            settings={"token": TOKEN, "base_url": vendor.url},
+            wrong_settings={"token": "vendor-token-9876543210", "base_url": vendor.url},
+            audiences=vendor.audiences,
+            members=vendor.members,
+            refuse={"row": vendor.refuse, "count": vendor.refuse_by_count, "request": vendor.refuse_whole},
+            url=vendor.url,
+        )
+
+
+def _suite(connector: Connector, must: int) -> type:
+    """A suite without what is too dear for a connector that breaks something else."""
+    base = OfSources if connector.kind == "source" else OfDestinations
+    dear = [name for name in dir(base) for dear in DEAR if name.startswith(f"test_must_{dear:02}_") and must != dear]
+    return type(f"Test{connector.load}", (base,), {"connector": connector, **dict.fromkeys(dear)})
+
+
+class TestGoodSource(OfSources):
+    connector = GOOD[0]
+
+
+class TestGoodDestination(OfDestinations):
+    connector = GOOD[1]
+
+
+globals().update({f"Test{number}": _suite(one.connector, one.must) for number, one in enumerate(BREACHES)})
