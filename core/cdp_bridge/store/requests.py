@@ -29,9 +29,9 @@ class Requests:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, audience: str, requested_by: str) -> RunRequest:
+    def add(self, audience: str, requested_by: str, *, approve_removals: bool = False) -> RunRequest:
         """Ask for a run now; several that wait are run one after the other."""
-        asked = request(audience, "manual", self._now(), requested_by)
+        asked = request(audience, "manual", self._now(), requested_by, approve_removals=approve_removals)
         with self._database.writing() as connection:
             connection.execute(sa.insert(_table), row_of(_table, asked))
         return asked
@@ -116,6 +116,7 @@ class Requests:
                 attempt=found.attempt + 1,
                 retry_of=request_id,
                 not_before=retry_at,
+                approve_removals=found.approve_removals,
             )
             connection.execute(sa.insert(_table), row_of(_table, retry))
         return retry
@@ -155,13 +156,12 @@ def add_slots(
     connection: sa.Connection, audience: str, slots: Sequence[datetime | None], at: datetime
 ) -> list[RunRequest]:
     """Ask for scheduled runs; a slot that was asked for before is left out."""
-    added = []
-    for slot in slots:
-        asked = request(audience, "scheduled", at, "schedule", slot=slot)
-        statement = insert(connection, _table).on_conflict_do_nothing().returning(_table.c.id)
-        if connection.execute(statement, row_of(_table, asked)).scalar() is not None:
-            added.append(asked)
-    return added
+    asked = [request(audience, "scheduled", at, "schedule", slot=slot) for slot in slots]
+    if not asked:
+        return []
+    statement = insert(connection, _table).on_conflict_do_nothing().returning(_table.c.id)
+    added = set(connection.execute(statement, [row_of(_table, each) for each in asked]).scalars())
+    return [each for each in asked if each.id in added]
 
 
 def is_ready(now: datetime) -> sa.ColumnElement[bool]:
