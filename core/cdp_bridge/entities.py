@@ -15,6 +15,7 @@ Interval = Annotated[
     str, Meta(pattern=r"^[1-9][0-9]{0,4}[smhdw]$", description="A number and s, m, h, d or w: 30s, 15m, 6h, 1d, 2w")
 ]
 RequestKind = Literal["scheduled", "manual", "retry"]
+Role = Literal["viewer", "operator", "admin"]
 RequestState = Literal["queued", "running", "succeeded", "failed", "partial", "waiting", "cancelled"]
 
 
@@ -196,7 +197,7 @@ class RunRequest(Struct, frozen=True, kw_only=True):
 
     `slot` is the moment of the timetable that asked for it; a retry has `retry_of` and is the `attempt`-th try. It may
     start from `not_before` on. `token` is that of the lease under which it was started last. A running request that is
-    `cancelling` should stop. `run_id` names its SyncLog.
+    `cancelling` should stop. `run_id` names its SyncLog. `approve_removals` lets it remove more than the limit.
     """
 
     id: str
@@ -214,6 +215,65 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     token: int | None = None
     run_id: str | None = None
     cancelling: bool = False
+    approve_removals: bool = False
+
+
+class RunNote(Struct, frozen=True, kw_only=True):
+    """One thing that a run says while it goes on: a line of its log, or (with `phase`) how far it is, in members."""
+
+    number: int
+    at: datetime
+    level: Literal["progress", "info", "warning", "error"] = "info"
+    text: str = ""
+    phase: str | None = None
+    done: int | None = None
+    total: int | None = None
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """A run, queued, going on or over: what asked for it (None: a person at the command line) and its record.
+
+    `at` is when it was asked for, or started where nothing asked for it.
+    """
+
+    id: str
+    audience: str
+    at: datetime
+    state: RequestState
+    request: RunRequest | None = None
+    log: SyncLog | None = None
+
+
+class ApiKey(Struct, frozen=True, kw_only=True):
+    """Who may use the API, and for what; the key itself is shown once and not kept.
+
+    A `viewer` reads, an `operator` also activates audiences and steers runs, an `admin` also changes accounts. Whoever
+    `sees_hashes` is shown the hashed identifiers of single people.
+    """
+
+    id: str
+    name: str
+    role: Role
+    sees_hashes: bool = False
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+class AuditEntry(Struct, frozen=True, kw_only=True):
+    """That somebody changed something; `before` and `after` are digests of it, empty where it did not exist.
+
+    `number` counts up. `who` is id and name of the API key.
+    """
+
+    number: int
+    at: datetime
+    who: str
+    action: str
+    what: str
+    name: str
+    before: str = ""
+    after: str = ""
 
 
 class DeadLetter(Struct, kw_only=True):
@@ -226,3 +286,11 @@ class DeadLetter(Struct, kw_only=True):
     reason: str
     run_id: str
     created_at: datetime
+
+
+class SuppressionCount(Struct, frozen=True, kw_only=True):
+    """How many hashed identifiers a list has for one profile; `source` is a file, or `api` for what came by request."""
+
+    source: str
+    profile: str
+    count: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import msgspec
@@ -10,10 +10,12 @@ import sqlalchemy as sa
 
 from ..entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount
 from ..errors import ConfigError
-from . import tables
+from . import audit, tables
 from .database import Database, row_of, struct_of
 
 S = TypeVar("S", bound=msgspec.Struct)
+
+_LOCK = 0x636470636F6E66  # "cdpconf": the advisory lock of those who change the configuration.
 
 # Each before those that it refers to.
 _TABLES = (
@@ -35,23 +37,19 @@ def load(database: Database) -> Bridge:
 def save(database: Database, bridge: Bridge) -> None:
     """Replace the configuration in one transaction; see `Store.save_bridge`."""
     with database.writing() as connection:
+        _lock(connection)
+        _save(connection, _load(connection), bridge)
+
+
+def edit(database: Database, change: Callable[[Bridge], tuple[Bridge, audit.Deed]]) -> Bridge:
+    """Replace the configuration by what `change` makes of it; see `Store.edit_bridge`."""
+    with database.writing() as connection:
+        _lock(connection)
         before = _load(connection)
-        _forget(connection, before, bridge)
-        statuses = {known.name: known.connection_status for known in before.connections}
-        for table in _TABLES:
-            connection.execute(sa.delete(table))
-        kept = [
-            msgspec.structs.replace(given, connection_status=statuses.get(given.name, given.connection_status))
-            for given in bridge.connections
-        ]
-        _insert(connection, tables.connection, kept)
-        _insert(connection, tables.destination, bridge.destinations)
-        for position, (name, rules) in enumerate(bridge.mappings.items()):
-            connection.execute(sa.insert(tables.mapping), {"name": name, "position": position})
-            _insert(connection, tables.data_mapping, rules, mapping=name)
-        _insert(connection, tables.activation, bridge.audiences)
-        for position, source in enumerate(bridge.suppressions):
-            connection.execute(sa.insert(tables.suppression_list), {"source": source, "position": position})
+        after, deed = change(before)
+        _save(connection, before, after)
+        audit.record(connection, deed, database.clock())
+    return after
 
 
 def set_connection_status(database: Database, name: str, status: str) -> None:
@@ -60,6 +58,31 @@ def set_connection_status(database: Database, name: str, status: str) -> None:
     with database.writing() as connection:
         if connection.execute(changed).rowcount == 0:
             raise ConfigError("there is no such connection", place=name, remedy="Apply a bridge.yaml that defines it")
+
+
+def _lock(connection: sa.Connection) -> None:
+    """Let nobody else change the configuration until the transaction ends; on SQLite there is one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+
+
+def _save(connection: sa.Connection, before: Bridge, bridge: Bridge) -> None:
+    _forget(connection, before, bridge)
+    statuses = {known.name: known.connection_status for known in before.connections}
+    for table in _TABLES:
+        connection.execute(sa.delete(table))
+    kept = [
+        msgspec.structs.replace(given, connection_status=statuses.get(given.name, given.connection_status))
+        for given in bridge.connections
+    ]
+    _insert(connection, tables.connection, kept)
+    _insert(connection, tables.destination, bridge.destinations)
+    for position, (name, rules) in enumerate(bridge.mappings.items()):
+        connection.execute(sa.insert(tables.mapping), {"name": name, "position": position})
+        _insert(connection, tables.data_mapping, rules, mapping=name)
+    _insert(connection, tables.activation, bridge.audiences)
+    for position, source in enumerate(bridge.suppressions):
+        connection.execute(sa.insert(tables.suppression_list), {"source": source, "position": position})
 
 
 def _load(connection: sa.Connection) -> Bridge:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from ..entities import Bridge, CDPSegment, DeadLetter, SyncLog
+from ..entities import Bridge, CDPSegment, DeadLetter, SuppressionCount, SyncLog
 from ..model import AudienceRef, Limits
 from . import audiences, budgets, configuration, keys, leases, migration, runs, suppression
+from .api_keys import ApiKeys
+from .audit import Audit, Deed
 from .database import Clock, Database
+from .history import History
+from .idempotency import Answers
 from .leases import Lease
 from .ledger import Ledger
+from .notes import Notes
 from .requests import Requests
 from .schedules import Schedules
 from .transaction import Transaction
@@ -31,6 +36,11 @@ class Store:
         self.ledger = Ledger(database)
         self.requests = Requests(database)
         self.schedules = Schedules(database)
+        self.history = History(database)
+        self.notes = Notes(database)
+        self.api_keys = ApiKeys(database)
+        self.audit = Audit(database)
+        self.answers = Answers(database)
 
     @classmethod
     def open(cls, url: str, *, clock: Clock = time.time) -> Store:
@@ -77,6 +87,13 @@ class Store:
         """
         configuration.save(self._database, bridge)
 
+    def edit_bridge(self, change: Callable[[Bridge], tuple[Bridge, Deed]]) -> Bridge:
+        """Replace the configuration by what `change` makes of it, and record the deed; nobody else edits meanwhile.
+
+        What `change` raises undoes it.
+        """
+        return configuration.edit(self._database, change)
+
     def set_connection_status(self, name: str, status: str) -> None:
         """Record what a check found: `unchecked`, `connected` or `failed`."""
         configuration.set_connection_status(self._database, name, status)
@@ -120,6 +137,18 @@ class Store:
     def suppress(self, profile: str, entries: Iterable[tuple[str, bytes]], source: str) -> None:
         """Make `entries` (identifier column, 32-byte digest) all there is of that source for a profile, at once."""
         suppression.replace(self._database, profile, entries, source)
+
+    def add_suppressions(self, entries: Mapping[str, Iterable[tuple[str, bytes]]], source: str) -> None:
+        """Add `entries` by profile to what there is of that source."""
+        suppression.add(self._database, entries, source)
+
+    def remove_suppressions(self, entries: Mapping[str, Iterable[tuple[str, bytes]]], source: str) -> int:
+        """Take `entries` by profile out of what there is of that source; how many were there."""
+        return suppression.remove(self._database, entries, source)
+
+    def count_suppressions(self) -> list[SuppressionCount]:
+        """How many entries there are, by source and profile."""
+        return suppression.counts(self._database)
 
     def suppressed(self, profile: str) -> Iterator[list[tuple[str, bytes]]]:
         """All (identifier column, 32-byte digest) of a profile, each once, in chunks."""

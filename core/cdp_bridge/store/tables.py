@@ -252,10 +252,63 @@ run_request = sa.Table(
     _column("token", sa.BigInteger, optional=True),
     _column("run_id", optional=True),
     _column("cancelling", sa.Boolean),
+    _column("approve_removals", sa.Boolean),
     sa.Index("uq_run_request_slot", "audience", "slot", unique=True),
     sa.Index("ix_run_request_state", "state", "requested_at"),
     sa.Index("ix_run_request_audience", "audience", "requested_at"),
     sa.Index("ix_run_request_requested_at", "requested_at"),
+    sa.Index("ix_run_request_run_id", "run_id"),
+)
+# What a run says while it goes on.
+run_note = sa.Table(
+    "run_note",
+    metadata,
+    sa.Column("request_id", sa.Text, sa.ForeignKey("run_request.id", ondelete="CASCADE"), primary_key=True),
+    _key("number", sa.Integer),
+    _column("at", Instant),
+    _column("level"),
+    _column("text"),
+    _column("phase", optional=True),
+    _column("done", sa.BigInteger, optional=True),
+    _column("total", sa.BigInteger, optional=True),
+)
+
+# Who may use the API, what they changed, and what they were answered.
+
+api_key = sa.Table(
+    "api_key",
+    metadata,
+    _key("id"),
+    _column("name"),
+    sa.Column("digest", sa.LargeBinary, nullable=False, unique=True),
+    _column("role"),
+    _column("sees_hashes", sa.Boolean),
+    _column("created_at", Instant),
+    _column("expires_at", Instant, optional=True),
+    _column("revoked_at", Instant, optional=True),
+)
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    _column("at", Instant),
+    _column("who"),
+    _column("action"),
+    _column("what"),
+    _column("name"),
+    _column("before"),
+    _column("after"),
+)
+answer = sa.Table(
+    "answer",
+    metadata,
+    _key("asked_by"),
+    _key("idempotency_key"),
+    _column("request", sa.LargeBinary),
+    sa.Column("claimed_at", Instant, nullable=False, index=True),
+    _column("status", sa.Integer, optional=True),
+    sa.Column("headers", Json, nullable=True),
+    _column("body", sa.LargeBinary, optional=True),
 )
 
 # What processes agree on: keys, leases, budgets. Times are seconds since 1970.

@@ -132,7 +132,8 @@ def test_damaged_pages_are_noticed(tmp_path: Path, people: Any, at: datetime) ->
     with Store.open(url) as store, store.transaction() as change:
         change.put_members("vip", people(5_000), "accepted", at)
     damaged = bytearray(path.read_bytes())
-    damaged[len(damaged) // 2 : len(damaged) // 2 + 4_000] = b"\xa5" * 4_000
+    page = len(damaged) // 16_384 // 2 * 16_384
+    damaged[page : page + 4_000] = b"\xa5" * 4_000
     path.write_bytes(damaged)
     with Store.open(url) as store:
         assert store.integrity()
