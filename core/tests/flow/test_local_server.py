@@ -220,3 +220,41 @@ def test_a_full_disk_is_an_error_and_the_queue_comes_back_with_the_space(small_d
         (small_disk / "ballast").unlink()
         assert patient.publish(stream, RunOrder(request="x"), id="afterwards")
         assert patient.count(stream) == len(acknowledged) + 1
+
+
+@pytest.fixture
+def trace(own_server: LocalServer, tmp_path: Path) -> Iterator[Path]:
+    """What the server asks of the system, in order, from the beginning of the test on."""
+    program, file = shutil.which("strace"), tmp_path / "trace"
+    if program is None:
+        pytest.skip("NOT TESTED: there is no strace here")
+    command = [
+        program,
+        "-f",
+        "-e",
+        "trace=fsync,fdatasync,writev,write",
+        "-s",
+        "100",
+        "-o",
+        str(file),
+        "-p",
+        str(own_server.pid),
+    ]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracing:
+        assert tracing.stderr is not None
+        assert "attached" in tracing.stderr.readline()
+        yield file
+        tracing.terminate()
+
+
+def test_what_is_acknowledged_is_on_disk(own_server: LocalServer, stream: Stream[Any], trace: Path) -> None:
+    with Flow(own_server.find, [stream]) as flow:
+        for number in range(100):
+            flow.publish(stream, RunOrder(request=str(number)), id=str(number))
+    synced, acknowledged = 0, 0
+    for line in trace.read_text().splitlines():
+        synced += "sync" in line and line.endswith("= 0")
+        if "MSG _INBOX" in line and r"{\"stream\"" in line:
+            acknowledged += 1
+            assert synced >= acknowledged
+    assert acknowledged == 100

@@ -32,11 +32,12 @@ from cdp_bridge.entities import SyncLog
 from cdp_bridge.flow import Flow, local
 from cdp_bridge.redact import log_to
 from cdp_bridge.store import Store
-folder, url, name, step, ahead = sys.argv[1:]
+folder, url, name, step = sys.argv[1:]
 log_to(sys.stderr)
 worker.RUNS = replace(worker.RUNS, silence=1.0)
 worker.FINISH_SECONDS = 0.1
-store = Store.open(url, clock=lambda: time.time() + float(ahead))
+worker.LONGEST_WAIT = 0.3
+store = Store.open(url)
 
 def sync(request, reins):
     log = SyncLog(run_id=f"{name} {request.id}", audience=request.audience, sync_timestamp=datetime.now(UTC))
@@ -56,6 +57,9 @@ with Flow(local(Path(folder)), [worker.RUNS]) as flow:
 """
 
 
+SHORT = replace(RUNS, silence=1.0)
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     with Store.open(f"sqlite:///{tmp_path}/store.db") as opened:
@@ -64,12 +68,12 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def start(own_server: LocalServer, store: Store, tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
-    """Start a worker process: its name, the seconds of a step, how many seconds its clock is ahead."""
+    """Start a worker process: its name, and the seconds of a step."""
     started: list[subprocess.Popen[str]] = []
 
-    def run(name: str, step: float = 0.02, ahead: float = 0) -> "subprocess.Popen[str]":
+    def run(name: str, step: float = 0.02) -> "subprocess.Popen[str]":
         url = f"sqlite:///{tmp_path}/store.db"
-        command = [sys.executable, "-c", WORKER, str(tmp_path / "flow"), url, name, str(step), str(ahead)]
+        command = [sys.executable, "-c", WORKER, str(tmp_path / "flow"), url, name, str(step)]
         started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
         return started[-1]
 
@@ -82,10 +86,9 @@ def start(own_server: LocalServer, store: Store, tmp_path: Path) -> Iterator[Cal
 @pytest.fixture
 def short(own_server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flow]:
     """A flow whose run orders go to another worker after one second of silence."""
-    runs = replace(RUNS, silence=1.0)
-    monkeypatch.setattr(worker, "RUNS", runs)
-    monkeypatch.setattr(dispatch, "RUNS", runs)
-    with Flow(own_server.find, [runs]) as flow:
+    monkeypatch.setattr(worker, "RUNS", SHORT)
+    monkeypatch.setattr(dispatch, "RUNS", SHORT)
+    with Flow(own_server.find, [SHORT]) as flow:
         yield flow
 
 
@@ -94,9 +97,9 @@ def working(short: Flow, store: Store) -> Iterator[Callable[..., None]]:
     """Work in a thread of this process until the end of the test."""
     stop, threads = threading.Event(), []
 
-    def begin(sync: Sync, slots: int = 2) -> None:
+    def begin(sync: Sync, slots: int = 2, of: Store = store) -> None:
         options = {"slots": slots, "stop": stop}
-        threads.append(threading.Thread(target=work, args=(short, store, sync), kwargs=options))
+        threads.append(threading.Thread(target=work, args=(short, of, sync), kwargs=options))
         threads[-1].start()
 
     yield begin
@@ -130,7 +133,7 @@ def test_two_workers_share_the_runs_and_one_takes_over_from_the_other_when_it_is
     begun = [first.stdout.readline().strip() for _ in range(3)]
     os.kill(first.pid, signal.SIGKILL)
     begun += first.communicate()[0].split()
-    until(lambda: states(store) == {"succeeded"} and short.count(worker.RUNS) == 0)
+    until(lambda: states(store) == {"succeeded"} and short.count(SHORT) == 0)
     os.kill(second.pid, signal.SIGTERM)
     begun += second.communicate()[0].split()
     assert set(begun) == {request.id for request in requests}
@@ -142,48 +145,54 @@ def test_two_workers_share_the_runs_and_one_takes_over_from_the_other_when_it_is
 
 
 def test_a_worker_that_wakes_up_after_another_took_over_can_write_nothing(
-    short: Flow, store: Store, start: Any
+    short: Flow, store: Store, start: Any, working: Any, tmp_path: Path
 ) -> None:
     request = store.requests.add("vip", "test")
     Dispatcher(store, short).tick()
     sleeper = start("sleeper", step=0.05)
     sleeper.stdout.readline()
     os.kill(sleeper.pid, signal.SIGSTOP)
-    # For this one, a lease of 60 seconds that is not renewed has ended.
-    start("heir", ahead=100)
-    until(lambda: states(store) == {"succeeded"})
+    # By this clock, a lease of 60 seconds that is not renewed has ended.
+    with Store.open(f"sqlite:///{tmp_path}/store.db", clock=lambda: time.time() + 100) as later:
+        working(succeed, of=later)
+        until(lambda: states(store) == {"succeeded"})
     os.kill(sleeper.pid, signal.SIGCONT)
     until(lambda: "held for too long without a sign of life" in sleeper.stderr.readline())
     found = store.requests.one(request.id)
     assert found is not None
-    assert found.run_id == f"heir {request.id}"
-    assert [run.run_id for run in store.runs()] == [f"heir {request.id}"]
+    assert found.run_id == f"run of {request.id}"
+    assert store.runs() == []
 
 
-def test_a_worker_that_is_asked_to_stop_hands_a_long_run_over(short: Flow, store: Store, start: Any) -> None:
+def test_a_worker_that_is_asked_to_stop_hands_a_long_run_over(
+    short: Flow, store: Store, start: Any, working: Any
+) -> None:
     request = store.requests.add("vip", "test")
     Dispatcher(store, short).tick()
     leaving = start("leaving", step=0.2)
     leaving.stdout.readline()
     os.kill(leaving.pid, signal.SIGTERM)
-    start("heir")
+    working(succeed)
     until(lambda: states(store) == {"succeeded"})
-    assert leaving.wait(10) == 0
+    assert leaving.wait(30) == 0
     found = store.requests.one(request.id)
     assert found is not None
-    assert found.run_id == f"heir {request.id}"
+    assert found.run_id == f"run of {request.id}"
 
 
-def test_a_run_that_is_nearly_done_is_finished_before_the_worker_ends(short: Flow, store: Store, start: Any) -> None:
-    request = store.requests.add("vip", "test")
+def test_a_run_that_is_nearly_done_is_finished_before_the_worker_ends(short: Flow, store: Store) -> None:
+    stop = threading.Event()
+
+    def sync(request: RunRequest, reins: Reins) -> SyncLog:
+        stop.set()
+        reins.sleep(0.8)
+        return succeed(request, reins)
+
+    store.requests.add("vip", "test")
+    store.requests.add("buyers", "test")
     Dispatcher(store, short).tick()
-    leaving = start("leaving", step=0.001)
-    leaving.stdout.readline()
-    os.kill(leaving.pid, signal.SIGTERM)
-    assert leaving.wait(10) == 0
-    found = store.requests.one(request.id)
-    assert found is not None
-    assert found.run_id == f"leaving {request.id}"
+    work(short, store, sync, slots=1, stop=stop)
+    assert sorted(one.state for one in store.requests.newest()) == ["queued", "succeeded"]
 
 
 def test_the_flow_may_die_while_a_run_goes_on(short: Flow, store: Store, own_server: LocalServer, working: Any) -> None:
@@ -198,7 +207,7 @@ def test_the_flow_may_die_while_a_run_goes_on(short: Flow, store: Store, own_ser
     request = store.requests.add("vip", "test")
     Dispatcher(store, short).tick()
     working(sync)
-    until(lambda: short.count(worker.RUNS) == 0)
+    until(lambda: short.count(SHORT) == 0)
     assert begun == [request.id]
     assert states(store) == {"succeeded"}
 
@@ -215,7 +224,7 @@ def test_what_is_over_already_is_not_run(short: Flow, store: Store, working: Any
             store.requests.finish(request.id, lease, "succeeded")
     begun: list[str] = []
     working(lambda request, reins: begun.append(request.id))
-    until(lambda: short.count(worker.RUNS) == 0)
+    until(lambda: short.count(SHORT) == 0)
     assert begun == []
     assert states(store) == {state}
 
@@ -223,9 +232,9 @@ def test_what_is_over_already_is_not_run(short: Flow, store: Store, working: Any
 def test_an_order_for_a_request_that_the_store_does_not_know_is_kept_aside(
     short: Flow, store: Store, working: Any
 ) -> None:
-    short.publish(worker.RUNS, RunOrder(request="of another bridge"), id="x")
+    short.publish(SHORT, RunOrder(request="of another bridge"), id="x")
     working(succeed)
-    until(lambda: short.count(worker.RUNS) == 0)
+    until(lambda: short.count(SHORT) == 0)
     assert [letter.reason for letter in short.undeliverable()] == ["unknown_request"]
 
 
@@ -314,7 +323,7 @@ def test_each_request_is_ordered_once_and_again_when_the_flow_has_lost_it(short:
     assert dispatcher.tick() == 0
     seconds[0] += dispatch.SWEEP_SECONDS
     assert dispatcher.tick() == 2
-    assert short.count(worker.RUNS) == 2
+    assert short.count(SHORT) == 2
     assert waiting.state == "queued"
 
 
