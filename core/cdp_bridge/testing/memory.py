@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from ..model import Batch
 
-_FRAMES = 60
+_FRAMES = 45
 """Calls remembered for each piece of memory: enough to lead from the depth of an HTTP client back to this module."""
 
 
