@@ -132,7 +132,7 @@ def test_damaged_pages_are_noticed(tmp_path: Path, people: Any, at: datetime) ->
     with Store.open(url) as store, store.transaction() as change:
         change.put_members("vip", people(5_000), "accepted", at)
     damaged = bytearray(path.read_bytes())
-    page = len(damaged) // 16_384 // 2 * 16_384
+    page = len(damaged) // 16_384 * 3 // 4 * 16_384
     damaged[page : page + 4_000] = b"\xa5" * 4_000
     path.write_bytes(damaged)
     with Store.open(url) as store:
