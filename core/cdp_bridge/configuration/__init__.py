@@ -1,6 +1,6 @@
 """bridge.yaml: read, checked as a whole, and compared with what the store holds."""
 
-from .load import load, schema
+from .load import faults, load, schema
 from .plan import Change, plan
 
-__all__ = ["Change", "load", "plan", "schema"]
+__all__ = ["Change", "faults", "load", "plan", "schema"]

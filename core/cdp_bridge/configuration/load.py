@@ -47,15 +47,19 @@ def load(path: Path, registry: Registry) -> Bridge:
     except SettingsError as error:
         raise SettingsError([read.relocate(fault) for fault in error.errors]) from None
     bridge = msgspec.convert(value, Bridge)
-    faults = [
+    if found := faults(bridge, registry):
+        raise SettingsError([read.relocate(fault) for fault in found])
+    return _anchored(bridge, registry, path.resolve().parent)
+
+
+def faults(bridge: Bridge, registry: Registry) -> list[ConfigError]:
+    """All that is wrong with a configuration whose shape is right, by dotted paths."""
+    return [
         *_faults_of_names(bridge),
         *_faults_of_settings(bridge, registry),
         *_faults_of_mappings(bridge, registry),
         *schedules.faults(bridge),
     ]
-    if faults:
-        raise SettingsError([read.relocate(fault) for fault in faults])
-    return _anchored(bridge, registry, path.resolve().parent)
 
 
 def _faults_of_names(bridge: Bridge) -> Iterator[ConfigError]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..errors import ConfigError
@@ -19,10 +19,24 @@ def refresh(store: Store, lists: tuple[str, ...], profile: str) -> None:
     A missing list stops the run: sending somebody who opted out is worse than sending late.
     """
     for path in lists:
-        store.suppress(profile, _digests(path, profile), path)
+        entries = list(dict.fromkeys(_read(path)))
+        found = list(digests(entries, profile))
+        store.suppress(profile, [(field, digest) for _, field, digest in found], path)
+        if lost := len(set(entries) - {entry for entry, _, _ in found}):
+            log.warning("%s: %d lines could not be understood and suppress nobody", path, lost)
 
 
-def _digests(path: str, profile: str) -> Iterator[tuple[str, bytes]]:
+def digests(entries: Sequence[str], profile: str) -> Iterator[tuple[str, str, bytes]]:
+    """(entry, field, digest) of each e-mail address, phone or hash as a profile wants it; nothing of other entries."""
+    # A bare hash may be of either, so it suppresses both.
+    asked = [(entry, field) for entry in entries for field in (("email",) if "@" in entry else ("email", "phone"))]
+    answers = explain_many(profile, [Question(field, entry) for entry, field in asked])
+    for (entry, _), answer in zip(asked, answers, strict=True):
+        if answer.rejected is None and answer.hashed and answer.value:
+            yield entry, answer.field, bytes.fromhex(answer.value)
+
+
+def _read(path: str) -> list[str]:
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError):
@@ -31,16 +45,4 @@ def _digests(path: str, profile: str) -> Iterator[tuple[str, bytes]]:
             place=path,
             remedy="Put a UTF-8 file there with one e-mail, phone or hash a line",
         ) from None
-    entries = [line.strip().strip('"') for line in lines if line.strip()]
-    # A bare hash may be of either, so it suppresses both.
-    asked = [(entry, field) for entry in entries for field in (("email",) if "@" in entry else ("email", "phone"))]
-    understood = set()
-    for (entry, _), answer in zip(
-        asked, explain_many(profile, [Question(field, entry) for entry, field in asked]), strict=True
-    ):
-        if answer.rejected is None and answer.hashed and answer.value:
-            understood.add(entry)
-            yield answer.field, bytes.fromhex(answer.value)
-    lost = len(set(entries) - understood)
-    if lost:
-        log.warning("%s: %d lines could not be understood and suppress nobody", path, lost)
+    return [line.strip().strip('"') for line in lines if line.strip()]
