@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -56,12 +57,32 @@ def lines(stream: IO[bytes]) -> Iterator[tuple[int, int, Line]]:
             yield number, len(raw), _decode(number, raw)
 
 
+def _message(raw: bytes) -> Line:
+    try:
+        return _decoder.decode(raw)
+    except msgspec.DecodeError:
+        # Senders also print halves of surrogate pairs, NaN, and numbers beyond all bounds.
+        return msgspec.convert(_mended(json.loads(raw)), Line)
+
+
+def _mended(value: Any) -> Any:
+    """The value without text that is not Unicode."""
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case dict():
+            return {_mended(name): _mended(part) for name, part in value.items()}
+        case list():
+            return list(map(_mended, value))
+    return value
+
+
 def _decode(number: int, raw: bytes) -> Line:
     try:
-        line = _decoder.decode(raw)
+        line = _message(raw)
     except msgspec.ValidationError:
         raise BadLineError(number, "is not a message of the Airbyte protocol") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         raise BadLineError(number, "is not JSON in UTF-8") from None
     if (line.type == "RECORD" and line.record is None) or (line.type == "STATE" and line.state is None):
         raise BadLineError(number, f"is a {line.type} without its content")

@@ -127,6 +127,12 @@ _VALUES: dict[str, list[Item]] = {
         State(1),
     ],
     "not_characters": [{"email": "a@example.com", "first_name": "\uffff\ufdd0\ufffd", "city": "\u2028"}, State(1)],
+    "halves_of_characters": [
+        b'{"email": "a@example.com", "first_name": "x\\ud800y", "user_id": "\\udc00"}',
+        b'{"\\udfff": "z", "email": "b@example.com", "city": "\\ud83d\\ude00"}',
+        State(1),
+    ],
+    "numbers_beyond_all_bounds": [b'{"email": "a@example.com", "user_id": 1e400, "external_id": -1e999}', State(1)],
     "injections": [
         {"email": "'; DROP TABLE member; --@example.com", "external_id": "' OR '1'='1"},
         {"email": "<script>@example.com", "first_name": "{{7*7}}", "external_id": "=1+1"},
