@@ -16,7 +16,7 @@ Facts = Mapping[str, Any]
 
 
 def checks(outside: Facts, image: Facts, network: Facts, inside: Facts) -> list[Probe]:
-    """A probe for each, from `docker inspect` of a container, its image and its network, and from what it says itself."""
+    """A probe for each, from `docker inspect` of container, image and network, and from what the container says."""
     return [
         Probe(name, passed, "" if passed else "does not hold", "" if passed else _REMEDY)
         for name, passed in _found(outside, image, network, inside)

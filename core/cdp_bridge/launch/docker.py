@@ -70,19 +70,19 @@ class Container:
         self._why = ""
         self.id: str = api.create_container_from_config(wanted)["Id"]
         self._sockets: list[socket.socket] = []
+        self._ends = ExitStack()
         self._alarm = threading.Timer(box.seconds, self._kill, [f"was stopped at its time limit of {box.seconds} s"])
         self._alarm.daemon = True
 
     def start(self) -> None:
         """Run it, with its log going into ours."""
-        ends = self._attach(stdin=1, stdout=1), self._attach(stderr=1)
-        self._output, errors = (
-            Demultiplexed(io.BufferedReader(end.makefile("rb", 0), _MB), most * _MB)
-            for end, most in zip(ends, (self._box.output, self._box.log), strict=True)
-        )
-        target = io.BufferedWriter(ends[0].makefile("wb", 0), _MB)
-        self.channel: Channel = Pipes(io.BufferedReader(self._output, _MB), target, self.ending)
-        threading.Thread(target=self._drain, args=[io.BufferedReader(errors)], daemon=True).start()
+        both, errors = self._attach(stdin=1, stdout=1), self._attach(stderr=1)
+        self._output = Demultiplexed(io.BufferedReader(both, _MB), self._box.output * _MB)
+        self.channel: Channel = Pipes(io.BufferedReader(self._output, _MB), io.BufferedWriter(both, _MB), self.ending)
+        said = io.BufferedReader(Demultiplexed(io.BufferedReader(errors), self._box.log * _MB))
+        drain = threading.Thread(target=self._drain, args=[said], daemon=True)
+        drain.start()
+        self._ends.callback(drain.join, GRACE)
         self._api.start(self.id)
         self._alarm.start()
 
@@ -114,24 +114,31 @@ class Container:
     def close(self) -> None:
         """Let it end by itself, now that its input has ended; ask it to; make it; take it away."""
         self._alarm.cancel()
-        for end in self._sockets:
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
+        self._hang_up()
         with contextlib.suppress(requests.RequestException, docker.errors.DockerException):
             self._api.wait(self.id, timeout=GRACE)
         with contextlib.suppress(docker.errors.APIError):
             self._api.stop(self.id, timeout=GRACE)
         _remove(self._api.remove_container, self.id, v=True, force=True)
+        self._ends.close()
 
-    def _attach(self, **streams: int) -> socket.socket:
+    def _attach(self, **streams: int) -> socket.SocketIO:
+        """Both directions of a stream to the container, without the SDK's time-out."""
         attached = self._api.attach_socket(self.id, {"stream": 1, **streams})
-        end: socket.socket = getattr(attached, "_sock", attached)
-        # A second handle on it: the first is closed with the SDK's response.
-        end = end.dup()
+        end: socket.socket = attached._sock.dup()
+        attached._sock.close()
+        attached.close()
         end.settimeout(None)
+        file = end.makefile("rwb", 0)
         self._sockets.append(end)
-        return end
+        self._ends.callback(end.close)
+        self._ends.callback(file.close)
+        return file
+
+    def _hang_up(self) -> None:
+        for end in self._sockets:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
 
     def _drain(self, errors: io.BufferedReader) -> None:
         try:

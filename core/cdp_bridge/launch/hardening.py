@@ -38,7 +38,7 @@ class Box(Struct, frozen=True, kw_only=True):
     processes: Positive = 128
     files: Positive = 1_024
     tmp: Positive = 256
-    log: Positive = 16
+    log: Positive = 4
     output: Positive = 20_000
     seconds: Positive = 6 * 3_600
 
@@ -77,10 +77,11 @@ def configuration(box: Box, image: str, labels: Mapping[str, str], network: Netw
             "ExtraHosts": list(network.names),
             # The engine's own resolver would carry any name out.
             "Dns": ["127.0.0.1"],
+            "DnsOptions": ["timeout:1", "attempts:1"],
             "CapDrop": ["ALL"],
             "SecurityOpt": ["no-new-privileges:true"],
             "ReadonlyRootfs": True,
-            "Tmpfs": {"/tmp": f"rw,noexec,nosuid,nodev,size={box.tmp}m,mode=1777"},  # noqa: S108
+            "Tmpfs": {"/tmp": f"rw,noexec,nosuid,nodev,size={box.tmp}m,uid=65532,gid=65532"},  # noqa: S108
             "Memory": box.memory * _MB,
             "MemorySwap": box.memory * _MB,
             "NanoCpus": int(box.cpus * 1e9),

@@ -1,0 +1,95 @@
+"""A connector that wants out stays in its box, and its run ends with the reason."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from cdp_bridge.errors import BridgeError
+from cdp_bridge.model import ReadRequest
+from cdp_bridge.transport import Remote
+
+import docker
+
+from .conftest import BOXED, ours
+
+Boxed = Callable[..., Remote]
+
+
+@pytest.mark.parametrize(
+    ("misdeed", "limits", "ending"),
+    [
+        ("fork", {"SECONDS": "3", "PROCESSES": "20"}, "was stopped at its time limit of 3 s"),
+        ("memory", {"MEMORY": "200"}, "needed more than its 200 MB of memory"),
+        ("chatter", {"LOG": "1"}, "wrote more than 1 MB to its log"),
+        ("deaf", {"SECONDS": "2"}, "was stopped at its time limit of 2 s"),
+        ("die", {}, "was ended by SIGKILL"),
+    ],
+)
+def test_it_ends_within_its_limit_and_says_why(
+    remote: Boxed, monkeypatch: pytest.MonkeyPatch, misdeed: str, limits: dict[str, str], ending: str
+) -> None:
+    for name, value in limits.items():
+        monkeypatch.setenv(f"CDP_BRIDGE_DOCKER_{name}", value)
+    with pytest.raises(BridgeError) as gone:
+        remote(misdeed=misdeed).check(None)
+    assert str(gone.value) == f"the process of source-boxed {ending}"
+
+
+def test_endless_people_are_cut_off(remote: Boxed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDP_BRIDGE_DOCKER_OUTPUT", "2")
+    with pytest.raises(BridgeError, match="sent more than 2 MB"):
+        list(remote(rows=1_000_000_000).read(None, ReadRequest(stream="people")))
+
+
+def test_it_writes_to_tmp_only_and_no_more_than_fits(remote: Boxed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDP_BRIDGE_DOCKER_TMP", "20")
+    (probe,) = remote(misdeed="disk").check(None)
+    found = json.loads(probe.detail)
+    assert found["written"] <= 20 * 1024 * 1024
+    no_room, not_run, *read_only = found["refused"]
+    assert (no_room, not_run) == ("No space left on device", "Permission denied")
+    assert read_only == ["Read-only file system"] * 2
+
+
+def test_it_reaches_no_forbidden_address(remote: Boxed) -> None:
+    (probe,) = remote(base_url="http://169.254.169.254", misdeed="call").check(None)
+    found = json.loads(probe.detail)
+    # The vendor's own host is among them, since its address is not public; link-local is refused although it is named.
+    assert (found["direct"], found["name"], set(found["proxied"].values())) == ([], False, {"403"})
+
+
+def test_a_connector_that_ignores_its_end_is_gone_all_the_same(remote: Boxed, engine: docker.APIClient) -> None:
+    held = remote(rows=1, misdeed="deaf")
+    next(held.read(None, ReadRequest(stream="people")))
+    assert len(ours(engine)) == 2
+    held.close()
+    assert ours(engine) == []
+
+
+LAUNCHER = """
+import sys
+sys.path.insert(0, {boxed!r})
+from boxed import CONNECTOR
+from cdp_bridge.launch.containers import DockerLauncher
+with DockerLauncher().start(CONNECTOR) as channel:
+    print("started", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_a_killed_launcher_leaves_is_swept_by_the_next_start(remote: Boxed, engine: docker.APIClient) -> None:
+    program = LAUNCHER.format(boxed=str(BOXED))
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as launcher:
+        assert launcher.stdout is not None
+        assert launcher.stdout.readline() == "started\n"
+        left = ours(engine)
+        launcher.kill()
+    assert len(left) == 2
+    assert remote().check(None) == []
+    assert not set(left) & set(ours(engine))
