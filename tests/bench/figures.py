@@ -12,11 +12,13 @@ from pathlib import Path
 import sandbox
 from msgspec import Struct
 
+from .authoring import new_to_green
 from .comparison import PEERS, SAMPLE, differing
 from .process import Measure, medians, run
 
 MEMBERS, MANY = 100_000, 1_000_000
 PYTHON = sys.executable
+PLUGINS = Path(__file__).parents[2] / "plugins"
 CLI = str(Path(sys.executable).parent / "cdp-bridge")
 
 
@@ -160,8 +162,18 @@ def cold(bench: Bench) -> Iterator[Row]:
         yield _seconds("cold", f"cdp-bridge {command}", measure, target)
 
 
+def author(bench: Bench) -> Iterator[Row]:
+    """How long the author of a connector waits: for a new one to be green, for the kit on a grown one."""
+    for kind in ("source",) if bench.quick else ("source", "destination"):
+        seconds = new_to_green(kind, bench.folder)
+        yield Row(figure="author", what=f"from new {kind} to a green kit", value=seconds, unit="s", target=60)
+    for package in () if bench.quick else ("source-segment", "destination-meta"):
+        measure = run([CLI, "test", str(PLUGINS / package)], reports=0)
+        yield _seconds("author", f"the kit on {package}", measure, target=90)
+
+
 FIGURES: dict[str, Callable[[Bench], Iterator[Row]]] = {
-    figure.__name__: figure for figure in (engine, phones, meta, peers, million, cold)
+    figure.__name__: figure for figure in (engine, phones, meta, peers, million, cold, author)
 }
 
 

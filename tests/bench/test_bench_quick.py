@@ -12,7 +12,7 @@ def test_every_bench_still_works_and_peers_send_the_same() -> None:
     )
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)
-    assert {row["figure"] for row in rows} == {"engine", "phones", "meta", "peers", "million", "cold"}
+    assert {row["figure"] for row in rows} == {"engine", "phones", "meta", "peers", "million", "cold", "author"}
     by_what = {row["what"]: row["value"] for row in rows}
     unlike = [value for what, value in by_what.items() if what.startswith("rows of payload unlike ours")]
     assert unlike == [0, 0, 0, 0]
