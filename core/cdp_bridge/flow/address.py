@@ -14,6 +14,7 @@ from ..errors import TransientError
 from ..settings import Secret, option, seal, unseal
 
 _FILE = "address"
+_SERVER = r"(nats|tls)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?"
 
 
 class Address(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -21,7 +22,7 @@ class Address(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     url: Annotated[
         str,
-        option("URL", "nats://HOST:4222 or tls://HOST:4222; several with commas", pattern=r"^(nats|tls)://[^@\s]+$"),
+        option("URL", "nats://HOST:4222 or tls://HOST:4222; several with commas", pattern=f"^{_SERVER}(,{_SERVER})*$"),
     ]
     token: Annotated[Secret | None, option("Token")] = None
     user: Annotated[str | None, option("User")] = None

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from importlib import import_module
+from typing import Any, TypeVar
 
 import nats.errors
 from nats.aio.client import Client
 
-from ..errors import TransientError
+from ..errors import ConfigError, TransientError
 from ..settings import Secret
 from .address import Address, Find
 from .failures import FullError, ThereAlreadyError, plainly
@@ -101,12 +103,28 @@ async def _connect(address: Address, lost: asyncio.Event) -> Client:
             token=_revealed(address.token),
             user=address.user,
             password=_revealed(address.password),
-            nkeys_seed_str=_revealed(address.nkey),
+            nkeys_seed_str=_seed(address),
         )
     except BaseException:
-        await client.close()
+        # It complains when it has not come so far as to have something to close.
+        with contextlib.suppress(AssertionError):
+            await client.close()
         raise
     return client
+
+
+def _seed(address: Address) -> str | None:
+    if address.nkey is None:
+        return None
+    # It has no types.
+    nkeys: Any = import_module("nkeys")
+    seed = address.nkey.reveal()
+    try:
+        nkeys.from_seed(seed.encode())
+    except nkeys.NkeysError:
+        remedy = "Give the seed of a user's nkey, which begins with SU"
+        raise ConfigError("the nkey is not one", place=address.url, remedy=remedy) from None
+    return seed
 
 
 async def _note(error: Exception) -> None:

@@ -45,7 +45,7 @@ def meaning(error: Exception, place: str) -> BridgeError:
     if isinstance(error, APIError):
         return _refusal(error, place)
     if isinstance(error, nats.errors.NoRespondersError | NoStreamResponseError):
-        return TransientError(f"{place}: the queue is not there (yet)")
+        return _missing(place)
     if isinstance(error, nats.errors.TimeoutError):
         return TransientError(f"{place}: the queue server does not answer")
     return TransientError(f"{place}: the queue server cannot be reached ({type(error).__name__})")
@@ -65,9 +65,13 @@ def _refusal(error: APIError, place: str) -> BridgeError:
         remedy = "Switch JetStream on in the server's configuration, for this account"
         return ConfigError("the server has no JetStream", place=place, remedy=remedy)
     if isinstance(error, ServiceUnavailableError | NotFoundError):
-        return TransientError(f"{place}: the queue is not there (yet)")
+        return _missing(place)
     remedy = "See the log of the server"
     return ConfigError(f"the queue server says: {said} ({error.err_code})", place=place, remedy=remedy)
+
+
+def _missing(place: str) -> TransientError:
+    return TransientError(f"{place}: the queue is not there yet; if it stays so, see that the server has JetStream")
 
 
 def _too_large(place: str) -> RejectedError:
