@@ -146,7 +146,7 @@ def secrets(json_schema: Json, raw: Any, path: tuple[str, ...] = ()) -> dict[tup
         named, others = json_schema.get("properties", {}), json_schema.get("additionalProperties")
         for name, value in raw.items():
             part = named.get(name, others)
-            found |= secrets(part, value, (*path, str(name))) if isinstance(part, Mapping) else {}
+            found |= secrets(part, value, (*path, str(name))) if isinstance(part, dict) else {}
     return found
 
 
