@@ -65,7 +65,7 @@ def test_what_a_dead_worker_left_is_taken_over_and_the_late_one_records_nothing(
             taken = store.requests.start(asked.id, newer)
             assert taken is not None
             assert taken.token == newer.token > late.token
-            for step in (store.requests.start, lambda *given: store.requests.finish(*given, "failed")):
+            for step in (store.requests.start, lambda id, lease: store.requests.finish(id, lease, "failed")):
                 with pytest.raises(LeaseLostError):
                     step(asked.id, late)
             store.requests.finish(asked.id, newer, "succeeded", "run-2")
