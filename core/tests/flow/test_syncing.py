@@ -1,0 +1,79 @@
+"""Real runs under a worker's reins: they end where they are told to, leave nothing held, and the next one goes on."""
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from cdp_bridge import worker
+from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount, RunRequest
+from cdp_bridge.errors import ConfigError
+from cdp_bridge.registry import Registry
+from cdp_bridge.store import Store
+from cdp_bridge.worker import Reins, syncing
+
+PEOPLE = 3_000
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A store with one audience, from a file of people into files."""
+    rows = [f"u{number},person{number}@example.com" for number in range(PEOPLE)]
+    (tmp_path / "people.csv").write_text("\n".join(["id,email", *rows]))
+    source = CDPConnection(
+        name="exports",
+        cdp_provider="source-file",
+        api_credentials={"path": f"{tmp_path}/people.csv", "id_column": "id"},
+    )
+    out = DestinationAccount(name="out", connector="destination-file", settings={"path": f"{tmp_path}/out"})
+    mapping = tuple(DataMapping(omniads_field=name, cdp_field=field) for name, field in FIELDS.items())
+    vip = Activation(name="vip", connection="exports", segment="vip", destination="out", mapping="people")
+    with Store.open(f"sqlite:///{tmp_path}/store.db") as opened:
+        opened.save_bridge(
+            Bridge(connections=(source,), destinations=(out,), mappings={"people": mapping}, audiences=(vip,))
+        )
+        yield opened
+
+
+FIELDS = {"user_id": "id", "email": "email"}
+
+
+def request(audience: str = "vip") -> RunRequest:
+    return RunRequest(
+        id="1", audience=audience, kind="manual", requested_at=datetime.now(UTC), requested_by="test", state="running"
+    )
+
+
+def test_a_run_that_is_let_go_succeeds(store: Store) -> None:
+    reins = Reins(store, request(), threading.Event())
+    log = syncing(store, Registry())(request(), reins)
+    assert (log.status, log.adds, reins.pulled) == ("succeeded", PEOPLE, None)
+
+
+def test_a_run_that_is_handed_over_ends_at_once_and_the_next_one_goes_on(store: Store) -> None:
+    hurry = threading.Event()
+    hurry.set()
+    reins = Reins(store, request(), hurry)
+    log = syncing(store, Registry())(request(), reins)
+    assert (log.status, reins.pulled) == ("failed", "handed over")
+    assert log.error == "the worker was asked to stop, and has handed the run over to another one"
+    assert store.ledger.count("vip") == 0
+    next_log = syncing(store, Registry())(request(), Reins(store, request(), threading.Event()))
+    assert next_log.status == "succeeded"
+
+
+def test_a_run_that_is_cancelled_ends(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "LOOK_SECONDS", 0.0)
+    asked = store.requests.add("vip", "test")
+    with store.requests.hold("vip") as lease:
+        store.requests.start(asked.id, lease)
+    store.requests.cancel(asked.id)
+    reins = Reins(store, asked, threading.Event())
+    log = syncing(store, Registry())(asked, reins)
+    assert (log.status, log.error, reins.pulled) == ("failed", "the run was cancelled", "cancelled")
+
+
+def test_an_audience_that_is_gone_is_named(store: Store) -> None:
+    with pytest.raises(ConfigError, match=r"audiences\.gone: is not configured any more"):
+        syncing(store, Registry())(request("gone"), Reins(store, request(), threading.Event()))
