@@ -12,11 +12,13 @@ from ..model import AudienceRef, Limits
 from . import audiences, budgets, configuration, keys, leases, migration, runs, suppression
 from .api_keys import ApiKeys
 from .audit import Audit, Deed
+from .counts import Counts
 from .database import Clock, Database
 from .history import History
 from .idempotency import Answers
 from .leases import Lease
 from .ledger import Ledger
+from .letters import Letters
 from .notes import Notes
 from .requests import Requests
 from .schedules import Schedules
@@ -37,6 +39,8 @@ class Store:
         self.requests = Requests(database)
         self.schedules = Schedules(database)
         self.history = History(database)
+        self.counts = Counts(database)
+        self.letters = Letters(database)
         self.notes = Notes(database)
         self.api_keys = ApiKeys(database)
         self.audit = Audit(database)

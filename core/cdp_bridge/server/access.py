@@ -1,0 +1,112 @@
+"""Who may do what: API keys, roles, and how often a caller may ask."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import anyio
+from litestar.connection import ASGIConnection
+from litestar.enums import ScopeType
+from litestar.handlers import BaseRouteHandler
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from ..entities import ApiKey, Role
+from ..store import Store
+from .problems import problem
+
+RANKS: dict[Role, int] = {"viewer": 0, "operator": 1, "admin": 2}
+Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]
+
+A_SECOND, BURST = 300.0, 600.0
+"""Requests of one key: so many a second for ever, and so many at once."""
+STRANGERS_A_SECOND, STRANGERS_BURST = 5.0, 50.0
+"""Requests without a valid key, from one address."""
+MOST_CALLERS = 10_000
+
+
+class Rates:
+    """A token bucket for each caller; of many, the longest unheard are forgotten."""
+
+    def __init__(self, a_second: float, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._a_second, self._burst, self._clock = a_second, burst, clock
+        self._buckets: dict[str, tuple[float, float]] = {}
+
+    def wait(self, caller: str) -> float:
+        """Count a request: 0, or the seconds until the next one is taken."""
+        now = self._clock()
+        left, since = self._buckets.pop(caller, (self._burst, now))
+        left = min(self._burst, left + (now - since) * self._a_second)
+        taken = left >= 1
+        self._buckets[caller] = (left - 1 if taken else left, now)
+        if len(self._buckets) > MOST_CALLERS:
+            del self._buckets[next(iter(self._buckets))]
+        return 0.0 if taken else (1 - left) / self._a_second
+
+
+class Access(ASGIMiddleware):
+    """Lets in who presents a valid API key, as `connection.user`; not asked for by /docs and handlers marked `open`."""
+
+    scopes = (ScopeType.HTTP,)
+    exclude_opt_key = "open"
+    exclude_path_pattern = "^/docs"
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._callers = Rates(A_SECOND, BURST)
+        self._strangers = Rates(STRANGERS_A_SECOND, STRANGERS_BURST)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        """Look the key up, and count the request."""
+        connection: ASGIConnection[Any, Any, Any, Any] = ASGIConnection(scope)
+        scheme, _, text = connection.headers.get("authorization", "").partition(" ")
+        key = None
+        if scheme.lower() == "bearer" and text:
+            key = await anyio.to_thread.run_sync(self._store.api_keys.find, text.strip())
+        if key is None:
+            _count(self._strangers, connection.client.host if connection.client else "")
+            raise problem(
+                HTTPStatus.UNAUTHORIZED,
+                "no valid API key is presented",
+                place="header Authorization",
+                remedy="Send Authorization: Bearer KEY; cdp-bridge keys create makes one",
+                headers={"WWW-Authenticate": 'Bearer realm="cdp-bridge"'},
+            )
+        _count(self._callers, key.id)
+        scope["user"], scope["auth"] = key, key.role
+        await next_app(scope, receive, send)
+
+
+def _count(rates: Rates, caller: str) -> None:
+    wait = rates.wait(caller)
+    if wait:
+        raise problem(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "there are too many requests",
+            remedy="Wait as long as the header Retry-After says",
+            headers={"Retry-After": str(int(wait) + 1)},
+        )
+
+
+def needs(role: Role) -> Guard:
+    """Refuses callers of a lower role."""
+
+    def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+        key: ApiKey = connection.user
+        if RANKS[key.role] < RANKS[role]:
+            raise problem(
+                HTTPStatus.FORBIDDEN,
+                f"this takes the role {role}",
+                place="header Authorization",
+                remedy=f"Use a key of the role {role}",
+            )
+
+    return guard
+
+
+def who(key: ApiKey) -> str:
+    """How the audit log calls a caller."""
+    return f"{key.id} {key.name}"

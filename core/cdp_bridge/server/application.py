@@ -1,0 +1,118 @@
+"""The API as one ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from litestar import Litestar, Request, Router
+from litestar.connection import ASGIConnection
+from litestar.datastructures import MutableScopeHeaders
+from litestar.di import Provide
+from litestar.enums import ScopeType
+from litestar.middleware import ASGIMiddleware
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..entities import ApiKey
+from ..registry import Registry
+from ..store import Store
+from . import accounts, audiences, audit, connectors, dead_letters, mappings, problems, runs, segments, suppressions
+from .access import Access
+from .endpoint import Core
+from .health import Condition, health
+from .metrics import Metrics, metrics
+from .paging import Cursors
+from .repeats import Repeats
+
+LARGEST_BODY = 4_000_000
+"""Bytes."""
+_HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+
+
+def application(store: Store, registry: Registry, parts: Mapping[str, Condition] | None = None) -> Litestar:
+    """The API over a store; `parts` are what else this process runs, for /readyz."""
+    core = Core(store, registry, Cursors(store))
+    collected = Metrics(store)
+    resources = Router(
+        "/v1",
+        route_handlers=[
+            connectors.Connectors,
+            accounts.Connections,
+            accounts.Destinations,
+            segments.Segments,
+            audiences.Audiences,
+            mappings.Mappings,
+            runs.Runs,
+            dead_letters.DeadLetters,
+            suppressions.Suppressions,
+            audit.AuditLog,
+        ],
+    )
+    return Litestar(
+        [resources, *health(store, parts or {}), metrics(collected)],
+        dependencies={
+            "core": Provide(lambda: core, sync_to_thread=False),
+            "caller": Provide(_caller, sync_to_thread=False),
+        },
+        middleware=[collected, Access(store), _Strict(), Repeats(store)],
+        exception_handlers=problems.HANDLERS,
+        before_send=[_add_headers, collected.count],
+        openapi_config=_openapi(),
+        request_max_body_size=LARGEST_BODY,
+        logging_config=None,
+    )
+
+
+def _caller(request: Request[ApiKey, str, Any]) -> ApiKey:
+    return request.user
+
+
+async def _add_headers(message: Message, scope: Scope) -> None:
+    if message["type"] == "http.response.start":
+        headers = MutableScopeHeaders.from_message(message)
+        for name, value in _HEADERS.items():
+            headers.setdefault(name, value)
+
+
+class _Strict(ASGIMiddleware):
+    """Takes bodies only as what they are said to be."""
+
+    scopes = (ScopeType.HTTP,)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        """Refuse a body that is not JSON."""
+        headers = ASGIConnection[Any, Any, Any, Any](scope).headers
+        kind, _, rest = headers.get("content-type", "").partition(";")
+        has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+        charset = rest.strip().lower().removeprefix("charset=").strip('"')
+        if has_body and (kind.strip().lower() != "application/json" or charset not in ("", "utf-8")):
+            raise problems.problem(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                "the body is not said to be JSON",
+                place="header Content-Type",
+                remedy="Send JSON in UTF-8 as application/json",
+            )
+        await next_app(scope, receive, send)
+
+
+def _openapi() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="CDP Bridge",
+        version="1",
+        description="Keeps the segments of customer data platforms and the audiences of ad platforms equal.",
+        path="/docs",
+        render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"])],
+        use_handler_docstrings=True,
+        security=[{"key": []}],
+        components=Components(security_schemes={"key": SecurityScheme(type="http", scheme="bearer")}),
+    )

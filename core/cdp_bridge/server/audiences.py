@@ -1,0 +1,134 @@
+"""/v1/audiences: segments that are kept equal to audiences, and how they are."""
+
+from __future__ import annotations
+
+from litestar import Controller, Response
+from litestar.params import JSONBody
+from msgspec import Struct
+
+from ..entities import Activation, ApiKey, RunRequest, SyncLog
+from ..errors import ConfigError
+from ..model import AudienceRef
+from ..store.audit import Deed
+from .access import who
+from .editing import change_entry, create, delete_entry, entry, etag
+from .endpoint import Caller, Core, CoreGiven, CursorText, Filter, IfMatch, Limit, PathText, deletes, posts, puts, reads
+from .paging import Listing, page_of_all
+
+
+class AudienceView(Struct, frozen=True, kw_only=True):
+    """An audience: what is configured, what the platform calls it, how many members it has acknowledged, its last run.
+
+    `last_run` has funnel and match rate. `size` is counted where one audience is asked for.
+    """
+
+    activation: Activation
+    paused: bool
+    ref: AudienceRef | None = None
+    size: int | None = None
+    last_run: SyncLog | None = None
+
+
+class Audiences(Controller):
+    """Activations and their audiences."""
+
+    path = "/audiences"
+    tags = ("audiences",)
+
+    @reads("/")
+    def list_audiences(
+        self,
+        core: CoreGiven,
+        connection: Filter = None,
+        destination: Filter = None,
+        limit: Limit = 50,
+        cursor: CursorText = None,
+    ) -> Listing[AudienceView]:
+        """List audiences, by name."""
+        found = [
+            one
+            for one in core.store.bridge().audiences
+            if connection in (None, one.connection) and destination in (None, one.destination)
+        ]
+        listed = page_of_all(core.cursors, found, limit, cursor, lambda one: [one.name])
+        paused = _paused(core)
+        return Listing(items=[_view(core, one, one.name in paused) for one in listed.items], next=listed.next)
+
+    @posts("/")
+    def activate(self, core: CoreGiven, caller: Caller, data: JSONBody[Activation]) -> Response[Activation]:
+        """Activate a segment: keep an audience of a destination equal to it from now on."""
+        create(core, caller, "audience", data.name, data)
+        headers = {"ETag": etag(data), "Location": f"/v1/audiences/{data.name}"}
+        return Response(data, status_code=201, headers=headers)
+
+    @reads("/{name:str}")
+    def audience(self, core: CoreGiven, name: PathText) -> Response[AudienceView]:
+        """One audience, with its size."""
+        found = entry(core, "audience", name)
+        view = _view(core, found, name in _paused(core), size=core.store.ledger.count(name))
+        return Response(view, headers={"ETag": etag(found)})
+
+    @puts("/{name:str}")
+    def replace_audience(
+        self, core: CoreGiven, caller: Caller, name: PathText, data: JSONBody[Activation], if_match: IfMatch = None
+    ) -> Response[Activation]:
+        """Replace what is configured; the next run makes the audience so."""
+        if data.name != name:
+            raise ConfigError("is not the name in the address", place="name", remedy="Names cannot be changed")
+        change_entry(core, caller, "audience", name, data, if_match)
+        return Response(data, headers={"ETag": etag(data)})
+
+    @deletes("/{name:str}")
+    def delete_audience(self, core: CoreGiven, caller: Caller, name: PathText, if_match: IfMatch = None) -> None:
+        """Keep it equal no more; what the platform has stays there."""
+        delete_entry(core, caller, "audience", name, if_match)
+
+    @posts("/{name:str}/sync", status_code=202)
+    def sync_now(self, core: CoreGiven, caller: Caller, name: PathText) -> RunRequest:
+        """Ask for a run now."""
+        return ask(core, caller, name, "sync")
+
+    @posts("/{name:str}/approve-removals", status_code=202)
+    def approve_removals(self, core: CoreGiven, caller: Caller, name: PathText) -> RunRequest:
+        """Ask for a run now that carries out removals above the audience's limit."""
+        return ask(core, caller, name, "approve removals")
+
+    @posts("/{name:str}/pause", status_code=200)
+    def pause(self, core: CoreGiven, caller: Caller, name: PathText) -> AudienceView:
+        """Start it on schedule no more."""
+        return _pause(core, caller, name, paused=True)
+
+    @posts("/{name:str}/resume", status_code=200)
+    def resume(self, core: CoreGiven, caller: Caller, name: PathText) -> AudienceView:
+        """Start it on schedule again, with the next slot."""
+        return _pause(core, caller, name, paused=False)
+
+
+def ask(core: Core, caller: ApiKey, audience: str, action: str) -> RunRequest:
+    """Ask for a run of a configured audience; problem 404."""
+    entry(core, "audience", audience)
+    core.store.audit.add(Deed(who=who(caller), action=action, what="audience", name=audience))
+    return core.store.requests.add(audience, f"api key {caller.id}", approve_removals=action == "approve removals")
+
+
+def _pause(core: Core, caller: ApiKey, name: str, *, paused: bool) -> AudienceView:
+    found = entry(core, "audience", name)
+    action = "pause" if paused else "resume"
+    core.store.audit.add(Deed(who=who(caller), action=action, what="audience", name=name))
+    core.store.schedules.pause(name, paused)
+    return _view(core, found, paused)
+
+
+def _paused(core: Core) -> set[str]:
+    return {one.audience for one in core.store.schedules.all() if one.paused or one.schedule.paused}
+
+
+def _view(core: Core, activation: Activation, paused: bool, size: int | None = None) -> AudienceView:
+    runs = core.store.runs(activation.name, 1)
+    return AudienceView(
+        activation=activation,
+        paused=paused,
+        ref=core.store.audience_ref(activation.name),
+        size=size,
+        last_run=runs[0] if runs else None,
+    )

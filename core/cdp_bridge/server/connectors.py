@@ -1,0 +1,58 @@
+"""/v1/connectors: what is installed, and what settings each wants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Controller
+from msgspec import Struct
+
+from .. import settings
+from ..model import Connector, Delivery, Kind
+from .endpoint import Core, CoreGiven, CursorText, Limit, PathText, reads
+from .paging import Listing, page_of_all
+from .problems import missing
+
+
+class ConnectorView(Struct, frozen=True, kw_only=True):
+    """A connector that is installed; `spec` is the JSON schema of its settings."""
+
+    name: str
+    kind: Kind
+    version: str
+    delivery: Delivery
+    documentation: str
+    spec: dict[str, Any]
+
+
+class Connectors(Controller):
+    """What is installed."""
+
+    path = "/connectors"
+    tags = ("connectors",)
+
+    @reads("/")
+    def list_connectors(self, core: CoreGiven, limit: Limit = 50, cursor: CursorText = None) -> Listing[ConnectorView]:
+        """List the installed connectors, by name."""
+        found = [_view(core, one) for one in core.registry.connectors.values()]
+        return page_of_all(core.cursors, found, limit, cursor, lambda one: [one.name])
+
+    @reads("/{name:str}")
+    def connector(self, core: CoreGiven, name: PathText) -> ConnectorView:
+        """One connector."""
+        found = core.registry.connectors.get(name)
+        if found is None:
+            raise missing("connector")
+        return _view(core, found)
+
+
+def _view(core: Core, connector: Connector) -> ConnectorView:
+    return ConnectorView(
+        name=connector.name,
+        kind=connector.kind,
+        version=core.registry.version(connector),
+        delivery=connector.delivery,
+        documentation=connector.documentation,
+        spec=msgspec.to_builtins(settings.schema(connector.settings)),
+    )

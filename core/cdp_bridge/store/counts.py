@@ -1,0 +1,51 @@
+"""How many there are of what: for metrics."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from . import tables
+from .database import Database
+
+
+class Counts:
+    """What can be counted in a store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def runs(self) -> dict[str, int]:
+        """Recorded runs by status."""
+        return self._by(tables.run.c.status)
+
+    def requests(self) -> dict[str, int]:
+        """Run requests by state."""
+        return self._by(tables.run_request.c.state)
+
+    def oldest_queued(self) -> datetime | None:
+        """When the run was asked for that has waited longest."""
+        table = tables.run_request
+        oldest = sa.select(sa.func.min(table.c.requested_at)).where(table.c.state == "queued")
+        with self._database.reading() as connection:
+            found: datetime | None = connection.execute(oldest).scalar()
+        return found
+
+    def dead_letters(self) -> dict[str, int]:
+        """Refused members by audience."""
+        return self._by(tables.audience.c.name, tables.dead_letter.join(tables.audience))
+
+    def last_successes(self) -> dict[str, datetime]:
+        """When the newest successful run of each audience began."""
+        table = tables.run
+        newest = sa.select(table.c.audience, sa.func.max(table.c.sync_timestamp))
+        wanted = newest.where(table.c.status == "succeeded").group_by(table.c.audience)
+        with self._database.reading() as connection:
+            return {row[0]: row[1] for row in connection.execute(wanted)}
+
+    def _by(self, column: sa.Column[Any], source: sa.FromClause | None = None) -> dict[str, int]:
+        wanted = sa.select(column, sa.func.count()).select_from(column.table if source is None else source)
+        with self._database.reading() as connection:
+            return {row[0]: row[1] for row in connection.execute(wanted.group_by(column))}

@@ -1,0 +1,131 @@
+"""The API as its users meet it: over HTTP, on either database, with a key of each role."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import requests
+import uvicorn
+from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount, Role
+from cdp_bridge.server.application import application
+from cdp_bridge.store import Store
+
+from .shop import Cdp, registry
+
+RULES = (DataMapping(omniads_field="user_id", cdp_field="id"), DataMapping(omniads_field="email", cdp_field="email"))
+BRIDGE = Bridge(
+    connections=(CDPConnection(name="crm", cdp_provider="source-shop"),),
+    destinations=(DestinationAccount(name="ads", connector="destination-shop"),),
+    mappings={"people": RULES},
+    audiences=(Activation(name="vip", connection="crm", segment="vip", destination="ads", mapping="people"),),
+)
+ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
+
+
+class Api:
+    """A running server and its store; `call` is a request with the key of a role."""
+
+    def __init__(self, store: Store, cdp: Cdp, url: str) -> None:
+        self.store, self.cdp, self.url = store, cdp, url
+        self.keys: dict[str, str] = {role: store.api_keys.create(role, role)[1] for role in ROLES}
+        self.keys["seer"] = store.api_keys.create("seer", "operator", sees_hashes=True)[1]
+        self.session = requests.Session()
+
+    def call(self, method: str, path: str, body: Any = None, role: str = "admin", **headers: str) -> requests.Response:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        authorization = {"Authorization": f"Bearer {self.keys[role]}"} if role in self.keys else {}
+        return self.session.request(method, self.url + path, json=body, headers=authorization | named, timeout=30)
+
+    def get(self, path: str, **options: Any) -> Any:
+        """The body of a good answer."""
+        answer = self.call("GET", path, **options)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def all(self, path: str, **options: Any) -> list[Any]:
+        """All items of a list, page by page."""
+        items, cursor = [], ""
+        while True:
+            page = self.get(f"{path}{'&' if '?' in path else '?'}{cursor}", **options)
+            items += page["items"]
+            if "next" not in page or page["next"] is None:
+                return items
+            cursor = f"cursor={page['next']}"
+
+
+@contextmanager
+def serving(store: Store) -> Iterator[Api]:
+    """A server in a thread of this process."""
+    cdp = Cdp()
+    app = application(store, registry(cdp), {"worker": lambda: not cdp.is_down})
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        api = Api(store, cdp, f"http://127.0.0.1:{port}")
+        with api.session:
+            yield api
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@contextmanager
+def database(name: str, folder: Path, postgres: Callable[[], str]) -> Iterator[str]:
+    """The URL of a new store."""
+    if name == "sqlite":
+        yield f"sqlite:///{folder}/store.db"
+        return
+    server, database = postgres(), f"api_{uuid.uuid4().hex}"
+    with psycopg.connect(f"{server} dbname=postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {database}")
+        yield f"postgresql://postgres@/{database}?host={connection.info.host}"
+        connection.execute(f"DROP DATABASE {database} WITH (FORCE)")
+
+
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def each_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """A server for a module's tests, once for each database."""
+    folder = tmp_path_factory.mktemp("api")
+    with (
+        database(request.param, folder, lambda: str(request.getfixturevalue("postgres_server"))) as url,
+        Store.open(url) as store,
+        serving(store) as api,
+    ):
+        yield api
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """A server for a module's tests, on SQLite."""
+    with Store.open(f"sqlite:///{tmp_path_factory.mktemp('api')}/store.db") as store, serving(store) as api:
+        yield api
+
+
+def _configured(api: Api) -> Api:
+    api.store.save_bridge(BRIDGE)
+    api.cdp.is_down = False
+    return api
+
+
+@pytest.fixture
+def api(server: Api) -> Api:
+    """The server with one of everything configured."""
+    return _configured(server)
+
+
+@pytest.fixture
+def each_api(each_server: Api) -> Api:
+    """The same, once for each database."""
+    return _configured(each_server)

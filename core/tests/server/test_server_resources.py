@@ -1,0 +1,255 @@
+"""Each resource, over HTTP, on both databases."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from cdp_bridge.entities import DeadLetter, Funnel, SyncLog
+from cdp_bridge.store import MemberRow
+from msgspec.structs import replace
+
+from .conftest import Api
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+USER_ID = [{"omniads_field": "user_id", "cdp_field": "id"}]
+ENTRIES: dict[str, dict[str, Any]] = {
+    "connections": {"name": "second", "cdp_provider": "source-shop", "api_credentials": {"account": "2"}},
+    "destinations": {"name": "second", "connector": "destination-shop"},
+    "mappings": {"name": "second", "rules": USER_ID},
+    "audiences": {"name": "second", "connection": "crm", "segment": "new", "destination": "ads", "mapping": "people"},
+}
+CHANGES: dict[str, dict[str, Any]] = {
+    "connections": {"sync_schedule": "daily"},
+    "destinations": {"settings": {"account": "7"}},
+    "mappings": {"rules": [{"omniads_field": "user_id", "cdp_field": "user"}]},
+    "audiences": {"segment": "other"},
+}
+
+
+@pytest.fixture
+def people() -> Callable[[int], list[MemberRow]]:
+    return lambda count: [(bytes([number]) * 16, b"f" * 16, f"u{number}", b"") for number in range(count)]
+
+
+def log(run_id: str, **more: Any) -> SyncLog:
+    return replace(SyncLog(run_id=run_id, audience="vip", sync_timestamp=AT, status="succeeded"), **more)
+
+
+def save(api: Api, *logs: SyncLog) -> None:
+    with api.store.transaction() as transaction:
+        for one in logs:
+            transaction.save_run(one)
+
+
+@pytest.mark.parametrize("what", ENTRIES)
+def test_an_entry_is_created_read_replaced_and_deleted(each_api: Api, what: str) -> None:
+    entry = ENTRIES[what]
+    created = each_api.call("POST", f"/v1/{what}", entry)
+    assert created.status_code == 201, created.text
+    address = created.headers["Location"]
+    assert address == f"/v1/{what}/second"
+    read = each_api.call("GET", address)
+    assert read.headers["ETag"] == created.headers["ETag"]
+    changed = entry | CHANGES[what]
+    replaced = each_api.call("PUT", address, changed, if_match=read.headers["ETag"])
+    assert replaced.status_code == 200, replaced.text
+    assert replaced.json().items() >= changed.items()
+    assert each_api.call("GET", address).headers["ETag"] == replaced.headers["ETag"] != read.headers["ETag"]
+    assert len(each_api.all(f"/v1/{what}?limit=1")) == 2
+    assert each_api.call("DELETE", address, if_match=replaced.headers["ETag"]).status_code == 204
+    assert each_api.call("GET", address).status_code == 404
+
+
+@pytest.mark.parametrize("what", ENTRIES)
+def test_who_has_not_seen_the_newest_version_changes_nothing(each_api: Api, what: str) -> None:
+    each_api.call("POST", f"/v1/{what}", ENTRIES[what])
+    address, changed = f"/v1/{what}/second", ENTRIES[what] | CHANGES[what]
+    for method, body in (("PUT", changed), ("DELETE", None)):
+        assert each_api.call(method, address, body).status_code == 428
+        assert each_api.call(method, address, body, if_match='"old"').status_code == 412
+    assert each_api.call("POST", f"/v1/{what}", changed).status_code == 409
+    assert each_api.get(address) == each_api.get(address)
+    each_api.call("DELETE", address, if_match="*")
+
+
+@pytest.mark.parametrize("address", ["connections/crm", "destinations/ads", "mappings/people"])
+def test_what_an_audience_uses_is_not_deleted(each_api: Api, address: str) -> None:
+    assert each_api.call("DELETE", f"/v1/{address}", if_match="*").status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("what", "wrong", "place"),
+    [
+        ("connections", {"cdp_provider": "source-none"}, "cdp_provider"),
+        ("connections", {"api_credentials": {"token": "plain"}}, "api_credentials.token"),
+        ("connections", {"api_credentials": {"tokn": 1}}, "api_credentials.…"),
+        ("connections", {"sync_schedule": "sometimes"}, "sync_schedule"),
+        ("mappings", {"rules": [*USER_ID, {"omniads_field": "eye_colour", "cdp_field": "x"}]}, "rules.1.omniads_field"),
+        ("audiences", {"connection": "none"}, "connection"),
+        ("audiences", {"schedule": {"cron": "nonsense"}}, "schedule.cron"),
+        ("audiences", {"removal_limit": 2}, "removal_limit"),
+        ("audiences", {"unknown": 2}, "body"),
+        ("destinations", {"name": "Wrong Name"}, "name"),
+    ],
+)
+def test_what_is_wrong_is_named_by_place_and_remedy(each_api: Api, what: str, wrong: Any, place: str) -> None:
+    answer = each_api.call("POST", f"/v1/{what}", ENTRIES[what] | wrong)
+    assert answer.status_code in (400, 422)
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert [one["place"] for one in answer.json()["errors"]] == [place]
+    assert all(one["problem"] and one["remedy"] for one in answer.json()["errors"])
+
+
+def test_connectors_are_listed_with_their_settings(each_api: Api) -> None:
+    found = {one["name"]: one for one in each_api.all("/v1/connectors")}
+    assert sorted(found) == ["destination-shop", "source-shop"]
+    assert found["source-shop"]["spec"]["properties"]["token"]["airbyte_secret"]
+    assert each_api.get("/v1/connectors/source-shop") == found["source-shop"]
+
+
+def test_a_check_is_remembered_until_the_connection_changes(each_api: Api) -> None:
+    assert each_api.call("POST", "/v1/connections/crm/check").json()["passed"]
+    connected = each_api.call("GET", "/v1/connections/crm")
+    assert connected.json()["connection_status"] == "connected"
+    each_api.cdp.is_down = True
+    assert not each_api.call("POST", "/v1/connections/crm/check").json()["passed"]
+    assert each_api.get("/v1/connections/crm")["connection_status"] == "failed"
+    body, version = {"name": "crm", "cdp_provider": "source-shop"}, connected.headers["ETag"]
+    assert each_api.call("PUT", "/v1/connections/crm", body, if_match=version).status_code == 200
+    assert "connection_status" not in each_api.get("/v1/connections/crm")
+
+
+def test_segments_of_the_cdp_are_discovered_and_remembered(each_api: Api) -> None:
+    found = each_api.call("POST", "/v1/connections/crm/discover").json()
+    assert [one["name"] for one in found["streams"]] == ["audiences", "people"]
+    segments = each_api.all("/v1/segments?connection=crm")
+    assert [(one["segment_id"], one["segment_name"], one["member_count"]) for one in segments] == [
+        ("new", "New", None),
+        ("vip", "VIP", 12),
+    ]
+    each_api.cdp.is_down = True
+    assert each_api.call("POST", "/v1/connections/crm/discover").status_code == 503
+    assert len(each_api.all("/v1/segments")) == 2
+
+
+def test_an_audience_tells_size_funnel_and_match_rate(each_api: Api, people: Any) -> None:
+    save(each_api, log("r1", match_rate=0.5, funnel=Funnel(in_segment=4, accepted=2)))
+    with each_api.store.transaction() as transaction:
+        transaction.put_members("vip", people(3), "accepted", AT)
+    found = each_api.get("/v1/audiences/vip")
+    assert found["size"] == 3
+    assert found["last_run"]["match_rate"] == 0.5
+    assert found["last_run"]["funnel"]["in_segment"] == 4
+
+
+def test_pausing_is_seen_and_undone(each_api: Api) -> None:
+    assert each_api.call("POST", "/v1/audiences/vip/pause").json()["paused"]
+    assert [one["paused"] for one in each_api.all("/v1/audiences")] == [True]
+    assert each_api.call("POST", "/v1/connections/crm/resume").json() == {"paused": False, "audiences": ["vip"]}
+    assert not each_api.get("/v1/audiences/vip")["paused"]
+
+
+@pytest.mark.parametrize(("action", "approves"), [("sync", False), ("approve-removals", True)])
+def test_a_run_is_asked_for(each_api: Api, action: str, approves: bool) -> None:
+    asked = each_api.call("POST", f"/v1/audiences/vip/{action}")
+    assert asked.status_code == 202
+    stored = each_api.store.requests.one(asked.json()["id"])
+    assert stored
+    assert (stored.state, stored.approve_removals) == ("queued", approves)
+
+
+def test_a_run_is_cancelled_and_tried_again(each_api: Api) -> None:
+    run = each_api.call("POST", "/v1/audiences/vip/sync").json()["id"]
+    assert each_api.call("POST", f"/v1/runs/{run}/retry").status_code == 409
+    assert each_api.call("POST", f"/v1/runs/{run}/cancel").json()["state"] == "cancelled"
+    assert each_api.call("POST", f"/v1/runs/{run}/cancel").status_code == 409
+    again = each_api.call("POST", f"/v1/runs/{run}/retry").json()
+    assert (again["audience"], again["state"]) == ("vip", "queued")
+    assert again["id"] != run
+
+
+def test_runs_of_requests_and_of_the_command_line_are_one_list(each_api: Api) -> None:
+    run = each_api.call("POST", "/v1/audiences/vip/sync").json()["id"]
+    save(each_api, log("by-hand"), log("asked-for"))
+    with each_api.store.requests.hold("vip") as lease:
+        each_api.store.requests.start(run, lease)
+        save(each_api, log("asked-for", status="running", records_processed=5))
+        assert each_api.get(f"/v1/runs/{run}")["log"]["records_processed"] == 5
+        assert "asked-for" not in [one["id"] for one in each_api.all("/v1/runs")]
+        save(each_api, log("asked-for"))
+        each_api.store.requests.finish(run, lease, "succeeded", "asked-for")
+    listed = {one["id"]: one for one in each_api.all("/v1/runs?limit=1&audience=vip")}
+    assert listed[run]["log"]["run_id"] == "asked-for"
+    assert listed["by-hand"]["request"] is None
+    assert "asked-for" not in listed
+    assert {one["state"] for one in each_api.all("/v1/runs?state=succeeded")} == {"succeeded"}
+
+
+def test_dead_letters_are_sent_again(each_api: Api) -> None:
+    letters = [
+        DeadLetter(
+            audience="vip",
+            member_key=bytes([number]) * 16,
+            fingerprint=b"f" * 16,
+            operation="add",
+            reason=reason,
+            run_id="r",
+            created_at=AT,
+        )
+        for number, reason in enumerate(("shop:bad", "shop:bad", "shop:worse"))
+    ]
+    with each_api.store.transaction() as transaction:
+        transaction.bury(letters)
+    assert len(each_api.all("/v1/dead-letters?limit=1&audience=vip")) == 3
+    answer = each_api.call("POST", "/v1/dead-letters/replay", {"audience": "vip", "reason": "shop:bad"}).json()
+    assert answer["letters"] == 2
+    assert answer["run"]["state"] == "queued"
+    assert [one["reason"] for one in each_api.all("/v1/dead-letters")] == ["shop:worse"]
+    with each_api.store.transaction() as transaction:
+        transaction.exhume("vip", [letters[2].member_key])
+
+
+def test_suppressed_people_are_kept_as_digests_of_every_profile(each_api: Api) -> None:
+    body = {"values": ["ada@example.com", "+14155550101", "f" * 64, "???"]}
+    answer = each_api.call("POST", "/v1/suppressions", body)
+    assert answer.json() == {"understood": 3, "not_understood": [3]}
+    counts = {one["profile"]: one["count"] for one in each_api.all("/v1/suppressions?limit=1")}
+    assert counts["meta"] == 4
+    assert set(counts) == {"meta", "google", "tiktok-audience", "tiktok-events"}
+    each_api.call("POST", "/v1/suppressions/remove", {"values": ["ada@example.com", "f" * 64]})
+    assert {one["profile"]: one["count"] for one in each_api.all("/v1/suppressions")}["meta"] == 1
+    each_api.call("POST", "/v1/suppressions/remove", {"values": ["+14155550101"]})
+    assert each_api.all("/v1/suppressions") == []
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        {"mapping": "people", "records": [{"id": "u1", "email": "Ada@Example.com"}, {"id": "u2", "email": "nobody"}]},
+        {"mapping": "people", "sample": {"connection": "crm", "segment": "vip"}},
+    ],
+)
+def test_a_mapping_is_tried_on_records(each_api: Api, what: dict[str, Any]) -> None:
+    body = {"profile": "meta"} | what
+    ada, other = each_api.call("POST", "/v1/mappings/preview", body, role="seer").json()["records"]
+    assert ada["values"][0]["value"] == hashlib.sha256(b"ada@example.com").hexdigest()
+    assert other["values"][0]["rejected"]
+    hidden = each_api.call("POST", "/v1/mappings/preview", body).json()["records"]
+    assert [one["values"][0]["value"] for one in hidden] == [None, None]
+
+
+def test_every_change_is_in_the_audit_log_without_values(each_api: Api) -> None:
+    created = each_api.call("POST", "/v1/mappings", ENTRIES["mappings"])
+    version = created.headers["ETag"].strip('"')
+    each_api.call("DELETE", "/v1/mappings/second", if_match="*")
+    newest = each_api.all("/v1/audit")[:2]
+    assert [(one["action"], one["name"], one["before"], one["after"]) for one in newest] == [
+        ("delete", "second", version, ""),
+        ("create", "second", "", version),
+    ]
+    assert newest[0]["who"].endswith(" admin")
+    assert datetime.now(UTC) - datetime.fromisoformat(newest[0]["at"]) < timedelta(minutes=1)
