@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -11,7 +12,9 @@ from msgspec import Struct
 
 from ..entities import RunRequest, Schedule
 from . import requests, tables
-from .database import Database, insert_missing, struct_of
+from .database import Database, insert_missing
+
+_STATE = ("version", "timetable", "last_slot", "served", "successes", "paused")
 
 
 class Standing(Struct, frozen=True, kw_only=True):
@@ -58,7 +61,8 @@ class Schedules:
         """Where every audience stands, in the order of bridge.yaml."""
         activation, state = tables.activation, tables.schedule
         wanted = (
-            sa.select(activation.c.name, activation.c.schedule, tables.connection.c.sync_schedule, state)
+            sa.select(activation.c.name, activation.c.schedule, tables.connection.c.sync_schedule)
+            .add_columns(*(state.c[name] for name in _STATE))
             .join(tables.connection)
             .outerjoin(state, state.c.audience == activation.c.name)
             .order_by(activation.c.position)
@@ -86,12 +90,12 @@ class Schedules:
             )
 
 
-def _standing(row: sa.Row[tuple[object, ...]]) -> Standing:
-    said = msgspec.convert(row._mapping[tables.activation.c.schedule] or {}, Schedule)
-    name = row._mapping[tables.activation.c.name]
-    if row._mapping[tables.schedule.c.audience] is None:
-        return Standing(audience=name, schedule=said, sync_schedule=row._mapping["sync_schedule"])
-    return struct_of(Standing, row, schedule=said)
+def _standing(row: sa.Row[Any]) -> Standing:
+    name, said, sync_schedule, *known = tuple(row)
+    # Read every few seconds, for every audience: by position, since a look at the names would double the cost.
+    state = dict(zip(_STATE, known, strict=True)) if known[0] is not None else {}
+    schedule = msgspec.convert(said or {}, Schedule)
+    return Standing(audience=name, schedule=schedule, sync_schedule=sync_schedule, **state)
 
 
 def _waiting(connection: sa.Connection) -> set[str]:
