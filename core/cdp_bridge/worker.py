@@ -22,6 +22,7 @@ from .store import Lease, LeaseHeldError, Store
 from .store.requests import End
 from .sync.run import Progress, Run
 from .sync.session import LEASE_SECONDS, kept
+from .telling import Telling
 
 log = logging.getLogger(__name__)
 
@@ -89,8 +90,14 @@ def syncing(store: Store, registry: Registry, launcher: Launcher | None = None) 
         found = [one for one in store.bridge().audiences if one.name == request.audience]
         if not found:
             raise ConfigError("is not configured any more", place=f"audiences.{request.audience}")
-        run = Run(store, registry, found[0], progress=reins.progress, sleep=reins.sleep, launcher=launcher)
-        return run.sync()
+        with Telling(store, request.id) as telling:
+
+            def progress(made: Progress) -> None:
+                telling.progress(made)
+                reins.progress(made)
+
+            run = Run(store, registry, found[0], progress=progress, sleep=reins.sleep, launcher=launcher)
+            return run.sync(approve_removals=request.approve_removals)
 
     return sync
 

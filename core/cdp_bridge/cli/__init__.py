@@ -29,6 +29,8 @@ _COMMANDS = {
     "identity": "identity",
     "runs": "runs",
     "audiences": "runs",
+    "serve": "serve",
+    "keys": "keys",
     "doctor": "doctor",
     "new": "author",
     "test": "author",

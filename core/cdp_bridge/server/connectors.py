@@ -35,8 +35,8 @@ class Connectors(Controller):
     @reads("/")
     def list_connectors(self, core: CoreGiven, limit: Limit = 50, cursor: CursorText = None) -> Listing[ConnectorView]:
         """List the installed connectors, by name."""
-        found = [_view(core, one) for one in core.registry.connectors.values()]
-        return page_of_all(core.cursors, found, limit, cursor, lambda one: [one.name])
+        found = page_of_all(core.cursors, core.registry.connectors.values(), limit, cursor, lambda one: [one.name])
+        return Listing(items=[_view(core, one) for one in found.items], next=found.next)
 
     @reads("/{name:str}")
     def connector(self, core: CoreGiven, name: PathText) -> ConnectorView:

@@ -1,0 +1,61 @@
+"""`keys create`, `keys list`, `keys revoke`: who may use the API."""
+
+from __future__ import annotations
+
+import click
+
+from .options import json_option, open_store, store_option
+from .output import print_json, print_table
+
+
+@click.command("create")
+@click.argument("name")
+@click.option("--role", type=click.Choice(["viewer", "operator", "admin"]), default="viewer", show_default=True)
+@click.option("--sees-hashes", is_flag=True, help="Let it see the hashed identifiers of single people.")
+@click.option("--days", type=click.IntRange(1, 3_650), help="Let it expire after so many days; without it, never.")
+@store_option
+@json_option
+def create_key(name: str, role: str, sees_hashes: bool, days: int | None, store_url: str, as_json: bool) -> None:
+    """Make a key for the API, and print it: nothing can show it again."""
+    from datetime import UTC, datetime, timedelta
+    from typing import cast
+
+    from ..entities import Role
+    from ..store.audit import Deed
+
+    expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
+    with open_store(store_url) as store:
+        store.audit.add(Deed(who="command line", action="create", what="api key", name=name))
+        made, text = store.api_keys.create(name, cast(Role, role), sees_hashes=sees_hashes, expires_at=expires_at)
+    if as_json:
+        print_json({"id": made.id, "key": text})
+    else:
+        click.echo(text)
+
+
+@click.command("list")
+@store_option
+@json_option
+def list_key(store_url: str, as_json: bool) -> None:
+    """List the keys of the API that were ever made."""
+    with open_store(store_url) as store:
+        found = store.api_keys.all()
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (one.id, one.name, one.role, one.sees_hashes, one.created_at, one.expires_at, one.revoked_at) for one in found
+    ]
+    print_table(("id", "name", "role", "sees hashes", "made", "expires", "revoked"), rows)
+
+
+@click.command("revoke")
+@click.argument("key_id", metavar="ID")
+@store_option
+def revoke_key(key_id: str, store_url: str) -> None:
+    """Let a key in no more, at once."""
+    from ..store.audit import Deed
+
+    with open_store(store_url) as store:
+        store.api_keys.revoke(key_id)
+        store.audit.add(Deed(who="command line", action="revoke", what="api key", name=key_id))

@@ -1,0 +1,97 @@
+"""`serve`: API, scheduler and worker in one process, with the queue server of this machine or somebody's cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import ConfigError
+from .options import find_plugins, launcher_option, open_store, store_option
+
+if TYPE_CHECKING:
+    from ..flow import Find
+    from ..registry import Registry
+
+queue_options = (
+    click.option(
+        "--queue-folder",
+        envvar="CDP_BRIDGE_QUEUE_FOLDER",
+        default="cdp-bridge-queue",
+        show_default=True,
+        type=click.Path(path_type=Path),
+        metavar="FOLDER",
+        help="Where the queue server of this machine keeps its files.",
+    ),
+    click.option(
+        "--queue",
+        envvar="CDP_BRIDGE_QUEUE",
+        metavar="FILE",
+        help="A NATS cluster instead: JSON with url and what it lets you in by (secrets may be references).",
+    ),
+)
+
+
+@click.command()
+@click.option("--host", envvar="CDP_BRIDGE_HOST", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--port", envvar="CDP_BRIDGE_PORT", default=8080, show_default=True, type=click.IntRange(0, 65535))
+@click.option(
+    "--workers",
+    default=2,
+    show_default=True,
+    type=click.IntRange(0),
+    help="How many runs to carry out at a time; 0 leaves them to cdp-bridge worker.",
+)
+@queue_options[0]
+@queue_options[1]
+@launcher_option
+@store_option
+def serve(
+    host: str,
+    port: int,
+    workers: int,
+    queue_folder: Path,
+    queue: str | None,
+    launcher_name: str | None,
+    store_url: str,
+) -> None:
+    """Serve the API, start audiences on schedule and carry out their runs, until SIGTERM."""
+    try:
+        from ..flow import Flow
+        from ..server.service import Parts, Service, first_key, listen
+        from ..worker import stop_on_signals
+    except ImportError as error:
+        raise ConfigError(f"{error.name} is not installed", remedy="Install cdp-bridge[server,embedded]") from None
+    registry = find_plugins()
+    launcher = registry.launcher(launcher_name) if launcher_name else None
+    with (
+        open_store(store_url) as store,
+        listen(host, port) as listener,
+        queues(registry, queue_folder, queue) as find,
+        Flow(find) as flow,
+    ):
+        stop = stop_on_signals()
+        if key := first_key(store):
+            click.echo(f"The first key, shown only now: {key}")
+        name = f"[{host}]" if ":" in host else host
+        click.echo(f"Serving at http://{name}:{listener.getsockname()[1]} (described at /docs)")
+        ended_well = Service(Parts(store, registry, flow, launcher, workers), listener, stop).run()
+    click.get_current_context().exit(0 if ended_well else 1)
+
+
+@contextmanager
+def queues(registry: Registry, folder: Path, config: str | None) -> Iterator[Find]:
+    """Where the queues are: in a cluster, or in a server that runs here for the length of the block."""
+    from .. import settings
+    from ..flow import Address, LocalServer
+    from ..protocol import catalog
+
+    if config is None:
+        with LocalServer(folder) as server:
+            yield server.find
+    else:
+        address = settings.load(Address, catalog.config(config), registry.secret)
+        yield lambda: address

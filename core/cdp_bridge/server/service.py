@@ -1,0 +1,146 @@
+"""One process that does everything: API, scheduler, worker, and a look at the CDPs' segments now and then."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import uvicorn
+from msgspec import Struct
+
+from ..dispatch import Dispatcher
+from ..errors import BridgeError, ConfigError
+from ..flow import Flow
+from ..model import Launcher
+from ..registry import Registry
+from ..schedule import Scheduler
+from ..store import Store
+from ..worker import syncing, work
+from .application import application
+from .segments import look
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 1.0
+"""How soon a run that was asked for is on its way to a worker."""
+LOOK_SECONDS = 15 * 60.0
+"""How often the CDPs are asked for their segments."""
+DRAIN_SECONDS = 5
+"""How long answers under way may take once the process was asked to end."""
+KEEP_ALIVE_SECONDS = 15
+MOST_CONNECTIONS = 1_000
+BOOTSTRAP = "bootstrap"
+
+
+class Parts(Struct, frozen=True):
+    """What a service works with; `slots` is how many runs it carries out at a time, 0: others do that."""
+
+    store: Store
+    registry: Registry
+    flow: Flow
+    launcher: Launcher | None = None
+    slots: int = 2
+
+
+class Service:
+    """Serves on a listening socket until `stop` is set; a part that ends by a bug stops all."""
+
+    def __init__(self, parts: Parts, listener: socket.socket, stop: threading.Event) -> None:
+        self._parts, self._listener, self._stop = parts, listener, stop
+        self._threads: dict[str, threading.Thread] = {}
+        self._failed = False
+
+    def run(self) -> bool:
+        """Whether it ended because it was asked to."""
+        store, registry, flow = self._parts.store, self._parts.registry, self._parts.flow
+        api = self._api()
+        self._start("api", lambda: api.run(sockets=[self._listener]))
+        self._start("scheduler", lambda: _schedule(store, flow, self._stop))
+        self._start("segments", lambda: _look(store, registry, self._stop))
+        if self._parts.slots:
+            sync = syncing(store, registry, self._parts.launcher)
+            self._start("worker", lambda: work(flow, store, sync, slots=self._parts.slots, stop=self._stop))
+        self._stop.wait()
+        api.should_exit = True
+        for thread in self._threads.values():
+            thread.join()
+        return not self._failed
+
+    def _api(self) -> uvicorn.Server:
+        conditions = {
+            name: lambda name=name: name not in self._threads or self._threads[name].is_alive()
+            for name in ("scheduler", "worker")
+        }
+        app = application(self._parts.store, self._parts.registry, conditions)
+        return uvicorn.Server(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                # Whatever stands in front says who asks; nobody else may.
+                proxy_headers=False,
+                lifespan="off",
+                limit_concurrency=MOST_CONNECTIONS,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=DRAIN_SECONDS,
+            )
+        )
+
+    def _start(self, name: str, function: Callable[[], None]) -> None:
+        def run() -> None:
+            try:
+                function()
+            except BaseException as error:
+                what = error if isinstance(error, BridgeError) else type(error).__name__
+                log.error("the %s has failed, and everything ends: %s", name, what, exc_info=log.isEnabledFor(10))
+                self._failed = True
+            finally:
+                self._stop.set()
+
+        self._threads[name] = threading.Thread(target=run, name=name, daemon=True)
+        self._threads[name].start()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; ConfigError when the address cannot be had."""
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError) as error:
+        why = error.strerror if isinstance(error, OSError) else "there is no such port"
+        raise ConfigError(f"cannot be listened at ({why})", place=f"{host}:{port}", remedy="Choose another") from None
+
+
+def first_key(store: Store) -> str | None:
+    """The text of a key for the first administrator, made when there is no key at all."""
+    if store.api_keys.all():
+        return None
+    return store.api_keys.create(BOOTSTRAP, "admin")[1]
+
+
+def _schedule(store: Store, flow: Flow, stop: threading.Event) -> None:
+    """Ask for what is due, and pass on what is to run."""
+    scheduler, dispatcher = Scheduler(store), Dispatcher(store, flow)
+    while not stop.is_set():
+        now = datetime.now(UTC)
+        try:
+            scheduler.tick(now)
+            dispatcher.tick()
+        except BridgeError as error:
+            log.warning("nothing can be scheduled now, trying again: %s", error)
+        stop.wait(min(scheduler.wait(now), TICK_SECONDS) or 0.01)
+
+
+def _look(store: Store, registry: Registry, stop: threading.Event) -> None:
+    """Ask all CDPs for their segments, again and again."""
+    while not stop.is_set():
+        started = time.monotonic()
+        try:
+            look(store, registry)
+        except BridgeError as error:
+            log.warning("the segments cannot be remembered now: %s", error)
+        stop.wait(max(1.0, LOOK_SECONDS - (time.monotonic() - started)))
