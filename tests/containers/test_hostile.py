@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from cdp_bridge.errors import BridgeError
+from cdp_bridge.errors import BridgeError, ConfigError
 from cdp_bridge.model import ReadRequest
 from cdp_bridge.transport import Remote
 
@@ -64,7 +64,8 @@ def test_it_reaches_no_forbidden_address(remote: Boxed) -> None:
 
 def test_a_connector_that_ignores_its_end_is_gone_all_the_same(remote: Boxed, engine: docker.APIClient) -> None:
     held = remote(rows=1, misdeed="deaf")
-    next(held.read(None, ReadRequest(stream="people")))
+    pages = held.read(None, ReadRequest(stream="people"))
+    next(pages)
     assert len(ours(engine)) == 2
     held.close()
     assert ours(engine) == []
@@ -93,3 +94,14 @@ def test_what_a_killed_launcher_leaves_is_swept_by_the_next_start(remote: Boxed,
     assert len(left) == 2
     assert remote().check(None) == []
     assert not set(left) & set(ours(engine))
+
+
+def test_an_engine_or_an_image_that_is_not_there_is_named(remote: Boxed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDP_BRIDGE_DOCKER_IMAGE", "nobody-made/{connector}")
+    with pytest.raises(
+        ConfigError, match=r"no image nobody-made/source-boxed. Make it with scripts/images source-boxed"
+    ):
+        remote().check(None)
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    with pytest.raises(ConfigError, match="no Docker engine answers"):
+        remote().check(None)

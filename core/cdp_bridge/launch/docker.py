@@ -89,7 +89,7 @@ class Container:
     def ending(self) -> str:
         """See `Channel.ending`."""
         if self._output.is_over:
-            return f"sent more than {self._box.output} MB"
+            self._kill(f"sent more than {self._box.output} MB")
         try:
             self._api.wait(self.id, timeout=GRACE)
             state = self.inspect()["State"]
@@ -148,6 +148,8 @@ class Container:
 
     def _kill(self, why: str) -> None:
         self._why = self._why or why
+        # The engine takes no container for dead whose output waits for a reader.
+        self._hang_up()
         with contextlib.suppress(docker.errors.APIError):
             self._api.kill(self.id)
 

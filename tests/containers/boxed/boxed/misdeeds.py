@@ -34,7 +34,7 @@ def memory() -> None:
 def chatter() -> None:
     """An endless log."""
     while True:
-        print("and so on " * 100, file=sys.stderr)
+        print("and so on " * 10, file=sys.stderr)
 
 
 def deaf() -> None:
