@@ -13,7 +13,7 @@ import pytest
 from cdp_bridge.errors import ConfigError, TransientError
 from cdp_bridge.http import Client
 from cdp_bridge.launch.doors import RefusedError
-from cdp_bridge.launch.egress import PROXY_PORT, Place, Proxy, Rules, Tunnel
+from cdp_bridge.launch.egress import PROXY_PORT, Place, Proxy, Rules, Tunnel, tunnelled
 from cdp_bridge.launch.hardening import Box
 from cdp_bridge.launch.origins import origins
 from cdp_bridge.model import Connector
@@ -114,6 +114,12 @@ def test_a_warehouse_is_reached_by_a_tunnel_on_its_own_port(servers: list[int]) 
     with Tunnel(GATEWAY, allowed, place), socket.create_connection((GATEWAY, servers[0])) as client:
         client.sendall(b"GET /t HTTP/1.0\r\nHost: warehouse\r\n\r\n")
         assert b"/t of warehouse" in client.makefile("rb").read()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+def test_a_warehouse_that_has_no_name_of_its_own_is_refused(host: str) -> None:
+    with pytest.raises(ConfigError, match="cannot be reached from a container"):
+        tunnelled(rules(f"postgresql://{host}"))
 
 
 def test_ports_follow_from_the_scheme_and_what_has_none_is_named() -> None:

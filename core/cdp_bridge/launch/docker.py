@@ -24,7 +24,7 @@ from ..errors import BridgeError, ConfigError
 from ..model import Channel, Connector
 from ..transport import Pipes
 from . import owner
-from .egress import Proxy, Rules, Tunnel
+from .egress import Proxy, Rules, Tunnel, tunnelled
 from .hardening import GRACE, INTERFACE, LABEL, Box, Network, configuration
 from .local import log_lines
 from .stdio import Demultiplexed
@@ -194,17 +194,17 @@ def _way_out(api: Engine, rules: Rules, labels: Mapping[str, str]) -> Iterator[N
         api.create_network(name, internal=True, options=interface, labels=named)
         stack.callback(_remove, api.remove_network, name)
         gateway: str = api.inspect_network(name)["IPAM"]["Config"][0]["Gateway"]
+        places = tunnelled(rules)
         try:
             proxy = stack.enter_context(Proxy(gateway, rules))
-            tunnelled = [place for place in rules.named if place.tunnelled]
-            for place in tunnelled:
+            for place in places:
                 stack.enter_context(Tunnel(gateway, rules, place))
         except OSError as error:
             remedy = "Use an engine of this machine, and no two warehouses with the same port in one connection"
             raise ConfigError(f"no way out for a container can be made: {error.strerror}", remedy=remedy) from None
         url = f"http://{gateway}:{proxy.port}"
         variables = ("CDP_BRIDGE_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
-        yield Network(name, [f"{place.host}:{gateway}" for place in tunnelled], dict.fromkeys(variables, url))
+        yield Network(name, [f"{place.host}:{gateway}" for place in places], dict.fromkeys(variables, url))
 
 
 def _engine() -> Engine:

@@ -69,6 +69,16 @@ class Rules:
         return _connected(found)
 
 
+def tunnelled(rules: Rules) -> list[Place]:
+    """The places that need a tunnel; ConfigError for one whose name cannot be made to lead to it."""
+    found = [place for place in rules.named if place.tunnelled]
+    for place in found:
+        if place.host == "localhost" or ":" in place.host or place.host.replace(".", "").isdigit():
+            remedy = "Name it by the name of its host: that is what leads to it from a container"
+            raise ConfigError("cannot be reached from a container", place=f"{place.host}:{place.port}", remedy=remedy)
+    return found
+
+
 def _matches(pattern: str, host: str) -> bool:
     return host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern
 
