@@ -52,7 +52,7 @@ class Flow:
 
     def close(self) -> None:
         """Hang up and end the event loop; `consume` must have returned."""
-        self._run(self._connection.close())
+        self._run(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -111,6 +111,14 @@ class Flow:
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _end(self) -> None:
+        await self._connection.close()
+        # The client has cancelled its tasks, but does not wait for them.
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     async def _declare(self, client: Client) -> None:
         address = self._connection.address
