@@ -37,6 +37,7 @@ _PRAGMAS = (
     "fullfsync = ON",
     "foreign_keys = ON",
     "trusted_schema = OFF",
+    "secure_delete = FAST",
     "cache_size = -32768",
     "wal_autocheckpoint = 2000",
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..entities import Bridge, CDPSegment, DeadLetter, SuppressionCount, SyncLog
 from ..model import AudienceRef, Limits
-from . import audiences, budgets, configuration, keys, leases, migration, runs, suppression
+from . import audiences, budgets, configuration, keys, leases, migration, retention, runs, suppression
 from .api_keys import ApiKeys
 from .audit import Audit, Deed
 from .counts import Counts
@@ -22,6 +22,7 @@ from .letters import Letters
 from .notes import Notes
 from .requests import Requests
 from .schedules import Schedules
+from .secrets import Secrets
 from .transaction import Transaction
 from .values import AudienceRow, Delivery
 
@@ -45,6 +46,7 @@ class Store:
         self.api_keys = ApiKeys(database)
         self.audit = Audit(database)
         self.answers = Answers(database)
+        self.secrets = Secrets(database)
 
     @classmethod
     def open(cls, url: str, *, clock: Clock = time.time) -> Store:
@@ -74,6 +76,14 @@ class Store:
     def integrity(self) -> list[str]:
         """Everything that a thorough (slow) check finds wrong, one sentence each; empty when all is well."""
         return migration.integrity(self._database)
+
+    def prune(self, keep: retention.Retention) -> retention.Pruned:
+        """Delete what happened longer ago than it is kept; how much of it."""
+        return retention.prune(self._database, keep)
+
+    def wipe(self) -> None:
+        """Take the bytes of all that was deleted out of the files; TransientError when somebody reads for too long."""
+        retention.wipe(self._database)
 
     def key(self, name: str) -> bytes:
         """The 32 random bytes of that name, made on first use and the same for every process ever after."""

@@ -311,6 +311,16 @@ answer = sa.Table(
     _column("body", sa.LargeBinary, optional=True),
 )
 
+# What was given to the bridge to keep; see `cipher`. What expires is no good afterwards.
+
+secret = sa.Table(
+    "secret",
+    metadata,
+    _key("name"),
+    _column("envelope", sa.LargeBinary),
+    sa.Column("expires_at", Instant, nullable=True, index=True),
+)
+
 # What processes agree on: keys, leases, budgets. Times are seconds since 1970.
 
 secret_key = sa.Table("secret_key", metadata, _key("name"), _column("value", sa.LargeBinary))

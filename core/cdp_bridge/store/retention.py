@@ -1,0 +1,102 @@
+"""What happened is kept for so many days, and what was deleted is wiped from the disk."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import sqlalchemy as sa
+from msgspec import Meta, Struct
+
+from ..errors import TransientError
+from . import tables
+from .database import Database
+from .failures import plainly
+
+BATCH = 1_000
+"""Rows that one transaction deletes: nobody waits for long."""
+Days = Annotated[int, Meta(ge=1, le=36_500)]
+_ENDED = ("succeeded", "failed", "partial", "waiting", "cancelled")
+
+
+class Retention(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """For how many days things are kept.
+
+    The newest run of an audience stays however old it is. A member whose dead letter is gone is tried again.
+    """
+
+    runs: Days = 400
+    requests: Days = 90
+    dead_letters: Days = 90
+    audit: Days = 400
+
+
+class Pruned(Struct, frozen=True, kw_only=True):
+    """How many rows were deleted."""
+
+    runs: int
+    requests: int
+    dead_letters: int
+    audit: int
+    secrets: int
+
+
+def prune(database: Database, keep: Retention) -> Pruned:
+    """Delete what is older, a batch at a time; killed, the next call goes on."""
+    now = datetime.fromtimestamp(database.clock(), UTC)
+    run, newer = tables.run, tables.run.alias()
+    newest = sa.select(sa.func.max(newer.c.sync_timestamp)).where(newer.c.audience == run.c.audience)
+    request, letter, audit, secret = tables.run_request, tables.dead_letter, tables.audit, tables.secret
+    return Pruned(
+        runs=_delete(
+            database,
+            run,
+            (run.c.sync_timestamp < _days(now, keep.runs))
+            & (run.c.sync_timestamp < newest.correlate(run).scalar_subquery()),
+        ),
+        requests=_delete(
+            database, request, (request.c.finished_at < _days(now, keep.requests)) & request.c.state.in_(_ENDED)
+        ),
+        dead_letters=_delete(database, letter, letter.c.created_at < _days(now, keep.dead_letters)),
+        audit=_delete(database, audit, audit.c.at < _days(now, keep.audit)),
+        secrets=_delete(database, secret, secret.c.expires_at < now),
+    )
+
+
+def wipe(database: Database) -> None:
+    """Take deleted bytes out of SQLite's files, which takes as much free space as they have; PostgreSQL does it itself.
+
+    Raises TransientError when somebody reads for too long; nothing is lost then.
+    """
+    if database.path is None:
+        return
+    with plainly(database.place):
+        # SQLAlchemy would begin a transaction, in which SQLite does neither.
+        raw = database.engine.raw_connection()
+        try:
+            cursor = raw.cursor()
+            cursor.execute("VACUUM")
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            (busy, *_) = cursor.fetchall()[0]
+        finally:
+            raw.close()
+    if busy:
+        raise TransientError(f"{database.place}: somebody reads what was deleted; its bytes are still in the file")
+
+
+def _days(now: datetime, days: int) -> datetime:
+    return now - timedelta(days=days)
+
+
+def _delete(database: Database, table: sa.Table, old: sa.ColumnElement[bool]) -> int:
+    key = list(table.primary_key)
+    # Of its own table, not of the one that the DELETE goes through.
+    chosen = sa.select(*key).where(old).limit(BATCH).correlate(None)
+    gone = sa.delete(table).where(sa.tuple_(*key).in_(chosen) if len(key) > 1 else key[0].in_(chosen))
+    deleted = 0
+    while True:
+        with database.writing() as connection:
+            count = connection.execute(gone).rowcount
+        deleted += count
+        if count < BATCH:
+            return deleted

@@ -1,0 +1,151 @@
+"""Retention: what is older goes, a batch at a time; what was deleted is in no byte of the files."""
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from cdp_bridge.entities import DeadLetter, SyncLog
+from cdp_bridge.errors import TransientError
+from cdp_bridge.settings import Secret
+from cdp_bridge.store import Delivery, Store, retention
+from cdp_bridge.store.audit import Deed
+from cdp_bridge.store.retention import Pruned, Retention
+
+KEEP = Retention(runs=30, requests=20, dead_letters=10, audit=40)
+NOTHING = Pruned(runs=0, requests=0, dead_letters=0, audit=0, secrets=0)
+
+
+@pytest.fixture
+def store(store_url: str, clock: Any) -> Iterator[Store]:
+    with Store.open(store_url, clock=clock) as opened:
+        yield opened
+
+
+def letter(number: int, at: datetime) -> DeadLetter:
+    key = number.to_bytes(16, "big")
+    return DeadLetter(
+        audience="vip", member_key=key, fingerprint=key, operation="add", reason="meta:100", run_id="r", created_at=at
+    )
+
+
+def happen(store: Store, name: str, at: datetime) -> str:
+    """One of everything; the id of the request."""
+    with store.transaction() as change:
+        change.save_run(SyncLog(run_id=f"run-{name}", audience=name, sync_timestamp=at, status="succeeded"))
+        change.bury([letter(int(at.timestamp()), at)])
+    store.audit.add(Deed(who="anna", action="create", what="audience", name=name))
+    asked = store.requests.add(name, "anna")
+    store.notes.add(asked.id, text="began")
+    with store.requests.hold(name) as lease:
+        store.requests.start(asked.id, lease)
+        store.requests.finish(asked.id, lease, "succeeded", f"run-{name}")
+    return asked.id
+
+
+def test_each_thing_is_kept_for_its_days_and_no_longer(store: Store, clock: Any, at: datetime) -> None:
+    request = happen(store, "vip", at)
+    with store.transaction() as change:
+        change.save_run(SyncLog(run_id="later", audience="vip", sync_timestamp=at + timedelta(seconds=1)))
+    assert store.prune(KEEP) == NOTHING
+    gone = []
+    for day in (10, 20, 30, 40):
+        clock.now = (at + timedelta(days=day)).timestamp()
+        assert store.prune(KEEP) == NOTHING
+        clock.now += 1
+        gone.append(store.prune(KEEP))
+    assert [(one.dead_letters, one.requests, one.runs, one.audit) for one in gone] == [
+        (1, 0, 0, 0),
+        (0, 1, 0, 0),
+        (0, 0, 1, 0),
+        (0, 0, 0, 1),
+    ]
+    assert store.notes.after(request, 0) == []
+    assert [run.run_id for run in store.runs()] == ["later"]
+
+
+def test_the_newest_run_of_an_audience_and_open_requests_stay(store: Store, clock: Any, at: datetime) -> None:
+    happen(store, "vip", at)
+    happen(store, "cart", at - timedelta(days=900))
+    waiting = store.requests.add("vip", "anna")
+    clock.now += 86_400 * 1_000
+    assert store.prune(KEEP) == Pruned(runs=0, requests=2, dead_letters=2, audit=2, secrets=0)
+    assert {run.run_id for run in store.runs()} == {"run-vip", "run-cart"}
+    assert store.requests.newest() == [waiting]
+
+
+def test_pending_secrets_go_when_their_time_is_over(
+    store: Store, clock: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CDP_BRIDGE_KEYRING", str(tmp_path / "keyring"))
+    store.secrets.put("state:1", Secret("pending"), lasts=timedelta(minutes=10))
+    store.secrets.put("token", Secret("for ever"))
+    clock.now += 601
+    assert store.prune(KEEP).secrets == 1
+    assert store.secrets.get("token") is not None
+
+
+def test_many_are_deleted_in_batches_that_let_others_write(
+    store: Store, clock: Any, at: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "BATCH", 100)
+    with store.transaction() as change:
+        change.bury([letter(number, at) for number in range(250)])
+    deleted: list[int] = []
+
+    def count(*given: Any) -> None:
+        if given[2].startswith("DELETE FROM dead_letter"):
+            deleted.append(given[1].rowcount)
+
+    sa.event.listen(store._database.engine, "after_cursor_execute", count)
+    clock.now += 86_400 * 11
+    assert store.prune(KEEP).dead_letters == 250
+    assert deleted == [100, 100, 50]
+    assert store.dead_letters() == []
+
+
+CANARIES = (b"canary-user-77", b"canary-digest-77")
+
+
+def bytes_of(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.iterdir())
+
+
+def test_nothing_of_an_erased_person_is_left_in_the_files(tmp_path: Path, people: Any, at: datetime) -> None:
+    with Store.open(f"sqlite:///{tmp_path}/store.db") as store:
+        person = (b"k" * 16, b"f" * 16, CANARIES[0].decode(), CANARIES[1])
+        with store.transaction() as change:
+            change.put_members("vip", [*people(500), person], "accepted", at)
+            change.open_delivery(
+                Delivery(id="d", audience="vip", operation="add", run_id="r", members=[person], created_at=at)
+            )
+        with store.transaction() as change:
+            change.close_delivery("d")
+            change.drop_members("vip", [person[0]])
+        assert all(canary in bytes_of(tmp_path) for canary in CANARIES)
+        store.wipe()
+        left = bytes_of(tmp_path)
+        assert not any(canary in left for canary in CANARIES)
+        assert b"user-499" in left
+        assert store.ledger.count("vip") == 500
+
+
+def test_what_somebody_still_reads_is_reported_and_wiped_later(tmp_path: Path, people: Any, at: datetime) -> None:
+    with Store.open(f"sqlite:///{tmp_path}/store.db") as store:
+        impatient = "PRAGMA busy_timeout = 50"
+        sa.event.listen(store._database.engine, "checkout", lambda connection, *_: connection.execute(impatient))
+        with store.transaction() as change:
+            change.put_members("vip", people(100), "accepted", at)
+        reader = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM member").fetchone()
+        with store.transaction() as change:
+            change.drop_members("vip", [key for key, *_ in people(100)])
+        with pytest.raises(TransientError, match="still in the file"):
+            store.wipe()
+        reader.close()
+        store.wipe()
+        assert b"user-99" not in bytes_of(tmp_path)
