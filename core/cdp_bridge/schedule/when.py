@@ -19,7 +19,7 @@ _INTERVAL = re.compile(r"[1-9][0-9]{0,4}[smhdw]", re.ASCII)
 
 
 def effective(schedule: Schedule, sync_schedule: str) -> Schedule:
-    """The schedule, with the connection's `sync_schedule` where it does not say when; paused if the audience is."""
+    """The schedule, with the connection's `sync_schedule` where it does not say when."""
     if schedule.cron is not None or schedule.every is not None or schedule.after:
         return schedule
     if _INTERVAL.fullmatch(sync_schedule):
