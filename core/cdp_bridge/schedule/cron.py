@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-# cronsim is BSD-licensed and typed. Neither croniter 7 nor the triggers of APScheduler 3.11 are typed, both give 02:30 a
-# second time when clocks go back, and to the latter weekday 0 is Monday.
+# cronsim is BSD-licensed and typed. Neither croniter 7 nor the triggers of APScheduler 3.11 are typed, both give 02:30
+# a second time when clocks go back, and to the latter weekday 0 is Monday.
 from cronsim import CronSim, CronSimError
 
 from ..errors import ConfigError
