@@ -108,7 +108,9 @@ def _mappings(connection: sa.Connection) -> dict[str, tuple[DataMapping, ...]]:
 
 
 def _forget(connection: sa.Connection, before: Bridge, after: Bridge) -> None:
-    """Drop cursors whose meaning is gone with their account, and the entries of lists that are not named any more."""
+    """Drop what has lost its meaning: cursors of other accounts, entries of lists and schedules of audiences that are not
+    named any more.
+    """
     now = {given.name: (given.cdp_provider, given.api_credentials) for given in after.connections}
     moved = [
         known.name for known in before.connections if now.get(known.name) != (known.cdp_provider, known.api_credentials)
@@ -118,6 +120,9 @@ def _forget(connection: sa.Connection, before: Bridge, after: Bridge) -> None:
     connection.execute(sa.delete(tables.cursor).where(tables.cursor.c.connection.in_(moved)))
     connection.execute(sa.delete(tables.segment).where(tables.segment.c.connection.in_(gone)))
     connection.execute(sa.delete(tables.suppression).where(tables.suppression.c.source.in_(dropped)))
+    # One that comes back would otherwise catch up from where it was left.
+    left = {known.name for known in before.audiences} - {given.name for given in after.audiences}
+    connection.execute(sa.delete(tables.schedule).where(tables.schedule.c.audience.in_(left)))
 
 
 def _all(connection: sa.Connection, table: sa.Table, kind: type[S]) -> list[S]:

@@ -74,6 +74,15 @@ def test_what_passed_while_nobody_looked_goes_by_the_policy(store: Store, bridge
     assert asked(Scheduler(store).tick(START + 2.5 * HOUR)) == ["all 01 14:00", "skip 01 14:00"]
 
 
+def test_an_audience_that_comes_back_does_not_catch_up_from_where_it_was_left(store: Store, bridge: Any) -> None:
+    store.save_bridge(bridge({"vip": ALL, "cart": ALL}))
+    Scheduler(store).tick(START)
+    store.save_bridge(bridge({"cart": ALL}))
+    store.save_bridge(bridge({"vip": ALL, "cart": ALL}))
+    assert asked(Scheduler(store).tick(START + HOUR)) == ["cart 01 12:00"]
+    assert asked(Scheduler(store).tick(START + 2 * HOUR)) == ["cart 01 13:00", "vip 01 13:00"]
+
+
 def test_a_changed_timetable_counts_from_now_a_changed_policy_changes_nothing(store: Store, bridge: Any) -> None:
     scheduler = Scheduler(store)
     for hours, schedule, expected in (
