@@ -108,9 +108,7 @@ def _mappings(connection: sa.Connection) -> dict[str, tuple[DataMapping, ...]]:
 
 
 def _forget(connection: sa.Connection, before: Bridge, after: Bridge) -> None:
-    """Drop what has lost its meaning: cursors of other accounts, entries of lists and schedules of audiences that are not
-    named any more.
-    """
+    """Drop cursors whose meaning is gone with their account, and what belongs to lists and audiences that are gone."""
     now = {given.name: (given.cdp_provider, given.api_credentials) for given in after.connections}
     moved = [
         known.name for known in before.connections if now.get(known.name) != (known.cdp_provider, known.api_credentials)
