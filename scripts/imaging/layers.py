@@ -64,7 +64,7 @@ def layer(name: str, key: str, fill: Callable[[Path], None]) -> Path:
         fill(folder / HOME)
         pack(folder, path)
 
-    return kept(name, key, make)
+    return kept(name, digest([key.encode(), Path(__file__)]), make)
 
 
 def pack(folder: Path, path: Path, owner: int = 0) -> None:
@@ -112,8 +112,11 @@ def install_own(folder: Path, *projects: Path) -> None:
 def _unpack(folder: Path, *what: str | Path) -> None:
     fitting = ("--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_36", "--only-binary", ":all:")
     run(_UV, "pip", "install", "--quiet", "--no-deps", "--target", folder, *fitting, *what)
-    for trace in [*folder.glob("*.dist-info/direct_url.json"), *folder.glob("*.dist-info/RECORD"), folder / ".lock"]:
-        trace.unlink(missing_ok=True)
+    # What says where and when this was done.
+    for trace in ("RECORD", "direct_url.json", "uv_cache.json"):
+        for path in folder.glob(f"*.dist-info/{trace}"):
+            path.unlink()
+    (folder / ".lock").unlink(missing_ok=True)
 
 
 def _compile(folder: Path) -> None:

@@ -38,10 +38,13 @@ def images() -> None:
     engine = subprocess.run(["docker", "info"], capture_output=True, check=False).returncode if _has_docker() else 1
     if engine and os.geteuid():
         pytest.skip("NO CONTAINER WAS TESTED: no Docker engine answers, and only root can install one")
-    made = subprocess.run(
-        ["scripts/images", str(BOXED), "destination-meta"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    made = make_images(str(BOXED), "destination-meta")
     assert made.returncode == 0, made.stderr
+
+
+def make_images(*names: str) -> subprocess.CompletedProcess[str]:
+    """Run scripts/images to its end."""
+    return subprocess.run(["scripts/images", *names], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def _has_docker() -> bool:
