@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LEASE_SECONDS = 60.0
+LEASE_SECONDS = 45.0
+"""A dead worker's audience is free after that, so that another can take over within a minute."""
 
 
 @contextmanager
