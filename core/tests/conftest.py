@@ -1,5 +1,6 @@
 """Stores on both databases: SQLite in a temporary folder, and a PostgreSQL that the session starts itself."""
 
+import subprocess
 import tempfile
 import uuid
 import warnings
@@ -52,3 +53,17 @@ def store(store_url: str) -> Iterator[Store]:
     """A new store, once for each database."""
     with Store.open(store_url) as opened:
         yield opened
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A file system of 3 MB that others may enter; needs root."""
+    folder = Path(tempfile.mkdtemp(prefix="cdp-bridge-small-disk-"))
+    folder.chmod(0o755)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
+    tried = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if tried.returncode:
+        pytest.skip(f"NOT TESTED: no file system can be mounted here ({tried.stderr.strip()})")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    folder.rmdir()

@@ -1,7 +1,5 @@
 """Queue servers of the tests, and a stream whose limits and times are small."""
 
-import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -88,16 +86,3 @@ def work(flow: Flow, stream: Stream[RunOrder]) -> Iterator[Callable[..., Worker]
 def order(flow: Flow, stream: Stream[RunOrder]) -> Callable[[str], bool]:
     """Publish a run order under its own name as the id."""
     return lambda name: flow.publish(stream, RunOrder(request=name), id=name)
-
-
-@pytest.fixture
-def small_disk() -> Iterator[Path]:
-    """A file system of 3 MB; needs root."""
-    folder = Path(tempfile.mkdtemp(prefix="cdp-bridge-small-disk-"))
-    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
-    tried = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if tried.returncode:
-        pytest.skip(f"NOT TESTED: no file system can be mounted here ({tried.stderr.strip()})")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-    folder.rmdir()
