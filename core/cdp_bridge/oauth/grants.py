@@ -1,0 +1,235 @@
+"""Signing in, begun and finished; and what was granted, kept encrypted in the store and renewed before it expires."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import secrets
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from .. import settings
+from ..errors import ConfigError, TransientError
+from ..settings import Resolve, Secret
+from ..store import LeaseHeldError, Store
+from . import tokens
+from .terms import OAuth
+from .tokens import App, Grant
+
+log = logging.getLogger(__name__)
+
+SCHEME = "oauth"
+STATE_LIFE = timedelta(minutes=10)
+LEASE_SECONDS = 180.0
+"""Longer than one request to a token endpoint can take."""
+TRIES, TRY_SECONDS = 100, 0.2
+"""How often, and how soon, to look whether somebody else has renewed a token that is no good any more."""
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class Begun(Struct, frozen=True):
+    """A sign-in that was begun: where the person's browser goes, and the state that it comes back with."""
+
+    url: str
+    state: str
+
+
+class _Pending(Struct, frozen=True, kw_only=True):
+    name: str
+    app: App
+    verifier: str
+    redirect_uri: str
+
+
+class Grants:
+    """The accounts that people have connected; `others` resolves references that are not the store's."""
+
+    def __init__(
+        self,
+        store: Store,
+        others: Resolve = lambda _: None,
+        *,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._store, self._others, self._clock, self._sleep = store, others, clock, sleep
+
+    def begin(
+        self, terms: OAuth, connector_settings: type[msgspec.Struct], raw: Mapping[str, Any], redirect_uri: str
+    ) -> Begun:
+        """Begin to connect an account with these settings, in which the token's setting holds `oauth:NAME`.
+
+        Raises SettingsError for settings that are wrong, ConfigError for a redirect address that is not HTTPS.
+        """
+        name = _name_in(raw, terms.access_token)
+        _refuse_plain(redirect_uri)
+        loaded = settings.load(connector_settings, raw, self._resolve_before)
+        app = App(
+            token_url=_filled(terms.token_url, loaded),
+            client_id=_required(raw, terms.client_id),
+            client_secret=_required(raw, terms.client_secret),
+            exchange=terms.exchange,
+        )
+        state, verifier = secrets.token_urlsafe(32), Secret(secrets.token_urlsafe(64)).reveal()
+        pending = _Pending(name=name, app=app, verifier=verifier, redirect_uri=redirect_uri)
+        self._store.secrets.put(_of_state(state), _sealed(pending), lasts=STATE_LIFE)
+        asked = {
+            "response_type": "code",
+            "client_id": app.client_id,
+            "redirect_uri": redirect_uri,
+            "scope": terms.scope,
+            "state": state,
+            "code_challenge": _challenge(verifier),
+            "code_challenge_method": "S256",
+        }
+        url = _filled(terms.authorize_url, loaded)
+        return Begun(f"{url}{'&' if '?' in url else '?'}{urlencode(asked)}", state)
+
+    def finish(self, state: str, code: str) -> str:
+        """Keep what a code stands for; the NAME of `oauth:NAME`. A state is good once, and for ten minutes.
+
+        Raises ConfigError for another state, or when the platform refuses the code, and TransientError when it cannot
+        be reached; either way the person has to begin again.
+        """
+        found = self._store.secrets.take(_of_state(state))
+        if found is None:
+            raise ConfigError(
+                "this sign-in was not begun here, was finished already, or took too long", remedy="Begin again"
+            )
+        pending = msgspec.json.decode(found.reveal(), type=_Pending)
+        secret = self._client_secret(pending.app)
+        code = Secret(code).reveal()
+        grant = tokens.by_code(pending.app, secret, code, pending.verifier, pending.redirect_uri, self._clock())
+        self._store.secrets.put(_of_grant(pending.name), _sealed(grant))
+        return pending.name
+
+    def is_connected(self, name: str) -> bool:
+        """Whether somebody has connected `oauth:NAME`."""
+        return self._store.secrets.get(_of_grant(name)) is not None
+
+    def forget(self, name: str) -> None:
+        """Throw away what was granted; no error when nothing was."""
+        self._store.secrets.drop(_of_grant(name))
+
+    def resolve(self, reference: str) -> Secret | None:
+        """The secret behind `oauth:NAME` (a token that is good), `store:NAME`, or a reference that others know.
+
+        Raises ConfigError where nothing is kept or a person has to connect the account again, TransientError when a
+        token that has expired cannot be renewed now.
+        """
+        scheme, _, name = reference.partition(":")
+        if scheme == SCHEME and name:
+            return Secret(self._good(name).access_token)
+        return self._store.secrets.resolve(reference) or self._others(reference)
+
+    def _good(self, name: str) -> Grant:
+        """The grant with a token that is good, renewed by one process at a time: a refresh token may work only once."""
+        for _ in range(TRIES):
+            grant = self._grant(name)
+            if not self._is_due(grant):
+                return grant
+            try:
+                with self._store.lease(_of_grant(name), LEASE_SECONDS):
+                    return self._renewed(name)
+            except LeaseHeldError:
+                if not self._is_over(grant):
+                    return grant
+                self._sleep(TRY_SECONDS)
+        raise TransientError(f"another process has been renewing the token of {name} for too long")
+
+    def _renewed(self, name: str) -> Grant:
+        grant = self._grant(name)
+        if not self._is_due(grant):
+            return grant
+        if not (grant.refresh_token or grant.app.exchange):
+            if self._is_over(grant):
+                raise ConfigError(f"the sign-in of {name} has expired", remedy="Connect the account again")
+            return grant
+        try:
+            newer = tokens.renewed(grant, self._client_secret(grant.app), self._clock())
+        except TransientError as error:
+            if self._is_over(grant):
+                raise
+            log.warning("the token of %s is good for a while, but cannot be renewed now: %s", name, error)
+            return grant
+        # Before anybody uses it: the old refresh token may be void from now on.
+        self._store.secrets.put(_of_grant(name), _sealed(newer))
+        return newer
+
+    def _grant(self, name: str) -> Grant:
+        found = self._store.secrets.get(_of_grant(name)) if _NAME.fullmatch(name) else None
+        if found is None:
+            raise ConfigError(f"nobody has connected {name}", remedy="Connect the account: sign in at the platform")
+        return msgspec.json.decode(found.reveal(), type=Grant)
+
+    def _is_due(self, grant: Grant) -> bool:
+        return grant.renew_at is not None and grant.renew_at <= self._clock()
+
+    def _is_over(self, grant: Grant) -> bool:
+        return grant.expires_at is not None and grant.expires_at <= self._clock()
+
+    def _client_secret(self, app: App) -> Secret:
+        return settings.reveal_reference(app.client_secret, self.resolve)
+
+    def _resolve_before(self, reference: str) -> Secret | None:
+        """As `resolve`; but the token is what is about to come."""
+        return Secret("") if reference.startswith(f"{SCHEME}:") else self.resolve(reference)
+
+
+def _sealed(value: Struct) -> Secret:
+    return Secret(msgspec.json.encode(value).decode())
+
+
+def _of_state(state: str) -> str:
+    # As a digest: who can read the table finishes nothing, and looking it up takes no telling time.
+    return f"state:{hashlib.sha256(state.encode('utf-8', 'replace')).hexdigest()}"
+
+
+def _of_grant(name: str) -> str:
+    return f"{SCHEME}:{name}"
+
+
+def _challenge(verifier: str) -> str:
+    return urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+def _name_in(raw: Mapping[str, Any], setting: str) -> str:
+    scheme, _, name = str(raw.get(setting, "")).partition(":")
+    if scheme != SCHEME or not _NAME.fullmatch(name):
+        raise ConfigError(
+            "it is not filled by signing in", place=setting, remedy=f"Set it to {SCHEME}:NAME, with a name of your own"
+        )
+    return name
+
+
+def _required(raw: Mapping[str, Any], setting: str) -> str:
+    if not raw.get(setting):
+        raise ConfigError("signing in needs it", place=setting, remedy="Set it to what the platform says of your app")
+    return str(raw[setting])
+
+
+def _filled(template: str, loaded: msgspec.Struct) -> str:
+    """A URL with settings in it, none of them secret."""
+    given = {name: getattr(loaded, name) for name in loaded.__struct_fields__}
+    return template.format_map({name: value for name, value in given.items() if not isinstance(value, Secret)})
+
+
+def _refuse_plain(redirect_uri: str) -> None:
+    try:
+        url = urlsplit(redirect_uri)
+    except ValueError:
+        url = urlsplit("")
+    is_private = url.scheme == "https" or (url.scheme == "http" and url.hostname in _LOOPBACK)
+    if not is_private or not url.hostname or url.fragment:
+        raise ConfigError(
+            "a code would come back unencrypted", place="redirect_uri", remedy="Use an https address without fragment"
+        )

@@ -1,0 +1,121 @@
+"""The platform's token endpoint: a code or an earlier token in, new tokens out."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+import requests
+from msgspec import Struct
+
+from ..errors import ConfigError, Failure, TransientError
+from ..http import Client
+from ..settings import Secret
+
+# RFC 6749, section 5.2; other words of the platform might quote what we sent.
+_CODES = (
+    "invalid_request",
+    "invalid_client",
+    "invalid_grant",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "invalid_scope",
+)
+_LONGEST_LIFE = 10 * 366 * 86_400.0
+"""Seconds; what claims to last longer lasts for ever."""
+
+
+class App(Struct, frozen=True, kw_only=True):
+    """We, as the platform knows us; `client_secret` is a secret or a reference to one."""
+
+    token_url: str
+    client_id: str
+    client_secret: str
+    exchange: str = ""
+
+
+class Grant(Struct, frozen=True, kw_only=True):
+    """What a person has granted us.
+
+    Times are seconds since 1970: `renew_at` is half the life of the access token, None where it lasts for ever.
+    """
+
+    app: App
+    access_token: str
+    refresh_token: str = ""
+    renew_at: float | None = None
+    expires_at: float | None = None
+
+
+class _Answer(Struct, frozen=True):
+    access_token: str
+    expires_in: float | None = None
+    refresh_token: str = ""
+
+
+def by_code(app: App, secret: Secret, code: str, verifier: str, redirect_uri: str, now: float) -> Grant:
+    """The grant that a code stands for; ConfigError if the platform refuses, TransientError if it cannot be reached."""
+    given = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri, "code_verifier": verifier}
+    grant = _grant(app, _ask(app, secret, given), "", now)
+    return renewed(grant, secret, now) if app.exchange else grant
+
+
+def renewed(grant: Grant, secret: Secret, now: float) -> Grant:
+    """The grant with new tokens; errors as of `by_code`. The platform may take the old ones for used up."""
+    app = grant.app
+    if app.exchange:
+        given = {"grant_type": app.exchange, app.exchange: grant.access_token}
+    else:
+        given = {"grant_type": "refresh_token", "refresh_token": grant.refresh_token}
+    return _grant(app, _ask(app, secret, given), grant.refresh_token, now)
+
+
+def _grant(app: App, answer: _Answer, refresh_token: str, now: float) -> Grant:
+    life = answer.expires_in or 0.0
+    ends = 0 < life <= _LONGEST_LIFE
+    return Grant(
+        app=app,
+        access_token=Secret(answer.access_token).reveal(),
+        # Whoever does not rotate does not send it again.
+        refresh_token=Secret(answer.refresh_token or refresh_token).reveal(),
+        renew_at=now + life / 2 if ends else None,
+        expires_at=now + life if ends else None,
+    )
+
+
+def _ask(app: App, secret: Secret, parameters: dict[str, str]) -> _Answer:
+    url = urlsplit(app.token_url)
+    # In the body: what is in a URL ends up in logs.
+    form = {**parameters, "client_id": app.client_id, "client_secret": secret.reveal()}
+    with Client(f"{url.scheme}://{url.netloc}", interpret=_refusal) as client:
+        answer = client.call("POST", url.path + (f"?{url.query}" if url.query else ""), data=form)
+    try:
+        found = msgspec.convert(answer, _Answer, strict=False)
+    except msgspec.ValidationError:
+        raise TransientError(f"{url.hostname} answered without a token") from None
+    if not found.access_token:
+        raise TransientError(f"{url.hostname} answered without a token")
+    return found
+
+
+def _refusal(response: requests.Response) -> Failure | None:
+    if response.status_code not in (400, 401, 403):
+        return Client.by_status(response)
+    return ConfigError(
+        f"the platform gives no token ({_code(response)})",
+        place=urlsplit(response.url).hostname or "",
+        remedy="Check id and secret of the app, then connect the account again",
+    )
+
+
+def _code(response: requests.Response) -> str:
+    try:
+        body: Any = msgspec.json.decode(response.content)
+    except msgspec.DecodeError:
+        body = None
+    error = body.get("error") if isinstance(body, dict) else None
+    number = error.get("code") if isinstance(error, dict) else None
+    if isinstance(number, int):
+        return f"error {number}"
+    return error if error in _CODES else f"status {response.status_code}"

@@ -1,0 +1,64 @@
+"""A store, a clock to turn, and a platform to sign in at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cdp_bridge.oauth import Grants
+from cdp_bridge.settings import Secret
+from cdp_bridge.store import Store
+from cdp_bridge.store.keyring import VARIABLE
+
+from .twin import Platform, served
+
+
+@pytest.fixture
+def platform() -> Iterator[Platform]:
+    with served(Platform()) as platform:
+        yield platform
+
+
+@pytest.fixture
+def raw(platform: Platform) -> dict[str, Any]:
+    """The settings of an account that is yet to be connected."""
+    return {
+        "client_id": "app-1",
+        "client_secret": "store:app-secret",
+        "access_token": "oauth:shop",
+        "base_url": platform.url,
+    }
+
+
+class Clock:
+    """Seconds since 1970 that only the test moves; sleeping takes no time."""
+
+    def __init__(self) -> None:
+        self.now = 1_790_000_000.0
+        self.slept = 0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept += 1
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Iterator[Store]:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "keyring"))
+    with Store.open(f"sqlite:///{tmp_path}/store.db", clock=clock) as opened:
+        opened.secrets.put("app-secret", Secret("app-secret-1"))
+        yield opened
+
+
+@pytest.fixture
+def grants(store: Store, clock: Clock) -> Grants:
+    return Grants(store, clock=clock, sleep=clock.sleep)

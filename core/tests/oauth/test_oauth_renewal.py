@@ -1,0 +1,134 @@
+"""Tokens are renewed in good time, by one process at a time, and saved before they are used."""
+
+import threading
+from typing import Any
+
+import pytest
+from cdp_bridge.errors import ConfigError, TransientError
+from cdp_bridge.oauth import Grants
+from cdp_bridge.settings import Secret
+from cdp_bridge.store import Store
+
+from .twin import BACK, TERMS, Platform, Settings, sign_in
+
+
+@pytest.fixture
+def connected(grants: Grants, raw: dict[str, Any]) -> Grants:
+    grants.finish(*sign_in(grants.begin(TERMS, Settings, raw, BACK).url))
+    return grants
+
+
+def token(grants: Grants) -> str:
+    found = grants.resolve("oauth:shop")
+    assert found is not None
+    return found.reveal()
+
+
+def test_a_token_is_renewed_after_half_of_its_life(connected: Grants, platform: Platform, clock: Any) -> None:
+    first = token(connected)
+    clock.now += 1_799
+    assert token(connected) == first
+    clock.now += 1
+    second = token(connected)
+    assert second != first
+    assert token(connected) == second
+    assert platform.calls == ["authorization_code", "refresh_token"]
+
+
+@pytest.mark.parametrize("rotates", [True, False])
+def test_renewal_goes_on_for_ever(connected: Grants, platform: Platform, clock: Any, rotates: bool) -> None:
+    platform.rotates = rotates
+    seen = set()
+    for _ in range(5):
+        clock.now += 3_000
+        seen.add(token(connected))
+    assert len(seen) == 5
+
+
+@pytest.mark.parametrize("life", [None, 0, 1e300])
+def test_a_token_without_end_is_never_renewed(
+    grants: Grants, raw: dict[str, Any], platform: Platform, clock: Any, life: Any
+) -> None:
+    platform.life = life
+    grants.finish(*sign_in(grants.begin(TERMS, Settings, raw, BACK).url))
+    clock.now += 86_400 * 365 * 20
+    assert token(grants) == platform.issued[1]
+    assert platform.calls == ["authorization_code"]
+
+
+def test_while_the_platform_is_away_the_token_serves_to_its_end(
+    connected: Grants, platform: Platform, clock: Any
+) -> None:
+    first = token(connected)
+    platform.faults += [503, 503]
+    clock.now += 3_599
+    assert token(connected) == first
+    clock.now += 1
+    with pytest.raises(TransientError):
+        token(connected)
+    assert token(connected) != first
+
+
+def test_a_person_must_sign_in_again_when_the_grant_is_withdrawn(
+    connected: Grants, platform: Platform, clock: Any
+) -> None:
+    platform.refresh_tokens.clear()
+    clock.now += 1_800
+    with pytest.raises(ConfigError, match="invalid_grant") as caught:
+        token(connected)
+    assert "connect the account again" in caught.value.remedy
+
+
+def test_many_at_once_use_a_refresh_token_once(store: Store, connected: Grants, platform: Platform, clock: Any) -> None:
+    clock.now += 3_600
+    found: list[str] = []
+    together = threading.Barrier(8)
+
+    def use() -> None:
+        together.wait(20)
+        found.append(token(Grants(store, clock=clock)))
+
+    threads = [threading.Thread(target=use) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert len(set(found)) == 1
+    assert platform.calls == ["authorization_code", "refresh_token"]
+
+
+def test_who_finds_another_renewing_uses_the_old_token_or_waits(store: Store, connected: Grants, clock: Any) -> None:
+    first = token(connected)
+    clock.now += 1_800
+    with store.lease("oauth:shop"):
+        assert (token(connected), clock.slept) == (first, 0)
+    clock.now += 1_800
+    with store.lease("oauth:shop"):
+        with pytest.raises(TransientError, match="for too long"):
+            token(connected)
+        assert clock.slept > 10
+    assert token(connected) != first
+
+
+def test_a_new_refresh_token_is_saved_before_anybody_gets_its_access_token(
+    store: Store, connected: Grants, platform: Platform, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> str:
+        raise ConfigError("the disk is full")
+
+    clock.now += 1_800
+    with monkeypatch.context() as patch:
+        patch.setattr(store.secrets, "put", full)
+        with pytest.raises(ConfigError, match="the disk is full"):
+            token(connected)
+    assert platform.calls == ["authorization_code", "refresh_token"]
+
+
+def test_secrets_of_the_store_and_of_others_resolve_as_well(store: Store, clock: Any) -> None:
+    grants = Grants(store, {"vault:x": Secret("from the vault")}.get, clock=clock)
+    for reference, value in (("store:app-secret", "app-secret-1"), ("vault:x", "from the vault")):
+        found = grants.resolve(reference)
+        assert found is not None
+        assert found.reveal() == value
+    assert grants.resolve("plain") is None
