@@ -31,6 +31,7 @@ _COMMANDS = {
     "audiences": "runs",
     "serve": "serve",
     "keys": "keys",
+    "prune": "prune",
     "doctor": "doctor",
     "new": "author",
     "test": "author",

@@ -6,7 +6,7 @@ from importlib import import_module
 
 import click
 
-_COMMANDS = {"create": "api_keys", "list": "api_keys", "revoke": "api_keys"}
+_COMMANDS = {"create": "api_keys", "list": "api_keys", "revoke": "api_keys", "rotate": "keyring"}
 
 
 class Keys(click.Group):
@@ -26,4 +26,4 @@ class Keys(click.Group):
 
 @click.group(cls=Keys)
 def keys() -> None:
-    """Make, list and revoke keys."""
+    """Make, list and revoke keys of the API; rotate the one under which secrets are kept."""

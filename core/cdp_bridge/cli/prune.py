@@ -1,0 +1,64 @@
+"""`prune`: forget what happened long ago."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from .options import json_option, open_store, store_option
+from .output import print_json, print_table
+
+if TYPE_CHECKING:
+    from ..store.retention import Retention
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_KEPT = {
+    "runs": (400, "Days that runs are kept; the newest of an audience stays."),
+    "requests": (90, "Days that ended run requests and their logs are kept."),
+    "dead_letters": (90, "Days that refused members are kept; then they are tried again."),
+    "audit": (400, "Days that the audit log is kept."),
+}
+
+
+def retention_options(command: F) -> F:
+    """One option for each thing that is kept; `retention` makes something of them."""
+    for name, (days, text) in reversed(_KEPT.items()):
+        option = click.option(
+            f"--keep-{name.replace('_', '-')}",
+            f"keep_{name}",
+            envvar=f"CDP_BRIDGE_KEEP_{name.upper()}",
+            type=click.IntRange(1, 36_500),
+            default=days,
+            show_default=True,
+            metavar="DAYS",
+            help=text,
+        )
+        command = option(command)
+    return command
+
+
+def retention(options: dict[str, int]) -> Retention:
+    """What the options say."""
+    from ..store.retention import Retention
+
+    return Retention(**{name: options[f"keep_{name}"] for name in _KEPT})
+
+
+@click.command()
+@retention_options
+@store_option
+@json_option
+def prune(store_url: str, as_json: bool, **kept: int) -> None:
+    """Delete what happened long ago, and take all that was ever deleted out of SQLite's file."""
+    import msgspec
+
+    with open_store(store_url) as store:
+        pruned = store.prune(retention(kept))
+        store.wipe()
+    if as_json:
+        print_json(pruned)
+    else:
+        print_table(("what", "deleted"), list(msgspec.structs.asdict(pruned).items()))
