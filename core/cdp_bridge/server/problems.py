@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from litestar import MediaType, Request, Response
+from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from msgspec import Struct
 
@@ -29,6 +29,7 @@ _OF_STATUS = {
     HTTPStatus.METHOD_NOT_ALLOWED: ("this address does not know the method", "See the header Allow"),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("the body is too large", "Send less in one request"),
 }
+_REMEDY = "Correct it: /docs and /v1/connectors describe what is taken"
 _QUOTES = (
     (re.compile(r"unknown field `.*`", re.DOTALL), "a field that is not known here"),
     (re.compile(r"enum value .*", re.DOTALL), "value: it is none of those allowed"),
@@ -99,11 +100,15 @@ def _of_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[
     return respond(problem(status, text, place=place, remedy=remedy, headers=error.headers))
 
 
+def _of_depth(_: Request[Any, Any, Any], __: RecursionError) -> Response[ProblemDetails]:
+    return respond(problem(HTTPStatus.BAD_REQUEST, "it is nested too deeply", place="body", remedy="Nest less"))
+
+
 def _of_validation(said: Mapping[str, str]) -> Fault:
     text = str(said.get("message", "is not valid"))
     for pattern, instead in _QUOTES:
         text = pattern.sub(instead, text)
-    source, key = said.get("source", "body"), said.get("key", "")
+    source, key = said.get("source", "body").lower(), said.get("key", "")
     # The framework calls the body as a whole by the name of its parameter.
     place = key.removeprefix("data") or "body" if source == "body" else f"{source} {key}"
     return Fault(place=place, problem=text, remedy="Compare it with the description at /docs")
@@ -112,7 +117,7 @@ def _of_validation(said: Mapping[str, str]) -> Fault:
 def faults_of(error: ConfigError) -> list[Fault]:
     """All that a ConfigError says."""
     errors = error.errors if isinstance(error, SettingsError) else [error]
-    return [Fault(place=one.place, problem=redact(one.problem), remedy=redact(one.remedy)) for one in errors]
+    return [Fault(place=one.place, problem=redact(one.problem), remedy=redact(one.remedy) or _REMEDY) for one in errors]
 
 
 def _of_bridge(_: Request[Any, Any, Any], error: BridgeError) -> Response[ProblemDetails]:
@@ -134,8 +139,7 @@ HANDLERS: dict[Any, Any] = {
     ProblemError: _of_problem,
     HTTPException: _of_http,
     BridgeError: _of_bridge,
+    RecursionError: _of_depth,
     Exception: _of_bug,
 }
 """What becomes of each kind of exception."""
-
-JSON = MediaType.JSON

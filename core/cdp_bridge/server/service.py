@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import uvicorn
+from litestar import Litestar
 from msgspec import Struct
 
 from ..dispatch import Dispatcher
@@ -75,21 +76,7 @@ class Service:
             name: lambda name=name: name not in self._threads or self._threads[name].is_alive()
             for name in ("scheduler", "worker")
         }
-        app = application(self._parts.store, self._parts.registry, conditions)
-        return uvicorn.Server(
-            uvicorn.Config(
-                app,
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                # Whatever stands in front says who asks; nobody else may.
-                proxy_headers=False,
-                lifespan="off",
-                limit_concurrency=MOST_CONNECTIONS,
-                timeout_keep_alive=KEEP_ALIVE_SECONDS,
-                timeout_graceful_shutdown=DRAIN_SECONDS,
-            )
-        )
+        return configured(application(self._parts.store, self._parts.registry, conditions))
 
     def _start(self, name: str, function: Callable[[], None]) -> None:
         def run() -> None:
@@ -104,6 +91,23 @@ class Service:
 
         self._threads[name] = threading.Thread(target=run, name=name, daemon=True)
         self._threads[name].start()
+
+
+def configured(app: Litestar) -> uvicorn.Server:
+    """The server of an application; it tells nobody what it is, and believes nobody about who asks."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            lifespan="off",
+            limit_concurrency=MOST_CONNECTIONS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+        )
+    )
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 import requests
-import uvicorn
-from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount, Role
+from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DeadLetter, DestinationAccount, Role
 from cdp_bridge.server.application import application
+from cdp_bridge.server.service import configured, listen
 from cdp_bridge.store import Store
 
 from .shop import Cdp, registry
 
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RULES = (DataMapping(omniads_field="user_id", cdp_field="id"), DataMapping(omniads_field="email", cdp_field="email"))
 BRIDGE = Bridge(
     connections=(CDPConnection(name="crm", cdp_provider="source-shop"),),
@@ -66,17 +67,12 @@ def serving(store: Store) -> Iterator[Api]:
     """A server in a thread of this process."""
     cdp = Cdp()
     app = application(store, registry(cdp), {"worker": lambda: not cdp.is_down})
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
-    thread = threading.Thread(target=server.run)
+    listener, server = listen("127.0.0.1", 0), configured(app)
+    thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        api = Api(store, cdp, f"http://127.0.0.1:{port}")
-        with api.session:
-            yield api
-    finally:
+    api = Api(store, cdp, f"http://127.0.0.1:{listener.getsockname()[1]}")
+    with listener, api.session:
+        yield api
         server.should_exit = True
         thread.join()
 
@@ -129,3 +125,31 @@ def api(server: Api) -> Api:
 def each_api(each_server: Api) -> Api:
     """The same, once for each database."""
     return _configured(each_server)
+
+
+@pytest.fixture
+def bury(api: Api) -> Iterator[Callable[..., None]]:
+    """Make dead letters of the audience `vip`, by number; gone after the test."""
+    keys: list[bytes] = []
+
+    def make(stop: int, start: int = 0, reason: str = "shop:bad") -> None:
+        made = [number.to_bytes(16, "big") for number in range(start, stop)]
+        keys.extend(made)
+        letters = [
+            DeadLetter(
+                audience="vip",
+                member_key=key,
+                fingerprint=b"f" * 16,
+                operation="add",
+                reason=reason,
+                run_id="r",
+                created_at=AT,
+            )
+            for key in made
+        ]
+        with api.store.transaction() as transaction:
+            transaction.bury(letters)
+
+    yield make
+    with api.store.transaction() as transaction:
+        transaction.exhume("vip", keys)

@@ -1,0 +1,160 @@
+"""Whatever is sent, the answer is no 5xx, says place and remedy, and quotes nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from .conftest import Api
+
+CANARY = "canary7f3a"
+BODIES: dict[str, dict[str, Any]] = {
+    "/v1/connections": {"name": "new", "cdp_provider": "source-shop", "api_credentials": {"account": "1"}},
+    "/v1/destinations": {"name": "new", "connector": "destination-shop", "settings": {"account": "1"}},
+    "/v1/mappings": {"name": "new", "rules": [{"omniads_field": "user_id", "cdp_field": "id", "validation": {}}]},
+    "/v1/audiences": {
+        "name": "new",
+        "connection": "crm",
+        "segment": "s",
+        "destination": "ads",
+        "mapping": "people",
+        "schedule": {"every": "1h"},
+        "consent": [{"purpose": "ads", "cdp_field": "ok"}],
+    },
+    "/v1/mappings/preview": {"profile": "meta", "mapping": "people", "records": [{"id": "u1"}]},
+    "/v1/dead-letters/replay": {"audience": "vip", "reason": "r"},
+    "/v1/suppressions": {"values": ["ada@example.com"]},
+    "/v1/suppressions/remove": {"values": ["ada@example.com"]},
+}
+WRONG = [
+    CANARY,
+    f"{CANARY}@example.com",
+    {CANARY: CANARY},
+    [CANARY],
+    {"cron": CANARY},
+    f"upper({CANARY})",
+    None,
+    -1,
+    {},
+]
+
+
+def spoilt(body: Any) -> list[Any]:
+    """The body with each of its parts replaced by each wrong thing, and with a canary as another key."""
+    if isinstance(body, dict):
+        inner = [{**body, key: wrong} for key, part in body.items() for wrong in spoilt(part)]
+        return [*inner, *({**body, key: wrong} for key in body for wrong in WRONG), {**body, CANARY: 1}]
+    if isinstance(body, list):
+        return [[*body, wrong] for wrong in WRONG] + [[wrong] for part in body for wrong in spoilt(part)]
+    return WRONG
+
+
+@pytest.mark.parametrize("path", BODIES)
+def test_no_part_of_a_wrong_body_is_quoted(api: Api, path: str) -> None:
+    refused = 0
+    for body in [*spoilt(BODIES[path]), *WRONG]:
+        answer = api.call("POST", path, body)
+        assert answer.status_code < 500, (body, answer.text)
+        if answer.status_code >= 400:
+            refused += 1
+            assert CANARY not in answer.text, (body, answer.text)
+            assert CANARY not in str(answer.headers)
+            assert all(fault["problem"] and fault["remedy"] for fault in answer.json()["errors"]), answer.text
+            assert "Traceback" not in answer.text
+        elif path in ("/v1/connections", "/v1/destinations", "/v1/mappings", "/v1/audiences"):
+            assert api.call("DELETE", answer.headers["Location"], if_match="*").status_code == 204
+    assert refused > 20
+
+
+@pytest.mark.parametrize("role", ["nobody", "admin"])
+@pytest.mark.parametrize(
+    "path", ["/v1/connections/{}", "/v1/runs/{}", "/{}", "/v1/runs?cursor={}", "/v1/runs?state={}"]
+)
+def test_no_part_of_an_address_is_quoted(api: Api, path: str, role: str) -> None:
+    answer = api.call("GET", path.format(CANARY), role=role)
+    assert 400 <= answer.status_code < 500
+    assert CANARY not in answer.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"a":' * 50_000,
+        b'{"name": "\\ud800"}',
+        b'{"name": "a", "name": "b"}',
+        b"1" * 10_000,
+        b"NaN",
+        b"null",
+        CANARY.encode(),
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/connections", "/v1/mappings/preview", "/v1/suppressions"])
+def test_what_is_not_json_is_refused(api: Api, path: str, text: bytes) -> None:
+    headers = {"Authorization": f"Bearer {api.keys['admin']}", "Content-Type": "application/json"}
+    answer = api.session.post(api.url + path, data=text, headers=headers, timeout=30)
+    assert 400 <= answer.status_code < 500, answer.text
+    assert answer.json()["errors"][0]["remedy"]
+    assert CANARY not in answer.text
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(path=st.sampled_from(list(BODIES)), key=st.integers(0, 9), value=JSON)
+def test_any_json_is_taken_or_refused(api: Api, path: str, key: int, value: Any) -> None:
+    names = list(BODIES[path])
+    body = value if key >= len(names) else BODIES[path] | {names[key]: value}
+    answer = api.call("POST", path, json.loads(json.dumps(body)))
+    assert answer.status_code < 500, answer.text
+    if answer.headers.get("Location"):
+        api.call("DELETE", answer.headers["Location"], if_match="*")
+
+
+def test_answers_are_as_they_are_described(api: Api) -> None:
+    """Schemathesis on every operation but the stream of events, which has no end of its own."""
+    schema = schemathesis.openapi.from_url(f"{api.url}/docs/openapi.json")
+    checks = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+    tried = 0
+    for found in schema.get_all_operations():
+        assert isinstance(found, Ok)
+        operation = found.ok()
+        if operation.path.endswith("/events"):
+            continue
+
+        @settings(
+            max_examples=6,
+            deadline=None,
+            database=None,
+            derandomize=True,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=operation.as_strategy())
+        def test(case: Any) -> None:
+            nonlocal tried
+            tried += 1
+            case.call_and_validate(checks=checks, headers={"Authorization": f"Bearer {api.keys['admin']}"})
+
+        test()
+    assert tried > 150
