@@ -1,0 +1,86 @@
+"""A secret that is sent itself ends up in the store, and goes when nothing refers to it any more."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from cdp_bridge import settings
+from cdp_bridge.errors import BridgeError, ConfigError, TransientError
+from cdp_bridge.settings import Secret
+from cdp_bridge.store import Store, tables
+from cdp_bridge.store.deposit import deposited
+from cdp_bridge.store.keyring import VARIABLE
+from msgspec import Struct
+
+
+class Warehouse(Struct):
+    url: Secret
+    table: str = "people"
+
+
+class Settings(Struct):
+    token: Secret
+    region: str = "eu"
+    warehouse: Warehouse | None = None
+
+
+SCHEMA = settings.schema(Settings)
+OWNER = "connection.segment"
+
+
+@pytest.fixture(autouse=True)
+def keyring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "keyring"))
+
+
+def names(store: Store) -> set[str]:
+    with store._database.reading() as connection:
+        return set(connection.execute(sa.select(tables.secret.c.name)).scalars())
+
+
+def save(store: Store, raw: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    with deposited(store.secrets, OWNER, SCHEMA, raw, before, settings.is_reference) as kept:
+        return kept
+
+
+def test_secrets_become_references_and_all_else_stays(store: Store) -> None:
+    raw = {"token": "hush-hush", "region": "us", "warehouse": {"url": "the//url", "table": "t"}}
+    kept = save(store, raw, {})
+    assert raw["token"] == "hush-hush"
+    assert kept["token"].startswith("store:connection.segment.")
+    assert (kept["region"], kept["warehouse"]["table"]) == ("us", "t")
+    loaded = settings.load(Settings, kept, store.secrets.resolve)
+    assert loaded.warehouse is not None
+    assert (loaded.token.reveal(), loaded.warehouse.url.reveal()) == ("hush-hush", "the//url")
+
+
+def test_references_stay_as_they_are(store: Store) -> None:
+    raw = {"token": "env:TOKEN", "warehouse": {"url": "store:of-somebody"}}
+    assert save(store, raw, {}) == raw
+    assert names(store) == set()
+
+
+def test_what_is_replaced_is_forgotten_and_what_is_referred_to_still_is_not(store: Store) -> None:
+    store.secrets.put("connection.other.1", Secret("of another"))
+    first = save(store, {"token": "one", "warehouse": {"url": "a//b"}}, {})
+    second = save(store, {**first, "token": "two"}, first)
+    assert second["warehouse"] == first["warehouse"]
+    assert names(store) == {"connection.other.1", second["token"][6:], second["warehouse"]["url"][6:]}
+    save(store, {"token": "store:connection.other.1"}, second)
+    save(store, {"token": "env:TOKEN"}, {"token": "store:connection.other.1"})
+    assert names(store) == {"connection.other.1"}
+
+
+@pytest.mark.parametrize(
+    ("error", "left"), [(ConfigError("refused"), 1), (TransientError("saved or not, who knows"), 2)]
+)
+def test_what_was_not_saved_leaves_nothing_behind(store: Store, error: BridgeError, left: int) -> None:
+    first = save(store, {"token": "one"}, {})
+    with (
+        pytest.raises(type(error)),
+        deposited(store.secrets, OWNER, SCHEMA, {"token": "two"}, first, settings.is_reference),
+    ):
+        raise error
+    assert first["token"][6:] in names(store)
+    assert len(names(store)) == left
