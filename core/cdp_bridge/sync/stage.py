@@ -96,6 +96,8 @@ class Stage:
     def take(self, page: Page) -> int:
         """Stage one page, now or together with later ones; returns its number of records."""
         records = record_batch(page.records)
+        if not records.num_rows:
+            return 0  # The last page of some vendors; Arrow makes no table of it.
         if self._waiting and self._waiting[0].schema != records.schema:
             self._flush()
         self._waiting.append(records)
