@@ -11,6 +11,7 @@ import pyarrow as pa
 
 _DEEPEST = 32
 """Levels of nesting that stay columns; DuckDB takes very long over hundreds."""
+_CONTAINERS = (dict, list, tuple, set, frozenset)
 
 
 def record_batch(records: pa.RecordBatch | Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
@@ -37,6 +38,8 @@ def _from_rows(rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
 
 
 def _array(values: list[Any]) -> pa.Array:
+    if _is_deep(values):
+        return pa.array([_text(value) for value in values], pa.string())
     try:
         found = pa.array(values)
         # Inside lists Arrow takes bytes beside text for text, whatever they hold.
@@ -57,6 +60,17 @@ def _reconciled(values: list[Any]) -> pa.Array:
     if present and all(isinstance(value, Mapping) for value in present):
         return _objects(values)
     return pa.array([_text(value) for value in values], pa.string())
+
+
+def _is_deep(values: list[Any]) -> bool:
+    """Whether a value is nested in thousands of levels, or in itself: Arrow would end the whole process."""
+    level: dict[int, Any] = {id(value): value for value in values if isinstance(value, _CONTAINERS)}
+    for _ in range(2 * _DEEPEST):
+        if not level:
+            return False
+        groups = (value.values() if isinstance(value, dict) else value for value in level.values())
+        level = {id(part): part for group in groups for part in group if isinstance(part, _CONTAINERS)}
+    return True
 
 
 def _deeper(kind: pa.DataType, levels: int) -> bool:
@@ -118,8 +132,8 @@ def _decoded(value: bytes) -> str:
 def _json(value: Any) -> str:
     try:
         return json.dumps(value, default=str, ensure_ascii=False, skipkeys=True)
-    except RecursionError:
-        return ""
+    except (RecursionError, ValueError):
+        return ""  # Nested too deep, or in itself.
 
 
 def _readable(array: pa.Array) -> pa.Array:
