@@ -47,4 +47,12 @@ class RejectedError(BridgeError):
         super().__init__(problem)
 
 
+class Stopped(BaseException):
+    """A signal asked the process to end; not an `Exception`, so that no retry and no connector swallows it."""
+
+    def __init__(self, signal: int) -> None:
+        super().__init__(signal)
+        self.signal = signal
+
+
 Failure = ConfigError | RejectedError | TransientError

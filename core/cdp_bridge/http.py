@@ -14,13 +14,11 @@ import msgspec
 import requests
 
 from .errors import ConfigError, Failure, RejectedError, TransientError
-from .retry import retrying
+from .retry import bounded, retrying
 
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 10.0, 120.0
-LONGEST_WAIT = 3_600.0
-"""Seconds; a longer (absurd) Retry-After is cut to this."""
 
 PROXY = "CDP_BRIDGE_PROXY"
 """The variable with the URL of the only way out, in a container."""
@@ -125,7 +123,7 @@ class Client:
                 seconds = email.utils.parsedate_to_datetime(header).timestamp() - time.time()
             except ValueError:
                 return None
-        return min(max(seconds, 0.0), LONGEST_WAIT) if seconds == seconds else None
+        return bounded(seconds) if seconds == seconds else None
 
     @staticmethod
     def decode(response: requests.Response) -> Any:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import re
+import sys
 from typing import Any
 
 _secrets: set[str] = set()
 # Short secrets would blank out ordinary words; platforms do not issue credentials this short.
 _SHORTEST_SECRET = 6
+_LONGEST_LINE = 10_000
 
 _CREDENTIAL = r"(?i)\b(authorization|access_token|appsecret_proof|writekey|password|token|secret)"
 _MASKS = tuple(
@@ -23,7 +26,7 @@ _MASKS = tuple(
         (r"[^\s\"'<>(){}\[\],;:=|/\\*]+(@|%40)[^\s\"'<>(){}\[\],;:=|/\\&]+", "<email>"),
         (r"\b[0-9a-fA-F]{64}\b", "<hash>"),
         # Telephone numbers, dates of birth and ids alike, but not the time of a log line.
-        (r"(?<![\w.:-])(?!\d{4}-\d\d-\d\d[ T]\d\d:)\+?\(?\d[\d\s().-]{7,}\d(?![\w:-])", "<number>"),
+        (r"(?<![\w.:-])(?!\d{4}-\d\d-\d\d[ T]\d\d:)\+?\(?\d[\d\s().-]{7,}\d(?![\w-]|:\d)", "<number>"),
     )
 )
 
@@ -49,6 +52,31 @@ class RedactingFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One redacted line (or traceback)."""
         return redact(super().format(record))
+
+
+class Aside(io.TextIOBase):
+    """A stdout for what a connector prints by itself: whole lines, redacted, on stderr; closing it closes nothing."""
+
+    def __init__(self) -> None:
+        self._rest = ""
+
+    def writable(self) -> bool:
+        """Yes."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Pass on all lines that are whole, and what is too long to be one."""
+        *whole, self._rest = (self._rest + text).split("\n")
+        if len(self._rest) > _LONGEST_LINE:
+            whole, self._rest = [*whole, self._rest], ""
+        for line in whole:
+            print(redact(line), file=sys.stderr)
+        return len(text)
+
+    def close(self) -> None:
+        """Pass on the rest."""
+        if self._rest:
+            self.write("\n")
 
 
 def log_to(stream: Any, level: int = logging.WARNING) -> None:

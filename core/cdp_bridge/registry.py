@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -16,7 +15,7 @@ from msgspec import Struct
 from . import hooks, launch, loading
 from .errors import ConfigError
 from .model import API_VERSION, Connector, Delivery, Kind, Launcher, LifecycleEvent, Limits, MappingFunction
-from .redact import redact
+from .redact import Aside, redact
 from .settings import Secret
 
 T = TypeVar("T")
@@ -133,7 +132,7 @@ class Registry:
 
     def _load(self, point: EntryPoint) -> None:
         # What a plugin prints while it is imported would end up among protocol messages.
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(Aside()):
             plugin = point.load()
         if point.name in self._points:
             raise ConfigError("a plugin of this name is loaded already")

@@ -11,6 +11,13 @@ from .errors import TransientError
 
 ATTEMPTS = 8
 LONGEST_BACKOFF = 60.0
+LONGEST_WAIT = 3_600.0
+"""Seconds; whoever asks for a longer (absurd) wait is asked again after that."""
+
+
+def bounded(seconds: float | None) -> float:
+    """A wait that somebody asked for, within reason: neither negative nor for ever."""
+    return min(max(seconds or 0.0, 0.0), LONGEST_WAIT) if seconds == seconds else LONGEST_WAIT
 
 
 def retrying(*, attempts: int = ATTEMPTS, sleep: Callable[[float], None] = time.sleep) -> tenacity.Retrying:
@@ -23,7 +30,7 @@ def retrying(*, attempts: int = ATTEMPTS, sleep: Callable[[float], None] = time.
     def wait(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         asked = error.retry_after if isinstance(error, TransientError) else None
-        return backoff(state) if asked is None else asked
+        return backoff(state) if asked is None else bounded(asked)
 
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(TransientError),

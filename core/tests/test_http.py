@@ -11,7 +11,8 @@ import pytest
 import requests
 from cdp_bridge import retry
 from cdp_bridge.errors import BridgeError, ConfigError, Failure, RejectedError, TransientError
-from cdp_bridge.http import LONGEST_WAIT, Client
+from cdp_bridge.http import Client
+from cdp_bridge.retry import LONGEST_WAIT
 
 Answer = tuple[int, dict[str, str], bytes]
 

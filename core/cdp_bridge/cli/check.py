@@ -49,20 +49,24 @@ def report(probes: list[Probe], as_json: bool) -> None:
 
 def probe(registry: Registry, connector: Connector, raw: dict[str, Any]) -> list[Probe]:
     """The connector's probes; settings that are wrong are one failed probe each."""
+    from msgspec.structs import replace
+
     from .. import settings
     from ..model import Probe
+    from ..redact import redact
+    from ..sync.blame import blame, sound
 
     try:
         loaded = settings.load(connector.settings, raw, registry.secret)
-        with connectors_print_to_stderr():
-            found: list[Probe] = registry.load(connector).check(loaded)
-        return found
+        with connectors_print_to_stderr(), blame(connector):
+            found = sound(list[Probe], registry.load(connector).check(loaded))
     except settings.SettingsError as error:
-        return [Probe("settings", False, f"{one.place}: {one.problem}", one.remedy) for one in error.errors]
+        found = [Probe("settings", False, f"{one.place}: {one.problem}", one.remedy) for one in error.errors]
     except ConfigError as error:
-        return [Probe("settings", False, f"{error.place}: {error.problem}".removeprefix(": "), error.remedy)]
+        found = [Probe("settings", False, f"{error.place}: {error.problem}".removeprefix(": "), error.remedy)]
     except BridgeError as error:
-        return [Probe("check", False, str(error))]
+        found = [Probe("check", False, str(error))]
+    return [replace(one, detail=redact(one.detail), remedy=redact(one.remedy)) for one in found]
 
 
 def print_probes(probes: list[Probe]) -> None:

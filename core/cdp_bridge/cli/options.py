@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import AbstractContextManager, redirect_stdout
 from typing import TYPE_CHECKING
 
@@ -38,7 +37,9 @@ catalog_option = click.option("--catalog", required=True, metavar="FILE", help="
 
 def connectors_print_to_stderr() -> AbstractContextManager[object]:
     """What a connector prints by itself must not end up in the tables and JSON of a command."""
-    return redirect_stdout(sys.stderr)
+    from ..redact import Aside
+
+    return redirect_stdout(Aside())
 
 
 def open_store(url: str) -> Store:

@@ -110,6 +110,7 @@ def _sync(
     from datetime import UTC, datetime
 
     from ..entities import SyncLog
+    from ..protocol.failure import sentence
     from ..sync.run import Run
 
     try:
@@ -119,7 +120,7 @@ def _sync(
     except BridgeError as error:
         moment = datetime.now(UTC)
         return SyncLog(
-            run_id="", audience=activation.name, sync_timestamp=moment, status="failed", errors=1, error=str(error)
+            run_id="", audience=activation.name, sync_timestamp=moment, status="failed", errors=1, error=sentence(error)
         )
 
 

@@ -15,12 +15,14 @@ from functools import cache
 from typing import IO, Any, NoReturn
 
 from .. import settings
-from ..errors import BridgeError
+from ..errors import BridgeError, Stopped
 from ..loading import implementation
-from ..model import Connector
+from ..model import Catalog, Connector, Probe
+from ..redact import Aside
 from ..registry import Registry
+from ..sync.blame import blame, sound
 from . import catalog, description
-from .failure import Stopped, sentence
+from .failure import sentence
 from .messages import ByteStream, LogMessages, Output, error
 
 _COMMANDS = {
@@ -62,13 +64,14 @@ def execute(connector: Connector, argv: Sequence[str], stdin: IO[bytes], stdout:
     arguments = _parser(connector).parse_args(argv)
     output = Output(stdout)
     # What a connector prints by itself must not end up among the messages.
-    with redirect_stdout(sys.stderr), _logging(output), _signals(output):
+    with redirect_stdout(Aside()), _logging(output), _signals(output):
         try:
             _execute(connector, arguments, stdin, output)
         except Stopped as problem:
             output.send(error(problem))
             return SIGNALLED + problem.signal
-        except Exception as problem:
+        # Also SystemExit of a connector, with which a failure could pass for success.
+        except BaseException as problem:
             output.send(error(problem))
             return 1
     return 0
@@ -81,7 +84,9 @@ def _execute(connector: Connector, arguments: argparse.Namespace, stdin: IO[byte
         case "check":
             output.send(description.connection_status(_check(connector, arguments.config)))
         case "discover":
-            offered = implementation(connector).discover(_settings(connector, arguments.config))
+            loaded = _settings(connector, arguments.config)
+            with blame(connector):
+                offered = sound(Catalog, implementation(connector).discover(loaded))
             output.send(description.catalog(connector, offered))
         case "read":
             from .reading import read
@@ -99,7 +104,9 @@ def _execute(connector: Connector, arguments: argparse.Namespace, stdin: IO[byte
 def _check(connector: Connector, path: str) -> list[str]:
     """What failed; settings that are wrong are a finding, not a failure of the command."""
     try:
-        return description.failures(implementation(connector).check(_settings(connector, path)))
+        loaded = _settings(connector, path)
+        with blame(connector):
+            return description.failures(sound(list[Probe], implementation(connector).check(loaded)))
     except BridgeError as problem:
         return [sentence(problem)]
 

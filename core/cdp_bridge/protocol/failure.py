@@ -5,19 +5,11 @@ from __future__ import annotations
 import traceback
 from typing import Literal
 
-from ..errors import BridgeError, ConfigError, TransientError
+from ..errors import BridgeError, ConfigError, Stopped, TransientError
 from ..redact import redact
 from ..settings import SettingsError
 
 FailureType = Literal["config_error", "transient_error", "system_error"]
-
-
-class Stopped(BaseException):
-    """A signal asked the process to end; not an `Exception`, so that no retry and no connector swallows it."""
-
-    def __init__(self, signal: int) -> None:
-        super().__init__(signal)
-        self.signal = signal
 
 
 def failure_type(error: BaseException) -> FailureType:

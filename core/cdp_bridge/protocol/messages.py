@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 import msgspec
 
+from ..errors import Stopped
 from ..redact import redact
-from .failure import Stopped, failure_type, sentence
+from .failure import failure_type, sentence
 
 PROTOCOL_VERSION = "0.18.0"
 Message = dict[str, Any]

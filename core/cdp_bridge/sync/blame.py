@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 
-from ..errors import BridgeError
+import msgspec
+
+from ..errors import BridgeError, Stopped
 from ..model import Audience, AudienceRef, Batch, Connector, Destination, Outcome, Writer
 
 T = TypeVar("T")
@@ -20,9 +22,10 @@ def blame(connector: Connector) -> Iterator[None]:
     """
     try:
         yield
-    except BridgeError:
+    except (BridgeError, KeyboardInterrupt, Stopped):
         raise
-    except Exception as error:
+    # Also SystemExit, with which a failure would pass for success.
+    except BaseException as error:
         raise BridgeError(
             f"{connector.name} failed with {type(error).__name__}; this is a fault in the connector"
         ) from error
@@ -50,20 +53,29 @@ class BlamedWriter:
     def ensure(self, audience: Audience) -> AudienceRef:
         """See `Writer.ensure`."""
         with blame(self._connector):
-            return _of(AudienceRef, self._writer.ensure(audience))
+            return sound(AudienceRef, self._writer.ensure(audience))
 
     def write(self, batch: Batch) -> Outcome:
         """See `Writer.write`."""
         with blame(self._connector):
-            return _of(Outcome, self._writer.write(batch))
+            outcome = sound(Outcome, self._writer.write(batch))
+            # Whoever is meant by another key would pass for accepted.
+            if outcome.rejected and not outcome.rejected.keys() <= set(batch.keys):
+                raise KeyError("somebody is rejected who is not in the batch")
+            return outcome
 
     def settle(self, audience: AudienceRef, pending: str) -> Outcome:
         """See `Writer.settle`."""
         with blame(self._connector):
-            return _of(Outcome, self._writer.settle(audience, pending))
+            return sound(Outcome, self._writer.settle(audience, pending))
 
 
-def _of(kind: type[T], value: Any) -> T:
-    if not isinstance(value, kind):
-        raise TypeError(f"a {kind.__name__} was expected")
-    return value
+def sound(kind: type[T], value: Any) -> T:
+    """A copy of what a connector returned, of that type in all its parts; ValidationError, TypeError or another if not.
+
+    A Struct that is built by hand may hold anything.
+    """
+    # The vendor's own answer, decoded, would do for an Outcome without any refusal.
+    if not isinstance(value, get_origin(kind) or kind):
+        raise TypeError(f"a {kind} was expected")
+    return msgspec.json.decode(msgspec.json.encode(value), type=kind)

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from ..errors import RejectedError, TransientError
 from ..model import Audience, AudienceRef, Batch, Limits, Outcome, Writer
-from ..retry import ATTEMPTS, retrying
+from ..retry import ATTEMPTS, bounded, retrying
 
 MOST_SPLITS = 128
 """How often one batch is cut in two before what is still refused waits for the next run; one poison member in 10,000
@@ -99,9 +99,9 @@ class Sender:
         try:
             outcome = self._writer.write(batch)
         except TransientError as error:
-            self._pause(account, error.retry_after or 0)
+            self._pause(account, bounded(error.retry_after))
             raise
-        self._pause(account, outcome.pause)
+        self._pause(account, bounded(outcome.pause))
         return outcome
 
     def _reserve(self, account: str) -> None:

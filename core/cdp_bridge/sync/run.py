@@ -21,7 +21,7 @@ from ..model import Audience, AudienceRef, Batch, Launcher, LifecycleEvent, Oper
 from ..redact import redact
 from ..registry import Registry
 from ..store import Lease, Store
-from .blame import blame, opened
+from .blame import blame, opened, sound
 from .deliver import Sender
 from .diff import Diff, Difference
 from .extract import extract
@@ -325,8 +325,7 @@ class _Execution:
         if not hasattr(destination.code, "preview"):
             return {"operation": batch.operation, "identifiers": batch.identifiers}
         with blame(destination.connector):
-            rendered: Mapping[str, Any] = destination.code.preview(destination.settings, batch)
-        return rendered
+            return sound(dict[str, Any], dict(destination.code.preview(destination.settings, batch)))
 
     def _suppress_and_digest(self) -> str:
         """Bring the suppression lists up to date; a digest of all that decides who is desired besides the CDP's

@@ -14,11 +14,11 @@ from ..errors import ConfigError
 from ..identity import load_profile
 from ..launch.origins import origins
 from ..mapping import Form, Mapper, allowed, compile_mapping
-from ..model import Connector, Destination, Launcher, ReadRequest, Source, Stream
+from ..model import Catalog, Connector, Destination, Launcher, ReadRequest, Source, Stream
 from ..registry import Registry
 from ..settings import load, seal
 from ..transport import Remote
-from .blame import blame
+from .blame import blame, sound
 
 E = TypeVar("E", CDPConnection, DestinationAccount)
 
@@ -121,7 +121,8 @@ def _side(registry: Registry, start: Callable[..., Any] | None, connector: Conne
 def _people_object(destination: Side) -> Stream:
     code: Destination = destination.code
     with blame(destination.connector):
-        streams = [stream for stream in code.discover(destination.settings).streams if stream.profile]
+        offered = sound(Catalog, code.discover(destination.settings))
+    streams = [stream for stream in offered.streams if stream.profile]
     if not streams:
         raise ConfigError(f"{destination.connector.name} names no identity profile, so no people can be sent to it")
     return streams[0]
@@ -130,7 +131,8 @@ def _people_object(destination: Side) -> Stream:
 def _membership_stream(source: Side, activation: Activation) -> str:
     code: Source = source.code
     with blame(source.connector):
-        streams: list[Stream] = [stream for stream in code.discover(source.settings).streams if stream.membership]
+        offered = sound(Catalog, code.discover(source.settings))
+    streams = [stream for stream in offered.streams if stream.membership]
     if len(streams) != 1:
         names = ", ".join(stream.name for stream in streams)
         raise ConfigError(

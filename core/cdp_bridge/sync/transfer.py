@@ -16,6 +16,7 @@ from ..entities import DeadLetter, SyncLog
 from ..errors import BridgeError, RejectedError
 from ..failpoint import failpoint
 from ..model import AudienceRef, Batch, Operation, Outcome, Writer
+from ..redact import redact
 from ..store import Delivery, Lease, Store, Transaction
 from .deliver import Part, Sender
 from .members import Row, ahead, batch_columns, with_last
@@ -207,7 +208,7 @@ class Transfer:
                     member_key=key,
                     fingerprint=print_ if delivery.operation == "add" else UNKNOWN,
                     operation=delivery.operation,
-                    reason=reasons[key],
+                    reason=redact(reasons[key]),
                     run_id=delivery.run_id,
                     created_at=now,
                 )

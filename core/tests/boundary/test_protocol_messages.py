@@ -7,9 +7,10 @@ import threading
 from typing import Any
 
 import pytest
+from cdp_bridge.errors import Stopped
 from cdp_bridge.model import Limits
 from cdp_bridge.protocol.budget import ProcessBudget
-from cdp_bridge.protocol.failure import Stopped, failure_type, sentence
+from cdp_bridge.protocol.failure import failure_type, sentence
 from cdp_bridge.protocol.messages import LogMessages, Output
 
 
