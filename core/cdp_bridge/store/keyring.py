@@ -76,9 +76,11 @@ class Keyring:
 
     def _write(self, keys: Keys) -> None:
         """Replace the file as a whole: after a crash at any point it is the old one or the new one."""
-        beside = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
+        beside = self.path.with_name(f".{self.path.name}.new")
         text = "".join(f"{name} {b64encode(key).decode()}\n" for name, key in keys.items())
         try:
+            # What a process that was killed has left.
+            beside.unlink(missing_ok=True)
             with os.fdopen(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
                 file.write(text)
                 file.flush()

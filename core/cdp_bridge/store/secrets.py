@@ -99,7 +99,8 @@ class Secrets:
         with self._locked() as connection:
             keys = keyring.keys()
             older = _older_than(cipher.newest(keys)).where(_table.c.name > after)
-            rows = connection.execute(older.order_by(_table.c.name).limit(BATCH)).all()
+            # Locked, since what somebody takes meanwhile must not come back.
+            rows = connection.execute(older.order_by(_table.c.name).limit(BATCH).with_for_update()).all()
             renewed = [
                 {
                     "name": row.name,

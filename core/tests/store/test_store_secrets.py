@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -224,6 +225,39 @@ def opened(store: Store, ring: Keyring) -> list[str]:
     """What all envelopes hold, by name."""
     keys = ring.keys()
     return [cipher.unseal(each, ("secret", name, "envelope"), keys).decode() for name, each in envelopes(store).items()]
+
+
+def test_what_a_killed_process_left_of_a_keyring_goes_with_the_next(store: Store, keyring: Path) -> None:
+    left = keyring.with_name(".keyring.new")
+    left.write_text("half a keyr")
+    store.secrets.put("a", Secret(CANARY))
+    assert not left.exists()
+    assert value(store, "a") == CANARY
+
+
+@pytest.mark.postgres
+def test_what_is_taken_during_a_rotation_does_not_come_back(postgres_url: str) -> None:
+    with Store.open(postgres_url) as store, Store.open(postgres_url) as rival:
+        store.secrets.put("state:1", Secret("once"))
+        waiting = threading.Thread(target=rival.secrets.take, args=("state:1",))
+
+        def take(*given: Any) -> None:
+            if given[2].startswith("INSERT INTO secret") and not waiting.is_alive():
+                waiting.start()
+                while waiting.is_alive() and not waits(rival):
+                    time.sleep(0.01)
+
+        sa.event.listen(store._database.engine, "before_cursor_execute", take)
+        assert list(store.secrets.rotate()) == [1]
+        waiting.join(20)
+        assert envelopes(store) == {}
+
+
+def waits(store: Store) -> bool:
+    """Whether somebody waits for a lock of this database."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with store._database.reading() as connection:
+        return bool(connection.exec_driver_sql(waiting).scalar())
 
 
 def test_who_saves_during_a_rotation_is_not_left_behind(store: Store) -> None:
