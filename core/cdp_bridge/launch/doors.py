@@ -6,6 +6,7 @@ import contextlib
 import logging
 import socket
 import threading
+from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
@@ -49,13 +50,13 @@ class Door:
         """Do what the door is for."""
         raise NotImplementedError
 
-    def join(self, client: socket.socket, host: socket.socket) -> None:
-        """Carry bytes both ways until both sides have ended, or the door is closed."""
+    def join(self, client: socket.socket, host: socket.socket, begin: Callable[[], None] = lambda: None) -> None:
+        """Carry bytes both ways until both have ended, or the door is closed; `begin` carries the host's first."""
         both = {client, host}
         self._open |= both
         for end in both:
             end.settimeout(IDLE_SECONDS)
-        back = threading.Thread(target=_carry, args=(host, client), daemon=True)
+        back = threading.Thread(target=_carry, args=(host, client, begin), daemon=True)
         back.start()
         _carry(client, host)
         back.join()
@@ -93,8 +94,9 @@ def read_head(client: socket.socket) -> tuple[list[str], bytes]:
     return head.decode("latin-1").split("\r\n"), rest
 
 
-def _carry(source: socket.socket, target: socket.socket) -> None:
-    with contextlib.suppress(OSError):
+def _carry(source: socket.socket, target: socket.socket, begin: Callable[[], None] = lambda: None) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        begin()
         while piece := source.recv(65_536):
             target.sendall(piece)
     with contextlib.suppress(OSError):

@@ -125,9 +125,10 @@ class Proxy(Door):
             if head[0].startswith("CONNECT "):
                 client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
                 found.sendall(rest)
+                self.join(client, found)
             else:
-                found.sendall(_request(head) + rest)
-            self.join(client, found)
+                found.sendall(_last(_origin_form(head)) + rest)
+                self.join(client, found, lambda: _pass_on(found, client))
 
 
 def _answer(refusal: RefusedError) -> bytes:
@@ -146,13 +147,24 @@ def _target(line: str) -> tuple[str, int]:
     return parts.hostname, parts.port or _PORTS["http"]
 
 
-def _request(head: Sequence[str]) -> bytes:
-    """The head of a request as its host wants it; closing at its end, since the next may be for another host."""
+def _origin_form(head: Sequence[str]) -> list[str]:
+    """The head of a request as its host wants it."""
     method, target, version = head[0].split(" ")
     parts = urlsplit(target)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return [f"{method} {path} {version}", *head[1:]]
+
+
+def _pass_on(host: socket.socket, client: socket.socket) -> None:
+    """The head of the answer; not every host says that it closes."""
+    head, rest = read_head(host)
+    client.sendall(_last(head) + rest)
+
+
+def _last(head: Sequence[str]) -> bytes:
+    """A head after whose message the connection is closed, since the next one may be for another host."""
     hop = ("connection:", "proxy-", "keep-alive:")
-    lines = [f"{method} {path} {version}", *(line for line in head[1:] if not line.lower().startswith(hop))]
+    lines = [head[0], *(line for line in head[1:] if not line.lower().startswith(hop))]
     return "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1")
 
 
