@@ -216,6 +216,7 @@ def _fault(connector: Any) -> str | None:
         "load": isinstance(connector.load, str) and connector.load != "",
         "delivery": connector.delivery in get_args(Delivery),
         "limits": isinstance(connector.limits, Limits),
+        "hosts": isinstance(connector.hosts, tuple) and all(isinstance(host, str) for host in connector.hosts),
         "documentation": isinstance(connector.documentation, str),
     }
     wrong = [name for name, fits in expected.items() if not fits]

@@ -14,6 +14,7 @@ CONNECTOR = Connector(
     load="destination_meta.destination",
     delivery="idempotent",
     limits=Limits(rows=10_000, bytes=1_000_000, requests=190_000, seconds=3_600),
+    hosts=("graph.facebook.com",),
     documentation="https://developers.facebook.com/docs/marketing-api/audiences/guides/custom-audiences",
 )
 

@@ -12,6 +12,12 @@ CONNECTOR = Connector(
     kind="source",
     settings=Settings,
     load="source_segment.source",
+    hosts=(
+        "api.segmentapis.com",
+        "eu1.api.segmentapis.com",
+        "profiles.segment.com",
+        "profiles.euw1.segment.com",
+    ),
     documentation="https://www.twilio.com/docs/segment/unify/profiles-sync",
 )
 
