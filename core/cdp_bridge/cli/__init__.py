@@ -30,6 +30,7 @@ _COMMANDS = {
     "runs": "runs",
     "audiences": "runs",
     "serve": "serve",
+    "worker": "serve",
     "keys": "keys",
     "prune": "prune",
     "doctor": "doctor",

@@ -1,4 +1,4 @@
-"""`serve`: API, scheduler and worker in one process, with the queue server of this machine or somebody's cluster."""
+"""`serve` and `worker`: the processes of a bridge that runs by itself, on queues of this machine or of a cluster."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 
 from ..errors import ConfigError
 from .options import find_plugins, launcher_option, open_store, store_option
+from .prune import retention, retention_options
 
 if TYPE_CHECKING:
     from ..flow import Find
@@ -48,6 +49,7 @@ queue_options = (
 @queue_options[0]
 @queue_options[1]
 @launcher_option
+@retention_options
 @store_option
 def serve(
     host: str,
@@ -57,14 +59,13 @@ def serve(
     queue: str | None,
     launcher_name: str | None,
     store_url: str,
+    **kept: int,
 ) -> None:
     """Serve the API, start audiences on schedule and carry out their runs, until SIGTERM."""
-    try:
+    with needing_server():
         from ..flow import Flow
         from ..server.service import Parts, Service, first_key, listen
         from ..worker import stop_on_signals
-    except ImportError as error:
-        raise ConfigError(f"{error.name} is not installed", remedy="Install cdp-bridge[server,embedded]") from None
     registry = find_plugins()
     launcher = registry.launcher(launcher_name) if launcher_name else None
     with (
@@ -78,20 +79,55 @@ def serve(
             click.echo(f"The first key, shown only now: {key}")
         name = f"[{host}]" if ":" in host else host
         click.echo(f"Serving at http://{name}:{listener.getsockname()[1]} (described at /docs)")
-        ended_well = Service(Parts(store, registry, flow, launcher, workers), listener, stop).run()
+        parts = Parts(store, registry, flow, launcher, workers, retention(kept))
+        ended_well = Service(parts, listener, stop).run()
     click.get_current_context().exit(0 if ended_well else 1)
+
+
+@click.command()
+@click.option("--slots", default=2, show_default=True, type=click.IntRange(1), help="Runs to carry out at a time.")
+@queue_options[0]
+@queue_options[1]
+@launcher_option
+@store_option
+def worker(slots: int, queue_folder: Path, queue: str | None, launcher_name: str | None, store_url: str) -> None:
+    """Carry out runs beside a `serve` that shares store and queues, until SIGTERM."""
+    with needing_server():
+        from ..flow import Flow, local
+        from ..worker import stop_on_signals, syncing, work
+    registry = find_plugins()
+    launcher = registry.launcher(launcher_name) if launcher_name else None
+    find = cluster(registry, queue) if queue else local(queue_folder)
+    with open_store(store_url) as store, Flow(find) as flow:
+        work(flow, store, syncing(store, registry, launcher), slots=slots, stop=stop_on_signals())
+
+
+@contextmanager
+def needing_server() -> Iterator[None]:
+    """Says which extra is missing where an import fails."""
+    try:
+        yield
+    except ImportError as error:
+        raise ConfigError(f"{error.name} is not installed", remedy="Install cdp-bridge[server,embedded]") from None
+
+
+def cluster(registry: Registry, config: str) -> Find:
+    """The cluster that a file names."""
+    from .. import settings
+    from ..flow import Address
+    from ..protocol import catalog
+
+    address = settings.load(Address, catalog.config(config), registry.secret)
+    return lambda: address
 
 
 @contextmanager
 def queues(registry: Registry, folder: Path, config: str | None) -> Iterator[Find]:
     """Where the queues are: in a cluster, or in a server that runs here for the length of the block."""
-    from .. import settings
-    from ..flow import Address, LocalServer
-    from ..protocol import catalog
+    if config is not None:
+        yield cluster(registry, config)
+        return
+    from ..flow import LocalServer
 
-    if config is None:
-        with LocalServer(folder) as server:
-            yield server.find
-    else:
-        address = settings.load(Address, catalog.config(config), registry.secret)
-        yield lambda: address
+    with LocalServer(folder) as server:
+        yield server.find

@@ -6,7 +6,6 @@ import logging
 import os
 import socket
 import threading
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -21,6 +20,7 @@ from ..model import Launcher
 from ..registry import Registry
 from ..schedule import Scheduler
 from ..store import Store
+from ..store.retention import Retention
 from ..worker import syncing, work
 from .application import application
 from .segments import look
@@ -31,6 +31,7 @@ TICK_SECONDS = 1.0
 """How soon a run that was asked for is on its way to a worker."""
 LOOK_SECONDS = 15 * 60.0
 """How often the CDPs are asked for their segments."""
+DAY_SECONDS = 24 * 60 * 60.0
 DRAIN_SECONDS = 5
 """How long answers under way may take once the process was asked to end."""
 KEEP_ALIVE_SECONDS = 15
@@ -39,13 +40,17 @@ BOOTSTRAP = "bootstrap"
 
 
 class Parts(Struct, frozen=True):
-    """What a service works with; `slots` is how many runs it carries out at a time, 0: others do that."""
+    """What a service works with; `slots` is how many runs it carries out at a time, 0: others do that.
+
+    What is older than `keep` says is deleted once a day.
+    """
 
     store: Store
     registry: Registry
     flow: Flow
     launcher: Launcher | None = None
     slots: int = 2
+    keep: Retention = Retention()
 
 
 class Service:
@@ -62,7 +67,8 @@ class Service:
         api = self._api()
         self._start("api", lambda: api.run(sockets=[self._listener]))
         self._start("scheduler", lambda: _schedule(store, flow, self._stop))
-        self._start("segments", lambda: _look(store, registry, self._stop))
+        self._start("segments", lambda: _repeat(lambda: look(store, registry), LOOK_SECONDS, self._stop))
+        self._start("housekeeping", lambda: _repeat(lambda: store.prune(self._parts.keep), DAY_SECONDS, self._stop))
         if self._parts.slots:
             sync = syncing(store, registry, self._parts.launcher)
             self._start("worker", lambda: work(flow, store, sync, slots=self._parts.slots, stop=self._stop))
@@ -118,7 +124,7 @@ def listen(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "there is no such port"
         raise ConfigError(f"cannot be listened at ({why})", place=f"{host}:{port}", remedy="Choose another") from None
-    # Connections inherit it; without it, the end of each answer waits 40 ms for the client to acknowledge its beginning.
+    # Connections inherit it. Without it, the end of an answer waits 40 ms for the client to confirm its beginning.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
@@ -143,12 +149,11 @@ def _schedule(store: Store, flow: Flow, stop: threading.Event) -> None:
         stop.wait(min(scheduler.wait(now), TICK_SECONDS) or 0.01)
 
 
-def _look(store: Store, registry: Registry, stop: threading.Event) -> None:
-    """Ask all CDPs for their segments, again and again."""
+def _repeat(action: Callable[[], object], seconds: float, stop: threading.Event) -> None:
+    """Do something now and every so often; what fails is done the next time."""
     while not stop.is_set():
-        started = time.monotonic()
         try:
-            look(store, registry)
+            action()
         except BridgeError as error:
-            log.warning("the segments cannot be remembered now: %s", error)
-        stop.wait(max(1.0, LOOK_SECONDS - (time.monotonic() - started)))
+            log.warning("something could not be done in the background, it is tried again later: %s", error)
+        stop.wait(seconds)

@@ -16,17 +16,17 @@ import pytest
 import requests
 
 Serve = Callable[..., "subprocess.Popen[str]"]
-COMMAND = [sys.executable, "-c", "from cdp_bridge.cli import main; main()", "serve"]
+COMMAND = [sys.executable, "-c", "from cdp_bridge.cli import main; main()"]
 
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    """Start `cdp-bridge serve` in a folder of its own."""
+    """Start `cdp-bridge serve` (or another command) in a folder of its own."""
     started: list[subprocess.Popen[str]] = []
 
-    def run(*arguments: str) -> subprocess.Popen[str]:
+    def run(*arguments: str, command: str = "serve") -> subprocess.Popen[str]:
         pipe = subprocess.PIPE
-        process = subprocess.Popen([*COMMAND, *arguments], cwd=tmp_path, stdout=pipe, stderr=pipe, text=True)
+        process = subprocess.Popen([*COMMAND, command, *arguments], cwd=tmp_path, stdout=pipe, stderr=pipe, text=True)
         started.append(process)
         return process
 
@@ -61,10 +61,12 @@ def configure(url: str, key: str, folder: Path) -> None:
         assert answer.status_code == 201, answer.text
 
 
-def test_a_segment_is_activated_through_the_api_alone(serve: Serve, tmp_path: Path) -> None:
-    process = serve("--port", "0")
+@pytest.mark.parametrize("workers", ["2", "0"], ids=["in one process", "by a worker beside it"])
+def test_a_segment_is_activated_through_the_api_alone(serve: Serve, tmp_path: Path, workers: str) -> None:
+    process = serve("--port", "0", "--workers", workers)
     key, url = said(process, "shown only now: (cdpb_.+)"), said(process, "Serving at (http://[0-9.:]+)")
     configure(url, key, tmp_path)
+    others = [serve(command="worker")] if workers == "0" else []
     headers = {"Authorization": f"Bearer {key}"}
     run = requests.post(f"{url}/v1/audiences/vip/sync", headers=headers, timeout=30).json()
     with requests.get(f"{url}/v1/runs/{run['id']}/events", headers=headers, stream=True, timeout=60) as stream:
@@ -74,6 +76,10 @@ def test_a_segment_is_activated_through_the_api_alone(serve: Serve, tmp_path: Pa
     assert last["log"]["funnel"]["accepted"] == 2
     assert requests.get(f"{url}/v1/audiences/vip", headers=headers, timeout=30).json()["size"] == 2
     assert requests.get(f"{url}/readyz", timeout=30).json()["ok"]
+    for other in others:
+        other.send_signal(signal.SIGTERM)
+        assert other.communicate(timeout=20)
+        assert other.returncode == 0
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=20)
     assert process.returncode == 0, err
