@@ -16,7 +16,6 @@ from .failures import plainly
 BATCH = 1_000
 """Rows that one transaction deletes: nobody waits for long."""
 Days = Annotated[int, Meta(ge=1, le=36_500)]
-_ENDED = ("succeeded", "failed", "partial", "waiting", "cancelled")
 
 
 class Retention(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,9 +53,7 @@ def prune(database: Database, keep: Retention) -> Pruned:
             (run.c.sync_timestamp < _days(now, keep.runs))
             & (run.c.sync_timestamp < newest.correlate(run).scalar_subquery()),
         ),
-        requests=_delete(
-            database, request, (request.c.finished_at < _days(now, keep.requests)) & request.c.state.in_(_ENDED)
-        ),
+        requests=_delete(database, request, request.c.finished_at < _days(now, keep.requests)),
         dead_letters=_delete(database, letter, letter.c.created_at < _days(now, keep.dead_letters)),
         audit=_delete(database, audit, audit.c.at < _days(now, keep.audit)),
         secrets=_delete(database, secret, secret.c.expires_at < now),

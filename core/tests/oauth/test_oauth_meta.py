@@ -66,10 +66,11 @@ def test_a_person_connects_meta_and_the_token_lasts(store: Store, clock: Any, tw
     raw = {"app_id": "sandbox-app", "app_secret": "store:meta-app", "access_token": "oauth:meta", **urls}
     grants = Grants(store, clock=clock)
     assert grants.finish(*sign_in(grants.begin(TERMS, Settings, raw, BACK).url)) == "meta"
-    first = settings.load(Settings, raw, grants.resolve).access_token
-    days = 86_400
-    for life in (29, 2):
-        clock.now += life * days
-        requests.post(f"{twin}/_twin/clock", json={"advance": life * days}, timeout=20).raise_for_status()
-        assert serves(settings.load(Settings, raw, grants.resolve).access_token)
-    assert settings.load(Settings, raw, grants.resolve).access_token.reveal() != first.reveal()
+    seen = []
+    for days in (0, 29, 2):
+        clock.now += days * 86_400
+        requests.post(f"{twin}/_twin/clock", json={"advance": days * 86_400}, timeout=20).raise_for_status()
+        token = settings.load(Settings, raw, grants.resolve).access_token
+        assert serves(token)
+        seen.append(token.reveal())
+    assert seen[0] == seen[1] != seen[2]

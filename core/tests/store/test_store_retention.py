@@ -120,7 +120,9 @@ def test_nothing_of_an_erased_person_is_left_in_the_files(tmp_path: Path, people
         with store.transaction() as change:
             change.put_members("vip", [*people(500), person], "accepted", at)
             change.open_delivery(
-                Delivery(id="d", audience="vip", operation="add", run_id="r", members=[person], created_at=at)
+                Delivery(
+                    id="d", audience="vip", operation="add", run_id="r", members=[*people(2_000), person], created_at=at
+                )
             )
         with store.transaction() as change:
             change.close_delivery("d")
