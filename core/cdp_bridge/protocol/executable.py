@@ -93,7 +93,7 @@ def _execute(connector: Connector, arguments: argparse.Namespace, stdin: IO[byte
 
             chosen = catalog.configured_catalog(arguments.catalog)
             loaded, states = _settings(connector, arguments.config), catalog.states(arguments.state)
-            read(implementation(connector), loaded, chosen, states, output)
+            read(connector, loaded, chosen, states, output)
         case "write":
             from .writing import write
 

@@ -6,7 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import ConfigError
-from ..model import Checkpoint, Page, ReadRequest
+from ..loading import implementation
+from ..model import Catalog, Checkpoint, Connector, Page, ReadRequest
+from ..sync.blame import blame, sound
+from ..sync.items import items_of
 from .catalog import NO_CURSOR, ConfiguredCatalog, ConfiguredStream
 from .messages import Output, estimate, state, stream_status
 
@@ -14,9 +17,12 @@ ROWS_AT_ONCE = 5_000
 """Records turned into lines at a time; bounds memory when a source yields a huge page."""
 
 
-def read(source: Any, settings: Any, catalog: ConfiguredCatalog, states: Mapping[str, Any], output: Output) -> None:
+def read(
+    connector: Connector, settings: Any, catalog: ConfiguredCatalog, states: Mapping[str, Any], output: Output
+) -> None:
     """Read every chosen stream to its end; the first that fails is INCOMPLETE and ends the command."""
-    offered = source.discover(settings)
+    with blame(connector):
+        offered = sound(Catalog, implementation(connector).discover(settings))
     for chosen in catalog.streams:
         if offered.stream(chosen.stream.name) is None:
             known = ", ".join(stream.name for stream in offered.streams)
@@ -25,7 +31,7 @@ def read(source: Any, settings: Any, catalog: ConfiguredCatalog, states: Mapping
         name = chosen.stream.name
         output.send(stream_status(name, "STARTED"))
         try:
-            _read_stream(source, settings, _request(chosen, states), output)
+            _read_stream(connector, settings, _request(chosen, states), output)
         except BaseException:
             output.send(stream_status(name, "INCOMPLETE"))
             raise
@@ -37,13 +43,16 @@ def _request(chosen: ConfiguredStream, states: Mapping[str, Any]) -> ReadRequest
     return ReadRequest(stream=name, checkpoint=states.get(name) if chosen.sync_mode == "incremental" else None)
 
 
-def _read_stream(source: Any, settings: Any, request: ReadRequest, output: Output) -> None:
-    name = request.stream
-    if hasattr(source, "estimate") and (expected := source.estimate(settings, request)) is not None:
-        output.send(estimate(name, expected))
+def _read_stream(connector: Connector, settings: Any, request: ReadRequest, output: Output) -> None:
+    name, source = request.stream, implementation(connector)
+    if hasattr(source, "estimate"):
+        with blame(connector):
+            expected = source.estimate(settings, request)
+        if isinstance(expected, int):
+            output.send(estimate(name, expected))
     covered: Mapping[str, Any] | None = None
     running, since_state = False, 0
-    for item in source.read(settings, request):
+    for item in items_of(source, connector, settings, request):
         if isinstance(item, Checkpoint):
             covered = item.state
             output.send(state(name, covered, since_state))

@@ -13,7 +13,8 @@ from typing import IO, Any
 
 from ..errors import ConfigError
 from ..loading import implementation
-from ..model import Connector, Stream
+from ..model import Catalog, Connector, Stream
+from ..sync.blame import blame, opened, sound
 from ..sync.deliver import Sender
 from .audience import AudienceWriter, Tally
 from .budget import ProcessBudget
@@ -32,8 +33,9 @@ SECONDS_AT_MOST = 60.0
 def write(connector: Connector, settings: Any, catalog: ConfiguredCatalog, stdin: IO[bytes], output: Output) -> None:
     """Obey every line of `stdin`; BadLineError ends it after what came before the bad line is delivered."""
     destination = implementation(connector)
-    objects = destination.discover(settings).streams
-    with destination.open(settings) as writer:
+    with blame(connector):
+        objects = sound(Catalog, destination.discover(settings)).streams
+    with opened(destination, settings, connector) as writer:
         sender = Sender(writer, connector.limits, ProcessBudget())
         audiences = [
             AudienceWriter(chosen, _object(chosen, objects), writer, sender, connector.limits)

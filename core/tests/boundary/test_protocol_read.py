@@ -81,7 +81,7 @@ def test_values_that_json_cannot_hold_become_text(executable: Any, script: Any, 
     [
         ({"config": "no shop"}, "config_error", "shop: no shop. Mend it"),
         ({"transient": "the shop is shut"}, "transient_error", "the shop is shut"),
-        ({"bug": "ann@example.com"}, "system_error", "bug: ValueError at shop.py:"),
+        ({"bug": "ann@example.com"}, "system_error", "source-shop failed with ValueError; "),
         ({"config": "ann@example.com is wrong"}, "config_error", "shop: <email> is wrong. Mend it"),
     ],
 )
