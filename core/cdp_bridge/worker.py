@@ -26,9 +26,9 @@ from .telling import Telling
 
 log = logging.getLogger(__name__)
 
-FINISH_SECONDS = 20.0
+FINISH_SECONDS = 10.0
 """How long a run may go on after the worker was asked to stop; then it is handed to another worker."""
-HAND_OVER_SECONDS = 10.0
+HAND_OVER_SECONDS = 8.0
 """How long a run has to notice that; container engines kill after a grace of their own."""
 LOOK_SECONDS = 5.0
 """How often a run looks whether it is cancelled."""

@@ -10,7 +10,8 @@ import pytest
 
 COMMANDS = (
     *("connectors", "spec", "check", "discover", "read", "write"),
-    *("sync", "plan", "apply", "identity", "runs", "audiences", "doctor", "new", "test"),
+    *("sync", "plan", "apply", "identity", "runs", "audiences"),
+    *("serve", "worker", "keys", "prune", "doctor", "new", "test"),
 )
 
 
