@@ -186,7 +186,7 @@ def test_a_rotation_makes_one_key_and_renews_everything(store: Store, keyring: P
 ROTATE = """
 import sys
 from cdp_bridge.store import Store, secrets
-secrets.BATCH = 40
+secrets.BATCH = 20
 with Store.open(sys.argv[1]) as store:
     print("ready", flush=True)
     for renewed in store.secrets.rotate():
@@ -197,7 +197,7 @@ with Store.open(sys.argv[1]) as store:
 def test_a_rotation_killed_at_any_point_loses_nothing_and_goes_on(
     store: Store, store_url: str, keyring: Path, start: Any
 ) -> None:
-    ring, many = Keyring(keyring), [f"s{number:04}" for number in range(2_000)]
+    ring, many = Keyring(keyring), [f"s{number:04}" for number in range(800)]
     ring.add()
     rows = [
         {"name": name, "envelope": cipher.seal(name.encode(), ("secret", name, "envelope"), ring.keys())}
@@ -206,7 +206,7 @@ def test_a_rotation_killed_at_any_point_loses_nothing_and_goes_on(
     with store._database.writing() as connection:
         connection.execute(sa.insert(tables.secret), rows)
     dice = random.Random(11)
-    for batches in (0, 3, 20):
+    for batches in (0, 8):
         rotation = start(ROTATE, store_url)
         for _ in range(1 + batches):
             rotation.stdout.readline()
