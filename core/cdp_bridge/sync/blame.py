@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar, get_origin
 
 import msgspec
+from msgspec.structs import replace
 
 from ..errors import BridgeError, Stopped
 from ..model import Audience, AudienceRef, Batch, Connector, Destination, Outcome, Writer
@@ -58,7 +59,7 @@ class BlamedWriter:
     def write(self, batch: Batch) -> Outcome:
         """See `Writer.write`."""
         with blame(self._connector):
-            outcome = sound(Outcome, self._writer.write(batch))
+            outcome = sound(Outcome, self._writer.write(_for_keeps(batch)))
             # Whoever is meant by another key would pass for accepted.
             if outcome.rejected and not outcome.rejected.keys() <= set(batch.keys):
                 raise KeyError("somebody is rejected who is not in the batch")
@@ -68,6 +69,12 @@ class BlamedWriter:
         """See `Writer.settle`."""
         with blame(self._connector):
             return sound(Outcome, self._writer.settle(audience, pending))
+
+
+def _for_keeps(batch: Batch) -> Batch:
+    """The batch in lists that the writer may change: the core still needs its own."""
+    columns = {name: list(column) for name, column in batch.identifiers.items()}
+    return replace(batch, keys=list(batch.keys), identifiers=columns)
 
 
 def sound(kind: type[T], value: Any) -> T:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import Any, NoReturn
 
 from cdp_bridge.sdk import (
@@ -114,9 +115,10 @@ def _cycle(row: dict[Any, Any]) -> dict[Any, Any]:
 
 
 def _deep(row: dict[Any, Any]) -> dict[Any, Any]:
+    inner: dict[Any, Any] = {}
     for _ in range(5_000):
-        row = {"inner": row}
-    return row
+        inner = {"inner": inner}
+    return row | inner
 
 
 # Untyped, since no value that fits is given to them.
@@ -148,7 +150,8 @@ MISDEEDS: dict[str, Deed] = {
     "tells all in a probe": _gives([Probe("token", False, f"cannot take {PERSON} of {PHONE}", PERSON)]),
     "offers no streams": _gives(_catalog(None)),
     "offers a stream without a name": _gives(_catalog((_stream(name=None, profile=7, membership=True),))),
-    "yields another stream": _on(Page, lambda page: Page("others", [{"id": PERSON}])),
+    "yields another stream too": lambda good, *arguments: chain([Page("others", [{"id": PERSON}])], good(*arguments)),
+    "yields an empty page too": lambda good, *arguments: chain(good(*arguments), [Page("people", [])]),
     "yields numbers as records": _on(Page, lambda page: _page(page.stream, [1, 2])),
     "yields None as records": _on(Page, lambda page: _page(page.stream, None)),
     "yields keys that are no text": _rows(lambda row: row | {1: "one", None: "none", (2, 3): "tuple"}),
@@ -169,6 +172,7 @@ MISDEEDS: dict[str, Deed] = {
     "tells all in a reason": _rejects_all(f"cannot take {PERSON} of {PHONE}"),
     "pauses for ever": _on(Outcome, lambda outcome: Outcome(pause=float("inf"))),
     "pauses for no number": _on(Outcome, lambda outcome: _outcome(pause="a while")),
+    "leaves it pending": _on(Outcome, lambda outcome: Outcome(pending="job")),
     "leaves a number pending": _on(Outcome, lambda outcome: _outcome(pending=7)),
 }
 """By name, in the words of a test's title."""
