@@ -8,7 +8,9 @@ from .options import open_store, store_option
 
 
 @click.command("rotate")
-@click.option("--drop-old", is_flag=True, help="Forget the old keys; secrets in backups made before cannot be read then.")
+@click.option(
+    "--drop-old", is_flag=True, help="Forget the old keys; secrets in backups made before cannot be read then."
+)
 @store_option
 def rotate_key(drop_old: bool, store_url: str) -> None:
     """Keep all secrets of the store under a new key; after an interruption, go on with it."""

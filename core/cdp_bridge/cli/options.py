@@ -26,7 +26,7 @@ launcher_option = click.option(
     "--launcher",
     "launcher_name",
     metavar="NAME",
-    help="Run each connector in a process of its own: local, docker, or what a plugin brings. Without it: in this process.",
+    help="Run each connector in a process of its own: local, docker, or what a plugin brings. Else in this process.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs instead of a table.")
 config_option = click.option(
