@@ -16,6 +16,8 @@ _LONGEST_LINE = 10_000
 _CREDENTIAL = r"(?i)\b(authorization|access_token|appsecret_proof|writekey|password|token|secret)"
 # Bounded, as addresses are: without that, long text without a blank costs the square of its length.
 _ADDRESS = r"[^\s\"'<>(){}\[\],;:=|/\\*]{1,320}(@|%40)[^\s\"'<>(){}\[\],;:=|/\\&]+"
+_NO_NUMBER = r"\d{4}-\d\d-\d\d[ T]\d\d:|(\d{1,3}\.){3}\d{1,3}(?![\d.])"
+_NUMBER = rf"(?<![\w.:-])(?!{_NO_NUMBER})\+?\(?\d[\d\s().-]{{7,}}\d(?![\w-]|:\d)"
 _MASKS = tuple(
     (re.compile(pattern), mask)
     for pattern, mask in (
@@ -27,8 +29,8 @@ _MASKS = tuple(
         (_CREDENTIAL + r"(\s*[=:]\s+)[^\s\"'&,;]{8,}", r"\1\2***"),
         (_ADDRESS, "<email>"),
         (r"\b[0-9a-fA-F]{64}\b", "<hash>"),
-        # Telephone numbers, dates of birth and ids alike, but not the time of a log line.
-        (r"(?<![\w.:-])(?!\d{4}-\d\d-\d\d[ T]\d\d:)\+?\(?\d[\d\s().-]{7,}\d(?![\w-]|:\d)", "<number>"),
+        # Telephone numbers, dates of birth and ids alike, but not the time of a log line or the address of a host.
+        (_NUMBER, "<number>"),
     )
 )
 

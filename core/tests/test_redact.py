@@ -19,6 +19,8 @@ HASH = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
         ("<müller@example.org>", "müller"),
         ("call +1 (202) 555-0147", "555"),
         ("call 020 7946 0958", "7946"),
+        ("call 212.555.0123", "555"),
+        ("call 49.176.123.45678.", "176"),
         ("born 1980-01-02", "1980"),
         (f"hash {HASH}", "e3b0"),
         (f"hash '{HASH.upper()}'", "E3B0"),
@@ -47,6 +49,7 @@ def test_masked(text: str, gone: str) -> None:
         "connections.0.token: is missing. Add it",
         "bridge.yaml:12:7 (audiences.0.name): must match the pattern",
         "listening on 127.0.0.1:8080",
+        "GET 127.0.0.1/v1/lists answered 401",
     ],
 )
 def test_kept(text: str) -> None:
