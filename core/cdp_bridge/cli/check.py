@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import BridgeError, ConfigError
+from ..errors import ConfigError
 from .options import connectors_print_to_stderr, find_plugins, json_option, open_store, store_option
 from .output import print_json, print_table
 
@@ -49,24 +49,10 @@ def report(probes: list[Probe], as_json: bool) -> None:
 
 def probe(registry: Registry, connector: Connector, raw: dict[str, Any]) -> list[Probe]:
     """The connector's probes; settings that are wrong are one failed probe each."""
-    from msgspec.structs import replace
+    from ..sync.account import check
 
-    from .. import settings
-    from ..model import Probe
-    from ..redact import redact
-    from ..sync.blame import blame, sound
-
-    try:
-        loaded = settings.load(connector.settings, raw, registry.secret)
-        with connectors_print_to_stderr(), blame(connector):
-            found = sound(list[Probe], registry.load(connector).check(loaded))
-    except settings.SettingsError as error:
-        found = [Probe("settings", False, f"{one.place}: {one.problem}", one.remedy) for one in error.errors]
-    except ConfigError as error:
-        found = [Probe("settings", False, f"{error.place}: {error.problem}".removeprefix(": "), error.remedy)]
-    except BridgeError as error:
-        found = [Probe("check", False, str(error))]
-    return [replace(one, detail=redact(one.detail), remedy=redact(one.remedy)) for one in found]
+    with connectors_print_to_stderr():
+        return check(registry, connector, raw)
 
 
 def print_probes(probes: list[Probe]) -> None:

@@ -15,7 +15,7 @@ from ..mapping import record_batch
 from ..model import Catalog, Connector, Page, Probe, ReadRequest
 from ..redact import redact
 from ..registry import Registry
-from .blame import blame
+from .blame import blame, sound
 
 
 class Account(Struct, frozen=True):
@@ -42,7 +42,7 @@ def check(registry: Registry, connector: Connector, raw: dict[str, Any]) -> list
     try:
         loaded = settings.load(connector.settings, raw, registry.secret)
         with blame(connector):
-            found: list[Probe] = list(registry.load(connector).check(loaded))
+            found = sound(list[Probe], registry.load(connector).check(loaded))
     except settings.SettingsError as error:
         found = [Probe("settings", False, f"{one.place}: {one.problem}", one.remedy) for one in error.errors]
     except ConfigError as error:
@@ -57,4 +57,4 @@ def discover(registry: Registry, name: str, raw: dict[str, Any]) -> Account:
     connector = registry.connector(name)
     loaded, code = settings.load(connector.settings, raw, registry.secret), registry.load(connector)
     with blame(connector):
-        return Account(connector, code, loaded, code.discover(loaded))
+        return Account(connector, code, loaded, sound(Catalog, code.discover(loaded)))
