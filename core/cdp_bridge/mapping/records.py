@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
 
 _DEEPEST = 32
 """Levels of nesting that stay columns; DuckDB takes very long over hundreds."""
+_USUAL = 3
+"""Levels that records usually have."""
 _CONTAINERS = (dict, list, tuple, set, frozenset)
 
 
@@ -63,13 +66,16 @@ def _reconciled(values: list[Any]) -> pa.Array:
 
 
 def _is_deep(values: list[Any]) -> bool:
-    """Whether a value is nested in thousands of levels, or in itself: Arrow would end the whole process."""
-    level: dict[int, Any] = {id(value): value for value in values if isinstance(value, _CONTAINERS)}
-    for _ in range(2 * _DEEPEST):
-        if not level:
+    """Whether a value is nested in very many levels, or in itself: Arrow would end the whole process."""
+    for level in range(2 * _DEEPEST):
+        if set(map(type, values)).isdisjoint(_CONTAINERS):
             return False
-        groups = (value.values() if isinstance(value, dict) else value for value in level.values())
-        level = {id(part): part for group in groups for part in group if isinstance(part, _CONTAINERS)}
+        objects = [value for value in values if isinstance(value, dict)]
+        lists = [value for value in values if isinstance(value, _CONTAINERS[1:])]
+        values = [*chain.from_iterable(map(dict.values, objects)), *chain.from_iterable(lists)]
+        if level > _USUAL:
+            # What is in itself twice would double with each level.
+            values = list({id(value): value for value in values}.values())
     return True
 
 
