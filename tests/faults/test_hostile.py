@@ -72,6 +72,7 @@ FAULTS = {
         "raises Quit": "Quit",
         "tells all in a bug": "RuntimeError",
         "gives None": "TypeError",
+        "gives an object": "TypeError",
         "rejects nobody": "KeyError",
         "rejects by number": "ValidationError",
         "rejects in None": "ValidationError",
@@ -302,6 +303,7 @@ def test_what_is_pending_is_asked_for_again_after_a_fault(bed: Bed, misdeed: str
         ("source", "item", "gives None", "source-hostile failed with AttributeError"),
         ("destination", "write", "raises Quit", "the process of destination-hostile ended with exit code 1"),
         ("destination", "write", "tells all in a bug", "destination-hostile failed with RuntimeError"),
+        ("destination", "write", "gives an object", "destination-hostile failed with TypeError"),
     ],
 )
 def test_a_process_of_its_own_changes_nothing_of_that(bed: Bed, side: str, at: str, misdeed: str, said: str) -> None:

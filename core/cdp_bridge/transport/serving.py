@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from .. import settings
 from ..loading import implementation
 from ..mapping.records import record_batch
-from ..model import Channel, Checkpoint, Connector, Page, ReadRequest
+from ..model import AudienceRef, Catalog, Channel, Checkpoint, Connector, Outcome, Page, ReadRequest
 from . import wire
 
+T = TypeVar("T")
 OPTIONAL = ("estimate", "preview")
 
 
@@ -49,9 +50,9 @@ class _Serving:
                 self._code = implementation(self._connector)
                 return [name for name in OPTIONAL if hasattr(self._code, name)]
             case wire.Check():
-                return self._code.check(self._settings)
+                return _of(list, self._code.check(self._settings))
             case wire.Discover():
-                return self._code.discover(self._settings)
+                return _of(Catalog, self._code.discover(self._settings))
             case wire.Read():
                 return self._read(call.request)
             case wire.Estimate():
@@ -66,11 +67,11 @@ class _Serving:
                 self._writer = self._stack.enter_context(self._code.open(self._settings))
                 return None
             case wire.Ensure():
-                return self._writer.ensure(call.audience)
+                return _of(AudienceRef, self._writer.ensure(call.audience))
             case wire.Write():
-                return self._writer.write(call.batch)
+                return _of(Outcome, self._writer.write(call.batch))
             case wire.Settle():
-                return self._writer.settle(call.audience, call.pending)
+                return _of(Outcome, self._writer.settle(call.audience, call.pending))
         self._writer = None
         self._stack.close()
         return None
@@ -78,6 +79,13 @@ class _Serving:
     def _read(self, request: ReadRequest) -> None:
         for item in self._code.read(self._settings, request):
             wire.send(self._channel, _on_the_wire(item))
+
+
+def _of(kind: type[T], value: Any) -> T:
+    """On the wire an object of any keys would pass for a struct whose fields all have defaults."""
+    if not isinstance(value, kind):
+        raise TypeError(f"a {kind.__name__} was expected")
+    return value
 
 
 def _on_the_wire(item: Page | Checkpoint) -> wire.Records | wire.State:

@@ -142,6 +142,7 @@ MISDEEDS: dict[str, Deed] = {
     "gives None": _gives(None),
     "gives a number": _gives(42),
     "gives a text": _gives(PERSON),
+    "gives an object": _gives({"status": "ok"}),
     "gives a list of numbers": _gives([1, 2]),
     "prints": _prints,
     "closes stdout": _closes_stdout,
