@@ -5,8 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from cdp_bridge import redact
 
 
+@pytest.fixture(autouse=True)
+def secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test takes for a secret is masked in that test only."""
+    monkeypatch.setattr(redact, "_secrets", set(redact._secrets))
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let one worker take a file as a whole; and one all that needs the container engine, whose ports are fixed."""
     for item in items:

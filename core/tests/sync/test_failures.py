@@ -142,11 +142,11 @@ def test_a_run_that_was_taken_over_writes_nothing_any_more(each_bed: Any, store_
 
 
 def test_a_long_run_keeps_its_lease(bed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cdp_bridge.sync.session.LEASE_SECONDS", 0.6)
-    monkeypatch.setattr("cdp_bridge.sync.run.LEASE_SECONDS", 0.6)
+    monkeypatch.setattr("cdp_bridge.sync.session.LEASE_SECONDS", 2.0)
+    monkeypatch.setattr("cdp_bridge.sync.run.LEASE_SECONDS", 2.0)
 
     def slow(batch: Batch) -> Any:
-        time.sleep(2)
+        time.sleep(4)
         return bed.platform.apply(batch)
 
     bed.platform.answers = [slow]
