@@ -14,14 +14,6 @@ def secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redact, "_secrets", set(redact._secrets))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one worker take a file as a whole; and one all that needs the container engine, whose ports are fixed."""
-    for item in items:
-        group = "containers" if "containers" in item.path.parts else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave the plugins' conformance suites to whoever asks for a report: tests/conformance does, for each of them."""
     is_suite = collection_path.name == "test_conformance.py"
