@@ -1,13 +1,17 @@
-"""Imports a connector's code, once something is to be done with it."""
+"""A connector's code, imported once something is to be done with it, and a look at what it returns."""
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar, get_origin
+
+import msgspec
 
 from .errors import ConfigError
 from .model import Connector
 from .redact import redact
+
+T = TypeVar("T")
 
 
 def implementation(connector: Connector) -> Any:
@@ -22,3 +26,14 @@ def implementation(connector: Connector) -> Any:
             place=connector.name,
             remedy=f"Reinstall the package that brings {path}",
         ) from error
+
+
+def sound(kind: type[T], value: Any) -> T:
+    """A copy of what a connector returned, of that type in all its parts; ValidationError, TypeError or another if not.
+
+    A Struct that is built by hand may hold anything.
+    """
+    # The vendor's own answer, decoded, would do for an Outcome without any refusal.
+    if not isinstance(value, get_origin(kind) or kind):
+        raise TypeError(f"a {kind} was expected")
+    return msgspec.json.decode(msgspec.json.encode(value), type=kind)

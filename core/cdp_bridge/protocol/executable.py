@@ -16,11 +16,11 @@ from typing import IO, Any, NoReturn
 
 from .. import settings
 from ..errors import BridgeError, Stopped
-from ..loading import implementation
+from ..loading import implementation, sound
 from ..model import Catalog, Connector, Probe
 from ..redact import Aside
 from ..registry import Registry
-from ..sync.blame import blame, sound
+from ..sync.blame import blame
 from . import catalog, description
 from .failure import sentence
 from .messages import ByteStream, LogMessages, Output, error

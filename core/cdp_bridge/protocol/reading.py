@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import ConfigError
-from ..loading import implementation
+from ..loading import implementation, sound
 from ..model import Catalog, Checkpoint, Connector, Page, ReadRequest
-from ..sync.blame import blame, sound
+from ..sync.blame import blame
 from ..sync.items import items_of
 from .catalog import NO_CURSOR, ConfiguredCatalog, ConfiguredStream
 from .messages import Output, estimate, state, stream_status

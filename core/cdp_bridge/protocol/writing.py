@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 from ..errors import ConfigError
-from ..loading import implementation
+from ..loading import implementation, sound
 from ..model import Catalog, Connector, Stream
-from ..sync.blame import blame, opened, sound
+from ..sync.blame import blame, opened
 from ..sync.deliver import Sender
 from .audience import AudienceWriter, Tally
 from .budget import ProcessBudget

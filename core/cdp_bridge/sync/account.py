@@ -11,11 +11,13 @@ from msgspec.structs import replace
 
 from .. import settings
 from ..errors import BridgeError, ConfigError
+from ..loading import sound
 from ..mapping import record_batch
 from ..model import Catalog, Connector, Page, Probe, ReadRequest
 from ..redact import redact
 from ..registry import Registry
-from .blame import blame, sound
+from .blame import blame
+from .items import items_of
 
 
 class Account(Struct, frozen=True):
@@ -28,11 +30,10 @@ class Account(Struct, frozen=True):
 
     def records(self, request: ReadRequest, most: int) -> list[Mapping[str, Any]]:
         """The first records of a stream."""
-        with blame(self.connector):
-            return list(islice(self._records(request), most))
+        return list(islice(self._records(request), most))
 
     def _records(self, request: ReadRequest) -> Iterator[Mapping[str, Any]]:
-        for item in self.code.read(self.settings, request):
+        for item in items_of(self.code, self.connector, self.settings, request):
             if isinstance(item, Page) and item.stream == request.stream:
                 yield from record_batch(item.records).to_pylist()
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar, get_origin
+from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
 from ..errors import BridgeError, Stopped
+from ..loading import sound
 from ..model import Audience, AudienceRef, Batch, Connector, Destination, Outcome, Writer
-
-T = TypeVar("T")
 
 
 @contextmanager
@@ -75,14 +73,3 @@ def _for_keeps(batch: Batch) -> Batch:
     """The batch in lists that the writer may change: the core still needs its own."""
     columns = {name: list(column) for name, column in batch.identifiers.items()}
     return replace(batch, keys=list(batch.keys), identifiers=columns)
-
-
-def sound(kind: type[T], value: Any) -> T:
-    """A copy of what a connector returned, of that type in all its parts; ValidationError, TypeError or another if not.
-
-    A Struct that is built by hand may hold anything.
-    """
-    # The vendor's own answer, decoded, would do for an Outcome without any refusal.
-    if not isinstance(value, get_origin(kind) or kind):
-        raise TypeError(f"a {kind} was expected")
-    return msgspec.json.decode(msgspec.json.encode(value), type=kind)

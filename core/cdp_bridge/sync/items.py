@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ..loading import sound
 from ..model import Checkpoint, Connector, Page, ReadRequest, Source
-from .blame import blame, sound
+from .blame import blame
 
 # Not None, which a source may yield by mistake: the rest of the segment would pass for gone.
 _END: Any = object()

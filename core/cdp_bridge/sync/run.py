@@ -17,11 +17,12 @@ from ..entities import Activation, CDPSegment, Funnel, SyncLog
 from ..errors import BridgeError
 from ..failpoint import failpoint
 from ..identity import load_profile
+from ..loading import sound
 from ..model import Audience, AudienceRef, Batch, Launcher, LifecycleEvent, Operation
 from ..redact import redact
 from ..registry import Registry
 from ..store import Lease, Store
-from .blame import blame, opened, sound
+from .blame import blame, opened
 from .deliver import Sender
 from .diff import Diff, Difference
 from .extract import extract

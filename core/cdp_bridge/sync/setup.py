@@ -13,12 +13,13 @@ from ..entities import Activation, Bridge, CDPConnection, DestinationAccount
 from ..errors import ConfigError
 from ..identity import load_profile
 from ..launch.origins import origins
+from ..loading import sound
 from ..mapping import Form, Mapper, allowed, compile_mapping
 from ..model import Catalog, Connector, Destination, Launcher, ReadRequest, Source, Stream
 from ..registry import Registry
 from ..settings import load, seal
 from ..transport import Remote
-from .blame import blame, sound
+from .blame import blame
 
 E = TypeVar("E", CDPConnection, DestinationAccount)
 

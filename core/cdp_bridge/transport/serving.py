@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from .. import settings
-from ..loading import implementation
+from ..loading import implementation, sound
 from ..mapping.records import record_batch
-from ..model import AudienceRef, Catalog, Channel, Checkpoint, Connector, Outcome, Page, ReadRequest
+from ..model import AudienceRef, Catalog, Channel, Checkpoint, Connector, Outcome, Page, Probe, ReadRequest
 from . import wire
 
-T = TypeVar("T")
 OPTIONAL = ("estimate", "preview")
 
 
@@ -50,9 +49,9 @@ class _Serving:
                 self._code = implementation(self._connector)
                 return [name for name in OPTIONAL if hasattr(self._code, name)]
             case wire.Check():
-                return _of(list, self._code.check(self._settings))
+                return sound(list[Probe], self._code.check(self._settings))
             case wire.Discover():
-                return _of(Catalog, self._code.discover(self._settings))
+                return sound(Catalog, self._code.discover(self._settings))
             case wire.Read():
                 return self._read(call.request)
             case wire.Estimate():
@@ -67,11 +66,11 @@ class _Serving:
                 self._writer = self._stack.enter_context(self._code.open(self._settings))
                 return None
             case wire.Ensure():
-                return _of(AudienceRef, self._writer.ensure(call.audience))
+                return sound(AudienceRef, self._writer.ensure(call.audience))
             case wire.Write():
-                return _of(Outcome, self._writer.write(call.batch))
+                return sound(Outcome, self._writer.write(call.batch))
             case wire.Settle():
-                return _of(Outcome, self._writer.settle(call.audience, call.pending))
+                return sound(Outcome, self._writer.settle(call.audience, call.pending))
         self._writer = None
         self._stack.close()
         return None
@@ -79,13 +78,6 @@ class _Serving:
     def _read(self, request: ReadRequest) -> None:
         for item in self._code.read(self._settings, request):
             wire.send(self._channel, _on_the_wire(item))
-
-
-def _of(kind: type[T], value: Any) -> T:
-    """On the wire an object of any keys would pass for a struct whose fields all have defaults."""
-    if not isinstance(value, kind):
-        raise TypeError(f"a {kind.__name__} was expected")
-    return value
 
 
 def _on_the_wire(item: Page | Checkpoint) -> wire.Records | wire.State:
