@@ -42,7 +42,7 @@ def bridge_functions() -> Mapping[str, MappingFunction]:
 def bridge_secret(reference: str) -> Secret | None:
     """The secret behind a reference such as `vault:path`, or None if the reference is not this plugin's.
 
-    The first plugin that knows it wins; `env:` and `file:` are built in.
+    The first plugin that knows it wins; `env:`, `file:`, `store:` and `oauth:` are built in.
     """
 
 

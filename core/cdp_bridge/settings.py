@@ -52,6 +52,9 @@ class SettingsError(ConfigError):
 
 Resolve = Callable[[str], Secret | None]
 
+BUILT_IN = ("env", "file", "store", "oauth")
+"""Schemes of references that need no plugin; the last two are those of a store."""
+
 
 def option(title: str, description: str = "", **constraints: Any) -> msgspec.Meta:
     """Annotate a field of a settings type: `Annotated[str, option("Region", "Where the workspace lives")]`.
@@ -78,7 +81,7 @@ def schema(settings: type[msgspec.Struct]) -> Json:
 def load(settings: type[S], raw: Mapping[str, Any], resolve: Resolve | None = None) -> S:
     """Checked settings with secret references (`env:NAME`, `file:PATH`, or what `resolve` knows) replaced by secrets.
 
-    Raises SettingsError naming every fault with path and remedy, and no value of a secret.
+    Raises SettingsError naming every fault with path and remedy, and no value of a secret; what else `resolve` raises.
     """
     check(settings, raw)
     faults: list[ConfigError] = []
@@ -167,7 +170,13 @@ def reveal_reference(value: str, resolve: Resolve | None = None) -> Secret:
                 f"the secret file {rest} cannot be read", remedy="Create it, readable by this user, in UTF-8"
             ) from None
         return _filled(text, f"the secret file {rest}")
-    return (resolve(value) if resolve else None) or _filled(value, "the secret")
+    found = resolve(value) if resolve else None
+    if found is None and scheme in BUILT_IN and rest:
+        raise ConfigError(
+            f"{scheme}: names what a store keeps, and none is in use here",
+            remedy="Use env:NAME or file:PATH, or ask for the connection or destination of the store by its name",
+        )
+    return found or _filled(value, "the secret")
 
 
 def _filled(text: str, where: str) -> Secret:

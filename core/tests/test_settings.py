@@ -197,3 +197,10 @@ def test_an_empty_secret_is_refused(value: str, monkeypatch: pytest.MonkeyPatch,
     (tmp_path / "token").write_text("\n")
     with pytest.raises(ConfigError, match=r"is empty\. Put the secret there"):
         reveal_reference(value)
+
+
+@pytest.mark.parametrize("resolve", [None, lambda _: None], ids=["alone", "with plugins"])
+@pytest.mark.parametrize("reference", ["store:connection.crm.1", "oauth:shop"])
+def test_what_a_store_keeps_is_never_taken_for_the_secret_itself(reference: str, resolve: Any) -> None:
+    with pytest.raises(ConfigError, match=r"names what a store keeps, and none is in use here\. Use env:NAME or"):
+        reveal_reference(reference, resolve)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..entities import Bridge
     from ..model import Connector, Probe
     from ..registry import Registry
+    from ..settings import Resolve
 
 
 @click.command()
@@ -31,7 +32,7 @@ def check(name: str, config: str | None, connection: str | None, store_url: str,
     if config is not None:
         from ..protocol import catalog
 
-        probes = probe(registry, connector, catalog.config(config))
+        probes = probe(registry, connector, catalog.config(config), registry.secret)
     else:
         probes = _check_configured(registry, connector, str(connection), store_url)
     report(probes, as_json)
@@ -47,12 +48,12 @@ def report(probes: list[Probe], as_json: bool) -> None:
         click.get_current_context().exit(1)
 
 
-def probe(registry: Registry, connector: Connector, raw: dict[str, Any]) -> list[Probe]:
+def probe(registry: Registry, connector: Connector, raw: dict[str, Any], resolve: Resolve) -> list[Probe]:
     """The connector's probes; settings that are wrong are one failed probe each."""
     from ..sync.account import check
 
     with connectors_print_to_stderr():
-        return check(registry, connector, raw)
+        return check(registry, connector, raw, resolve)
 
 
 def print_probes(probes: list[Probe]) -> None:
@@ -68,6 +69,8 @@ def configured(bridge: Bridge) -> dict[str, tuple[str, dict[str, Any]]]:
 
 
 def _check_configured(registry: Registry, connector: Connector, name: str, store_url: str) -> list[Probe]:
+    from ..oauth import Grants
+
     with open_store(store_url) as store:
         bridge = store.bridge()
         found = configured(bridge).get(name)
@@ -79,7 +82,7 @@ def _check_configured(registry: Registry, connector: Connector, name: str, store
             raise ConfigError(
                 f"{name} is of {provider}, not {connector.name}", remedy=f"cdp-bridge check {provider} ..."
             )
-        probes = probe(registry, connector, raw)
+        probes = probe(registry, connector, raw, Grants(store, registry.secret).resolve)
         if any(one.name == name for one in bridge.connections):
             store.set_connection_status(name, "connected" if all(one.passed for one in probes) else "failed")
     return probes

@@ -91,9 +91,12 @@ def _store(store: Store) -> Iterator[Probe]:
 def _accounts(registry: Registry, store: Store) -> Iterator[Probe]:
     from msgspec.structs import replace
 
+    from ..oauth import Grants
+
+    resolve = Grants(store, registry.secret).resolve
     for name, (connector, raw) in configured(store.bridge()).items():
         try:
-            found = probe(registry, registry.connector(connector), raw)
+            found = probe(registry, registry.connector(connector), raw, resolve)
         except BridgeError as error:
             found = [_probe("connector", False, str(error))]
         for one in found:

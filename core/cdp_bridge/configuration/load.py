@@ -116,19 +116,20 @@ def _settings_faults(
     except SettingsError as error:
         yield from _within(error.errors, place)
     for path, value in settings.secrets(settings.schema(found.settings), raw).items():
-        if not _is_reference(value, registry):
+        if not is_reference(value, registry):
             yield ConfigError(
                 "holds a secret itself",
                 place=".".join((place, *path)),
-                remedy="Name where it is kept: env:NAME, file:PATH, or a reference of an installed secrets plugin",
+                remedy="Name where it is kept: env:NAME, file:PATH, store:NAME, or what a secrets plugin knows",
             )
 
 
-def _is_reference(value: str, registry: Registry) -> bool:
+def is_reference(value: str, registry: Registry) -> bool:
+    """Whether a secret setting names where the secret is kept, instead of being it."""
     if not settings.is_reference(value):
         return False
     # Of another scheme only its plugin can tell a reference from a secret with a colon in it.
-    return value.startswith(("env:", "file:")) or registry.secret(value) is not None
+    return value.partition(":")[0] in settings.BUILT_IN or registry.secret(value) is not None
 
 
 def _faults_of_mappings(bridge: Bridge, registry: Registry) -> Iterator[ConfigError]:

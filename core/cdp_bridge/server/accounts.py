@@ -104,7 +104,7 @@ class Connections(Controller):
     def discover_connection(self, core: CoreGiven, name: PathText) -> Discovered:
         """Ask the CDP for its streams and segments; the segments are remembered."""
         found: CDPConnection = entry(core, "connection", name)
-        side = discover(core.registry, found.cdp_provider, found.api_credentials)
+        side = discover(core.registry, found.cdp_provider, found.api_credentials, core.grants.resolve)
         return Discovered(side.catalog.streams, remember(core.store, name, side))
 
     @posts("/{name:str}/pause", status_code=200)
@@ -178,7 +178,7 @@ def _named(name: str, data: A) -> A:
 
 
 def _checked(core: Core, name: str, raw: dict[str, object]) -> Checked:
-    probes = check(core.registry, core.registry.connector(name), raw)
+    probes = check(core.registry, core.registry.connector(name), raw, core.grants.resolve)
     return Checked(all(one.passed for one in probes), probes)
 
 

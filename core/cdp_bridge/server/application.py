@@ -18,6 +18,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..entities import ApiKey
+from ..oauth import Grants
 from ..registry import Registry
 from ..store import Store
 from . import accounts, audiences, audit, connectors, dead_letters, mappings, problems, runs, segments, suppressions
@@ -41,7 +42,7 @@ _HEADERS = {
 
 def application(store: Store, registry: Registry, parts: Mapping[str, Condition] | None = None) -> Litestar:
     """The API over a store; `parts` are what else this process runs, for /readyz."""
-    core = Core(store, registry, Cursors(store))
+    core = Core(store, registry, Cursors(store), Grants(store, registry.secret))
     collected = Metrics(store)
     resources = Router(
         "/v1",

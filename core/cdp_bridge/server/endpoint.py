@@ -13,6 +13,7 @@ from litestar.params import FromPath, HeaderParameter, QueryParameter
 from msgspec import Struct
 
 from ..entities import ApiKey, Role
+from ..oauth import Grants
 from ..registry import Registry
 from ..store import Store
 from .access import needs
@@ -35,6 +36,7 @@ class Core(Struct, frozen=True):
     store: Store
     registry: Registry
     cursors: Cursors
+    grants: Grants
 
 
 CoreGiven = NamedDependency[Core]

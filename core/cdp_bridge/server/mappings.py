@@ -119,7 +119,7 @@ def _read(core: Core, sample: Sample) -> list[dict[str, Any]]:
     found: CDPConnection | None = entries(core.store.bridge(), "connection").get(sample.connection)
     if found is None:
         raise ConfigError("there is no such connection", place="sample.connection", remedy="See /v1/connections")
-    account = discover(core.registry, found.cdp_provider, found.api_credentials)
+    account = discover(core.registry, found.cdp_provider, found.api_credentials, core.grants.resolve)
     streams = [one.name for one in account.catalog.streams if one.membership]
     if sample.stream is None and len(streams) != 1:
         raise ConfigError("the stream is not clear", place="sample.stream", remedy=f"Name one of {', '.join(streams)}")

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from ..entities import CDPSegment
 from ..errors import BridgeError
 from ..model import ReadRequest
+from ..oauth import Grants
 from ..registry import Registry
 from ..store import Store
 from ..sync.account import Account, discover
@@ -42,9 +43,11 @@ class Segments(Controller):
 
 def look(store: Store, registry: Registry) -> None:
     """Remember the segments of all connections; those that cannot be asked are left for the next time."""
+    resolve = Grants(store, registry.secret).resolve
     for connection in store.bridge().connections:
         try:
-            remember(store, connection.name, discover(registry, connection.cdp_provider, connection.api_credentials))
+            account = discover(registry, connection.cdp_provider, connection.api_credentials, resolve)
+            remember(store, connection.name, account)
         except BridgeError as error:
             log.warning("the segments of %s cannot be listed: %s", connection.name, error)
 

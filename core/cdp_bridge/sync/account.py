@@ -16,6 +16,7 @@ from ..mapping import record_batch
 from ..model import Catalog, Connector, Page, Probe, ReadRequest
 from ..redact import redact
 from ..registry import Registry
+from ..settings import Resolve
 from .blame import blame
 from .items import items_of
 
@@ -38,10 +39,10 @@ class Account(Struct, frozen=True):
                 yield from record_batch(item.records).to_pylist()
 
 
-def check(registry: Registry, connector: Connector, raw: dict[str, Any]) -> list[Probe]:
+def check(registry: Registry, connector: Connector, raw: dict[str, Any], resolve: Resolve) -> list[Probe]:
     """The connector's probes; settings that are wrong are one failed probe each."""
     try:
-        loaded = settings.load(connector.settings, raw, registry.secret)
+        loaded = settings.load(connector.settings, raw, resolve)
         with blame(connector):
             found = sound(list[Probe], registry.load(connector).check(loaded))
     except settings.SettingsError as error:
@@ -53,9 +54,9 @@ def check(registry: Registry, connector: Connector, raw: dict[str, Any]) -> list
     return [replace(one, detail=redact(one.detail), remedy=redact(one.remedy)) for one in found]
 
 
-def discover(registry: Registry, name: str, raw: dict[str, Any]) -> Account:
+def discover(registry: Registry, name: str, raw: dict[str, Any], resolve: Resolve) -> Account:
     """Ask a connector what it offers under these settings; ConfigError, TransientError and others as it raises them."""
     connector = registry.connector(name)
-    loaded, code = settings.load(connector.settings, raw, registry.secret), registry.load(connector)
+    loaded, code = settings.load(connector.settings, raw, resolve), registry.load(connector)
     with blame(connector):
         return Account(connector, code, loaded, sound(Catalog, code.discover(loaded)))

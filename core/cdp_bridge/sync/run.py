@@ -19,6 +19,7 @@ from ..failpoint import failpoint
 from ..identity import load_profile
 from ..loading import sound
 from ..model import Audience, AudienceRef, Batch, Launcher, LifecycleEvent, Operation
+from ..oauth import Grants
 from ..redact import redact
 from ..registry import Registry
 from ..store import Lease, Store
@@ -81,7 +82,8 @@ class Run:
     ) -> None:
         self._store, self._registry, self._progress, self._sleep = store, registry, progress, sleep
         self._id = uuid.uuid4().hex
-        self._setup = prepare(store.bridge(), registry, activation, launcher, self._id)
+        resolve = Grants(store, registry.secret).resolve
+        self._setup = prepare(store.bridge(), registry, activation, resolve, launcher, self._id)
 
     def sync(self, *, approve_removals: bool = False) -> SyncLog:
         """Make the audience equal to the segment; a failure is in the log's `status` and `error`, not an exception."""

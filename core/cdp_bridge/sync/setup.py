@@ -17,7 +17,7 @@ from ..loading import sound
 from ..mapping import Form, Mapper, allowed, compile_mapping
 from ..model import Catalog, Connector, Destination, Launcher, ReadRequest, Source, Stream
 from ..registry import Registry
-from ..settings import load, seal
+from ..settings import Resolve, load, seal
 from ..transport import Remote
 from .blame import blame
 
@@ -69,11 +69,17 @@ class Setup(Struct, frozen=True, kw_only=True):
 
 
 def prepare(
-    bridge: Bridge, registry: Registry, activation: Activation, launcher: Launcher | None = None, run: str = ""
+    bridge: Bridge,
+    registry: Registry,
+    activation: Activation,
+    resolve: Resolve,
+    launcher: Launcher | None = None,
+    run: str = "",
 ) -> Setup:
     """Resolve an activation; ConfigError naming the part that is missing or cannot work.
 
-    The connectors work in processes that `launcher` starts for that run; None: in this one.
+    `resolve` knows the secrets. The connectors work in processes that `launcher` starts for that run; None: in this
+    one.
     """
     connection = _named(bridge.connections, activation.connection, f"audiences.{activation.name}.connection")
     account = _named(bridge.destinations, activation.destination, f"audiences.{activation.name}.destination")
@@ -84,7 +90,7 @@ def prepare(
             remedy="Apply a bridge.yaml that has it",
         )
     mappings = bridge.mappings[activation.mapping]
-    side = partial(_side, registry, partial(launcher.start, run=run) if launcher else None)
+    side = partial(_side, registry, resolve, partial(launcher.start, run=run) if launcher else None)
     with ExitStack() as stack:
         source = side(registry.connector(connection.cdp_provider, "source"), connection.api_credentials)
         stack.callback(source.close)
@@ -112,8 +118,14 @@ def prepare(
     )
 
 
-def _side(registry: Registry, start: Callable[..., Any] | None, connector: Connector, raw: dict[str, Any]) -> Side:
-    settings = load(connector.settings, raw, registry.secret)
+def _side(
+    registry: Registry,
+    resolve: Resolve,
+    start: Callable[..., Any] | None,
+    connector: Connector,
+    raw: dict[str, Any],
+) -> Side:
+    settings = load(connector.settings, raw, resolve)
     if start is None:
         return Side(connector, registry.load(connector), settings)
     return Side(connector, Remote(partial(start, hosts=origins(settings)), connector, seal(settings)), settings)

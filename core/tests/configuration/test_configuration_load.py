@@ -171,6 +171,11 @@ def test_a_plain_secret_is_refused_and_never_repeated(load: Load, secret: str, w
     assert "hunter2" not in message
 
 
+@pytest.mark.parametrize("reference", ["store:connection.crm.1", "oauth:crm"])
+def test_a_reference_of_the_store_is_taken(load: Load, reference: str) -> None:
+    assert load(GOOD.replace("env:TOKEN", reference)).connections[0].api_credentials["token"] == reference
+
+
 def test_a_reference_of_a_plugin_is_taken(load: Load, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     text = GOOD.replace("env:TOKEN", "vault:ads/token")
     assert "holds a secret itself" in refusal(load, text)

@@ -204,4 +204,4 @@ def test_setup_names_what_is_missing(bed: Any) -> None:
     ):
         activation = replace(bed.bridge.audiences[0], **change)
         with pytest.raises(ConfigError, match=place):
-            prepare(bed.bridge, registry, activation)
+            prepare(bed.bridge, registry, activation, registry.secret)
