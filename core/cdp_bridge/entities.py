@@ -198,6 +198,7 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     `slot` is the moment of the timetable that asked for it; a retry has `retry_of` and is the `attempt`-th try. It may
     start from `not_before` on. `token` is that of the lease under which it was started last. A running request that is
     `cancelling` should stop. `run_id` names its SyncLog. `approve_removals` lets it remove more than the limit.
+    `takeovers` counts the workers that died with it.
     """
 
     id: str
@@ -216,6 +217,7 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     run_id: str | None = None
     cancelling: bool = False
     approve_removals: bool = False
+    takeovers: int = 0
 
 
 class RunNote(Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ import logging
 import signal
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal
@@ -15,13 +16,14 @@ from .entities import RunRequest, SyncLog
 from .errors import BridgeError, ConfigError, RejectedError, TransientError
 from .flow import RUNS, Delivery, Flow, RunOrder
 from .model import Launcher
+from .redact import redact
 from .registry import Registry
 from .retry import retrying
 from .schedule import finish
 from .store import Lease, LeaseHeldError, Store
 from .store.requests import End
 from .sync.run import Progress, Run
-from .sync.session import LEASE_SECONDS, kept
+from .sync.session import held
 from .telling import Telling
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,8 @@ LOOK_SECONDS = 5.0
 """How often a run looks whether it is cancelled."""
 LONGEST_WAIT = 10.0
 """How long an order at most waits for a run of the same audience before it looks again."""
+MOST_TAKEOVERS = 3
+"""How many workers a run may take over from dead ones; a run that kills its worker would kill all of them."""
 _OVER = ("succeeded", "failed", "partial", "waiting", "cancelled")
 
 
@@ -79,14 +83,14 @@ class Reins:
         return False
 
 
-Sync = Callable[[RunRequest, Reins], SyncLog]
-"""Carries out a request, and says how it ended; ConfigError when it cannot even begin."""
+Sync = Callable[[RunRequest, Reins, Lease], SyncLog]
+"""Carries out a request under a lease that is kept, and says how it ended; ConfigError when it cannot even begin."""
 
 
 def syncing(store: Store, registry: Registry, launcher: Launcher | None = None) -> Sync:
     """The runs of `cdp-bridge sync`, with connectors in processes that `launcher` starts, or here."""
 
-    def sync(request: RunRequest, reins: Reins) -> SyncLog:
+    def sync(request: RunRequest, reins: Reins, lease: Lease) -> SyncLog:
         found = [one for one in store.bridge().audiences if one.name == request.audience]
         if not found:
             raise ConfigError("is not configured any more", place=f"audiences.{request.audience}")
@@ -97,7 +101,7 @@ def syncing(store: Store, registry: Registry, launcher: Launcher | None = None) 
                 reins.progress(made)
 
             run = Run(store, registry, found[0], progress=progress, sleep=reins.sleep, launcher=launcher)
-            return run.sync(approve_removals=request.approve_removals)
+            return run.sync(approve_removals=request.approve_removals, lease=lease)
 
     return sync
 
@@ -145,23 +149,28 @@ class _Worker:
         if request.state in _OVER:
             return
         try:
-            with self._requests.hold(request.audience, LEASE_SECONDS) as lease, kept(lease):
-                # The run takes this one itself, but would be recorded as failed if somebody else has it.
-                with self._store.lease(f"audience:{request.audience}"):
-                    pass
+            with held(self._store, request.audience) as lease:
                 started = self._requests.start(request.id, lease)
                 if started is not None:
                     self._carry_out(started, lease)
                 elif (wait := _wait(request)) > 0:
                     raise TransientError("it is too early", retry_after=wait)
-        except LeaseHeldError as held:
-            seconds = (held.until - datetime.now(UTC)).total_seconds()
-            raise TransientError(str(held), retry_after=min(max(seconds, 0.1), LONGEST_WAIT)) from None
+        except LeaseHeldError as taken:
+            seconds = (taken.until - datetime.now(UTC)).total_seconds()
+            raise TransientError(str(taken), retry_after=min(max(seconds, 0.1), LONGEST_WAIT)) from None
 
     def _carry_out(self, request: RunRequest, lease: Lease) -> None:
+        if request.takeovers > MOST_TAKEOVERS:
+            why = f"given up, since its worker died or was cut off {request.takeovers} times. See the workers' logs"
+            record = retrying()(self._failed, request, lease, why)
+            # Not tried again either: what befell these workers would befall the next.
+            retrying()(self._requests.finish, request.id, lease, "failed", record)
+            return
         reins = Reins(self._store, request, self._hurry)
-        state, run_id = self._run(request, reins)
+        state, run_id = self._run(request, reins, lease)
         if reins.pulled == "handed over" and state == "failed":
+            with contextlib.suppress(BridgeError):
+                self._requests.hand_back(request.id, lease)
             raise TransientError("handed over to another worker", retry_after=0)
         if reins.pulled == "cancelled" and state == "failed":
             state = "cancelled"
@@ -169,15 +178,25 @@ class _Worker:
         retrying()(finish, self._store, request, lease, state, run_id, now=datetime.now(UTC))
         log.info("run request %s of %s has ended: %s", request.id, request.audience, state)
 
-    def _run(self, request: RunRequest, reins: Reins) -> tuple[End, str | None]:
+    def _run(self, request: RunRequest, reins: Reins, lease: Lease) -> tuple[End, str | None]:
         try:
-            done = self._sync(request, reins)
+            done = self._sync(request, reins, lease)
         except Exception as error:
-            what = error if isinstance(error, BridgeError) else type(error).__name__
-            log.error("the run of %s could not begin: %s", request.audience, what)
-            return "failed", None
+            what = str(error) if isinstance(error, BridgeError) else type(error).__name__
+            return "failed", retrying()(self._failed, request, lease, f"it could not begin: {what}")
         assert done.status != "running", "a run that has returned is over"
         return done.status, done.run_id
+
+    def _failed(self, request: RunRequest, lease: Lease, why: str) -> str:
+        """The id of the record that says why a request failed: what a dead worker had begun, or a new one."""
+        begun = [one for one in self._store.runs(request.audience) if one.status == "running" and request.takeovers]
+        new = SyncLog(run_id=uuid.uuid4().hex, audience=request.audience, sync_timestamp=datetime.now(UTC))
+        record = begun[0] if begun else new
+        record.status, record.error, record.errors = "failed", redact(why), record.errors + 1
+        with self._store.transaction(lease) as transaction:
+            transaction.save_run(record)
+        log.error("the run of %s has failed: %s", request.audience, why)
+        return record.run_id
 
 
 def _wait(request: RunRequest) -> float:

@@ -23,7 +23,7 @@ class Requests:
     """The run requests of a store; see `RunRequest`.
 
     A worker goes through `hold` (one run of an audience at a time, whoever works), `start`, `one` now and then (is it
-    `cancelling`?), and `finish`. What a dead worker had started, the next one to `hold` may start again.
+    `cancelling`?), and `finish` or `hand_back`. What a dead worker had started, the next one to `hold` may start again.
     """
 
     def __init__(self, database: Database) -> None:
@@ -66,7 +66,7 @@ class Requests:
             return [struct_of(RunRequest, row) for row in connection.execute(wanted)]
 
     def hold(self, audience: str, seconds: float = 60) -> AbstractContextManager[Lease]:
-        """The right to run requests of an audience, for a `with` block; LeaseHeldError when somebody else has it.
+        """The right to run an audience, asked for or not, for a `with` block; LeaseHeldError when somebody else has it.
 
         The holder must `renew` before `seconds` are over.
         """
@@ -86,9 +86,20 @@ class Requests:
             if found.cancelling:
                 _change(connection, request_id, state="cancelled", finished_at=now)
                 return None
-            _change(connection, request_id, state="running", started_at=now, token=lease.token)
+            takeovers = found.takeovers + left_behind
+            _change(connection, request_id, state="running", started_at=now, token=lease.token, takeovers=takeovers)
             row = connection.execute(sa.select(_table).where(_table.c.id == request_id)).one()
         return struct_of(RunRequest, row)
+
+    def hand_back(self, request_id: str, lease: Lease) -> None:
+        """Let somebody else start a request that was started under this lease: its worker ends, but did not die.
+
+        Raises LeaseLostError. A request that is not running under this lease stays as it is.
+        """
+        with self._database.writing() as connection:
+            found = self._fenced(connection, request_id, lease)
+            if found and found.state == "running" and found.token == lease.token:
+                _change(connection, request_id, state="queued")
 
     def finish(
         self, request_id: str, lease: Lease, state: End, run_id: str | None = None, retry_at: datetime | None = None
@@ -207,4 +218,4 @@ def new_schedule(audience: str) -> dict[str, Any]:
 
 
 def _lease_name(audience: str) -> str:
-    return f"request:{audience}"
+    return f"audience:{audience}"

@@ -254,6 +254,7 @@ run_request = sa.Table(
     _column("run_id", optional=True),
     _column("cancelling", sa.Boolean),
     _column("approve_removals", sa.Boolean),
+    _column("takeovers", sa.Integer),
     sa.Index("uq_run_request_slot", "audience", "slot", unique=True),
     sa.Index("ix_run_request_state", "state", "requested_at"),
     sa.Index("ix_run_request_audience", "audience", "requested_at"),

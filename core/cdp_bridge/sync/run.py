@@ -6,7 +6,7 @@ import hashlib
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ from .deliver import Sender
 from .diff import Diff, Difference
 from .extract import extract
 from .members import batch_columns, sent_bytes
-from .session import LEASE_SECONDS, connected, kept, plain_failures, rare_collections
+from .session import connected, held, plain_failures, rare_collections
 from .setup import Setup, prepare
 from .stage import Stage
 from .suppression import refresh
@@ -85,8 +85,11 @@ class Run:
         resolve = Grants(store, registry.secret).resolve
         self._setup = prepare(store.bridge(), registry, activation, resolve, launcher, self._id)
 
-    def sync(self, *, approve_removals: bool = False) -> SyncLog:
-        """Make the audience equal to the segment; a failure is in the log's `status` and `error`, not an exception."""
+    def sync(self, *, approve_removals: bool = False, lease: Lease | None = None) -> SyncLog:
+        """Make the audience equal to the segment; a failure is in the log's `status` and `error`, not an exception.
+
+        `lease` is the audience's, if the caller has it already and keeps it.
+        """
         name = self._setup.activation.name
         log = SyncLog(run_id=self._id, audience=name, sync_timestamp=datetime.now(UTC))
         started = time.monotonic()
@@ -95,13 +98,12 @@ class Run:
             with (
                 plain_failures(),
                 rare_collections(),
-                self._store.lease(f"audience:{name}", LEASE_SECONDS) as lease,
-                kept(lease),
+                nullcontext(lease) if lease else held(self._store, name) as mine,
             ):
                 try:
-                    self._execute(log, lease, approve_removals)
+                    self._execute(log, mine, approve_removals)
                 except _LostAudienceError:
-                    self._execute(log, lease, approve_removals)
+                    self._execute(log, mine, approve_removals)
         except BridgeError as error:
             _fail(log, error)
         finally:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from .. import engine
 from ..errors import BridgeError, ConfigError
-from ..store import Lease, LeaseLostError
+from ..store import Lease, LeaseLostError, Store
 
 if TYPE_CHECKING:
     import duckdb
@@ -37,7 +37,14 @@ def connected() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 @contextmanager
-def kept(lease: Lease) -> Iterator[None]:
+def held(store: Store, audience: str) -> Iterator[Lease]:
+    """The right to work on an audience, kept until the end of the block; LeaseHeldError when somebody else has it."""
+    with store.requests.hold(audience, LEASE_SECONDS) as lease, _kept(lease):
+        yield lease
+
+
+@contextmanager
+def _kept(lease: Lease) -> Iterator[None]:
     """Renews the lease from a thread of its own, so that a long wait for the platform does not lose it."""
     ended = threading.Event()
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from cdp_bridge import worker
-from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount, RunRequest
+from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount, RunRequest, SyncLog
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.registry import Registry
 from cdp_bridge.store import Store
+from cdp_bridge.sync.session import held
 from cdp_bridge.worker import Reins, syncing
 
 PEOPLE = 3_000
@@ -39,6 +40,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
 FIELDS = {"user_id": "id", "email": "email"}
 
 
+def run(store: Store, asked: RunRequest, reins: Reins) -> SyncLog:
+    with held(store, asked.audience) as lease:
+        return syncing(store, Registry())(asked, reins, lease)
+
+
 def request(audience: str = "vip") -> RunRequest:
     return RunRequest(
         id="1", audience=audience, kind="manual", requested_at=datetime.now(UTC), requested_by="test", state="running"
@@ -47,7 +53,7 @@ def request(audience: str = "vip") -> RunRequest:
 
 def test_a_run_that_is_let_go_succeeds(store: Store) -> None:
     reins = Reins(store, request(), threading.Event())
-    log = syncing(store, Registry())(request(), reins)
+    log = run(store, request(), reins)
     assert (log.status, log.adds, reins.pulled) == ("succeeded", PEOPLE, None)
 
 
@@ -55,11 +61,11 @@ def test_a_run_that_is_handed_over_ends_at_once_and_the_next_one_goes_on(store: 
     hurry = threading.Event()
     hurry.set()
     reins = Reins(store, request(), hurry)
-    log = syncing(store, Registry())(request(), reins)
+    log = run(store, request(), reins)
     assert (log.status, reins.pulled) == ("failed", "handed over")
     assert log.error == "the worker was asked to stop, and has handed the run over to another one"
     assert store.ledger.count("vip") == 0
-    next_log = syncing(store, Registry())(request(), Reins(store, request(), threading.Event()))
+    next_log = run(store, request(), Reins(store, request(), threading.Event()))
     assert next_log.status == "succeeded"
 
 
@@ -70,10 +76,10 @@ def test_a_run_that_is_cancelled_ends(store: Store, monkeypatch: pytest.MonkeyPa
         store.requests.start(asked.id, lease)
     store.requests.cancel(asked.id)
     reins = Reins(store, asked, threading.Event())
-    log = syncing(store, Registry())(asked, reins)
+    log = run(store, asked, reins)
     assert (log.status, log.error, reins.pulled) == ("failed", "the run was cancelled", "cancelled")
 
 
 def test_an_audience_that_is_gone_is_named(store: Store) -> None:
     with pytest.raises(ConfigError, match=r"audiences\.gone: is not configured any more"):
-        syncing(store, Registry())(request("gone"), Reins(store, request(), threading.Event()))
+        run(store, request("gone"), Reins(store, request(), threading.Event()))

@@ -17,13 +17,13 @@ from cdp_bridge.dispatch import Dispatcher
 from cdp_bridge.entities import RunRequest, SyncLog
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.flow import RUNS, Flow, LocalServer, RunOrder
-from cdp_bridge.store import Store
+from cdp_bridge.store import Lease, Store
 from cdp_bridge.worker import Reins, Sync, work
 from msgspec.structs import replace
 
 # A run of ten steps that says when it begins, and writes at its end under the audience's lease, as a real one does.
 WORKER = """
-import sys, time
+import os, sys, time
 from datetime import UTC, datetime
 from pathlib import Path
 from msgspec.structs import replace
@@ -39,16 +39,15 @@ worker.FINISH_SECONDS = 0.1
 worker.LONGEST_WAIT = 0.3
 store = Store.open(url)
 
-def sync(request, reins):
+def sync(request, reins, lease):
     log = SyncLog(run_id=f"{name} {request.id}", audience=request.audience, sync_timestamp=datetime.now(UTC))
-    with store.lease(f"audience:{request.audience}") as lease:
-        print(request.id, flush=True)
-        for _ in range(10):
-            time.sleep(float(step))
-            reins.check()
-        with store.transaction(lease) as change:
-            log.status = "succeeded"
-            change.save_run(log)
+    os.write(1, f"{request.id}\\n".encode())
+    for _ in range(10):
+        time.sleep(float(step))
+        reins.check()
+    with store.transaction(lease) as change:
+        log.status = "succeeded"
+        change.save_run(log)
     return log
 
 stop = worker.stop_on_signals()
@@ -119,7 +118,7 @@ def states(store: Store) -> set[str]:
     return {request.state for request in store.requests.newest(limit=1_000)}
 
 
-def succeed(request: RunRequest, _: Reins) -> SyncLog:
+def succeed(request: RunRequest, *_: object) -> SyncLog:
     now = datetime.now(UTC)
     return SyncLog(run_id=f"run of {request.id}", audience=request.audience, sync_timestamp=now, status="succeeded")
 
@@ -164,6 +163,28 @@ def test_a_worker_that_wakes_up_after_another_took_over_can_write_nothing(
     assert store.runs() == []
 
 
+def test_a_run_that_kills_its_worker_each_time_is_given_up(
+    short: Flow, store: Store, working: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    request = store.requests.add("vip", "test")
+    for _ in range(worker.MOST_TAKEOVERS + 1):
+        with store.requests.hold("vip") as lease:
+            assert store.requests.start(request.id, lease)
+    begun = SyncLog(run_id="begun", audience="vip", sync_timestamp=datetime.now(UTC))
+    with store.transaction() as change:
+        change.save_run(begun)
+    Dispatcher(store, short).tick()
+    tried: list[str] = []
+    working(lambda request, *_: tried.append(request.id))
+    until(lambda: states(store) == {"failed"})
+    assert tried == []
+    (run,) = store.history.newest()
+    assert run.log
+    assert (run.log.run_id, run.log.status) == ("begun", "failed")
+    assert run.log.error == "given up, since its worker died or was cut off 4 times. See the workers' logs"
+    assert run.log.error in caplog.text
+
+
 def test_a_worker_that_is_asked_to_stop_hands_a_long_run_over(
     short: Flow, store: Store, start: Any, working: Any
 ) -> None:
@@ -177,13 +198,13 @@ def test_a_worker_that_is_asked_to_stop_hands_a_long_run_over(
     assert leaving.wait(30) == 0
     found = store.requests.one(request.id)
     assert found is not None
-    assert found.run_id == f"run of {request.id}"
+    assert (found.run_id, found.takeovers) == (f"run of {request.id}", 0)
 
 
 def test_a_run_that_is_nearly_done_is_finished_before_the_worker_ends(short: Flow, store: Store) -> None:
     stop = threading.Event()
 
-    def sync(request: RunRequest, reins: Reins) -> SyncLog:
+    def sync(request: RunRequest, reins: Reins, _: Lease) -> SyncLog:
         stop.set()
         reins.sleep(0.8)
         return succeed(request, reins)
@@ -198,7 +219,7 @@ def test_a_run_that_is_nearly_done_is_finished_before_the_worker_ends(short: Flo
 def test_the_flow_may_die_while_a_run_goes_on(short: Flow, store: Store, own_server: LocalServer, working: Any) -> None:
     begun: list[str] = []
 
-    def sync(request: RunRequest, reins: Reins) -> SyncLog:
+    def sync(request: RunRequest, reins: Reins, _: Lease) -> SyncLog:
         begun.append(request.id)
         os.kill(own_server.pid, signal.SIGKILL)
         reins.sleep(1.5)
@@ -223,7 +244,7 @@ def test_what_is_over_already_is_not_run(short: Flow, store: Store, working: Any
             store.requests.start(request.id, lease)
             store.requests.finish(request.id, lease, "succeeded")
     begun: list[str] = []
-    working(lambda request, reins: begun.append(request.id))
+    working(lambda request, *_: begun.append(request.id))
     until(lambda: short.count(SHORT) == 0)
     assert begun == []
     assert states(store) == {state}
@@ -243,7 +264,7 @@ def test_a_running_request_can_be_cancelled(
 ) -> None:
     monkeypatch.setattr(worker, "LOOK_SECONDS", 0.05)
 
-    def sync(request: RunRequest, reins: Reins) -> SyncLog:
+    def sync(request: RunRequest, reins: Reins, _: Lease) -> SyncLog:
         store.requests.cancel(request.id)
         log = succeed(request, reins)
         try:
@@ -272,7 +293,10 @@ def test_a_run_that_cannot_begin_has_failed(
     Dispatcher(store, short).tick()
     working(sync)
     until(lambda: states(store) == {"failed"})
-    assert "the run of vip could not begin" in caplog.text
+    assert "the run of vip has failed: it could not begin: " in caplog.text
+    (run,) = store.history.newest()
+    assert run.log
+    assert run.log.error.startswith("it could not begin: ")
     assert "anna" not in caplog.text
 
 
@@ -282,7 +306,7 @@ def test_two_runs_of_one_audience_are_never_carried_out_at_once(
     monkeypatch.setattr(worker, "LONGEST_WAIT", 0.2)
     together, most = [0], [0]
 
-    def sync(request: RunRequest, reins: Reins) -> SyncLog:
+    def sync(request: RunRequest, reins: Reins, _: Lease) -> SyncLog:
         together[0] += 1
         most[0] = max(most[0], together[0])
         reins.sleep(0.3)

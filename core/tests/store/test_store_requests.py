@@ -65,6 +65,7 @@ def test_what_a_dead_worker_left_is_taken_over_and_the_late_one_records_nothing(
             taken = store.requests.start(asked.id, newer)
             assert taken is not None
             assert taken.token == newer.token > late.token
+            assert taken.takeovers == 1
             for step in (store.requests.start, lambda id, lease: store.requests.finish(id, lease, "failed")):
                 with pytest.raises(LeaseLostError):
                     step(asked.id, late)
@@ -72,6 +73,21 @@ def test_what_a_dead_worker_left_is_taken_over_and_the_late_one_records_nothing(
     ended = store.requests.one(asked.id)
     assert ended is not None
     assert (ended.state, ended.run_id) == ("succeeded", "run-2")
+
+
+def test_what_a_living_worker_hands_back_is_no_takeover(store: Store, clock: Any) -> None:
+    asked = store.requests.add("vip", "anna")
+    with store.requests.hold("vip", 60) as first:
+        store.requests.start(asked.id, first)
+        store.requests.hand_back(asked.id, first)
+        assert [one.state for one in store.requests.ready()] == ["queued"]
+    with store.requests.hold("vip", 60) as second:
+        started = store.requests.start(asked.id, second)
+        assert started is not None
+        assert (started.token, started.takeovers) == (second.token, 0)
+        clock.now += 61
+        with pytest.raises(LeaseLostError):
+            store.requests.hand_back(asked.id, second)
 
 
 def test_a_queued_request_that_is_cancelled_never_starts(store: Store, at: datetime) -> None:

@@ -143,7 +143,6 @@ def test_a_run_that_was_taken_over_writes_nothing_any_more(each_bed: Any, store_
 
 def test_a_long_run_keeps_its_lease(bed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cdp_bridge.sync.session.LEASE_SECONDS", 2.0)
-    monkeypatch.setattr("cdp_bridge.sync.run.LEASE_SECONDS", 2.0)
 
     def slow(batch: Batch) -> Any:
         time.sleep(4)
