@@ -19,6 +19,7 @@ class Sandbox:
     """Where the twins of one process listen: base URLs without trailing slash; `warehouse` as it was asked for."""
 
     meta: str
+    tiktok: str
     segment: str | None
     warehouse: str | None
     pid: int
@@ -31,16 +32,17 @@ def running(
     seed: int = 1,
     warehouse: str | None = None,
     meta_port: int = 0,
+    tiktok_port: int = 0,
     segment_port: int = 0,
     timeout: float = 120,
 ) -> Iterator[Sandbox]:
     """Run the twins in a process of their own for the length of a `with` block.
 
-    `people` is the size of the population both twins know; port 0 lets the system choose. Raises RuntimeError with
+    `people` is the size of the population all twins know; port 0 lets the system choose. Raises RuntimeError with
     what the process wrote to stderr when it does not come up within `timeout` seconds.
     """
     command = [sys.executable, "-m", "sandbox.cli", "serve", "--people", str(people), "--seed", str(seed)]
-    command += ["--meta-port", str(meta_port), "--segment-port", str(segment_port)]
+    command += ["--meta-port", str(meta_port), "--tiktok-port", str(tiktok_port), "--segment-port", str(segment_port)]
     command += ["--warehouse", warehouse] if warehouse else []
     with tempfile.TemporaryFile("w+") as complaints, _process(command, complaints) as process:
         line = _first_line(process, timeout)
@@ -48,7 +50,8 @@ def running(
             complaints.seek(0)
             raise RuntimeError(f"the sandbox did not start within {timeout:g} s: {complaints.read()[-2000:]}")
         where = json.loads(line)
-        yield Sandbox(where["meta"], where.get("segment"), where.get("warehouse"), process.pid)
+        platforms = where["meta"], where["tiktok"]
+        yield Sandbox(*platforms, where.get("segment"), where.get("warehouse"), process.pid)
 
 
 @contextlib.contextmanager

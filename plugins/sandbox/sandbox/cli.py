@@ -13,18 +13,22 @@ def main() -> None:
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--meta-port", default=0, help="Port of the Meta twin; 0 lets the system choose.")
+@click.option("--tiktok-port", default=0, help="Port of the TikTok twin; 0 lets the system choose.")
 @click.option("--segment-port", default=0, help="Port of the Segment twin; 0 lets the system choose.")
 @click.option("--people", default=50_000, show_default=True, type=click.IntRange(min=0), help="Size of the population.")
 @click.option("--seed", default=1, show_default=True, help="Another seed makes other people.")
 @click.option("--warehouse", help="Warehouse to fill for Segment Profiles Sync: duckdb:///FILE or postgresql://...")
-def serve(host: str, meta_port: int, segment_port: int, people: int, seed: int, warehouse: str | None) -> None:
+def serve(
+    host: str, meta_port: int, tiktok_port: int, segment_port: int, people: int, seed: int, warehouse: str | None
+) -> None:
     """Run all twins until SIGTERM or SIGINT; one JSON line on stdout says where they are."""
     import duckdb
     import psycopg
 
     from sandbox.server import Options, run
 
-    options = Options(host, {"meta": meta_port, "segment": segment_port}, people, seed, warehouse)
+    ports = {"meta": meta_port, "tiktok": tiktok_port, "segment": segment_port}
+    options = Options(host, ports, people, seed, warehouse)
     try:
         asyncio.run(run(options))
     except OSError as error:

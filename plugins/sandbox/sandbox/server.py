@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from sandbox import meta, people, segment, warehouse
+from sandbox import meta, people, segment, tiktok, warehouse
 from sandbox.churn import Churn
 
 
@@ -51,12 +51,14 @@ def _twins(population: people.Population, warehouse_url: str | None) -> dict[str
     """Every twin by name; they know the same people, also those that come with a later churn."""
     if warehouse_url is not None:
         warehouse.seed(warehouse_url, population)
-    platform = meta.create_app(population)
+    platforms = {"meta": meta, "tiktok": tiktok}
+    apps: dict[str, web.Application] = {name: each.create_app(population) for name, each in platforms.items()}
 
     def on_churn(happened: Churn) -> None:
-        meta.learn(platform, happened.changed.values())
+        for name, each in platforms.items():
+            each.learn(apps[name], happened.changed.values())
 
-    return {"meta": platform, "segment": segment.create_app(population, warehouse_url, on_churn)}
+    return apps | {"segment": segment.create_app(population, warehouse_url, on_churn)}
 
 
 async def _listen(runner: web.AppRunner, host: str, port: int) -> str:
