@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cdp_bridge.launch.hardening import INTERFACE
 from cdp_bridge.launch.origins import origins
 from cdp_bridge.model import Connector
 from cdp_bridge.registry import Registry
@@ -57,6 +58,8 @@ def engine(images: None) -> Iterator[docker.APIClient]:
     client = docker.from_env()
     yield client.api
     assert ours(client.api) == []
+    rules = subprocess.run(["iptables", "-w", "-S", "INPUT"], capture_output=True, text=True, check=False).stdout
+    assert INTERFACE not in rules
     client.close()
 
 

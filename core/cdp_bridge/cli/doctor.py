@@ -104,7 +104,7 @@ def _accounts(registry: Registry, store: Store) -> Iterator[Probe]:
 
 
 def _containers(registry: Registry) -> Iterator[Probe]:
-    """What cannot be started, then each of the twenty checks over all that can."""
+    """What cannot be started, then each of the checks over all that can."""
     from ..launch.containers import DockerLauncher
 
     found: dict[str, list[Probe]] = {}

@@ -1,4 +1,4 @@
-"""The twenty checks of a connector's container: CIS section 5, OWASP's Docker rules, Pod Security `restricted`."""
+"""The checks of a connector's container: CIS section 5, OWASP's Docker rules, Pod Security `restricted`, the host."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..model import Probe
+from . import firewall
 from .hardening import LABEL, USER
 
+_HOST = "services of this host cannot be reached"
 _REMEDY = "Update cdp-bridge and its images; do not use this one before"
+_REMEDIES = {_HOST: firewall.REMEDY}
 _LABELS = ("connector", "run", "owner", "deadline")
 _PROXY = re.compile(r"\w+_PROXY=http://[0-9.]+:[0-9]+", re.IGNORECASE)
 Facts = Mapping[str, Any]
@@ -17,14 +20,15 @@ Facts = Mapping[str, Any]
 
 def checks(outside: Facts, image: Facts, network: Facts, inside: Facts) -> list[Probe]:
     """A probe for each, from `docker inspect` of container, image and network, and from what the container says."""
+    found = [*_found(outside, image, network, inside), (_HOST, not inside["reaches_host"])]
     return [
-        Probe(name, passed, "" if passed else "does not hold", "" if passed else _REMEDY)
-        for name, passed in _found(outside, image, network, inside)
+        Probe(name, passed, "" if passed else "does not hold", "" if passed else _REMEDIES.get(name, _REMEDY))
+        for name, passed in found
     ]
 
 
 def _found(outside: Facts, image: Facts, network: Facts, inside: Facts) -> Iterator[tuple[str, bool]]:
-    """Name and result of each check."""
+    """Name and result of each check of RELIABILITY section 7."""
     config, host = outside["Config"], outside["HostConfig"]
     labels, limits = config["Labels"], {one["Name"]: one["Hard"] for one in host["Ulimits"]}
     mounts: Mapping[str, list[str]] = inside["mounts"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from ..errors import BridgeError, ConfigError
@@ -30,8 +31,11 @@ class DockerLauncher:
             yield container.channel
 
     def examine(self, connector: Connector) -> list[Probe]:
-        """The twenty checks, of a container of this connector that is started for them."""
-        with self._contained(connector, "examination", _SOME_HOST, _INSIDE) as container:
+        """The checks, of a container of this connector that is started for them."""
+        with ExitStack() as stack:
+            service = stack.enter_context(socket.create_server(("", 0)))
+            program = [*_INSIDE, str(service.getsockname()[1])]
+            container = stack.enter_context(self._contained(connector, "examination", _SOME_HOST, program))
             report = container.channel.read(_LONGEST_REPORT)
             try:
                 inside = json.loads(report)

@@ -23,8 +23,8 @@ import docker
 from ..errors import BridgeError, ConfigError
 from ..model import Channel, Connector
 from ..transport import Pipes
-from . import owner
-from .egress import Proxy, Rules, Tunnel, tunnelled
+from . import firewall, owner
+from .egress import PROXY_PORT, Proxy, Rules, Tunnel, tunnelled
 from .hardening import GRACE, INTERFACE, LABEL, Box, Network, configuration
 from .local import log_lines
 from .stdio import Demultiplexed
@@ -32,6 +32,7 @@ from .stdio import Demultiplexed
 log = logging.getLogger(__name__)
 
 _MB = 1024 * 1024
+_INTERFACE = "com.docker.network.bridge.name"
 Engine = Any
 """The SDK's APIClient, half of which has no types."""
 
@@ -174,6 +175,7 @@ def sweep(api: Engine) -> None:
     for network in api.networks(filters=ours):
         if _is_orphan(network["Labels"]):
             _remove(api.remove_network, network["Id"])
+            firewall.open_again(network["Options"][_INTERFACE])
 
 
 def _is_orphan(labels: Mapping[str, str]) -> bool:
@@ -189,12 +191,14 @@ def _way_out(api: Engine, rules: Rules, labels: Mapping[str, str]) -> Iterator[N
         return
     with ExitStack() as stack:
         unique = uuid.uuid4().hex[:11]
-        name, interface = f"cdp-bridge-{unique}", {"com.docker.network.bridge.name": f"{INTERFACE}{unique}"}
+        name, interface = f"cdp-bridge-{unique}", f"{INTERFACE}{unique}"
         named = {LABEL + label: text for label, text in labels.items()}
-        api.create_network(name, internal=True, options=interface, labels=named)
+        api.create_network(name, internal=True, options={_INTERFACE: interface}, labels=named)
+        stack.callback(firewall.open_again, interface)
         stack.callback(_remove, api.remove_network, name)
         gateway: str = api.inspect_network(name)["IPAM"]["Config"][0]["Gateway"]
         places = tunnelled(rules)
+        firewall.close(interface, gateway, [PROXY_PORT, *(place.port for place in places)])
         try:
             proxy = stack.enter_context(Proxy(gateway, rules))
             for place in places:

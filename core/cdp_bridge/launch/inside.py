@@ -1,4 +1,4 @@
-"""Run inside a container: what it is like from there, as one JSON object on stdout."""
+"""Run inside a container: what it is like from there, as one JSON object on stdout; `argv` is a port of the host."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import json
 import os
 import resource
 import socket
+import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 _TOOLS = ("sh", "bash", "dash", "busybox", "apt", "apt-get", "dpkg", "apk", "pip", "pip3")
 _METADATA = ("169.254.169.254", 80)
@@ -27,6 +29,7 @@ def main() -> None:
         "sockets": [str(path) for path in Path("/").glob("*run/*.sock")],
         "tools": [tool for folder in os.get_exec_path() for tool in _TOOLS if (Path(folder) / tool).exists()],
         "reaches_metadata": _reaches(_METADATA),
+        "reaches_host": _reaches((str(urlsplit(os.environ["HTTP_PROXY"]).hostname), int(sys.argv[1]))),
     }
     print(json.dumps(facts))
 
