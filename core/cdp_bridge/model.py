@@ -36,6 +36,29 @@ class Limits(Struct, frozen=True, kw_only=True):
     seconds: int = 3_600
 
 
+class OAuth(Struct, frozen=True, kw_only=True):
+    """How a person connects an account by signing in: the authorization code grant (RFC 6749), with PKCE (RFC 7636).
+
+    The URLs are templates over the settings (`{base_url}/oauth/token`); the one to sign in at may have parameters of
+    its own. `client_id` and `client_secret` name the settings with those of the app (dotted where they are nested),
+    `access_token` the one that is filled: it holds `oauth:NAME`, and the connector gets a token that is good. `scope`
+    is written as the platform wants it.
+    Where a platform gives no refresh token but trades a token for one that lasts longer, `exchange` is the grant type
+    of that trade, and the name of its parameter (Meta: `fb_exchange_token`). Where it goes its own way (TikTok),
+    `names` are what it calls `client_id`, `client_secret` and `code`: nothing more is sent, but for `state` and
+    `redirect_uri` to sign in; the token is asked for in JSON, and is in `data` of the answer, beside a `code` of 0.
+    """
+
+    authorize_url: str
+    token_url: str
+    client_id: str
+    client_secret: str
+    access_token: str
+    scope: str = ""
+    exchange: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
 class Connector(Struct, frozen=True, kw_only=True):
     """A connector as a plugin announces it; `load` is imported only when a run needs it.
 
@@ -43,7 +66,7 @@ class Connector(Struct, frozen=True, kw_only=True):
     or `Destination`. `delivery` is the honest promise of its writes: `idempotent` (a repeat changes nothing), `upsert`
     (a repeat replaces what is there), `append` (a repeat counts twice). `hosts` are those of the vendor (`*.` for all
     below one; `host:port` where it is not 443): a container reaches them, and what its settings name. `documentation`
-    is the URL of the vendor's.
+    is the URL of the vendor's, `oauth` how an account is connected by signing in, if it can be.
     A connector for another `api_version` is reported and not used.
     """
 
@@ -56,6 +79,7 @@ class Connector(Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     hosts: tuple[str, ...] = ()
     documentation: str = ""
+    oauth: OAuth | None = None
 
 
 class Probe(Struct, frozen=True):

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from . import hooks, launch, loading
 from .errors import ConfigError
-from .model import API_VERSION, Connector, Delivery, Kind, Launcher, LifecycleEvent, Limits, MappingFunction
+from .model import API_VERSION, Connector, Delivery, Kind, Launcher, LifecycleEvent, Limits, MappingFunction, OAuth
 from .redact import Aside, redact
 from .settings import Secret
 
@@ -218,6 +218,7 @@ def _fault(connector: Any) -> str | None:
         "limits": isinstance(connector.limits, Limits),
         "hosts": isinstance(connector.hosts, tuple) and all(isinstance(host, str) for host in connector.hosts),
         "documentation": isinstance(connector.documentation, str),
+        "oauth": isinstance(connector.oauth, OAuth | None),
     }
     wrong = [name for name, fits in expected.items() if not fits]
     return f"{connector.name} has an unusable {', '.join(wrong)}" if wrong else None

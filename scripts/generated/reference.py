@@ -36,7 +36,7 @@ class Section(NamedTuple):
 
 
 SECTIONS = (
-    Section("Announcing", ("Connector", "Limits", "hookimpl", "run")),
+    Section("Announcing", ("Connector", "Limits", "OAuth", "hookimpl", "run")),
     Section("Settings", ("option", "Secret")),
     Section("Checking", ("Probe",)),
     Section("Discovering", ("Catalog", "Stream")),

@@ -1,6 +1,5 @@
 """Accounts that a person connects by signing in at the platform: OAuth 2.0, authorization code with PKCE."""
 
 from .grants import Begun, Grants
-from .terms import OAuth
 
-__all__ = ["Begun", "Grants", "OAuth"]
+__all__ = ["Begun", "Grants"]

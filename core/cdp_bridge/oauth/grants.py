@@ -18,10 +18,10 @@ from msgspec import Struct
 
 from .. import settings
 from ..errors import ConfigError, TransientError
+from ..model import OAuth
 from ..settings import Resolve, Secret
 from ..store import LeaseHeldError, Store
 from . import tokens
-from .terms import OAuth
 from .tokens import App, Grant
 
 log = logging.getLogger(__name__)
@@ -78,36 +78,38 @@ class Grants:
             client_id=_required(raw, terms.client_id),
             client_secret=_required(raw, terms.client_secret),
             exchange=terms.exchange,
+            names=terms.names,
         )
         state, verifier = secrets.token_urlsafe(32), Secret(secrets.token_urlsafe(64)).reveal()
         pending = _Pending(name=name, app=app, verifier=verifier, redirect_uri=redirect_uri)
         self._store.secrets.put(_of_state(state), _sealed(pending), lasts=STATE_LIFE)
-        asked = {
-            "response_type": "code",
-            "client_id": app.client_id,
-            "redirect_uri": redirect_uri,
-            "scope": terms.scope,
-            "state": state,
-            "code_challenge": _challenge(verifier),
-            "code_challenge_method": "S256",
-        }
+        asked = {app.called("client_id"): app.client_id, "redirect_uri": redirect_uri, "state": state}
+        if not app.names:
+            asked |= {
+                "response_type": "code",
+                "scope": terms.scope,
+                "code_challenge": _challenge(verifier),
+                "code_challenge_method": "S256",
+            }
         url = _filled(terms.authorize_url, loaded)
         return Begun(f"{url}{'&' if '?' in url else '?'}{urlencode(asked)}", state)
 
-    def finish(self, state: str, code: str) -> str:
-        """Keep what a code stands for; the NAME of `oauth:NAME`. A state is good once, and for ten minutes.
+    def finish(self, answer: Mapping[str, str]) -> str:
+        """Keep what the code in the parameters stands for that a browser comes back with; the NAME of `oauth:NAME`.
 
-        Raises ConfigError for another state, or when the platform refuses the code, and TransientError when it cannot
-        be reached; either way the person has to begin again.
+        A state is good once, and for ten minutes. Raises ConfigError for another state, or when person or platform
+        refuse, and TransientError when the platform cannot be reached; either way the person has to begin again.
         """
-        found = self._store.secrets.take(_of_state(state))
+        found = self._store.secrets.take(_of_state(answer.get("state", "")))
         if found is None:
             raise ConfigError(
                 "this sign-in was not begun here, was finished already, or took too long", remedy="Begin again"
             )
         pending = msgspec.json.decode(found.reveal(), type=_Pending)
         secret = self._client_secret(pending.app)
-        code = Secret(code).reveal()
+        code = Secret(answer.get(pending.app.called("code"), "")).reveal()
+        if not code:
+            raise ConfigError(f"the sign-in of {pending.name} was refused", remedy="Begin again, and agree to it")
         grant = tokens.by_code(pending.app, secret, code, pending.verifier, pending.redirect_uri, self._clock())
         self._store.secrets.put(_of_grant(pending.name), _sealed(grant))
         return pending.name
@@ -202,8 +204,15 @@ def _challenge(verifier: str) -> str:
     return urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
+def _given(raw: Any, setting: str) -> str:
+    """What stands under a dotted name; empty for nothing."""
+    for part in setting.split("."):
+        raw = raw.get(part) if isinstance(raw, Mapping) else None
+    return "" if raw is None else str(raw)
+
+
 def _name_in(raw: Mapping[str, Any], setting: str) -> str:
-    scheme, _, name = str(raw.get(setting, "")).partition(":")
+    scheme, _, name = _given(raw, setting).partition(":")
     if scheme != SCHEME or not _NAME.fullmatch(name):
         raise ConfigError(
             "it is not filled by signing in", place=setting, remedy=f"Set it to {SCHEME}:NAME, with a name of your own"
@@ -212,9 +221,10 @@ def _name_in(raw: Mapping[str, Any], setting: str) -> str:
 
 
 def _required(raw: Mapping[str, Any], setting: str) -> str:
-    if not raw.get(setting):
+    found = _given(raw, setting)
+    if not found:
         raise ConfigError("signing in needs it", place=setting, remedy="Set it to what the platform says of your app")
-    return str(raw[setting])
+    return found
 
 
 def _filled(template: str, loaded: msgspec.Struct) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,6 +34,11 @@ class App(Struct, frozen=True, kw_only=True):
     client_id: str
     client_secret: str
     exchange: str = ""
+    names: Mapping[str, str] = {}
+
+    def called(self, parameter: str) -> str:
+        """What the platform calls it."""
+        return self.names.get(parameter, parameter)
 
 
 class Grant(Struct, frozen=True, kw_only=True):
@@ -54,9 +60,18 @@ class _Answer(Struct, frozen=True):
     refresh_token: str = ""
 
 
+class _Envelope(Struct, frozen=True):
+    """Around the answer of a platform that goes its own way."""
+
+    code: int
+    data: Any = None
+
+
 def by_code(app: App, secret: Secret, code: str, verifier: str, redirect_uri: str, now: float) -> Grant:
     """The grant that a code stands for; ConfigError if the platform refuses, TransientError if it cannot be reached."""
-    given = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri, "code_verifier": verifier}
+    given = {app.called("code"): code}
+    if not app.names:
+        given |= {"grant_type": "authorization_code", "redirect_uri": redirect_uri, "code_verifier": verifier}
     grant = _grant(app, _ask(app, secret, given), "", now)
     return renewed(grant, secret, now) if app.exchange else grant
 
@@ -87,10 +102,16 @@ def _grant(app: App, answer: _Answer, refresh_token: str, now: float) -> Grant:
 def _ask(app: App, secret: Secret, parameters: dict[str, str]) -> _Answer:
     url = urlsplit(app.token_url)
     # In the body: what is in a URL ends up in logs.
-    form = {**parameters, "client_id": app.client_id, "client_secret": secret.reveal()}
+    asked = {**parameters, app.called("client_id"): app.client_id, app.called("client_secret"): secret.reveal()}
+    body = {"json": asked} if app.names else {"data": asked}
     with Client(f"{url.scheme}://{url.netloc}", interpret=_refusal) as client:
-        answer = client.call("POST", url.path + (f"?{url.query}" if url.query else ""), data=form)
+        answer = client.call("POST", url.path + (f"?{url.query}" if url.query else ""), **body)
     try:
+        if app.names:
+            envelope = msgspec.convert(answer, _Envelope)
+            if envelope.code:
+                raise _refused(f"error {envelope.code}", url.hostname or "")
+            answer = envelope.data
         found = msgspec.convert(answer, _Answer, strict=False)
     except msgspec.ValidationError:
         raise TransientError(f"{url.hostname} answered without a token") from None
@@ -102,9 +123,13 @@ def _ask(app: App, secret: Secret, parameters: dict[str, str]) -> _Answer:
 def _refusal(response: requests.Response) -> Failure | None:
     if response.status_code not in (400, 401, 403):
         return Client.by_status(response)
+    return _refused(_code(response), urlsplit(response.url).hostname or "")
+
+
+def _refused(why: str, host: str) -> ConfigError:
     return ConfigError(
-        f"the platform gives no token ({_code(response)})",
-        place=urlsplit(response.url).hostname or "",
+        f"the platform gives no token ({why})",
+        place=host,
         remedy="Check id and secret of the app, then connect the account again",
     )
 

@@ -17,7 +17,7 @@ from .twin import BACK, TERMS, Platform, Settings, sign_in
 def test_who_signs_in_connects_the_account(grants: Grants, raw: dict[str, Any], platform: Platform) -> None:
     assert not grants.is_connected("shop")
     begun = grants.begin(TERMS, Settings, raw, BACK)
-    assert grants.finish(*sign_in(begun.url)) == "shop"
+    assert grants.finish(sign_in(begun.url)) == "shop"
     assert grants.is_connected("shop")
     loaded = settings.load(Settings, raw, grants.resolve)
     assert loaded.access_token.reveal() == platform.issued[1]
@@ -37,10 +37,10 @@ def test_each_sign_in_has_a_state_and_a_verifier_of_its_own(grants: Grants, raw:
 
 
 def test_a_state_is_good_once(grants: Grants, raw: dict[str, Any], platform: Platform) -> None:
-    state, code = sign_in(grants.begin(TERMS, Settings, raw, BACK).url)
-    grants.finish(state, code)
+    answer = sign_in(grants.begin(TERMS, Settings, raw, BACK).url)
+    grants.finish(answer)
     with pytest.raises(ConfigError, match="finished already"):
-        grants.finish(state, code)
+        grants.finish(answer)
     assert platform.calls == ["authorization_code"]
 
 
@@ -50,22 +50,31 @@ def test_a_state_of_nobody_is_refused_before_the_platform_is_asked(
 ) -> None:
     grants.begin(TERMS, Settings, raw, BACK)
     with pytest.raises(ConfigError, match="not begun here"):
-        grants.finish(state, "code")
+        grants.finish({"state": state, "code": "code"})
+    assert platform.calls == []
+
+
+def test_who_says_no_connects_nothing(grants: Grants, raw: dict[str, Any], platform: Platform) -> None:
+    answer = {"state": grants.begin(TERMS, Settings, raw, BACK).state, "error": "access_denied"}
+    with pytest.raises(ConfigError, match=r"sign-in of shop was refused\. Begin again"):
+        grants.finish(answer)
+    with pytest.raises(ConfigError, match="not begun here"):
+        grants.finish(answer)
     assert platform.calls == []
 
 
 def test_who_takes_too_long_begins_again(grants: Grants, raw: dict[str, Any], clock: Any) -> None:
-    state, code = sign_in(grants.begin(TERMS, Settings, raw, BACK).url)
+    answer = sign_in(grants.begin(TERMS, Settings, raw, BACK).url)
     clock.now += 600
     with pytest.raises(ConfigError, match="took too long"):
-        grants.finish(state, code)
+        grants.finish(answer)
 
 
 def test_a_code_of_another_sign_in_is_no_good(grants: Grants, raw: dict[str, Any]) -> None:
     mine, theirs = (grants.begin(TERMS, Settings, raw, BACK) for _ in range(2))
-    _, stolen = sign_in(theirs.url)
+    stolen = sign_in(theirs.url)["code"]
     with pytest.raises(ConfigError, match=r"gives no token \(invalid_grant\)"):
-        grants.finish(mine.state, stolen)
+        grants.finish({"state": mine.state, "code": stolen})
     assert not grants.is_connected("shop")
 
 
@@ -75,10 +84,10 @@ def test_a_code_of_another_sign_in_is_no_good(grants: Grants, raw: dict[str, Any
 def test_a_platform_that_fails_is_an_error_of_its_kind(
     grants: Grants, raw: dict[str, Any], platform: Platform, fault: Any, kind: type[Exception]
 ) -> None:
-    state, code = sign_in(grants.begin(TERMS, Settings, raw, BACK).url)
+    answer = sign_in(grants.begin(TERMS, Settings, raw, BACK).url)
     platform.faults.append(fault)
     with pytest.raises(kind):
-        grants.finish(state, code)
+        grants.finish(answer)
     assert not grants.is_connected("shop")
 
 
@@ -117,7 +126,7 @@ def test_no_secret_is_in_a_url_a_log_an_error_or_a_file(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    grants.finish(*sign_in(grants.begin(TERMS, Settings, raw, BACK).url))
+    grants.finish(sign_in(grants.begin(TERMS, Settings, raw, BACK).url))
     clock.now += 1_801
     platform.faults.append(500)
     grants.resolve("oauth:shop")

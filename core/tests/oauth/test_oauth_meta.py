@@ -9,7 +9,8 @@ import pytest
 import requests
 from aiohttp import web
 from cdp_bridge import settings
-from cdp_bridge.oauth import Grants, OAuth
+from cdp_bridge.model import OAuth
+from cdp_bridge.oauth import Grants
 from cdp_bridge.settings import Secret, option
 from cdp_bridge.store import Store
 from msgspec import Struct
@@ -65,7 +66,7 @@ def test_a_person_connects_meta_and_the_token_lasts(store: Store, clock: Any, tw
     urls = {"base_url": twin, "login_url": twin}
     raw = {"app_id": "sandbox-app", "app_secret": "store:meta-app", "access_token": "oauth:meta", **urls}
     grants = Grants(store, clock=clock)
-    assert grants.finish(*sign_in(grants.begin(TERMS, Settings, raw, BACK).url)) == "meta"
+    assert grants.finish(sign_in(grants.begin(TERMS, Settings, raw, BACK).url)) == "meta"
     seen = []
     for days in (0, 29, 2):
         clock.now += days * 86_400

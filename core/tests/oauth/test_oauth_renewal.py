@@ -14,7 +14,7 @@ from .twin import BACK, TERMS, Platform, Settings, sign_in
 
 @pytest.fixture
 def connected(grants: Grants, raw: dict[str, Any]) -> Grants:
-    grants.finish(*sign_in(grants.begin(TERMS, Settings, raw, BACK).url))
+    grants.finish(sign_in(grants.begin(TERMS, Settings, raw, BACK).url))
     return grants
 
 
@@ -50,7 +50,7 @@ def test_a_token_without_end_is_never_renewed(
     grants: Grants, raw: dict[str, Any], platform: Platform, clock: Any, life: Any
 ) -> None:
     platform.life = life
-    grants.finish(*sign_in(grants.begin(TERMS, Settings, raw, BACK).url))
+    grants.finish(sign_in(grants.begin(TERMS, Settings, raw, BACK).url))
     clock.now += 86_400 * 365 * 20
     assert token(grants) == platform.issued[1]
     assert platform.calls == ["authorization_code"]

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import msgspec
 import requests
-from cdp_bridge.oauth import OAuth
+from cdp_bridge.model import OAuth
 from cdp_bridge.settings import Secret, option
 from msgspec import Struct
 
@@ -26,6 +26,16 @@ TERMS = OAuth(
     client_id="client_id",
     client_secret="client_secret",
     access_token="access_token",
+)
+
+
+OWN_TERMS = OAuth(
+    authorize_url="{base_url}/portal/auth",
+    token_url="{base_url}/token/",
+    client_id="client_id",
+    client_secret="client_secret",
+    access_token="access_token",
+    names={"client_id": "app_id", "client_secret": "secret", "code": "auth_code"},
 )
 
 
@@ -98,6 +108,25 @@ class Platform:
         return self.issued[-1]
 
 
+class OwnWay(Platform):
+    """A platform as TikTok: other names, JSON, an envelope with a code of its own, tokens without end."""
+
+    def sign_in(self, query: dict[str, str]) -> str:
+        """The person says yes."""
+        assert sorted(query) == ["app_id", "redirect_uri", "state"]
+        code = self._new("code")
+        self.codes[code] = query
+        return f"{query['redirect_uri']}?{urlencode({'auth_code': code, 'state': query['state']})}"
+
+    def token(self, form: dict[str, str]) -> dict[str, Any]:
+        """A token; errors have status 200."""
+        self.calls.append("own")
+        assert sorted(form) == ["app_id", "auth_code", "secret"]
+        if (form["app_id"], form["secret"]) != ("app-1", "app-secret-1") or not self.codes.pop(form["auth_code"], None):
+            return {"code": 40105, "message": f"not {form['auth_code']}", "data": {}}
+        return {"code": 0, "message": "OK", "data": {"access_token": self._new("access"), "scope": [3, 4]}}
+
+
 class _Handler(BaseHTTPRequestHandler):
     platform: Platform
 
@@ -114,7 +143,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.platform.urls.append(self.path)
         fault = self.platform.faults.pop(0) if self.platform.faults else None
-        form = dict(parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        is_json = self.headers["Content-Type"] == "application/json"
+        form = msgspec.json.decode(body) if is_json else dict(parse_qsl(body))
         if self.path != "/token/":
             return self._answer(404, {})
         if isinstance(fault, int):
@@ -133,12 +164,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
 
-def sign_in(url: str) -> tuple[str, str]:
-    """The person signs in where a URL leads: state and code that the browser brings back."""
+def sign_in(url: str) -> dict[str, str]:
+    """The person signs in where a URL leads: what the browser brings back."""
     back = urlsplit(requests.get(url, allow_redirects=False, timeout=20).headers["Location"])
     assert f"{back.scheme}://{back.netloc}{back.path}" == BACK
-    found = dict(parse_qsl(back.query))
-    return found["state"], found["code"]
+    return dict(parse_qsl(back.query))
 
 
 @contextmanager

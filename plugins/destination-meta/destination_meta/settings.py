@@ -11,7 +11,10 @@ class Settings(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
 
     access_token: Annotated[
         Secret,
-        option("Access token", "Of a system user with the permission ads_management and this ad account assigned"),
+        option(
+            "Access token",
+            "Of a system user with ads_management and this ad account assigned; or oauth:NAME, filled by signing in",
+        ),
     ]
     ad_account_id: Annotated[
         str, option("Ad account", "Its number, with or without act_", pattern="^(act_)?[0-9]+$", examples=["act_1001"])
@@ -19,6 +22,7 @@ class Settings(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     app_secret: Annotated[
         Secret | None, option("App secret", "Signs every call with appsecret_proof; needed if the app demands it")
     ] = None
+    app_id: Annotated[str, option("App id", "Of the app to sign in with; needed for that only")] | None = None
     customer_file_source: Annotated[
         Literal["USER_PROVIDED_ONLY", "PARTNER_PROVIDED_ONLY", "BOTH_USER_AND_PARTNER_PROVIDED"],
         option("Origin of the data", "Who collected it from the customers: the advertiser, a partner, or both"),
@@ -35,6 +39,10 @@ class Settings(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     ] = "v26.0"
     base_url: Annotated[str, option("Base URL", "For a sandbox or proxy", pattern="^https?://")] = (
         "https://graph.facebook.com"
+    )
+
+    login_url: Annotated[str, option("Login URL", "Where a person signs in", pattern="^https?://")] = (
+        "https://www.facebook.com"
     )
 
     @property
