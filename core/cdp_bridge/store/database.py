@@ -27,6 +27,10 @@ CHUNK = 5_000
 """Keys in one statement; SQLite takes 32,766 parameters."""
 LOCK_SECONDS = 30
 CONNECT_SECONDS = 10
+IDLE_SECONDS = 30
+"""How long a transaction may say nothing before the server ends it."""
+SILENCE_SECONDS = 20
+"""How long a server may not confirm what it was sent before it is taken for lost."""
 _creating = threading.Lock()
 
 # fullfsync is what makes FULL true on macOS; elsewhere it does nothing.
@@ -48,6 +52,7 @@ class Database:
 
     def __init__(self, url: str, clock: Clock) -> None:
         self.clock = clock
+        self._was_there = False
         address = _address(url)
         self.place = _place(address)
         self.path = address.database if address.drivername == "sqlite" else None
@@ -57,7 +62,7 @@ class Database:
             address, hide_parameters=True, pool_pre_ping=self.path is None, **_arguments(address)
         )
         self._reading = {"reading": True} if self.path else {"isolation_level": "REPEATABLE READ"}
-        sa.event.listen(self.engine, "connect", _set_up_sqlite if self.path else _set_up_postgresql)
+        sa.event.listen(self.engine, "connect", _set_up_sqlite if self.path else self._set_up_postgresql)
         if self.path is not None:
             sa.event.listen(self.engine, "begin", _begin_sqlite)
 
@@ -68,14 +73,23 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A connection that sees one state of the store throughout and keeps no writer out."""
-        with plainly(self.place), self.engine.connect() as connection:
+        with plainly(self.place, was_there=self._was_there), self.engine.connect() as connection:
             yield connection.execution_options(**self._reading)
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """One transaction, committed durably at the end of the block and rolled back by an exception."""
-        with plainly(self.place), self.engine.begin() as connection:
+        with plainly(self.place, was_there=self._was_there), self.engine.begin() as connection:
             yield connection
+
+    def _set_up_postgresql(self, connection: Any, _: object) -> None:
+        self._was_there = True
+        connection.autocommit = True
+        connection.execute("SET synchronous_commit = on")
+        connection.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+        # A host that is cut off in a transaction must not hold the locks that its successor waits for.
+        connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
+        connection.autocommit = False
 
 
 def insert(connection: sa.Connection, table: sa.Table) -> Any:
@@ -168,7 +182,14 @@ def _prepare_file(path: str, place: str) -> None:
 def _arguments(address: sa.URL) -> dict[str, Any]:
     if address.drivername == "sqlite":
         return {"connect_args": {"timeout": LOCK_SECONDS}}
-    return {"connect_args": {"connect_timeout": CONNECT_SECONDS}}
+    return {
+        "connect_args": {
+            "connect_timeout": CONNECT_SECONDS,
+            "tcp_user_timeout": SILENCE_SECONDS * 1000,
+            "keepalives_idle": SILENCE_SECONDS // 4,
+            "keepalives_interval": SILENCE_SECONDS // 4,
+        }
+    }
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:
@@ -196,10 +217,3 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     # A transaction that turns from reading to writing can fail at once, whatever the time-out: take the lock first.
     reading = connection.get_execution_options().get("reading")
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
-
-
-def _set_up_postgresql(connection: Any, _: object) -> None:
-    connection.autocommit = True
-    connection.execute("SET synchronous_commit = on")
-    connection.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
-    connection.autocommit = False

@@ -58,14 +58,19 @@ _WORDS_LATER = ("starting up", "shutting down", "recovery", "too many", "slots")
 
 
 @contextmanager
-def plainly(place: str) -> Iterator[None]:
-    """Turn the database's failures in the block into ConfigError or TransientError; bugs pass as they are."""
+def plainly(place: str, *, was_there: bool = False) -> Iterator[None]:
+    """Turn the database's failures in the block into ConfigError or TransientError; bugs pass as they are.
+
+    One that `was_there` before and cannot be reached will be there again.
+    """
     try:
         yield
     except Exception as error:
         meant = meaning(error, place)
         if meant is None:
             raise
+        if was_there and isinstance(meant, ConfigError) and meant.problem == UNREACHABLE[0]:
+            meant = TransientError(f"{place}: {meant.problem} any more")
         # The driver's own text may quote values of rows, so it does not travel along.
         raise meant from None
 

@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 from cdp_bridge.errors import ConfigError, TransientError
 from cdp_bridge.store import Store
-from cdp_bridge.store.failures import meaning
+from cdp_bridge.store.failures import meaning, plainly
 
 # Every transaction leaves the ledger, the delivery, the run and the cursor at the same number, then says so.
 WORKER = """
@@ -177,3 +177,11 @@ def test_a_bug_of_ours_is_not_dressed_up() -> None:
     assert meaning(psycopg.errors.SyntaxError(), "postgresql://x") is None
     assert meaning(psycopg.DataError("client side"), "postgresql://x") is None
     assert meaning(ValueError("not the database's"), "postgresql://x") is None
+
+
+def test_a_server_that_was_there_is_waited_for() -> None:
+    gone = psycopg.OperationalError("connection refused")
+    with pytest.raises(ConfigError, match="cannot be reached"), plainly("postgresql://x"):
+        raise sa.exc.OperationalError("", None, gone)
+    with pytest.raises(TransientError, match="cannot be reached any more"), plainly("postgresql://x", was_there=True):
+        raise sa.exc.OperationalError("", None, gone)

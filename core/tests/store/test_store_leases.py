@@ -146,3 +146,24 @@ with Store.open(sys.argv[1]) as store:
     assert [process.wait(60) for process in rivals] == [0, 0]
     with Store.open(store_url) as store:
         assert store.cursor("c", "s", None) == {"tokens": list(range(1, 41))}
+
+
+@pytest.mark.postgres
+def test_a_holder_that_sleeps_in_a_transaction_keeps_nobody_out(postgres_url: str, start: Any, clock: Any) -> None:
+    asleep = start(
+        """
+import sys
+from cdp_bridge.store import Store, database
+database.IDLE_SECONDS = 1
+with Store.open(sys.argv[1]) as store, store.lease("vip", 1) as lease, store.transaction(lease):
+    print("locked", flush=True)
+    sys.stdin.readline()
+""",
+        postgres_url,
+    )
+    assert asleep.stdout.readline() == "locked\n"
+    os.kill(asleep.pid, signal.SIGSTOP)
+    clock.now = datetime.now(UTC).timestamp() + 30
+    with Store.open(postgres_url, clock=clock) as store, store.lease("vip", 60) as lease:
+        assert lease.token == 2
+    os.kill(asleep.pid, signal.SIGKILL)
