@@ -1,0 +1,76 @@
+"""The body of a membership call, and what its answer says about each member (tiktok.md 4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from cdp_bridge.sdk import Batch, Outcome
+
+SCHEMA = {
+    "email": ("EMAIL_SHA256",),
+    "phone": ("PHONE_SHA256",),
+    # Nobody says whose phone it is: the id stands under both types, and matches under its own only.
+    "mobile_ad_id": ("IDFA_SHA256", "AAID_SHA256"),
+}
+"""Column of the profile `tiktok-audience` -> TikTok's id types."""
+
+ACTIONS = {"add": "add", "remove": "delete"}
+MOST_ROWS, MOST_BYTES = 1_000, 1_000_000
+
+NOTHING_TO_MATCH = "tiktok:no_identifier"
+PARTLY_DONE = "tiktok:20001"
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """The request of one batch: how many rows it has, and which members have none."""
+
+    rows: int
+    empty: list[bytes]
+    body: bytes
+
+
+def upload(batch: Batch, advertiser_id: str) -> Upload:
+    """One row a member, further ones for those with several values in a column; a cell is {} where there is none."""
+    filled = [column for column in SCHEMA if any(batch.identifiers.get(column, ()))]
+    rows, empty = [], []
+    for i, key in enumerate(batch.keys):
+        values = [batch.identifiers[column][i] for column in filled]
+        turns = max(map(len, values), default=0)
+        if not turns:
+            empty.append(key)
+        rows += [[v[turn % len(v)] if v else "" for v in values] for turn in range(turns)]
+    body = {
+        "advertiser_ids": [advertiser_id],
+        "action": ACTIONS[batch.operation],
+        "id_schema": [name for column in filled for name in SCHEMA[column]],
+        "batch_data": [_cells(row, filled, batch.audience.id) for row in rows],
+    }
+    return Upload(len(rows), empty, msgspec.json.encode(body))
+
+
+def _cells(row: Sequence[str], columns: Sequence[str], audience_id: str) -> list[dict[str, Any]]:
+    return [
+        {"id": value, "audience_ids": [audience_id]} if value else {}
+        for value, column in zip(row, columns, strict=True)
+        for _ in SCHEMA[column]
+    ]
+
+
+def judge(batch: Batch, data: Any) -> Outcome:
+    """What became of each member where TikTok did a part only: those that it names are rejected, if it names any."""
+    named = set(_texts(data))
+    columns = batch.identifiers.values()
+    blamed = [key for i, key in enumerate(batch.keys) if any(not named.isdisjoint(column[i]) for column in columns)]
+    if not blamed:
+        return Outcome(unknown=frozenset(batch.keys))
+    return Outcome(rejected=dict.fromkeys(blamed, PARTLY_DONE))
+
+
+def _texts(data: Any) -> list[str]:
+    if isinstance(data, dict):
+        data = [*data.keys(), *data.values()]
+    if isinstance(data, list):
+        return [text for part in data for text in _texts(part)]
+    return [data] if isinstance(data, str) else []
