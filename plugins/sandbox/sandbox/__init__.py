@@ -20,6 +20,7 @@ class Sandbox:
 
     meta: str
     tiktok: str
+    google: str
     segment: str | None
     warehouse: str | None
     pid: int
@@ -31,18 +32,16 @@ def running(
     people: int = 0,
     seed: int = 1,
     warehouse: str | None = None,
-    meta_port: int = 0,
-    tiktok_port: int = 0,
-    segment_port: int = 0,
     timeout: float = 120,
+    **ports: int,
 ) -> Iterator[Sandbox]:
     """Run the twins in a process of their own for the length of a `with` block.
 
-    `people` is the size of the population all twins know; port 0 lets the system choose. Raises RuntimeError with
-    what the process wrote to stderr when it does not come up within `timeout` seconds.
+    `people` is the size of the population all twins know; `ports` are those of the command by name (`meta_port`).
+    Raises RuntimeError with what the process wrote to stderr when it does not come up within `timeout` seconds.
     """
     command = [sys.executable, "-m", "sandbox.cli", "serve", "--people", str(people), "--seed", str(seed)]
-    command += ["--meta-port", str(meta_port), "--tiktok-port", str(tiktok_port), "--segment-port", str(segment_port)]
+    command += [f"--{name.replace('_', '-')}={port}" for name, port in ports.items()]
     command += ["--warehouse", warehouse] if warehouse else []
     with tempfile.TemporaryFile("w+") as complaints, _process(command, complaints) as process:
         line = _first_line(process, timeout)
@@ -50,7 +49,7 @@ def running(
             complaints.seek(0)
             raise RuntimeError(f"the sandbox did not start within {timeout:g} s: {complaints.read()[-2000:]}")
         where = json.loads(line)
-        platforms = where["meta"], where["tiktok"]
+        platforms = where["meta"], where["tiktok"], where["google"]
         yield Sandbox(*platforms, where.get("segment"), where.get("warehouse"), process.pid)
 
 

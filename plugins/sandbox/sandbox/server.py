@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from sandbox import meta, people, segment, tiktok, warehouse
+from sandbox import google, meta, people, segment, tiktok, warehouse
 from sandbox.churn import Churn
 
 
@@ -51,7 +51,7 @@ def _twins(population: people.Population, warehouse_url: str | None) -> dict[str
     """Every twin by name; they know the same people, also those that come with a later churn."""
     if warehouse_url is not None:
         warehouse.seed(warehouse_url, population)
-    platforms = {"meta": meta, "tiktok": tiktok}
+    platforms = {"meta": meta, "tiktok": tiktok, "google": google}
     apps: dict[str, web.Application] = {name: each.create_app(population) for name, each in platforms.items()}
 
     def on_churn(happened: Churn) -> None:

@@ -1,16 +1,18 @@
 """Twins on loopback for the tests of the sandbox."""
 
 import asyncio
+import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
 from aiohttp import web
-from sandbox import meta
+from sandbox import google, meta, tiktok
 
 
 class Served:
@@ -38,7 +40,115 @@ class Served:
         self._loop.close()
 
 
-class MetaClient:
+class Controlled:
+    """The controls of a twin."""
+
+    url: str
+    http: requests.Session
+
+    def control(self, method: str, path: str, body: Any = None) -> Any:
+        response = self.http.request(method, f"{self.url}/_twin/{path}", json=body)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def configure(self, **patch: Any) -> Any:
+        return self.control("POST", "config", patch)
+
+    def advance(self, seconds: float) -> None:
+        self.control("POST", "clock", {"advance": seconds})
+
+    def now(self) -> int:
+        return int(self.control("GET", "stats")["now"])
+
+    def fault(self, kind: str, path_regex: str = "", **more: Any) -> None:
+        self.control("POST", "faults", [{"kind": kind, "match": {"path_regex": path_regex}} | more])
+
+    def lines(self, path: str) -> list[Any]:
+        text = self.http.get(f"{self.url}/_twin/{path}").text
+        return [json.loads(line) for line in text.splitlines()]
+
+    def held(self, audience: str) -> dict[str, Any]:
+        return next(a for a in self.control("GET", "audiences") if a["id"] == audience)
+
+
+class GoogleClient:
+    """Plain requests to a Google twin, with the default token, and its controls."""
+
+    token = "sandbox-token"
+    account = "1234567890"
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.http = requests.Session()
+
+    def send(self, method: str, path: str, body: Any = None, **more: Any) -> requests.Response:
+        headers = {"Authorization": f"Bearer {more.pop('token', self.token)}"} | more.pop("headers", {})
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+        if body is not None:
+            headers = {"Content-Type": "application/json"} | headers
+        return self.http.request(method, f"{self.url}/{path}", data=body, headers=headers, params=more)
+
+    def create(self, account: str = account, **fields: Any) -> str:
+        info = {"uploadKeyTypes": ["CONTACT_ID"], "contactIdInfo": {"dataSourceType": "DATA_SOURCE_TYPE_FIRST_PARTY"}}
+        body = {"displayName": "VIP", "ingestedUserListInfo": info} | fields
+        answer = self.send("POST", f"v1/accountTypes/GOOGLE_ADS/accounts/{account}/userLists", body)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["id"])
+
+    def to(self, user_list: str, account: str = account, **more: Any) -> dict[str, Any]:
+        operating = {"accountType": "GOOGLE_ADS", "accountId": account}
+        return {"operatingAccount": operating, "productDestinationId": user_list} | more
+
+    def members(self, call: str, user_list: str, *links: Any, **more: Any) -> requests.Response:
+        """`ingest` or `remove`; each of `links` is one member, a list of identifiers or a whole member."""
+        members = [one if isinstance(one, dict) else {"userData": {"userIdentifiers": one}} for one in links]
+        body: dict[str, Any] = {"destinations": [self.to(user_list)], "audienceMembers": members, "encoding": "HEX"}
+        if call == "ingest":
+            granted = {"adUserData": "CONSENT_GRANTED", "adPersonalization": "CONSENT_GRANTED"}
+            terms = {"customerMatchTermsOfServiceStatus": "ACCEPTED"}
+            body |= {"consent": granted, "termsOfService": terms}
+        body = {name: value for name, value in (body | more).items() if value is not None}
+        return self.send("POST", f"v1/audienceMembers:{call}", body)
+
+    def ingest(self, user_list: str, *links: Any, **more: Any) -> requests.Response:
+        return self.members("ingest", user_list, *links, **more)
+
+    def remove(self, user_list: str, *links: Any, **more: Any) -> requests.Response:
+        return self.members("remove", user_list, *links, **more)
+
+    def status(self, answer: requests.Response) -> Any:
+        """The status of the first destination of an accepted request."""
+        number = answer.json()["requestId"]
+        found = self.send("GET", "v1/requestStatus:retrieve", requestId=number)
+        return found.json()["requestStatusPerDestination"][0]
+
+    def control(self, method: str, path: str, body: Any = None) -> Any:
+        response = self.http.request(method, f"{self.url}/_twin/{path}", json=body)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def configure(self, **patch: Any) -> Any:
+        return self.control("POST", "config", patch)
+
+    def advance(self, seconds: float) -> None:
+        self.control("POST", "clock", {"advance": seconds})
+
+    def now(self) -> float:
+        return float(self.control("GET", "stats")["now"])
+
+    def fault(self, kind: str, path_regex: str = "", **more: Any) -> None:
+        self.control("POST", "faults", [{"kind": kind, "match": {"path_regex": path_regex}} | more])
+
+    def lines(self, path: str) -> list[Any]:
+        text = self.http.get(f"{self.url}/_twin/{path}").text
+        return [json.loads(line) for line in text.splitlines()]
+
+    def people(self, user_list: str) -> list[Any]:
+        return self.lines(f"audiences/{user_list}/people")
+
+
+class MetaClient(Controlled):
     """Plain requests to a Meta twin, with the default token, and its controls."""
 
     token = "sandbox-token"
@@ -74,29 +184,74 @@ class MetaClient:
     def remove(self, audience: str, schema: Any, data: Any, **more: Any) -> requests.Response:
         return self.delete(f"{audience}/users", payload={"schema": schema, "data": data}, **more)
 
-    def control(self, method: str, path: str, body: Any = None) -> Any:
-        response = self.http.request(method, f"{self.url}/_twin/{path}", json=body)
-        assert response.status_code == 200, response.text
-        return response.json()
 
-    def configure(self, **patch: Any) -> Any:
-        return self.control("POST", "config", patch)
+class TikTokClient(Controlled):
+    """Plain requests to a TikTok twin, with the default token, and its controls."""
 
-    def advance(self, seconds: float) -> None:
-        self.control("POST", "clock", {"advance": seconds})
+    token = "sandbox-token"
+    advertiser = "7000000000000000001"
 
-    def now(self) -> int:
-        return int(self.control("GET", "stats")["now"])
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.http = requests.Session()
+        self.configure(app={"per_second": 1_000_000, "per_minute": 1_000_000})
 
-    def fault(self, kind: str, path_regex: str = "", **more: Any) -> None:
-        self.control("POST", "faults", [{"kind": kind, "match": {"path_regex": path_regex}} | more])
+    def post(self, path: str, *, token: str | None = token, **body: Any) -> Any:
+        headers = {"Access-Token": token} if token else {}
+        return self.http.post(f"{self.url}/open_api/v1.3/{path}", json=body, headers=headers).json()
 
-    def lines(self, path: str) -> list[Any]:
-        text = self.http.get(f"{self.url}/_twin/{path}").text
-        return [json.loads(line) for line in text.splitlines()]
+    def get(self, path: str, *, token: str = token, **params: Any) -> Any:
+        return self.http.get(f"{self.url}/open_api/v1.3/{path}", params=params, headers={"Access-Token": token}).json()
 
-    def held(self, audience: str) -> dict[str, Any]:
-        return next(a for a in self.control("GET", "audiences") if a["id"] == audience)
+    def code(self, path: str, **body: Any) -> int:
+        return int(self.post(path, **body)["code"])
+
+    def consent(self) -> str:
+        params = {"app_id": "sandbox-app", "state": "s", "redirect_uri": "https://bridge.example/oauth"}
+        answer = self.http.get(f"{self.url}/portal/auth", params=params, allow_redirects=False)
+        return parse_qs(urlsplit(answer.headers["Location"]).query)["auth_code"][0]
+
+    def create(self, **fields: Any) -> str:
+        wanted = {"advertiser_id": self.advertiser, "custom_audience_name": "VIP"} | fields
+        return str(self.post("segment/audience/", **wanted)["data"]["audience_id"])
+
+    def map(self, schema: Any, rows: Any, **more: Any) -> Any:
+        body = {"advertiser_ids": [self.advertiser], "id_schema": schema, "batch_data": rows} | more
+        return self.post("segment/mapping/", **body)
+
+    def upload(self, text: str | None, *, name: str = "people.csv", **changes: str) -> Any:
+        data = (text or "").encode()
+        fields = {"advertiser_id": self.advertiser, "calculate_type": "EMAIL_SHA256"}
+        fields |= {"file_signature": hashlib.md5(data).hexdigest()} | changes
+        files = {"other": ("", b"")} if text is None else {"file": (name, data)}
+        url = f"{self.url}/open_api/v1.3/dmp/custom_audience/file/upload/"
+        return self.http.post(url, data=fields, files=files, headers={"Access-Token": self.token}).json()
+
+    def make(self, path: str, **changes: Any) -> Any:
+        fields = {"advertiser_id": self.advertiser, "custom_audience_name": "VIP", "file_paths": [path]}
+        return self.post("dmp/custom_audience/create/", **fields | {"calculate_type": "EMAIL_SHA256"} | changes)
+
+    def update(self, audience: str, path: str, **more: Any) -> Any:
+        fields = {"advertiser_id": self.advertiser, "custom_audience_id": audience, "file_paths": [path]}
+        return self.post("dmp/custom_audience/update/", **fields | more)
+
+    def track(self, events: Any, **changes: Any) -> Any:
+        fields = {"event_source": "web", "event_source_id": "C4A1SANDBOXPIXEL", "data": events}
+        return self.post("event/track/", **fields | changes)
+
+    def _read(self, audience: str) -> Any:
+        ids = json.dumps([audience])
+        found = self.get("dmp/custom_audience/get/", advertiser_id=self.advertiser, custom_audience_ids=ids)
+        return found["data"]["list"][0]
+
+    def details(self, audience: str) -> Any:
+        return self._read(audience)["audience_details"]
+
+    def history(self, audience: str) -> Any:
+        return self._read(audience)["audience_history"]
+
+    def rows(self, audience: str) -> list[Any]:
+        return self.lines(f"audiences/{audience}/rows")
 
 
 @pytest.fixture
@@ -119,7 +274,9 @@ def person() -> Callable[..., Any]:
 
     def make(human_id: str, *, emails: Any = (), phones: Any = (), mobile_ids: Any = ()) -> Any:
         kinds = {"emails": emails, "phones": phones, "mobile_ids": mobile_ids}
-        entries = {kind: [SimpleNamespace(true=value) for value in values] for kind, values in kinds.items()}
+        entries = {
+            kind: [SimpleNamespace(true=value, form="ios.idfa") for value in values] for kind, values in kinds.items()
+        }
         return SimpleNamespace(human_id=human_id, **entries)
 
     return make
@@ -147,6 +304,14 @@ def meta_twin(serve: Callable[[web.Application], str], known_people: list[Any]) 
 
 
 @pytest.fixture
+def tiktok_twin(serve: Callable[[web.Application], str], known_people: list[Any]) -> Iterator[TikTokClient]:
+    """A fresh TikTok twin that knows `known_people`."""
+    client = TikTokClient(serve(tiktok.create_app(known_people)))
+    yield client
+    client.http.close()
+
+
+@pytest.fixture
 def refusal() -> Callable[[requests.Response], tuple[int, int, int | None]]:
     """HTTP status, code and subcode of an answer that must be an error envelope with a trace id."""
 
@@ -157,3 +322,15 @@ def refusal() -> Callable[[requests.Response], tuple[int, int, int | None]]:
         return response.status_code, error["code"], error.get("error_subcode")
 
     return read
+
+
+@pytest.fixture
+def google_twin(serve: Callable[[web.Application], str], known_people: list[Any]) -> Iterator[GoogleClient]:
+    """A fresh Google twin that knows `known_people`: Ann and Bob live in Portugal, Cem in the United States."""
+    homes = [("Ann", "Silva", "1229-076", "PT"), ("Bob", "Silva", "1229-076", "PT"), ("Cem", "Kaya", "94045", "US")]
+    names = ("first_name", "last_name", "postal_code", "country")
+    for each, home in zip(known_people, homes, strict=True):
+        each.true = SimpleNamespace(**dict(zip(names, home, strict=True)))
+    client = GoogleClient(serve(google.create_app(known_people)))
+    yield client
+    client.http.close()
