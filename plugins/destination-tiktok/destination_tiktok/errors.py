@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 Failure = ConfigError | RejectedError | TransientError
 
 
-class DeadTokenError(ConfigError):
-    """The access token is not valid, whatever it is asked for."""
+class AccessError(ConfigError):
+    """The access token is good, but not for this."""
 
 
-class ScopeError(ConfigError):
+class ScopeError(AccessError):
     """The access token was not given what this call needs."""
 
 
@@ -53,9 +53,9 @@ LIMIT = Rule(LimitedError, "TikTok's rate limit is reached", wait=1)
 BUSY = Rule(TransientError, "TikTok is temporarily unable to answer")
 BAD_REQUEST = Rule(RejectedError, "TikTok refuses the request")
 TOO_MUCH = Rule(RejectedError, "the request is too large for TikTok")
-DEAD_TOKEN = Rule(DeadTokenError, "the access token is not valid any more", REAUTHORISE)
+DEAD_TOKEN = Rule(ConfigError, "the access token is not valid any more", REAUTHORISE)
 NO_SCOPE = Rule(ScopeError, "the app or the access token lacks a permission", GRANT)
-NO_PERMISSION = Rule(ConfigError, "the access token may not touch this object", f"Check advertiser_id. {GRANT}")
+NO_PERMISSION = Rule(AccessError, "the access token may not touch this object", f"Check advertiser_id. {GRANT}")
 BAD_APP = Rule(ConfigError, "TikTok does not take app or authorization code", APP)
 RETIRED = Rule(ConfigError, "this version, endpoint or field is retired", UPGRADE)
 UNKNOWN_PATH = Rule(ConfigError, "TikTok does not know this path", "Check base_url")
@@ -75,7 +75,7 @@ RULES: dict[int, Rule] = {
     40050: Rule(DuplicateError, "TikTok has seen this request before", "Run again in a few minutes"),
     **dict.fromkeys([40101, 40110, 40113, 40115], BAD_APP),
     **dict.fromkeys([40102, 40104, 40105], DEAD_TOKEN),
-    40106: Rule(ConfigError, "the access token is not for this advertiser", f"Check advertiser_id. {GRANT}"),
+    40106: Rule(AccessError, "the access token is not for this advertiser", f"Check advertiser_id. {GRANT}"),
     40118: Rule(
         ConfigError,
         "the app is not on the allow-list of the streaming segment API",
@@ -85,7 +85,7 @@ RULES: dict[int, Rule] = {
     40200: Rule(RejectedError, "a task at TikTok has failed"),
     40201: Rule(TransientError, "a task at TikTok is not ready yet", wait=60),
     40202: Rule(TransientError, "somebody else writes to it at the same time"),
-    **dict.fromkeys([40300, 40301], Rule(ConfigError, "there is no such advertiser", "Check advertiser_id")),
+    **dict.fromkeys([40300, 40301], Rule(AccessError, "there is no such advertiser", "Check advertiser_id")),
     **dict.fromkeys([40900, 40905, 40906, 40907, 40908, 40909, 40910], BAD_FILE),
     41000: Rule(ConfigError, "TikTok has banned this address", "Ask TikTok's support, with the address of this host"),
     **dict.fromkeys([50000, 50002], BUSY),

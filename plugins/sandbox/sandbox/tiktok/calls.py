@@ -85,5 +85,5 @@ def _refused(error: msgspec.ValidationError) -> ApiError:
         return missing(absent[1])
     found = re.search(r"`\$\.(.*)`$", text)
     place = re.sub(r"\[(\d+|\.\.\.)\]", r".\1", found[1] if found else "request")
-    kind = "string" if "Expected `str`" in text else "value"
+    kind = "string" if "Expected `str" in text else "value"
     return invalid(f"{re.sub('^data', 'Batch', place)}: Not a valid {kind}")

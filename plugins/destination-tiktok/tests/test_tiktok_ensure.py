@@ -1,0 +1,94 @@
+"""Finding and creating audiences: one for each marker, whatever happens on the way; their state and size."""
+
+from typing import Any
+
+import pytest
+from cdp_bridge.sdk import AudienceRef, ConfigError, TransientError
+
+
+def test_the_marker_is_in_a_name_that_tiktok_does_not_cut(account: Any) -> None:
+    with account.open() as writer:
+        refs = [writer.ensure(account.audience(marker, name="x" * 90)) for marker in ("a", "a" * 90)]
+    names = [account.held(ref)["name"] for ref in refs]
+    assert all(len(name) == 70 and name.endswith("]") and " [cdp-bridge:" in name for name in names)
+    assert len(set(names)) == 2
+    assert {ref.account for ref in refs} == {account.number}
+
+
+def test_finds_the_oldest_again_by_ref_and_by_marker_on_a_later_page(account: Any) -> None:
+    with account.open() as writer:
+        ref = writer.ensure(account.audience("first"))
+        name = account.held(ref)["name"]
+        for other in (name, *map(str, range(105))):
+            account.call("segment/audience/", advertiser_id=account.number, custom_audience_name=other)
+        assert writer.ensure(account.audience("first")).id == ref.id
+        assert writer.ensure(account.audience("first", ref=ref)).id == ref.id
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("accepted_then_reset", {}),
+        ("reset", {}),
+        ("broken_json", {}),
+        ("status", {"status": 502}),
+        ("accepted_then_error", {"status": 200, "body": {"code": 51010}}),
+        ("accepted_then_error", {"status": 200, "body": {"code": 0, "message": "OK"}}),
+        ("accepted_then_error", {"status": 200, "body": {"code": 40100}}),
+    ],
+)
+def test_a_create_that_fails_without_a_word_makes_one_audience(account: Any, clock: Any, kind: Any, more: Any) -> None:
+    account.fault(kind, "segment/audience/", "POST", **more)
+    with account.open() as writer:
+        ref = writer.ensure(account.audience())
+    assert [held["id"] for held in account.audiences()] == [ref.id]
+    assert len(clock.slept) == 1
+
+
+def test_gives_up_creating_after_some_tries(account: Any, clock: Any) -> None:
+    account.fault("reset", "segment/audience/", "POST", times=None)
+    with account.open() as writer, pytest.raises(TransientError):
+        writer.ensure(account.audience())
+    assert len(clock.slept) == 3
+    assert account.audiences() == []
+
+
+def test_a_deleted_audience_is_made_anew_and_a_ref_of_another_account_not_followed(account: Any) -> None:
+    with account.open() as writer:
+        ref = writer.ensure(account.audience())
+        account.call("segment/audience/", advertiser_id=account.number, action="delete", delete_audience_id=ref.id)
+        new = writer.ensure(account.audience(ref=ref))
+        assert new.id != ref.id
+        foreign = AudienceRef(id="12", account="7")
+        assert writer.ensure(account.audience(ref=foreign)).id == new.id
+
+
+def test_size_and_state(account: Any, batch: Any, clock: Any) -> None:
+    with account.open() as writer:
+        ref = writer.ensure(account.audience())
+        writer.write(batch(ref, range(3)))
+        ref = writer.ensure(account.audience(ref=ref))
+        assert (ref.status, ref.lower_bound, ref.upper_bound) == ("not computed yet", None, None)
+        clock.advance(3_601)
+        ref = writer.ensure(account.audience(ref=ref))
+        assert (ref.status, ref.lower_bound) == ("below TikTok's minimum of 1,000 matched people", None)
+
+
+def test_a_size_that_is_told(account: Any) -> None:
+    with account.open() as writer:
+        ref = writer.ensure(account.audience())
+        entry = {"audience_id": ref.id, "name": "x", "cover_num": 1_840, "is_valid": True}
+        page = {"list": [entry], "page_info": {"page": 1, "page_size": 100, "total_number": 1, "total_page": 1}}
+        account.fault("status", "/list/", status=200, body={"code": 0, "data": page})
+        ref = writer.ensure(account.audience(ref=ref))
+    assert (ref.status, ref.lower_bound, ref.upper_bound) == ("ready", 1_840, 1_840)
+
+
+def test_row_24_no_room_and_row_35_no_allow_list(account: Any) -> None:
+    with account.open() as writer:
+        account.fails(40002, "segment/audience/")
+        with pytest.raises(ConfigError, match=r"40002.*fewer than 400"):
+            writer.ensure(account.audience())
+        account.configure(app={"allow_list": False})
+        with pytest.raises(ConfigError, match=r"allow-list.*40118.*representative"):
+            writer.ensure(account.audience())

@@ -1,0 +1,168 @@
+"""Membership calls and checks: what arrives, in which rows, and what is never sent or said."""
+
+import logging
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from cdp_bridge.sdk import ConfigError, RejectedError
+from destination_tiktok import CONNECTOR, bridge_connectors, destination
+
+
+@pytest.fixture
+def writer(account: Any) -> Any:
+    with account.open() as writer:
+        yield writer
+
+
+@pytest.fixture
+def ref(account: Any, writer: Any) -> Any:
+    return writer.ensure(account.audience())
+
+
+def keys(*members: Any) -> Any:
+    return [member.to_bytes(16) for member in members]
+
+
+def test_every_column_arrives_under_its_types(account: Any, writer: Any, ref: Any, batch: Any, digest: Any) -> None:
+    writer.write(batch(ref, [1, 2], phone={1: [digest("p")]}, mobile_ad_id={2: [digest("m")]}, city={1: ["x"]}))
+    mobile = {"IDFA_SHA256": digest("m"), "AAID_SHA256": digest("m")}
+    assert account.rows(ref.id) == [
+        {"EMAIL_SHA256": digest("1@example.com"), "PHONE_SHA256": digest("p")},
+        {"EMAIL_SHA256": digest("2@example.com"), **mobile},
+    ]
+
+
+def test_rows_are_as_long_as_the_schema_with_empty_cells(account: Any, ref: Any, batch: Any, digest: Any) -> None:
+    wanted = batch(ref, [1, 2], "remove", email={1: []}, phone={1: [digest("p")]})
+    sent = destination.preview(account.settings(), wanted)
+    assert (sent["method"], sent["url"]) == ("POST", f"{account.url}/open_api/v1.3/segment/mapping/")
+    assert sent["headers"]["Access-Token"] == "***"
+    assert sent["json"] == {
+        "advertiser_ids": [account.number],
+        "action": "delete",
+        "id_schema": ["EMAIL_SHA256", "PHONE_SHA256"],
+        "batch_data": [
+            [{}, {"id": digest("p"), "audience_ids": [ref.id]}],
+            [{"id": digest("2@example.com"), "audience_ids": [ref.id]}, {}],
+        ],
+    }
+
+
+def test_every_value_of_a_member_with_several_is_sent(
+    account: Any, writer: Any, ref: Any, batch: Any, digest: Any
+) -> None:
+    several = {"email": {1: [digest(n) for n in range(3)]}, "phone": {1: [digest("p"), digest("q")]}}
+    writer.write(batch(ref, [1], **several))
+    values = {value for row in account.rows(ref.id) for value in row.values()}
+    assert values == {digest(n) for n in (0, 1, 2, "p", "q")}
+    writer.write(batch(ref, [1], "remove", **several))
+    assert account.rows(ref.id) == []
+
+
+def test_members_without_an_identifier_are_named_and_the_others_sent(
+    account: Any, writer: Any, ref: Any, batch: Any
+) -> None:
+    outcome = writer.write(batch(ref, range(3), email={1: []}))
+    assert (outcome.rejected, outcome.unknown) == (dict.fromkeys(keys(1), "tiktok:no_identifier"), frozenset())
+    assert account.held(ref)["held_rows"] == 2
+    outcome = writer.write(batch(ref, [1], email={1: []}))
+    assert outcome.rejected == dict.fromkeys(keys(1), "tiktok:no_identifier")
+    assert account.held(ref)["requests_add"] == 1
+
+
+def test_row_20_more_than_1_000_rows_or_a_megabyte_are_refused_before_they_are_sent(
+    account: Any, writer: Any, ref: Any, batch: Any, digest: Any
+) -> None:
+    long = {n: [digest("x"), digest("y")] for n in range(600)}
+    for wanted in (batch(ref, range(600), email=long), batch(ref, range(1_001))):
+        with pytest.raises(RejectedError) as refusal:
+            writer.write(wanted)
+        assert refusal.value.reason == "tiktok:rows"
+    assert account.held(ref)["requests_add"] == 0
+
+
+def test_a_token_that_is_revoked_while_we_write(account: Any, writer: Any, ref: Any, batch: Any) -> None:
+    account.configure_token(calls_left=1)
+    writer.write(batch(ref, [1]))
+    with pytest.raises(ConfigError, match=r"40105.*set access_token"):
+        writer.write(batch(ref, [2]))
+
+
+def test_row_16_an_audience_that_is_deleted_while_we_write(account: Any, writer: Any, ref: Any, batch: Any) -> None:
+    account.call("segment/audience/", advertiser_id=account.number, action="delete", delete_audience_id=ref.id)
+    with pytest.raises(ConfigError, match="does not exist"):
+        writer.write(batch(ref, [1]))
+
+
+def test_nothing_is_ever_pending(writer: Any, ref: Any) -> None:
+    assert writer.settle(ref, "x").pending is None
+
+
+def test_all_is_well(account: Any) -> None:
+    probes = destination.check(account.settings())
+    assert [(probe.name, probe.passed) for probe in probes] == [
+        ("token", True),
+        ("advertiser", True),
+        ("scopes", True),
+        ("quota", True),
+    ]
+    assert probes[-1].detail == "0 of 400 audiences are used"
+
+
+@pytest.mark.parametrize(
+    ("token", "name", "remedy"),
+    [
+        ({"calls_left": 0}, "token", "set access_token"),
+        ({"expires_at": 1}, "token", "set access_token"),
+        ({"advertisers": []}, "advertiser", "Check advertiser_id"),
+        ({"scopes": [4]}, "scopes", "grant Audience Management"),
+    ],
+)
+def test_what_is_wrong_with_a_token(account: Any, token: Any, name: Any, remedy: Any) -> None:
+    account.configure_token(**token)
+    probe = destination.check(account.settings())[-1]
+    assert (probe.name, probe.passed) == (name, False)
+    assert remedy in probe.remedy
+
+
+def test_a_full_advertiser(account: Any) -> None:
+    page = {"list": [], "page_info": {"total_number": 400, "total_page": 400}}
+    account.fault("status", "/list/", status=200, body={"code": 0, "data": page}, times=None)
+    probe = destination.check(account.settings())[-1]
+    assert (probe.name, probe.passed, probe.remedy) == ("quota", False, "Delete unused ones")
+
+
+@pytest.mark.parametrize("kind", ["status", "reset", "broken_json", "redirect"])
+def test_an_unwell_tiktok_and_a_wrong_path_are_reported_with_a_remedy(account: Any, kind: Any) -> None:
+    (probe,) = destination.check(account.settings(base_url=f"{account.url}/wrong"))
+    assert (probe.passed, probe.remedy) == (False, "Check base_url")
+    account.fault(kind, times=None)
+    (probe,) = destination.check(account.settings())
+    assert not probe.passed
+    assert probe.remedy
+
+
+def test_discover_needs_no_network(account: Any) -> None:
+    (audience,) = destination.discover(account.settings(base_url="http://127.0.0.1:9")).streams
+    assert (audience.name, audience.profile, audience.operations) == ("audience", "tiktok-audience", ("add", "remove"))
+    assert list(bridge_connectors()) == [CONNECTOR]
+
+
+def test_logs_hold_no_hash_and_no_token(account: Any, batch: Any, digest: Any, caplog: Any) -> None:
+    caplog.set_level(logging.DEBUG)
+    with account.open() as writer:
+        ref = writer.ensure(account.audience())
+        writer.write(batch(ref, [1]))
+        account.fails(40105)
+        with pytest.raises(ConfigError):
+            writer.write(batch(ref, [3]))
+    assert "/segment/mapping/" in caplog.text
+    for private in (account.token, "jane@", digest("1@example.com"), digest("3@example.com")):
+        assert private not in caplog.text
+
+
+def test_announcing_the_connector_imports_no_http_client() -> None:
+    code = "import destination_tiktok, sys; print(*{'requests', 'duckdb', 'pyarrow'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
