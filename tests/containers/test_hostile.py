@@ -5,11 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+import requests
 from cdp_bridge.errors import BridgeError, ConfigError
 from cdp_bridge.model import ReadRequest
+from cdp_bridge.registry import Registry
+from cdp_bridge.server.application import application
+from cdp_bridge.server.service import configured, listen
+from cdp_bridge.store import Store
 from cdp_bridge.transport import Remote
 
 import docker
@@ -17,6 +25,38 @@ import docker
 from .conftest import BOXED, ours
 
 Boxed = Callable[..., Remote]
+
+
+@pytest.fixture
+def patient(registry: Registry, tmp_path: Path) -> Iterator[None]:
+    """An API in this process, which answers within a second all the while."""
+    seconds: list[float] = []
+    over = threading.Event()
+
+    def ask(url: str, key: str) -> None:
+        with requests.Session() as session:
+            while not over.wait(0.05):
+                began = time.monotonic()
+                session.get(url, headers={"Authorization": f"Bearer {key}"}, timeout=30).raise_for_status()
+                seconds.append(time.monotonic() - began)
+
+    with Store.open(f"sqlite:///{tmp_path}/store.db") as store, listen("127.0.0.1", 0) as listener:
+        key = store.api_keys.create("watcher", "viewer")[1]
+        api = configured(application(store, registry, {}))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1/runs"
+        threads = [
+            threading.Thread(target=api.run, args=([listener],)),
+            threading.Thread(target=ask, args=(url, key)),
+        ]
+        for thread in threads:
+            thread.start()
+        yield
+        over.set()
+        threads[1].join()
+        api.should_exit = True
+        threads[0].join()
+    assert len(seconds) >= 5, "too few questions"
+    assert max(seconds) < 1
 
 
 @pytest.mark.parametrize(
@@ -29,6 +69,7 @@ Boxed = Callable[..., Remote]
         ("die", {}, "was ended by SIGKILL"),
     ],
 )
+@pytest.mark.usefixtures("patient")
 def test_it_ends_within_its_limit_and_says_why(
     remote: Boxed, monkeypatch: pytest.MonkeyPatch, misdeed: str, limits: dict[str, str], ending: str
 ) -> None:
