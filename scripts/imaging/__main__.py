@@ -11,11 +11,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import base
+from . import base, database
 from .dated import date
 from .layers import CACHE, LOCK, ROOT, closure, digest, install, install_own, kept, layer, pack, run
 
-CORE = ROOT / "core"
+CORE, SANDBOX = ROOT / "core", ROOT / "plugins/sandbox"
+BRIDGE, TWINS = "cdp-bridge", "cdp-bridge-sandbox"
 INPUTS = "cdp-bridge.inputs"
 """The label that holds a digest of all that an image was made of."""
 
@@ -48,18 +49,20 @@ class Image(NamedTuple):
 def main(names: Sequence[str]) -> None:
     """Make what is missing."""
     everything = [program for folder in sorted((ROOT / "plugins").iterdir()) for program in _programs(folder)]
-    chosen = [*_chosen(everything, names)] if names else everything
+    named = [name for name in names if name not in (BRIDGE, TWINS, database.TAG)]
     core = _core()
-    made = [core, *(_connector(program, core) for program in chosen)]
-    if not names:
+    made = [core, *(_connector(program, core) for program in (_chosen(everything, named) if names else everything))]
+    if not names or BRIDGE in names:
         made.append(_bridge(everything, core))
+    if TWINS in names:
+        made.append(_sandbox(core))
     stale = [image for image in made if not _is_there(image)]
     for image in stale:
         _build(image)
     if stale:
         date([image.tag for image in stale])
-    for image in made:
-        print(f"{image.tag}  {_inspect(image.tag, '{{.Id}}')}")
+    for tag in [*(image.tag for image in made), *([database.image()] if database.TAG in names else [])]:
+        print(f"{tag}  {_inspect(tag, '{{.Id}}')}")
 
 
 def _programs(folder: Path) -> Iterator[Program]:
@@ -100,8 +103,14 @@ def _connector(program: Program, core: Image) -> Image:
 def _bridge(everything: Sequence[Program], core: Image) -> Image:
     folders = list(dict.fromkeys(program.folder for program in everything))
     sources = [source for folder in folders for source in _sources(folder)]
-    packages = layer("connectors", digest([LOCK, *sources]), lambda home: _packages(home, folders, "docker"))
-    return Image.of("cdp-bridge", CORE, "bridge", (core.tag, core.key), connectors=packages)
+    extras = ("docker", "server", "embedded")
+    packages = layer("connectors", digest([LOCK, *sources]), lambda home: _packages(home, folders, *extras))
+    return Image.of(BRIDGE, CORE, "bridge", (core.tag, core.key), connectors=packages)
+
+
+def _sandbox(core: Image) -> Image:
+    package = layer("sandbox", digest([LOCK, *_sources(SANDBOX)]), lambda home: _packages(home, [SANDBOX]))
+    return Image.of(TWINS, SANDBOX, "sandbox", (core.tag, core.key), sandbox=package)
 
 
 def _packages(home: Path, folders: Sequence[Path], *extras: str) -> None:

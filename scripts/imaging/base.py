@@ -6,21 +6,21 @@ import compileall
 import py_compile
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from .layers import digest, kept, pack, run
 
 TAG = "cdp-bridge-debian"
+LIBRARIES = ("lib", "lib64", "usr/lib/x86_64-linux-gnu")
 _PACKAGES = "python3,ca-certificates,libstdc++6,tzdata"
 _KEPT = (
-    "lib",
-    "lib64",
+    *LIBRARIES,
     "usr/bin/python3",
     "usr/bin/python3.11",
     "usr/lib/python3",
     "usr/lib/python3.11",
     "usr/lib/ssl",
-    "usr/lib/x86_64-linux-gnu",
     "usr/share/ca-certificates",
     "usr/share/zoneinfo",
     "etc/python3.11",
@@ -33,20 +33,25 @@ _DROPPED = ("usr/lib/python3.11/test", "usr/lib/x86_64-linux-gnu/perl", "usr/lib
 def image() -> str:
     """The name of the image, made if it is not there."""
     tar = kept("base", digest([Path(__file__)]), _make)
-    tag = f"{TAG}:{tar.name}"
+    return imported(f"{TAG}:{tar.name}", tar)
+
+
+def imported(tag: str, tar: Path, *changes: str) -> str:
+    """The image of that tar file, with changes in the words of a Dockerfile."""
     try:
         run("docker", "image", "inspect", tag)
     except SystemExit:
-        run("docker", "import", tar, tag)
+        run("docker", "import", *(f"--change={change}" for change in changes), tar, tag)
     return tag
 
 
-def _make(path: Path) -> None:
+def unpack(packages: str, parts: Sequence[str], root: Path) -> None:
+    """Those parts of Debian's packages and of what they need, and every notice of copyright, into a folder."""
     with tempfile.TemporaryDirectory() as place:
-        everything, root = Path(place) / "everything", Path(place) / "root"
+        everything = Path(place) / "everything"
         # Unpacks packages and runs none of their scripts, so there is no shell, no user list and no package database.
-        run("mmdebstrap", "--variant=extract", f"--include={_PACKAGES}", "bookworm", everything)
-        for part in _KEPT:
+        run("mmdebstrap", "--variant=extract", f"--include={packages}", "bookworm", everything)
+        for part in parts:
             if (everything / part).is_dir():
                 shutil.copytree(everything / part, root / part, symlinks=True)
             elif (everything / part).exists():
@@ -55,6 +60,12 @@ def _make(path: Path) -> None:
         for notice in everything.glob("usr/share/doc/*/copyright"):
             (root / notice.parent.relative_to(everything)).mkdir(parents=True)
             shutil.copy2(notice, root / notice.relative_to(everything))
+
+
+def _make(path: Path) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        root = Path(place) / "root"
+        unpack(_PACKAGES, _KEPT, root)
         for part in _DROPPED:
             shutil.rmtree(root / part, ignore_errors=True)
         _trust(root)

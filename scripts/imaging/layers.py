@@ -6,7 +6,6 @@ import compileall
 import hashlib
 import py_compile
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,8 @@ HOME = "opt/cdp-bridge"
 """Where packages are in an image."""
 EPOCH = 315532800
 """The time of every file and image, in seconds: the first that a zip file can hold."""
-LOCK = ROOT / "requirements/runtime.txt"
+LOCK = ROOT / "requirements/development.txt"
+"""What the tests ran with; an image takes of it what it needs."""
 _UV = ROOT / ".cache/uv/bin/uv"
 
 
@@ -94,7 +94,8 @@ def install(folder: Path, requirements: list[str]) -> None:
         file.write("\n".join(requirements))
         file.flush()
         _unpack(folder, "--require-hashes", "-r", file.name)
-    shutil.rmtree(folder / "bin", ignore_errors=True)
+    for script in _scripts(folder):
+        script.unlink()
     _compile(folder)
 
 
@@ -104,14 +105,21 @@ def install_own(folder: Path, *projects: Path) -> None:
         for project in projects:
             run(_UV, "build", "--quiet", "--wheel", "--build-constraints", LOCK, "--out-dir", wheels, project)
         _unpack(folder, "--no-index", "--find-links", wheels, *Path(wheels).glob("*.whl"))
-    for script in (folder / "bin").iterdir():
+    for script in _scripts(folder):
         script.write_text("#!/usr/bin/python3\n" + script.read_text().partition("\n")[2])
     _compile(folder)
 
 
+def _scripts(folder: Path) -> list[Path]:
+    """The console scripts; a wheel may bring programs of another kind too."""
+    return [path for path in folder.glob("bin/*") if path.read_bytes().startswith(b"#!")]
+
+
 def _unpack(folder: Path, *what: str | Path) -> None:
-    fitting = ("--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_36", "--only-binary", ":all:")
-    run(_UV, "pip", "install", "--quiet", "--no-deps", "--target", folder, *fitting, *what)
+    fitting = ("--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_36")
+    # nkeys, pure Python, has no wheel.
+    wheels = ("--only-binary", ":all:", "--no-binary", "nkeys", "--build-constraints", LOCK)
+    run(_UV, "pip", "install", "--quiet", "--no-deps", "--target", folder, *fitting, *wheels, *what)
     # What says where and when this was done.
     for trace in ("RECORD", "direct_url.json", "uv_cache.json"):
         for path in folder.glob(f"*.dist-info/{trace}"):

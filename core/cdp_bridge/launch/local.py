@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,15 +23,19 @@ GRACE = 5.0
 """Seconds that a process has to end by itself."""
 LONGEST_LINE = 2_000
 _INHERITED = {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"}
+# How an image of ours finds its packages, which are not the interpreter's own.
+_INHERITED |= {"PYTHONPATH"}
 
 
 class LocalLauncher:
-    """Starts executables that are installed beside this interpreter."""
+    """Starts executables that are installed beside this interpreter, or in an image of ours on PATH."""
 
     @contextlib.contextmanager
     def start(self, connector: Connector, *, run: str = "", hosts: Sequence[str] = ()) -> Iterator[Channel]:
         """The channel to a new process; it and its children are gone at the end of the `with` block."""
         program = Path(sys.executable).with_name(connector.name)
+        if not program.exists():
+            program = Path(shutil.which(connector.name) or program)
         environment = {name: value for name, value in os.environ.items() if name in _INHERITED}
         try:
             process = subprocess.Popen(  # noqa: S603 - a console script of our own environment

@@ -1,0 +1,8 @@
+"""Shortens the times after which another worker takes over, before they are used."""
+
+import msgspec
+from cdp_bridge import flow, worker
+from cdp_bridge.sync import session
+
+msgspec.structs.force_setattr(flow.RUNS, "silence", 1.5)
+session.LEASE_SECONDS, worker.LONGEST_WAIT = 4.0, 0.5
