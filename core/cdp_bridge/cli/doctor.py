@@ -36,7 +36,7 @@ def doctor(containers: bool, store_url: str, as_json: bool) -> None:
     probes = [*_environment(registry), *_disk(store_url)]
     try:
         with open_store(store_url) as store:
-            probes += [*_store(store), *_accounts(registry, store)]
+            probes += [*_store(store), _secrets(store), *_accounts(registry, store)]
     except BridgeError as error:
         probes.append(_probe("store", False, str(error)))
     report(probes, as_json)
@@ -86,6 +86,12 @@ def _disk(store_url: str) -> Iterator[Probe]:
 def _store(store: Store) -> Iterator[Probe]:
     faults = store.integrity()
     yield _probe("store", not faults, "; ".join(faults) or "reachable, migrated, intact", "Restore it from a backup")
+
+
+def _secrets(store: Store) -> Probe:
+    from ..model import Probe
+
+    return Probe.of("secrets", lambda: f"{store.secrets.examine()} kept in the store, each opened with the keyring")
 
 
 def _accounts(registry: Registry, store: Store) -> Iterator[Probe]:

@@ -40,6 +40,12 @@ queue_options = (
 @click.option("--host", envvar="CDP_BRIDGE_HOST", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option("--port", envvar="CDP_BRIDGE_PORT", default=8080, show_default=True, type=click.IntRange(0, 65535))
 @click.option(
+    "--public-url",
+    envvar="CDP_BRIDGE_PUBLIC_URL",
+    metavar="URL",
+    help="Where people's browsers find it, to come back from signing in at platforms. Else where it listens.",
+)
+@click.option(
     "--workers",
     default=2,
     show_default=True,
@@ -51,9 +57,10 @@ queue_options = (
 @launcher_option
 @retention_options
 @store_option
-def serve(
+def serve(  # noqa: PLR0913 - a parameter for each option
     host: str,
     port: int,
+    public_url: str | None,
     workers: int,
     queue_folder: Path,
     queue: str | None,
@@ -78,8 +85,9 @@ def serve(
         if key := first_key(store):
             click.echo(f"The first key, shown only now: {key}")
         name = f"[{host}]" if ":" in host else host
-        click.echo(f"Serving at http://{name}:{listener.getsockname()[1]} (described at /docs)")
-        parts = Parts(store, registry, flow, launcher, workers, retention(kept))
+        url = f"http://{name}:{listener.getsockname()[1]}"
+        click.echo(f"Serving at {url} (described at /docs)")
+        parts = Parts(store, registry, flow, launcher, workers, retention(kept), public_url or url)
         ended_well = Service(parts, listener, stop).run()
     click.get_current_context().exit(0 if ended_well else 1)
 

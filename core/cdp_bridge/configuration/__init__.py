@@ -1,6 +1,6 @@
 """bridge.yaml: read, checked as a whole, and compared with what the store holds."""
 
-from .load import faults, load, schema
+from .load import faults, is_reference, load, schema
 from .plan import Change, plan
 
-__all__ = ["Change", "faults", "load", "plan", "schema"]
+__all__ = ["Change", "faults", "is_reference", "load", "plan", "schema"]

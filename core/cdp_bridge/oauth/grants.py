@@ -241,5 +241,7 @@ def _refuse_plain(redirect_uri: str) -> None:
     is_private = url.scheme == "https" or (url.scheme == "http" and url.hostname in _LOOPBACK)
     if not is_private or not url.hostname or url.fragment:
         raise ConfigError(
-            "a code would come back unencrypted", place="redirect_uri", remedy="Use an https address without fragment"
+            "a code would come back unencrypted",
+            place="redirect_uri",
+            remedy="Set serve --public-url to an https address",
         )

@@ -67,7 +67,7 @@ class Access(ASGIMiddleware):
         if scheme.lower() == "bearer" and text:
             key = await anyio.to_thread.run_sync(self._store.api_keys.find, text.strip())
         if key is None:
-            _count(self._strangers, connection.client.host if connection.client else "")
+            count(self._strangers, connection.client.host if connection.client else "")
             raise problem(
                 HTTPStatus.UNAUTHORIZED,
                 "no valid API key is presented",
@@ -75,7 +75,7 @@ class Access(ASGIMiddleware):
                 remedy="Send Authorization: Bearer KEY; cdp-bridge keys create makes one",
                 headers={"WWW-Authenticate": 'Bearer realm="cdp-bridge"'},
             )
-        _count(self._callers, key.id)
+        count(self._callers, key.id)
         scope["user"], scope["auth"] = key, key.role
         await next_app(scope, receive, send)
 
@@ -84,7 +84,8 @@ def _is_description(scope: Scope) -> bool:
     return scope["path"] == "/docs" or scope["path"].startswith("/docs/")
 
 
-def _count(rates: Rates, caller: str) -> None:
+def count(rates: Rates, caller: str) -> None:
+    """Count a request; problem 429 when there are too many."""
     wait = rates.wait(caller)
     if wait:
         raise problem(

@@ -15,6 +15,8 @@ from ..model import Probe, Stream
 from ..store.audit import Deed
 from ..sync.account import check, discover
 from .access import who
+from .connecting import SignIn, begin
+from .depositing import emptied, kept
 from .editing import change_entry, create, delete_entry, entries, entry, etag
 from .endpoint import Caller, Core, CoreGiven, CursorText, IfMatch, Limit, PathText, deletes, posts, puts, reads
 from .paging import Listing, page_of_all
@@ -60,9 +62,9 @@ class Connections(Controller):
     def create_connection(
         self, core: CoreGiven, caller: Caller, data: JSONBody[CDPConnection]
     ) -> Response[CDPConnection]:
-        """Create a connection; secrets in `api_credentials` are references such as `env:NAME`."""
-        value = replace(data, connection_status="unchecked")
-        create(core, caller, "connection", value.name, value)
+        """Create a connection; secrets in `api_credentials` are kept encrypted, and references to them come back."""
+        with kept(core, replace(data, connection_status="unchecked"), None) as value:
+            create(core, caller, "connection", value.name, value)
         headers = {"ETag": etag(value), "Location": f"/v1/connections/{value.name}"}
         return Response(value, status_code=201, headers=headers)
 
@@ -81,16 +83,18 @@ class Connections(Controller):
         data: JSONBody[CDPConnection],
         if_match: IfMatch = None,
     ) -> Response[CDPConnection]:
-        """Replace a connection; it is unchecked then."""
-        value = replace(_named(name, data), connection_status="unchecked")
-        change_entry(core, caller, "connection", name, value, if_match)
+        """Replace a connection; it is unchecked then. References in it that came back stay, new secrets are kept."""
+        before = entries(core.store.bridge(), "connection").get(name)
+        with kept(core, replace(_named(name, data), connection_status="unchecked"), before) as value:
+            change_entry(core, caller, "connection", name, value, if_match)
         core.store.set_connection_status(name, "unchecked")
         return Response(value, headers={"ETag": etag(value)})
 
     @deletes("/{name:str}", "admin")
     def delete_connection(self, core: CoreGiven, caller: Caller, name: PathText, if_match: IfMatch = None) -> None:
-        """Delete a connection that no audience uses."""
-        delete_entry(core, caller, "connection", name, if_match)
+        """Delete a connection that no audience uses, with its secrets."""
+        with emptied(core, entry(core, "connection", name)):
+            delete_entry(core, caller, "connection", name, if_match)
 
     @posts("/{name:str}/check", status_code=200)
     def check_connection(self, core: CoreGiven, name: PathText) -> Checked:
@@ -99,6 +103,11 @@ class Connections(Controller):
         checked = _checked(core, found.cdp_provider, found.api_credentials)
         core.store.set_connection_status(name, "connected" if checked.passed else "failed")
         return checked
+
+    @posts("/{name:str}/connect", "admin", status_code=200, opt={"unkept": True})
+    def connect_connection(self, core: CoreGiven, caller: Caller, name: PathText) -> SignIn:
+        """Where a person signs in at the CDP, so that the token becomes that of the connection."""
+        return begin(core, caller, entry(core, "connection", name))
 
     @posts("/{name:str}/discover", status_code=200)
     def discover_connection(self, core: CoreGiven, name: PathText) -> Discovered:
@@ -135,10 +144,11 @@ class Destinations(Controller):
     def create_destination(
         self, core: CoreGiven, caller: Caller, data: JSONBody[DestinationAccount]
     ) -> Response[DestinationAccount]:
-        """Create a destination; secrets in `settings` are references such as `env:NAME`."""
-        create(core, caller, "destination", data.name, data)
-        headers = {"ETag": etag(data), "Location": f"/v1/destinations/{data.name}"}
-        return Response(data, status_code=201, headers=headers)
+        """Create a destination; secrets in `settings` are kept encrypted, and references to them come back."""
+        with kept(core, data, None) as value:
+            create(core, caller, "destination", value.name, value)
+        headers = {"ETag": etag(value), "Location": f"/v1/destinations/{value.name}"}
+        return Response(value, status_code=201, headers=headers)
 
     @reads("/{name:str}")
     def destination(self, core: CoreGiven, name: PathText) -> Response[DestinationAccount]:
@@ -155,20 +165,28 @@ class Destinations(Controller):
         data: JSONBody[DestinationAccount],
         if_match: IfMatch = None,
     ) -> Response[DestinationAccount]:
-        """Replace a destination."""
-        change_entry(core, caller, "destination", name, _named(name, data), if_match)
-        return Response(data, headers={"ETag": etag(data)})
+        """Replace a destination; references in it that came back stay, new secrets are kept."""
+        before = entries(core.store.bridge(), "destination").get(name)
+        with kept(core, _named(name, data), before) as value:
+            change_entry(core, caller, "destination", name, value, if_match)
+        return Response(value, headers={"ETag": etag(value)})
 
     @deletes("/{name:str}", "admin")
     def delete_destination(self, core: CoreGiven, caller: Caller, name: PathText, if_match: IfMatch = None) -> None:
-        """Delete a destination that no audience uses."""
-        delete_entry(core, caller, "destination", name, if_match)
+        """Delete a destination that no audience uses, with its secrets."""
+        with emptied(core, entry(core, "destination", name)):
+            delete_entry(core, caller, "destination", name, if_match)
 
     @posts("/{name:str}/check", status_code=200)
     def check_destination(self, core: CoreGiven, name: PathText) -> Checked:
         """Check credentials, permissions and reachability."""
         found: DestinationAccount = entry(core, "destination", name)
         return _checked(core, found.connector, found.settings)
+
+    @posts("/{name:str}/connect", "admin", status_code=200, opt={"unkept": True})
+    def connect_destination(self, core: CoreGiven, caller: Caller, name: PathText) -> SignIn:
+        """Where a person signs in at the platform, so that the token becomes that of the destination."""
+        return begin(core, caller, entry(core, "destination", name))
 
 
 def _named(name: str, data: A) -> A:

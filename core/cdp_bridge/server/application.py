@@ -23,6 +23,7 @@ from ..registry import Registry
 from ..store import Store
 from . import accounts, audiences, audit, connectors, dead_letters, mappings, problems, runs, segments, suppressions
 from .access import Access
+from .connecting import callback
 from .endpoint import Core
 from .health import Condition, health
 from .metrics import Metrics, metrics
@@ -40,9 +41,14 @@ _HEADERS = {
 }
 
 
-def application(store: Store, registry: Registry, parts: Mapping[str, Condition] | None = None) -> Litestar:
-    """The API over a store; `parts` are what else this process runs, for /readyz."""
-    core = Core(store, registry, Cursors(store), Grants(store, registry.secret))
+def application(
+    store: Store, registry: Registry, parts: Mapping[str, Condition] | None = None, *, public_url: str = ""
+) -> Litestar:
+    """The API over a store; `parts` are what else this process runs, for /readyz.
+
+    Nobody can connect an account by signing in without a `public_url`.
+    """
+    core = Core(store, registry, Cursors(store), Grants(store, registry.secret), public_url.rstrip("/"))
     collected = Metrics(store)
     resources = Router(
         "/v1",
@@ -60,7 +66,7 @@ def application(store: Store, registry: Registry, parts: Mapping[str, Condition]
         ],
     )
     return Litestar(
-        [resources, *health(store, parts or {}), metrics(collected)],
+        [resources, callback(), *health(store, parts or {}), metrics(collected)],
         dependencies={
             "core": Provide(lambda: core, sync_to_thread=False),
             "caller": Provide(_caller, sync_to_thread=False),

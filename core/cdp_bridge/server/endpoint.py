@@ -31,12 +31,13 @@ IfMatch = Annotated[
 
 
 class Core(Struct, frozen=True):
-    """What the handlers work with."""
+    """What the handlers work with; at `public_url` people's browsers find this server."""
 
     store: Store
     registry: Registry
     cursors: Cursors
     grants: Grants
+    public_url: str
 
 
 CoreGiven = NamedDependency[Core]

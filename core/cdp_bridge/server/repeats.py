@@ -13,6 +13,7 @@ from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..errors import ConfigError
 from ..store import Store
 from ..store.idempotency import Answer
 from .problems import ProblemError, problem
@@ -27,14 +28,14 @@ _KEPT_HEADERS = ("content-type", "etag", "location")
 class Repeats(ASGIMiddleware):
     """Keeps the answers to POSTs with an idempotency key for a day, unless they are errors of ours.
 
-    Only a keyed digest of the request is kept: a body may be about people.
+    Only a keyed digest of the request is kept: a body may be about people, or hold secrets that can be guessed.
     """
 
     scopes = (ScopeType.HTTP,)
     exclude_opt_key = "unkept"
 
     def __init__(self, store: Store) -> None:
-        self._answers, self._secret = store.answers, store.key("idempotency")
+        self._answers, self._secrets, self._key = store.answers, store.secrets, store.key("idempotency")
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Answer a repeat, or pass the request on and keep what it is answered."""
@@ -59,7 +60,14 @@ class Repeats(ASGIMiddleware):
     async def _digest(self, request: Request[Any, Any, Any]) -> bytes:
         body = await request.body()
         address = f"{request.method} {request.url.path}?{request.url.query}".encode()
-        return hmac.digest(self._secret, hashlib.sha256(address).digest() + body, "sha256")
+        return await anyio.to_thread.run_sync(self._keyed, hashlib.sha256(address).digest() + body)
+
+    def _keyed(self, said: bytes) -> bytes:
+        try:
+            return self._secrets.digest(said)
+        except ConfigError:
+            # Without a keyring no secret is taken either.
+            return hmac.digest(self._key, said, "sha256")
 
     async def _first_answer(self, caller: str, key: str, digest: bytes) -> Answer | None:
         """None for the first to ask; else the answer, waited for while it is the same request that is carried out."""

@@ -42,7 +42,7 @@ BOOTSTRAP = "bootstrap"
 class Parts(Struct, frozen=True):
     """What a service works with; `slots` is how many runs it carries out at a time, 0: others do that.
 
-    What is older than `keep` says is deleted once a day.
+    What is older than `keep` says is deleted once a day. `public_url` is where people's browsers find it.
     """
 
     store: Store
@@ -51,6 +51,7 @@ class Parts(Struct, frozen=True):
     launcher: Launcher | None = None
     slots: int = 2
     keep: Retention = Retention()
+    public_url: str = ""
 
 
 class Service:
@@ -68,7 +69,7 @@ class Service:
         self._start("api", lambda: api.run(sockets=[self._listener]))
         self._start("scheduler", lambda: _schedule(store, flow, self._stop))
         self._start("segments", lambda: _repeat(lambda: look(store, registry), LOOK_SECONDS, self._stop))
-        self._start("housekeeping", lambda: _repeat(lambda: store.prune(self._parts.keep), DAY_SECONDS, self._stop))
+        self._start("housekeeping", lambda: _repeat(lambda: _forget(store, self._parts.keep), DAY_SECONDS, self._stop))
         if self._parts.slots:
             sync = syncing(store, registry, self._parts.launcher)
             self._start("worker", lambda: work(flow, store, sync, slots=self._parts.slots, stop=self._stop))
@@ -83,7 +84,8 @@ class Service:
             name: lambda name=name: name not in self._threads or self._threads[name].is_alive()
             for name in ("scheduler", "worker")
         }
-        return configured(application(self._parts.store, self._parts.registry, conditions))
+        parts = self._parts
+        return configured(application(parts.store, parts.registry, conditions, public_url=parts.public_url))
 
     def _start(self, name: str, function: Callable[[], None]) -> None:
         def run() -> None:
@@ -147,6 +149,12 @@ def _schedule(store: Store, flow: Flow, stop: threading.Event) -> None:
         except BridgeError as error:
             log.warning("nothing can be scheduled now, trying again: %s", error)
         stop.wait(min(scheduler.wait(now), TICK_SECONDS) or 0.01)
+
+
+def _forget(store: Store, keep: Retention) -> None:
+    """Delete what is old, and take it out of the files."""
+    store.prune(keep)
+    store.wipe()
 
 
 def _repeat(action: Callable[[], object], seconds: float, stop: threading.Event) -> None:

@@ -29,15 +29,16 @@ def deposited(
 ) -> Iterator[Settings]:
     """The settings with references, for a block that saves them.
 
-    Each secret is kept as `OWNER.` and a number of its own. An exception throws them away again; otherwise those that
-    the settings `before` referred to, and these do not, are. `is_reference` says what is no secret.
+    Each secret is kept as `OWNER.` and a number of its own, without the line break that may be behind it. An exception
+    throws them away again; otherwise those that the settings `before` referred to, and these do not, are.
+    `is_reference` says what is no secret.
     """
     kept, made = copy.deepcopy(raw), set[str]()
     for path, value in settings.secrets(dict(json_schema), raw).items():
         if not is_reference(value):
             *outer, last = path
             name = f"{owner}.{secrets.token_hex(8)}"
-            functools.reduce(operator.getitem, outer, kept)[last] = store.put(name, Secret(value))
+            functools.reduce(operator.getitem, outer, kept)[last] = store.put(name, Secret(value.strip()))
             made.add(name)
     try:
         yield kept
@@ -47,14 +48,19 @@ def deposited(
     except BaseException:
         _drop(store, made)
         raise
-    _drop(store, _owned(owner, json_schema, before) - _owned(owner, json_schema, kept))
+    _drop(store, _owned(owner, before) - _owned(owner, kept))
 
 
-def _owned(owner: str, json_schema: Mapping[str, Any], raw: Settings) -> set[str]:
-    """The names of the owner's secrets that settings refer to."""
-    start = f"{SCHEME}:{owner}."
-    found = settings.secrets(dict(json_schema), raw).values()
-    return {value.removeprefix(f"{SCHEME}:") for value in found if value.startswith(start)}
+def named(scheme: str, raw: Any) -> set[str]:
+    """The names behind all references of a scheme in settings, of whatever connector."""
+    if isinstance(raw, str):
+        return {raw.partition(":")[2]} if raw.startswith(f"{scheme}:") else set()
+    parts = raw.values() if isinstance(raw, Mapping) else raw if isinstance(raw, list | tuple) else ()
+    return {name for part in parts for name in named(scheme, part)}
+
+
+def _owned(owner: str, raw: Settings) -> set[str]:
+    return {name for name in named(SCHEME, raw) if name.startswith(f"{owner}.")}
 
 
 def _drop(store: Secrets, names: set[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -68,6 +69,27 @@ class Secrets:
         if found is None:
             raise ConfigError(f"the store keeps no secret {name}", remedy="Save the secret again")
         return found
+
+    def digest(self, data: bytes) -> bytes:
+        """Tells equal data from other, as long as the oldest key is kept; who has no keyring cannot try out guesses.
+
+        Raises ConfigError where there can be no keyring.
+        """
+        keys = self._keyring().keys()
+        if not keys:
+            with self._locked() as connection:
+                keys = _made(connection, self._keyring()).keys()
+        key = hmac.digest(next(iter(keys.values())), b"digest", "sha256")
+        return hmac.digest(key, data, "sha256")
+
+    def examine(self) -> int:
+        """How many secrets there are; ConfigError for the first one that cannot be read."""
+        with self._database.reading() as connection:
+            rows = connection.execute(sa.select(_table.c.name, _table.c.envelope).order_by(_table.c.name)).all()
+        keys = self._keyring().keys() if rows else {}
+        for row in rows:
+            cipher.unseal(row.envelope, _place(row.name), keys)
+        return len(rows)
 
     def rotate(self) -> Iterator[int]:
         """Bring every secret under a new key, some at a time; yields how many each time.

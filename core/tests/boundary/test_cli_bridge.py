@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from cdp_bridge.entities import SyncLog
+from cdp_bridge.settings import Secret
 from cdp_bridge.store import Store
 
 YAML = """
@@ -202,6 +203,22 @@ def test_doctor_finds_what_is_wrong(world: World, site: Any, monkeypatch: pytest
     assert ill.code == 1
     assert "plugin bad_plugin" in ill.out
     assert "Write it" in ill.out
+
+
+def test_doctor_opens_the_secrets_of_the_store(world: World) -> None:
+    def found() -> dict[str, Any]:
+        return next(one for one in world.cli("doctor", "--json").json if one["name"] == "secrets")
+
+    assert (found()["passed"], found()["detail"]) == (True, "0 kept in the store, each opened with the keyring")
+    with Store.open(f"sqlite:///{world.folder}/bridge.db") as store:
+        reference = store.secrets.put("shop-token", Secret("a-long-token"))
+    world.configure(**{"api_credentials: {": f"api_credentials: {{token: {reference}, "})
+    assert world.apply().code == 0
+    assert found()["detail"].startswith("1 kept")
+    assert world.cli("check", "source-shop", "--connection", "shop").code == 0
+    (world.folder / "bridge.db.keyring").chmod(0o640)
+    assert not found()["passed"]
+    assert found()["remedy"].startswith("Run: chmod 600 ")
 
 
 def test_doctor_without_a_store(world: World) -> None:

@@ -66,7 +66,7 @@ class Api:
 def serving(store: Store) -> Iterator[Api]:
     """A server in a thread of this process."""
     cdp = Cdp()
-    app = application(store, registry(cdp), {"worker": lambda: not cdp.is_down})
+    app = application(store, registry(cdp), {"worker": lambda: not cdp.is_down}, public_url="https://bridge.example/")
     listener, server = listen("127.0.0.1", 0), configured(app)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()

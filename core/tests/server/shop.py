@@ -30,12 +30,14 @@ class Cdp:
 
     def __init__(self) -> None:
         self.is_down = False
+        self.tokens: list[str] = []
         self.segments: list[dict[str, Any]] = [
             {"id": "a1", "key": "vip", "name": "VIP", "size": {"count": 12}},
             {"id": "a2", "key": "new", "name": "New"},
         ]
 
     def check(self, settings: Settings) -> list[Probe]:
+        self.tokens += [settings.token.reveal()] if settings.token else []
         return [Probe("credentials", not self.is_down, remedy="Renew the token")]
 
     def discover(self, settings: Settings) -> Catalog:

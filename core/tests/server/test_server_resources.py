@@ -85,7 +85,7 @@ def test_what_an_audience_uses_is_not_deleted(each_api: Api, address: str) -> No
     ("what", "wrong", "place"),
     [
         ("connections", {"cdp_provider": "source-none"}, "cdp_provider"),
-        ("connections", {"api_credentials": {"token": "plain"}}, "api_credentials.token"),
+        ("connections", {"api_credentials": {"token": "env:TOKEN"}}, "api_credentials.token"),
         ("connections", {"api_credentials": {"tokn": 1}}, "api_credentials.…"),
         ("connections", {"sync_schedule": "sometimes"}, "sync_schedule"),
         ("mappings", {"rules": [*USER_ID, {"omniads_field": "eye_colour", "cdp_field": "x"}]}, "rules.1.omniads_field"),

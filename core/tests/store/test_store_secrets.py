@@ -175,6 +175,28 @@ def test_old_keys_go_only_when_nothing_needs_them(store: Store, keyring: Path) -
     assert (value(store, "a"), value(store, "b")) == (CANARY, "under the new key")
 
 
+def test_who_looks_finds_all_secrets_readable_or_the_first_that_is_not(store: Store, keyring: Path) -> None:
+    assert store.secrets.examine() == 0
+    for name in ("a", "b"):
+        store.secrets.put(name, Secret(CANARY))
+    assert store.secrets.examine() == 2
+    keyring.chmod(0o644)
+    with pytest.raises(ConfigError, match="open to other users"):
+        store.secrets.examine()
+    keyring.unlink()
+    with pytest.raises(ConfigError, match=r"secret a: it is kept under the key \w+, which the keyring does not hold"):
+        store.secrets.examine()
+
+
+def test_a_digest_takes_the_keyring_and_outlives_a_rotation(store: Store, keyring: Path) -> None:
+    first = store.secrets.digest(b"a body")
+    assert keyring.exists()
+    list(store.secrets.rotate())
+    assert store.secrets.digest(b"a body") == first != store.secrets.digest(b"another")
+    keyring.unlink()
+    assert store.secrets.digest(b"a body") != first
+
+
 def test_a_rotation_makes_one_key_and_renews_everything(store: Store, keyring: Path) -> None:
     store.secrets.put("a", Secret(CANARY), lasts=timedelta(days=1))
     first = cipher.key_of(envelopes(store)["a"])
