@@ -12,7 +12,7 @@ from sandbox.google import data_manager, oauth, truth
 from sandbox.google.calls import Call
 from sandbox.google.config import Token
 from sandbox.google.directory import Directory, Person
-from sandbox.google.errors import ApiError, malformed, not_found
+from sandbox.google.errors import ApiError, not_found
 from sandbox.google.state import Twin
 from sandbox.google.times import http_date
 
@@ -62,8 +62,6 @@ async def _serve(twin: Twin, request: web.Request) -> web.Response:
 
 async def _data_manager(twin: Twin, request: web.Request) -> web.Response:
     call = await _call(request)
-    if call.method in ("POST", "PATCH") and request.content_type != "application/json":
-        raise malformed("The request body must be application/json.")
     route, body = data_manager.answer(twin, call, request.headers.get("Authorization", ""))
     request[journal.ROUTES] = [route]
     return _answer(body)

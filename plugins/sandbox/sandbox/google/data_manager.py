@@ -56,6 +56,8 @@ def answer(twin: Twin, call: Call, authorization: str) -> tuple[str, dict[str, A
     for name in call.query:
         if name not in STANDARD and name not in route.query:
             raise malformed(f'Unknown name "{name[:60]}": Cannot bind query parameter.', name[:60])
+    if call.method in ("POST", "PATCH") and not call.headers.get("content-type", "").startswith("application/json"):
+        raise malformed("The request body must be application/json.")
     settle(twin)
     return f"{route.method} {route.name}", route.handler(twin, call)
 

@@ -1,5 +1,6 @@
 """Who is in a user list: members as sets of links, joined by any link they share (google.md 16)."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 
 Links = tuple[str, ...]
@@ -15,14 +16,19 @@ class Member:
 
 
 class Membership:
-    """The members of one list by link; adding again renews, removing what is not there changes nothing."""
+    """The members of one list by link; adding again renews, removing what is not there changes nothing.
+
+    No member was added before `oldest`.
+    """
 
     def __init__(self) -> None:
         self.by_link: dict[str, Member] = {}
+        self.oldest = math.inf
 
     def add(self, rows: Iterable[Links], at: float) -> None:
         """Take members; one that shares a link with members held becomes one with them."""
         by_link = self.by_link
+        self.oldest = min(self.oldest, at)
         for links in rows:
             member = next((by_link[link] for link in links if link in by_link), None)
             if member is None:
@@ -51,10 +57,13 @@ class Membership:
 
     def drop_before(self, time: float, *, inclusive: bool = False) -> None:
         """Drop every member that was last added before a time (or at it)."""
+        if self.oldest > time:
+            return
         for member in self.members():
             if member.added < time or (inclusive and member.added == time):
                 for link in member.links:
                     del self.by_link[link]
+        self.oldest = time
 
     def members(self) -> list[Member]:
         """Each member once."""

@@ -26,18 +26,7 @@ def settle(twin: Twin) -> None:
         for target in submission.targets:
             target.rows = []
     for user_list in twin.lists.values():
-        if user_list.members.by_link:
-            user_list.members.drop_before(now - user_list.duration, inclusive=True)
-    for user_list in {id(t.user_list): t.user_list for one in due for t in one.targets if t.user_list}.values():
-        measure(twin, user_list)
-
-
-def measure(twin: Twin, user_list: UserList) -> None:
-    """Count what a list shows: matched people, and how many of its members they are."""
-    members = user_list.members.members()
-    matched = sum(bool(twin.directory.meant(member.links)) for member in members)
-    user_list.size = len(people(twin.directory, members))
-    user_list.match_rate = 100 * matched // len(members) if len(members) >= twin.config.floor else None
+        user_list.members.drop_before(now - user_list.duration, inclusive=True)
 
 
 def people(directory: Directory, members: Sequence[Member]) -> set[int]:
@@ -45,12 +34,14 @@ def people(directory: Directory, members: Sequence[Member]) -> set[int]:
     return {number for member in members for number in directory.meant(member.links)}
 
 
-def shown_size(twin: Twin, user_list: UserList) -> int | None:
-    """The size that is shown: none below the floor, else rounded down to two digits."""
-    if user_list.size < twin.config.floor:
-        return None
-    step = int("1".ljust(len(str(user_list.size)) - 1, "0"))
-    return user_list.size // step * step
+def shown_size(twin: Twin, user_list: UserList) -> tuple[int | None, int | None]:
+    """The size that is shown, rounded down to two digits, and the match rate in percent; neither below the floor."""
+    members, floor = user_list.members.members(), twin.config.floor
+    matched = sum(bool(twin.directory.meant(member.links)) for member in members)
+    rate = 100 * matched // len(members) if members and len(members) >= floor else None
+    size = len(people(twin.directory, members))
+    step = int("1".ljust(len(str(size)) - 1, "0"))
+    return (size // step * step if size >= floor else None), rate
 
 
 def _applied(twin: Twin, submission: Submission, target: Target) -> dict[str, Any]:

@@ -38,9 +38,6 @@ class UserList:
     duration: float = MAX_DURATION
     members: Membership = field(default_factory=Membership)
     deleted: bool = False
-    size: int = 0
-    match_rate: int | None = None
-    writing: str | None = None
     counters: Counter[str] = field(default_factory=Counter)
 
     @property

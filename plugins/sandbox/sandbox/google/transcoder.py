@@ -41,7 +41,7 @@ def _plain(body: bytes, shape: type[R]) -> R | None:
         return None
     try:
         request = msgspec.json.decode(body, type=shape)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     if msgspec.json.encode(request).count(b":") != body.count(b":"):
         return None

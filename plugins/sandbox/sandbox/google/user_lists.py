@@ -107,13 +107,13 @@ def shown(twin: Twin, user_list: UserList) -> dict[str, Any]:
     account = twin.config.accounts[user_list.account_id]
     name = f"accountTypes/{account.type}/accounts/{user_list.account_id}/userLists/{user_list.list_id}"
     about: dict[str, Any] = {"name": name, "id": user_list.list_id, "readOnly": False, "accessReason": "OWNED"}
-    size = shown_size(twin, user_list)
+    size, match_rate = shown_size(twin, user_list)
     if size is not None:
         kinds = ("displayNetwork", "searchNetwork", "youtube", "gmail")
         about["sizeInfo"] = {f"{kind}MembersCount": str(size) for kind in kinds}
     info = dict(fields["ingestedUserListInfo"])
-    if user_list.key_type == "CONTACT_ID" and user_list.match_rate is not None:
-        info["contactIdInfo"] = info.get("contactIdInfo", {}) | {"matchRatePercentage": user_list.match_rate}
+    if user_list.key_type == "CONTACT_ID" and match_rate is not None:
+        info["contactIdInfo"] = info.get("contactIdInfo", {}) | {"matchRatePercentage": match_rate}
     network = {"eligibleForDisplay": True, "eligibleForSearch": True} | fields.get("targetNetworkInfo", {})
     return about | fields | {"ingestedUserListInfo": info, "targetNetworkInfo": network}
 
