@@ -135,7 +135,7 @@ class Bridge(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=Tru
 
 
 class CDPSegment(Struct, kw_only=True):
-    """A segment as last seen in the CDP."""
+    """A segment as last seen in the CDP; `gone_since` is when the CDP was first seen to list it no more."""
 
     connection: str
     segment_id: str
@@ -143,6 +143,7 @@ class CDPSegment(Struct, kw_only=True):
     member_count: int | None = None
     last_sync: datetime | None = None
     sync_status: Literal["never", "running", "synced", "failed"] = "never"
+    gone_since: datetime | None = None
 
 
 class Funnel(Struct, kw_only=True):

@@ -13,15 +13,15 @@ from ..entities import ApiKey, CDPConnection, CDPSegment, DestinationAccount
 from ..errors import ConfigError
 from ..model import Probe, Stream
 from ..store.audit import Deed
-from ..sync.account import check, discover
 from .access import who
+from .asking import NoAnswerError
 from .connecting import SignIn, begin
 from .depositing import emptied, kept
 from .editing import change_entry, create, delete_entry, entries, entry, etag
 from .endpoint import Caller, Core, CoreGiven, CursorText, IfMatch, Limit, PathText, deletes, posts, puts, reads
 from .paging import Listing, page_of_all
 from .problems import missing
-from .segments import remember
+from .segments import listed, remember
 
 A = TypeVar("A", CDPConnection, DestinationAccount)
 
@@ -100,7 +100,11 @@ class Connections(Controller):
     def check_connection(self, core: CoreGiven, name: PathText) -> Checked:
         """Check credentials, permissions and reachability, and remember whether all is well."""
         found: CDPConnection = entry(core, "connection", name)
-        checked = _checked(core, found.cdp_provider, found.api_credentials)
+        try:
+            checked = _checked(core, found.cdp_provider, found.api_credentials)
+        except NoAnswerError:
+            core.store.set_connection_status(name, "failed")
+            raise
         core.store.set_connection_status(name, "connected" if checked.passed else "failed")
         return checked
 
@@ -113,8 +117,10 @@ class Connections(Controller):
     def discover_connection(self, core: CoreGiven, name: PathText) -> Discovered:
         """Ask the CDP for its streams and segments; the segments are remembered."""
         found: CDPConnection = entry(core, "connection", name)
-        side = discover(core.registry, found.cdp_provider, found.api_credentials, core.grants.resolve)
-        return Discovered(side.catalog.streams, remember(core.store, name, side))
+        streams, segments = core.asking.discover(
+            found.cdp_provider, found.api_credentials, lambda account: (account.catalog.streams, listed(account))
+        )
+        return Discovered(streams, remember(core.store, name, segments))
 
     @posts("/{name:str}/pause", status_code=200)
     def pause_connection(self, core: CoreGiven, caller: Caller, name: PathText) -> Paused:
@@ -196,7 +202,7 @@ def _named(name: str, data: A) -> A:
 
 
 def _checked(core: Core, name: str, raw: dict[str, object]) -> Checked:
-    probes = check(core.registry, core.registry.connector(name), raw, core.grants.resolve)
+    probes = core.asking.check(name, raw)
     return Checked(all(one.passed for one in probes), probes)
 
 

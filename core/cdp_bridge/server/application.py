@@ -18,11 +18,13 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..entities import ApiKey
+from ..model import Launcher
 from ..oauth import Grants
 from ..registry import Registry
 from ..store import Store
 from . import accounts, audiences, audit, connectors, dead_letters, mappings, problems, runs, segments, suppressions
 from .access import Access
+from .asking import Asking
 from .connecting import callback
 from .endpoint import Core
 from .health import Condition, health
@@ -42,13 +44,21 @@ _HEADERS = {
 
 
 def application(
-    store: Store, registry: Registry, parts: Mapping[str, Condition] | None = None, *, public_url: str = ""
+    store: Store,
+    registry: Registry,
+    parts: Mapping[str, Condition] | None = None,
+    *,
+    launcher: Launcher | None = None,
+    public_url: str = "",
 ) -> Litestar:
     """The API over a store; `parts` are what else this process runs, for /readyz.
 
-    Nobody can connect an account by signing in without a `public_url`.
+    Connectors are asked in processes that `launcher` starts; None: in this one. Nobody can connect an
+    account by signing in without a `public_url`.
     """
-    core = Core(store, registry, Cursors(store), Grants(store, registry.secret), public_url.rstrip("/"))
+    grants = Grants(store, registry.secret)
+    asking = Asking(registry, grants.resolve, launcher)
+    core = Core(store, registry, Cursors(store), grants, asking, public_url.rstrip("/"))
     collected = Metrics(store)
     resources = Router(
         "/v1",

@@ -17,6 +17,7 @@ from ..oauth import Grants
 from ..registry import Registry
 from ..store import Store
 from .access import needs
+from .asking import Asking
 from .paging import Cursors
 from .problems import MEDIA_TYPE, ProblemDetails
 
@@ -37,13 +38,14 @@ class Core(Struct, frozen=True):
     registry: Registry
     cursors: Cursors
     grants: Grants
+    asking: Asking
     public_url: str
 
 
 CoreGiven = NamedDependency[Core]
 Caller = NamedDependency[ApiKey]
 
-_STATUSES = (400, 401, 403, 404, 409, 412, 413, 415, 422, 428, 429, 500, 502, 503)
+_STATUSES = (400, 401, 403, 404, 409, 412, 413, 415, 422, 428, 429, 500, 502, 503, 504)
 PROBLEMS = {
     status: ResponseSpec(
         ProblemDetails, description="What is wrong, and what to do", media_type=MEDIA_TYPE, generate_examples=False

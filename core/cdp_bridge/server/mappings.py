@@ -13,7 +13,7 @@ from ..errors import ConfigError
 from ..identity import PROFILES
 from ..model import ReadRequest
 from ..settings import SettingsError
-from ..sync.account import discover
+from ..sync.account import Account
 from ..sync.preview import PreviewedRecord, preview
 from .editing import change_entry, create, delete_entry, entries, entry, etag, refusal
 from .endpoint import Caller, Core, CoreGiven, CursorText, IfMatch, Limit, PathText, deletes, posts, puts, reads
@@ -119,7 +119,10 @@ def _read(core: Core, sample: Sample) -> list[dict[str, Any]]:
     found: CDPConnection | None = entries(core.store.bridge(), "connection").get(sample.connection)
     if found is None:
         raise ConfigError("there is no such connection", place="sample.connection", remedy="See /v1/connections")
-    account = discover(core.registry, found.cdp_provider, found.api_credentials, core.grants.resolve)
+    return core.asking.discover(found.cdp_provider, found.api_credentials, lambda account: _sampled(account, sample))
+
+
+def _sampled(account: Account, sample: Sample) -> list[dict[str, Any]]:
     streams = [one.name for one in account.catalog.streams if one.membership]
     if sample.stream is None and len(streams) != 1:
         raise ConfigError("the stream is not clear", place="sample.stream", remedy=f"Name one of {', '.join(streams)}")

@@ -16,6 +16,7 @@ from msgspec import Struct
 from ..errors import BridgeError, ConfigError, TransientError
 from ..redact import redact
 from ..settings import SettingsError
+from .asking import NoAnswerError
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +126,11 @@ def _of_bridge(_: Request[Any, Any, Any], error: BridgeError) -> Response[Proble
         return respond(ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, faults_of(error)))
     log.warning("a request could not be carried out: %s", error)
     wait = {"Retry-After": str(int(getattr(error, "retry_after", None) or RETRY_SECONDS))}
-    status = HTTPStatus.SERVICE_UNAVAILABLE if isinstance(error, TransientError) else HTTPStatus.BAD_GATEWAY
+    status = HTTPStatus.BAD_GATEWAY
+    if isinstance(error, TransientError):
+        status = HTTPStatus.SERVICE_UNAVAILABLE
+    elif isinstance(error, NoAnswerError):
+        status = HTTPStatus.GATEWAY_TIMEOUT
     return respond(problem(status, redact(str(error)), remedy="Try again later", headers=wait))
 
 

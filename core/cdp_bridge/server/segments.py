@@ -7,15 +7,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from litestar import Controller
-from msgspec.structs import replace
+from msgspec import Struct
 
 from ..entities import CDPSegment
 from ..errors import BridgeError
 from ..model import ReadRequest
-from ..oauth import Grants
-from ..registry import Registry
 from ..store import Store
-from ..sync.account import Account, discover
+from ..sync.account import Account
+from .asking import Asking
 from .endpoint import CoreGiven, CursorText, Filter, Limit, reads
 from .paging import Listing, page_of_all
 
@@ -24,6 +23,17 @@ log = logging.getLogger(__name__)
 STREAMS = ("segments", "audiences")
 """What sources call the stream that lists their segments, by `key` or `id`, `name` and `size`."""
 MOST = 10_000
+"""Segments of one connection."""
+LONGEST = 500
+"""Characters of an id that could be a segment's, and of a name that is shown."""
+LARGEST = 2**53
+
+
+class Listed(Struct, frozen=True):
+    """The records that an account lists its segments by, and whether these are all."""
+
+    records: list[Mapping[str, Any]]
+    whole: bool
 
 
 class Segments(Controller):
@@ -34,51 +44,67 @@ class Segments(Controller):
 
     @reads("/")
     def list_segments(
-        self, core: CoreGiven, connection: Filter = None, limit: Limit = 50, cursor: CursorText = None
+        self,
+        core: CoreGiven,
+        connection: Filter = None,
+        name: Filter = None,
+        limit: Limit = 50,
+        cursor: CursorText = None,
     ) -> Listing[CDPSegment]:
-        """List the segments that were seen in the CDPs, by connection and id."""
-        found = [one for one in core.store.segments() if connection in (None, one.connection)]
-        return page_of_all(core.cursors, found, limit, cursor, lambda one: [one.connection, one.segment_id])
+        """List the segments that were seen in the CDPs, by name; `name` is looked for anywhere in theirs."""
+        part = (name or "").casefold()
+        found = [
+            one
+            for one in core.store.segments()
+            if connection in (None, one.connection) and part in one.segment_name.casefold()
+        ]
+        return page_of_all(core.cursors, found, limit, cursor, _place)
 
 
-def look(store: Store, registry: Registry) -> None:
+def look(store: Store, asking: Asking) -> None:
     """Remember the segments of all connections; those that cannot be asked are left for the next time."""
-    resolve = Grants(store, registry.secret).resolve
     for connection in store.bridge().connections:
         try:
-            account = discover(registry, connection.cdp_provider, connection.api_credentials, resolve)
-            remember(store, connection.name, account)
+            found = asking.discover(connection.cdp_provider, connection.api_credentials, listed)
+            remember(store, connection.name, found)
         except BridgeError as error:
             log.warning("the segments of %s cannot be listed: %s", connection.name, error)
 
 
-def remember(store: Store, connection: str, account: Account) -> list[CDPSegment]:
-    """The segments that an account lists, now in the store; what is known of their syncs stays."""
+def listed(account: Account) -> Listed | None:
+    """How an account lists its segments; None if it does not."""
     stream = next((one.name for one in account.catalog.streams if one.name in STREAMS), None)
-    if stream is None or account.connector.kind != "source":
+    if stream is None or account.side.connector.kind != "source":
+        return None
+    records = account.records(ReadRequest(stream=stream), MOST + 1)
+    return Listed(records[:MOST], len(records) <= MOST)
+
+
+def remember(store: Store, connection: str, found: Listed | None) -> list[CDPSegment]:
+    """The segments that were listed, now in the store; none if there is no list."""
+    if found is None:
         return []
-    known = {one.segment_id: one for one in store.segments() if one.connection == connection}
-    found = []
-    for listed in _listed(account.records(ReadRequest(stream=stream), MOST), connection):
-        before = known.get(listed.segment_id, listed)
-        count = before.member_count if listed.member_count is None else listed.member_count
-        found.append(replace(before, segment_name=listed.segment_name, member_count=count))
-    with store.transaction() as transaction:
-        for segment in found:
-            transaction.save_segment(segment)
-    return found
+    return store.see_segments(connection, list(_segments(found.records, connection)), whole=found.whole)
 
 
-def _listed(records: list[Mapping[str, Any]], connection: str) -> Iterator[CDPSegment]:
+def _place(segment: CDPSegment) -> list[str]:
+    return [segment.segment_name.casefold(), segment.connection, segment.segment_id]
+
+
+def _segments(records: list[Mapping[str, Any]], connection: str) -> Iterator[CDPSegment]:
     for record in records:
-        name = str(record.get("key") or record.get("id") or "")
+        key = str(record.get("key") or record.get("id") or "")
         size = record.get("size")
         if isinstance(size, Mapping):
             size = size.get("count")
-        if name:
+        if key.isprintable() and 0 < len(key) <= LONGEST:
             yield CDPSegment(
                 connection=connection,
-                segment_id=name,
-                segment_name=str(record.get("name") or name),
-                member_count=size if isinstance(size, int) else None,
+                segment_id=key,
+                segment_name=_shown(record.get("name")) or key,
+                member_count=size if isinstance(size, int) and 0 <= size <= LARGEST else None,
             )
+
+
+def _shown(name: Any) -> str:
+    return "".join(character for character in str(name or "") if character.isprintable())[:LONGEST].strip()

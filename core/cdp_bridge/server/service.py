@@ -17,12 +17,14 @@ from ..dispatch import Dispatcher
 from ..errors import BridgeError, ConfigError
 from ..flow import Flow
 from ..model import Launcher
+from ..oauth import Grants
 from ..registry import Registry
 from ..schedule import Scheduler
 from ..store import Store
 from ..store.retention import Retention
 from ..worker import syncing, work
 from .application import application
+from .asking import Asking
 from .segments import look
 
 log = logging.getLogger(__name__)
@@ -65,10 +67,12 @@ class Service:
     def run(self) -> bool:
         """Whether it ended because it was asked to."""
         store, registry, flow = self._parts.store, self._parts.registry, self._parts.flow
+        # Not those of the API: whoever asks for much would keep the segments from being seen.
+        asking = Asking(registry, Grants(store, registry.secret).resolve, self._parts.launcher)
         api = self._api()
         self._start("api", lambda: api.run(sockets=[self._listener]))
         self._start("scheduler", lambda: _schedule(store, flow, self._stop))
-        self._start("segments", lambda: _repeat(lambda: look(store, registry), LOOK_SECONDS, self._stop))
+        self._start("segments", lambda: _repeat(lambda: look(store, asking), LOOK_SECONDS, self._stop))
         self._start("housekeeping", lambda: _repeat(lambda: _forget(store, self._parts.keep), DAY_SECONDS, self._stop))
         if self._parts.slots:
             sync = syncing(store, registry, self._parts.launcher)
@@ -85,7 +89,9 @@ class Service:
             for name in ("scheduler", "worker")
         }
         parts = self._parts
-        return configured(application(parts.store, parts.registry, conditions, public_url=parts.public_url))
+        return configured(
+            application(parts.store, parts.registry, conditions, launcher=parts.launcher, public_url=parts.public_url)
+        )
 
     def _start(self, name: str, function: Callable[[], None]) -> None:
         def run() -> None:

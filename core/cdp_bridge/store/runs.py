@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from ..entities import CDPSegment, SyncLog
 from . import tables
-from .database import Database, struct_of
+from .database import Database, row_of, struct_of, upsert
 
 
 def newest(database: Database, audience: str | None, limit: int) -> list[SyncLog]:
@@ -32,6 +35,27 @@ def segments(database: Database) -> list[CDPSegment]:
     wanted = sa.select(tables.segment).order_by(tables.segment.c.connection, tables.segment.c.segment_id)
     with database.reading() as connection:
         return [struct_of(CDPSegment, row) for row in connection.execute(wanted)]
+
+
+def see_segments(
+    database: Database, connection_name: str, seen: Sequence[CDPSegment], *, whole: bool
+) -> list[CDPSegment]:
+    """See `Store.see_segments`."""
+    mine = sa.select(tables.segment).where(tables.segment.c.connection == connection_name)
+    with database.writing() as connection:
+        rows = connection.execute(mine.with_for_update())
+        known = {one.segment_id: one for one in (struct_of(CDPSegment, row) for row in rows)}
+        found = {one.segment_id: _seen(one, known.get(one.segment_id, one)) for one in seen}
+        missing = [one for name, one in known.items() if whole and name not in found and one.gone_since is None]
+        now = datetime.fromtimestamp(database.clock(), UTC)
+        gone = [replace(one, gone_since=now) for one in missing]
+        upsert(connection, tables.segment, [row_of(tables.segment, one) for one in (*found.values(), *gone)])
+    return list(found.values())
+
+
+def _seen(listed: CDPSegment, before: CDPSegment) -> CDPSegment:
+    count = before.member_count if listed.member_count is None else listed.member_count
+    return replace(before, segment_name=listed.segment_name, member_count=count, gone_since=None)
 
 
 def cursor(database: Database, connection_name: str, stream: str, segment: str | None) -> dict[str, Any] | None:

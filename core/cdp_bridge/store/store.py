@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -143,6 +143,14 @@ class Store:
     def segments(self) -> list[CDPSegment]:
         """Segments as last seen, by connection and id."""
         return runs.segments(self._database)
+
+    def see_segments(self, connection: str, seen: Sequence[CDPSegment], *, whole: bool) -> list[CDPSegment]:
+        """Record how a connection lists segments now, and what is known of them altogether.
+
+        Of their syncs, and of counts that the list leaves out, what is known stays. If the list is `whole`, what is not
+        in it is marked as gone.
+        """
+        return runs.see_segments(self._database, connection, seen, whole=whole)
 
     def cursor(self, connection: str, stream: str, segment: str | None) -> dict[str, Any] | None:
         """The state of the last checkpoint whose records are all recorded, or None."""

@@ -129,6 +129,7 @@ segment = sa.Table(
     _column("member_count", sa.BigInteger, optional=True),
     _column("last_sync", Instant, optional=True),
     _column("sync_status"),
+    _column("gone_since", Instant, optional=True),
 )
 audience = sa.Table(
     "audience",

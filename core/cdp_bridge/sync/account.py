@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from itertools import islice
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from .. import settings
 from ..errors import BridgeError, ConfigError
 from ..loading import sound
 from ..mapping import record_batch
-from ..model import Catalog, Connector, Page, Probe, ReadRequest
+from ..model import Catalog, Connector, Launcher, Page, Probe, ReadRequest
 from ..redact import redact
 from ..registry import Registry
-from ..settings import Resolve
+from ..settings import Resolve, SettingsError
 from .blame import blame
 from .items import items_of
+from .side import Side, side
 
 
 class Account(Struct, frozen=True):
     """An account whose connector has said what it offers."""
 
-    connector: Connector
-    code: Any
-    settings: Any
+    side: Side
     catalog: Catalog
 
     def records(self, request: ReadRequest, most: int) -> list[Mapping[str, Any]]:
@@ -34,18 +33,19 @@ class Account(Struct, frozen=True):
         return list(islice(self._records(request), most))
 
     def _records(self, request: ReadRequest) -> Iterator[Mapping[str, Any]]:
-        for item in items_of(self.code, self.connector, self.settings, request):
+        for item in items_of(self.side.code, self.side.connector, self.side.settings, request):
             if isinstance(item, Page) and item.stream == request.stream:
                 yield from record_batch(item.records).to_pylist()
 
 
-def check(registry: Registry, connector: Connector, raw: dict[str, Any], resolve: Resolve) -> list[Probe]:
-    """The connector's probes; settings that are wrong are one failed probe each."""
+def check(
+    registry: Registry, connector: Connector, raw: dict[str, Any], resolve: Resolve, launcher: Launcher | None = None
+) -> list[Probe]:
+    """The connector's probes, asked for where `side` says; settings that are wrong are one failed probe each."""
     try:
-        loaded = settings.load(connector.settings, raw, resolve)
-        with blame(connector):
-            found = sound(list[Probe], registry.load(connector).check(loaded))
-    except settings.SettingsError as error:
+        with closing(side(registry, resolve, connector, raw, launcher)) as asked, blame(connector):
+            found = sound(list[Probe], asked.code.check(asked.settings))
+    except SettingsError as error:
         found = [Probe("settings", False, f"{one.place}: {one.problem}", one.remedy) for one in error.errors]
     except ConfigError as error:
         found = [Probe("settings", False, f"{error.place}: {error.problem}".removeprefix(": "), error.remedy)]
@@ -54,9 +54,15 @@ def check(registry: Registry, connector: Connector, raw: dict[str, Any], resolve
     return [replace(one, detail=redact(one.detail), remedy=redact(one.remedy)) for one in found]
 
 
-def discover(registry: Registry, name: str, raw: dict[str, Any], resolve: Resolve) -> Account:
-    """Ask a connector what it offers under these settings; ConfigError, TransientError and others as it raises them."""
-    connector = registry.connector(name)
-    loaded, code = settings.load(connector.settings, raw, resolve), registry.load(connector)
-    with blame(connector):
-        return Account(connector, code, loaded, sound(Catalog, code.discover(loaded)))
+@contextmanager
+def discovered(
+    registry: Registry, connector: Connector, raw: dict[str, Any], resolve: Resolve, launcher: Launcher | None = None
+) -> Iterator[Account]:
+    """An account that can be asked for records until the end of the block.
+
+    Raises ConfigError, TransientError and others as its connector raises them.
+    """
+    with closing(side(registry, resolve, connector, raw, launcher)) as asked:
+        with blame(connector):
+            catalog = sound(Catalog, asked.code.discover(asked.settings))
+        yield Account(asked, catalog)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..entities import Activation, CDPSegment, Funnel, SyncLog
 from ..errors import BridgeError
@@ -271,18 +272,18 @@ class _Execution:
 
     def _finish(self, ref: AudienceRef, state: Mapping[str, Any] | None) -> None:
         activation, log = self._setup.activation, self._log
+        known = self._known_segment()
         with self._store.transaction(self._lease) as transaction:
             if state is not None:
                 cursor = {"basis": self._basis(ref), "state": dict(state)}
                 transaction.save_cursor(self._name, self._setup.stream, activation.segment, cursor)
             transaction.save_segment(
-                CDPSegment(
-                    connection=activation.connection,
-                    segment_id=activation.segment,
-                    segment_name=activation.audience_name or activation.segment,
-                    member_count=log.funnel.in_segment if self._is_whole else self._known_count(),
+                replace(
+                    known,
+                    member_count=log.funnel.in_segment if self._is_whole else known.member_count,
                     last_sync=log.sync_timestamp,
                     sync_status="synced",
+                    gone_since=None,
                 )
             )
             transaction.save_run(log)
@@ -366,10 +367,11 @@ class _Execution:
         basis = self._basis(self._store.audience_ref(self._name))
         return cursor["state"] if cursor and cursor["basis"] == basis else None
 
-    def _known_count(self) -> int | None:
-        key = (self._setup.activation.connection, self._setup.activation.segment)
-        known = {(one.connection, one.segment_id): one.member_count for one in self._store.segments()}
-        return known.get(key)
+    def _known_segment(self) -> CDPSegment:
+        connection, segment = self._setup.activation.connection, self._setup.activation.segment
+        unknown = CDPSegment(connection=connection, segment_id=segment, segment_name=segment)
+        found = (one for one in self._store.segments() if (one.connection, one.segment_id) == (connection, segment))
+        return next(found, unknown)
 
     def _held(self) -> Lease:
         assert self._lease is not None, "only a preview has no lease"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -12,29 +10,15 @@ from msgspec import Struct
 from ..entities import Activation, Bridge, CDPConnection, DestinationAccount
 from ..errors import ConfigError
 from ..identity import load_profile
-from ..launch.origins import origins
 from ..loading import sound
 from ..mapping import Form, Mapper, allowed, compile_mapping
-from ..model import Catalog, Connector, Destination, Launcher, ReadRequest, Source, Stream
+from ..model import Catalog, Destination, Launcher, ReadRequest, Source, Stream
 from ..registry import Registry
-from ..settings import Resolve, load, seal
-from ..transport import Remote
+from ..settings import Resolve
 from .blame import blame
+from .side import Side, side
 
 E = TypeVar("E", CDPConnection, DestinationAccount)
-
-
-class Side(Struct, frozen=True):
-    """One end of a sync: the connector, its code, its checked settings."""
-
-    connector: Connector
-    code: Any
-    settings: Any
-
-    def close(self) -> None:
-        """End its process, if it has one."""
-        if isinstance(self.code, Remote):
-            self.code.close()
 
 
 class Setup(Struct, frozen=True, kw_only=True):
@@ -90,11 +74,12 @@ def prepare(
             remedy="Apply a bridge.yaml that has it",
         )
     mappings = bridge.mappings[activation.mapping]
-    side = partial(_side, registry, resolve, partial(launcher.start, run=run) if launcher else None)
     with ExitStack() as stack:
-        source = side(registry.connector(connection.cdp_provider, "source"), connection.api_credentials)
+        reads = registry.connector(connection.cdp_provider, "source")
+        source = side(registry, resolve, reads, connection.api_credentials, launcher, run)
         stack.callback(source.close)
-        destination = side(registry.connector(account.connector, "destination"), account.settings)
+        writes = registry.connector(account.connector, "destination")
+        destination = side(registry, resolve, writes, account.settings, launcher, run)
         stack.callback(destination.close)
         target = _people_object(destination)
         stream = activation.stream or _membership_stream(source, activation)
@@ -116,19 +101,6 @@ def prepare(
         matching_keys=target.matching_keys,
         fields=allowed(mappings, forms),
     )
-
-
-def _side(
-    registry: Registry,
-    resolve: Resolve,
-    start: Callable[..., Any] | None,
-    connector: Connector,
-    raw: dict[str, Any],
-) -> Side:
-    settings = load(connector.settings, raw, resolve)
-    if start is None:
-        return Side(connector, registry.load(connector), settings)
-    return Side(connector, Remote(partial(start, hosts=origins(settings)), connector, seal(settings)), settings)
 
 
 def _people_object(destination: Side) -> Stream:

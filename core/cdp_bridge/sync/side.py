@@ -1,0 +1,47 @@
+"""One end of a sync: a connector with checked settings, in this process or in one of its own."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from msgspec import Struct
+
+from ..launch.origins import origins
+from ..model import Connector, Launcher
+from ..registry import Registry
+from ..settings import Resolve, load, seal
+from ..transport import Remote
+
+
+class Side(Struct, frozen=True):
+    """A connector, its code, its checked settings."""
+
+    connector: Connector
+    code: Any
+    settings: Any
+
+    def close(self) -> None:
+        """End its process, if it has one."""
+        if isinstance(self.code, Remote):
+            self.code.close()
+
+
+def side(
+    registry: Registry,
+    resolve: Resolve,
+    connector: Connector,
+    raw: dict[str, Any],
+    launcher: Launcher | None = None,
+    run: str = "",
+) -> Side:
+    """A connector with these settings; SettingsError naming each that is wrong.
+
+    `resolve` knows the secrets. The connector works in a process that `launcher` starts for that run; None: in this
+    one.
+    """
+    settings = load(connector.settings, raw, resolve)
+    if launcher is None:
+        return Side(connector, registry.load(connector), settings)
+    start = partial(launcher.start, run=run, hosts=origins(settings))
+    return Side(connector, Remote(start, connector, seal(settings)), settings)
