@@ -25,6 +25,7 @@ FILES = (ROOT / "docker/compose.yaml", ROOT / "docker/compose.sandbox.yaml", HAS
 WORKERS = ("worker-1", "worker-2")
 MEMBERSHIP = {"path_regex": "/users", "method": "POST"}
 PATIENCE = 60
+TMPFS = {"noexec", "nosuid", "nodev"}
 
 
 class Stack:
@@ -170,7 +171,7 @@ def test_every_container_is_hardened_and_has_no_secret_in_its_environment(stack:
             "processors": host["NanoCpus"] > 0,
             "processes": host["PidsLimit"] > 0,
             "core files": {"Name": "core", "Hard": 0, "Soft": 0} in host["Ulimits"],
-            "tmpfs": all({"noexec", "nosuid", "nodev"} <= set(one.split(",")) for one in host.get("Tmpfs", {}).values()),
+            "tmpfs": all(set(one.split(",")) >= TMPFS for one in host.get("Tmpfs", {}).values()),
             "init": host["Init"],
             "health": bool((config.get("Healthcheck") or {}).get("Test")),
             "mounts": all(not one["RW"] for one in facts["Mounts"] if one["Type"] == "bind"),
