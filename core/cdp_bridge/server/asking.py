@@ -63,7 +63,7 @@ class Asking:
         if name in self._late:
             raise NoAnswerError(f"{name} is still busy with what it was asked before, and did not answer in time")
         if not self._free.acquire(blocking=False):
-            raise TransientError(f"{MOST} connectors are being asked already")
+            raise TransientError("too many connectors are being asked at once")
         answer: Future[T] = Future()
 
         def work() -> None:

@@ -14,6 +14,8 @@ import psycopg
 import pytest
 import requests
 from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DeadLetter, DestinationAccount, Role
+from cdp_bridge.model import Launcher
+from cdp_bridge.registry import Registry
 from cdp_bridge.server.application import application
 from cdp_bridge.server.service import configured, listen
 from cdp_bridge.store import Store
@@ -63,10 +65,12 @@ class Api:
 
 
 @contextmanager
-def serving(store: Store) -> Iterator[Api]:
-    """A server in a thread of this process."""
+def serving(store: Store, plugins: Registry | None = None, launcher: Launcher | None = None) -> Iterator[Api]:
+    """A server in a thread of this process; of the shop, or of other plugins."""
     cdp = Cdp()
-    app = application(store, registry(cdp), {"worker": lambda: not cdp.is_down}, public_url="https://bridge.example/")
+    parts = {"worker": lambda: not cdp.is_down}
+    url = "https://bridge.example/"
+    app = application(store, plugins or registry(cdp), parts, launcher=launcher, public_url=url)
     listener, server = listen("127.0.0.1", 0), configured(app)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()

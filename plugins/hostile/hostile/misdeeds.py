@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from itertools import chain
 from typing import Any, NoReturn
@@ -66,6 +69,17 @@ def _prints(good: Good, *arguments: Any) -> Any:
 
 def _closes_stdout(good: Good, *arguments: Any) -> Any:
     sys.stdout.close()
+    return good(*arguments)
+
+
+def _hangs(good: Good, *arguments: Any) -> NoReturn:
+    while True:
+        threading.Event().wait()
+
+
+def _dies(good: Good, *arguments: Any) -> Any:
+    """Ends the process that it runs in, which had better not be the core's."""
+    os.kill(os.getpid(), signal.SIGKILL)
     return good(*arguments)
 
 
@@ -138,6 +152,8 @@ MISDEEDS: dict[str, Deed] = {
     "raises Quit": _raises(Quit(PERSON)),
     "tells all in a ConfigError": _tells_all(lambda text: ConfigError(text, place=text, remedy=text)),
     "tells all in a bug": _tells_all(RuntimeError),
+    "hangs": _hangs,
+    "dies": _dies,
     "asks for an endless wait": _raises(TransientError("busy", retry_after=float("inf"))),
     "gives None": _gives(None),
     "gives a number": _gives(42),
