@@ -1,5 +1,6 @@
 """The Google twin as an HTTP application: both APIs and the OAuth server, the twin's own controls under /_twin."""
 
+import secrets
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qsl
@@ -8,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from sandbox import faults, journal
-from sandbox.google import data_manager, oauth, truth
+from sandbox.google import ads, data_manager, oauth, truth
 from sandbox.google.calls import Call
 from sandbox.google.config import Token
 from sandbox.google.directory import Directory, Person
@@ -53,6 +54,8 @@ async def _serve(twin: Twin, request: web.Request) -> web.Response:
             return _answer(oauth.revoke(twin, dict(request.query) | await _form(request)))
         if request.path.startswith(data_manager.PREFIX):
             return await _data_manager(twin, request)
+        if ads.PATH.fullmatch(request.path):
+            return await _ads(twin, request)
         raise not_found("Method not found.")
     except oauth.OAuthError as error:
         return _answer(error.body(), error.status)
@@ -65,6 +68,16 @@ async def _data_manager(twin: Twin, request: web.Request) -> web.Response:
     route, body = data_manager.answer(twin, call, request.headers.get("Authorization", ""))
     request[journal.ROUTES] = [route]
     return _answer(body)
+
+
+async def _ads(twin: Twin, request: web.Request) -> web.Response:
+    number = {"request-id": secrets.token_urlsafe(16)}
+    try:
+        route, body = ads.answer(twin, await _call(request), request.headers.get("Authorization", ""))
+    except ApiError as error:
+        return _answer(ads.wrapped(request.path, error), error.status, error.headers | number)
+    request[journal.ROUTES] = [route]
+    return _answer(body, headers=number)
 
 
 async def _call(request: web.Request) -> Call:
