@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sandbox
 from cdp_bridge.launch.hardening import INTERFACE
 from cdp_bridge.launch.origins import origins
 from cdp_bridge.model import Connector
@@ -23,6 +27,46 @@ import docker
 
 BOXED = Path(__file__).with_name("boxed")
 ROOT = Path(__file__).parents[2]
+PEOPLE = 300
+BRIDGE = """
+connections:
+  - name: people
+    cdp_provider: source-boxed
+    api_credentials: {{base_url: "{people}"}}
+destinations:
+  - name: meta
+    connector: destination-meta
+    settings: {{access_token: env:META_TOKEN, ad_account_id: act_1001, base_url: "{meta}"}}
+mappings:
+  people:
+    - {{omniads_field: user_id, cdp_field: id}}
+    - {{omniads_field: email, cdp_field: email}}
+audiences:
+  - {{name: "{name}", connection: people, segment: vip, destination: meta, mapping: people, removal_limit: 1}}
+"""
+
+
+class People(ThreadingHTTPServer):
+    """Serves whoever is in the segment now."""
+
+    segment: Sequence[dict[str, str]] = ()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Answer(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        assert isinstance(self.server, People)
+        body = json.dumps(list(self.server.segment)).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
 
 
 @pytest.fixture(scope="session")
@@ -90,3 +134,18 @@ def remote(engine: docker.APIClient, registry: Registry, boxed: Connector) -> It
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def people() -> Iterator[People]:
+    with People(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sandbox.Sandbox]:
+    warehouse = f"duckdb:///{tmp_path_factory.mktemp('twins')}/warehouse.duckdb"
+    with sandbox.running(people=PEOPLE, seed=1, warehouse=warehouse) as running:
+        yield running
