@@ -265,5 +265,5 @@ def test_click_conversions(google_twin: Any, vip: Any) -> None:
     answer = google_twin.send("POST", f"{CUSTOMER}:uploadClickConversions", body)
     assert [bool(each) for each in answer.json()["results"]] == [True, False]
     assert [each["transaction_id"] for each in google_twin.lines("events")] == ["o-1"]
-    wanted = "requestError: INVALID_INPUT"
+    wanted = "partialFailureError: PARTIAL_FAILURE_MODE_REQUIRED"
     assert code(google_twin.send("POST", f"{CUSTOMER}:uploadClickConversions", {"conversions": [good]})) == wanted

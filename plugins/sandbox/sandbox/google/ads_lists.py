@@ -56,7 +56,7 @@ def find(twin: Twin, account_id: str, name: str, place: str) -> UserList:
     """The list of a resource name. Raises ApiError."""
     path = re.fullmatch(r"customers/(\d+)/userLists/(\d+)", name)
     if path is None:
-        refuse("requestError", "BAD_RESOURCE_ID", "The resource name is malformed.", place)
+        refuse("requestError", "RESOURCE_NAME_MALFORMED", "The resource name is malformed.", place)
     user_list = twin.lists.get(path[2])
     if path[1] != account_id or user_list is None or user_list.deleted or user_list.account_id != account_id:
         refuse("mutateError", "RESOURCE_NOT_FOUND", "Resource was not found.", place)
@@ -75,7 +75,7 @@ def _done(twin: Twin, account_id: str, operation: UserListOperation, place: str)
         user_list.deleted = True
         user_list.members.by_link.clear()
     else:
-        refuse("operationAccessDeniedError", "UNKNOWN", "The operation holds nothing.", place)
+        refuse("requestError", "OPERATION_REQUIRED", "The operation holds nothing.", place)
     return f"customers/{account_id}/userLists/{user_list.list_id}"
 
 

@@ -110,7 +110,7 @@ def upload_conversions(twin: Twin, call: Call) -> dict[str, Any]:
     request, account_id = read(call.body, UploadClickConversions), call.parts[0]
     if not request.partial_failure:
         message = "Partial failure must be enabled."
-        refuse("requestError", "INVALID_INPUT", message, "partial_failure")
+        refuse("partialFailureError", "PARTIAL_FAILURE_MODE_REQUIRED", message, "partial_failure")
     if len(request.conversions) > MOST_CONVERSIONS:
         message = f"At most {MOST_CONVERSIONS} conversions are allowed in a request."
         refuse("conversionUploadError", "TOO_MANY_CONVERSIONS_IN_REQUEST", message, "conversions")
@@ -253,7 +253,7 @@ def _wrong_conversion(twin: Twin, account_id: str, each: ClickConversion, place:
     action = None if path is None else twin.config.conversion_actions.get(path[1])
     if action is None or action.account != account_id:
         message = "The conversion action was not found."
-        return [error("conversionUploadError", "INVALID_CONVERSION_ACTION", message, f"{place}.conversion_action")]
+        return [error("conversionUploadError", "NO_CONVERSION_ACTION_FOUND", message, f"{place}.conversion_action")]
     if not _TIME.fullmatch(each.conversion_date_time):
         message = "The date time is not yyyy-mm-dd hh:mm:ss+|-hh:mm."
         return [

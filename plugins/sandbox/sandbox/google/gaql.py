@@ -136,7 +136,7 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text if _DAY.fullmatch(text) else "")
     except ValueError:
-        refuse("queryError", "INVALID_VALUE", "Error in query: a date is YYYY-MM-DD or YYYYMMDD.")
+        refuse("queryError", "INVALID_DATE_FORMAT", "Error in query: a date is YYYY-MM-DD or YYYYMMDD.")
 
 
 def text(value: Any) -> str:
