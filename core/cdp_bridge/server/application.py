@@ -26,6 +26,7 @@ from . import accounts, audiences, audit, connectors, dead_letters, mappings, pr
 from .access import Access
 from .asking import Asking
 from .connecting import callback
+from .description import STYLE_SOURCE, Page
 from .endpoint import Core
 from .health import Condition, health
 from .metrics import Metrics, metrics
@@ -36,7 +37,7 @@ LARGEST_BODY = 4_000_000
 """Bytes."""
 _HEADERS = {
     "cache-control": "no-store",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "content-security-policy": f"default-src 'none'; style-src {STYLE_SOURCE}; frame-ancestors 'none'",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -128,7 +129,7 @@ def _openapi() -> OpenAPIConfig:
         version="1",
         description="Keeps the segments of customer data platforms and the audiences of ad platforms equal.",
         path="/docs",
-        render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"])],
+        render_plugins=[Page(), JsonRenderPlugin()],
         use_handler_docstrings=True,
         security=[{"key": []}],
         components=Components(security_schemes={"key": SecurityScheme(type="http", scheme="bearer")}),
