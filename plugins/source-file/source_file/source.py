@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,11 @@ from cdp_bridge.sdk import Catalog, ConfigError, Page, Probe, ReadRequest, Strea
 from .formats import Rows, reader
 from .settings import Settings
 
+SEGMENTS = Stream(
+    name="segments",
+    schema={"type": "object", "properties": {"key": {"type": "string"}, "size": {"type": "integer"}}},
+    primary_key=("key",),
+)
 Fingerprint = dict[Path, tuple[int, int, int]]
 
 
@@ -30,20 +36,24 @@ def check(settings: Settings) -> list[Probe]:
 
 
 def discover(settings: Settings) -> Catalog:
-    """One stream of people with the columns of the first file."""
+    """One stream of people with the columns of the first file; `segments` too if a column names them."""
     page = next(_pages(settings, _files(settings)[0]))
     names = page.schema.names if isinstance(page, pa.RecordBatch) else {key: None for row in page for key in row}
     schema = {"type": "object", "properties": {name: {} for name in names}, "additionalProperties": True}
     key = (settings.id_column,) if settings.id_column else ()
-    return Catalog((Stream(name=settings.stream, schema=schema, primary_key=key, membership=True),))
+    people = Stream(name=settings.stream, schema=schema, primary_key=key, membership=True)
+    return Catalog((people, SEGMENTS) if _lists_segments(settings) else (people,))
 
 
 def read(settings: Settings, request: ReadRequest) -> Iterator[Page]:
-    """Every row of every file that belongs to the segment asked for.
+    """Every row of every file that belongs to the segment asked for; of `segments`, each with its number of rows.
 
     Nobody at all is a ConfigError, for an empty file is no empty segment; files that change meanwhile are a
     TransientError.
     """
+    if request.stream == SEGMENTS.name and _lists_segments(settings):
+        yield Page(SEGMENTS.name, _segments(settings))
+        return
     if request.stream != settings.stream:
         raise ConfigError(f"there is no stream {request.stream}", place="stream", remedy=f"Ask for {settings.stream}")
     before = _fingerprint(settings)
@@ -59,6 +69,21 @@ def read(settings: Settings, request: ReadRequest) -> Iterator[Page]:
     if not found:
         problem = f"no row belongs to the segment {request.segment}"
         raise ConfigError(problem, place=settings.path, remedy="Check segment_column and the segment")
+
+
+def _lists_segments(settings: Settings) -> bool:
+    return settings.segment_column is not None and settings.stream != SEGMENTS.name
+
+
+def _segments(settings: Settings) -> list[dict[str, Any]]:
+    column, counts = str(settings.segment_column), Counter[str]()
+    for path in _files(settings):
+        for rows in _pages(settings, path):
+            if isinstance(rows, pa.RecordBatch):
+                counts.update(rows[column].cast(pa.string()).drop_null().to_pylist())
+            else:
+                counts.update(str(row[column]) for row in rows if row.get(column) is not None)
+    return [{"key": name, "size": count} for name, count in sorted(counts.items())]
 
 
 def _files(settings: Settings) -> list[Path]:

@@ -60,6 +60,20 @@ def test_rows_of_one_segment(tmp_path: Path, form: str) -> None:
 
 
 @pytest.mark.parametrize("form", WRITERS)
+def test_the_segments_of_a_column_are_listed(tmp_path: Path, form: str) -> None:
+    WRITERS[form](tmp_path / f"1.{form}", PEOPLE)
+    WRITERS[form](tmp_path / f"2.{form}", [*PEOPLE, PEOPLE[0] | {"tier": None}])
+    options = {"path": str(tmp_path / f"*.{form}"), "segment_column": "tier"}
+    settings = checked.load(Settings, options)
+    assert [stream.name for stream in source.discover(settings).streams] == ["members", "segments"]
+    (page,) = source.read(settings, ReadRequest(stream="segments"))
+    assert page.records == [{"key": "basic", "size": 2}, {"key": "vip", "size": 4}]
+    plain = checked.load(Settings, {"path": options["path"]})
+    with pytest.raises(ConfigError, match="no stream segments"):
+        list(source.read(plain, ReadRequest(stream="segments")))
+
+
+@pytest.mark.parametrize("form", WRITERS)
 def test_columns_that_the_settings_name_must_exist(tmp_path: Path, form: str) -> None:
     WRITERS[form](tmp_path / f"people.{form}", PEOPLE)
     for option in ("id_column", "segment_column"):
