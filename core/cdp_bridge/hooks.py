@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import pluggy
 
-from .model import Channel, Connector, Launcher, LifecycleEvent, MappingFunction
+from .model import Channel, Connector, Kind, Launcher, LifecycleEvent, MappingFunction
 from .settings import Secret
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Launcher",
     "LifecycleEvent",
     "MappingFunction",
+    "bridge_connector",
     "bridge_connectors",
     "bridge_event",
     "bridge_functions",
@@ -31,6 +32,14 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 @hookspec
 def bridge_connectors() -> Iterable[Connector]:
     """The connectors that this plugin brings; asked for once, when plugins are found."""
+
+
+@hookspec(firstresult=True)
+def bridge_connector(name: str, kind: Kind | None) -> Connector | None:
+    """The connector that a name such as `docker:IMAGE` describes, or None if it is none of this plugin's.
+
+    `kind` is what is wanted, where that is known. Asked for names that no plugin brings; the first that knows it wins.
+    """
 
 
 @hookspec

@@ -66,7 +66,9 @@ class Connector(Struct, frozen=True, kw_only=True):
     or `Destination`. `delivery` is the honest promise of its writes: `idempotent` (a repeat changes nothing), `upsert`
     (a repeat replaces what is there), `append` (a repeat counts twice). `hosts` are those of the vendor (`*.` for all
     below one; `host:port` where it is not 443): a container reaches them, and what its settings name. `documentation`
-    is the URL of the vendor's, `oauth` how an account is connected by signing in, if it can be.
+    is the URL of the vendor's, `oauth` how an account is connected by signing in, if it can be. `local` says that it
+    works with files of this machine, so never in a container. `program` is the console script that works for it, where
+    that is not its name: it starts a container itself, and is never in one.
     A connector for another `api_version` is reported and not used.
     """
 
@@ -80,6 +82,8 @@ class Connector(Struct, frozen=True, kw_only=True):
     hosts: tuple[str, ...] = ()
     documentation: str = ""
     oauth: OAuth | None = None
+    local: bool = False
+    program: str = ""
 
 
 class Probe(Struct, frozen=True):

@@ -60,7 +60,7 @@ class Registry:
 
     def connector(self, name: str, kind: Kind | None = None) -> Connector:
         """The connector of that name (and kind); ConfigError if there is none."""
-        found = self.connectors.get(name)
+        found = self.known(name, kind)
         if found is None or kind not in (None, found.kind):
             known = ", ".join(sorted(c.name for c in self.connectors.values() if kind in (None, c.kind)))
             raise ConfigError(
@@ -68,6 +68,10 @@ class Registry:
                 remedy=f"Installed: {known or 'none'}; see cdp-bridge connectors",
             )
         return found
+
+    def known(self, name: str, kind: Kind | None = None) -> Connector | None:
+        """The connector that a plugin brings under that name, or makes of it; None if there is none."""
+        return self.connectors.get(name) or self._first("bridge_connector", _connector, name=name, kind=kind)
 
     def version(self, connector: Connector) -> str:
         """The version of the distribution that brought the connector; empty where it came without one."""
@@ -189,6 +193,10 @@ class Registry:
             self.functions[name] = function
 
 
+def _connector(value: Any) -> Connector | None:
+    return None if value is None or _fault(value) else value
+
+
 def _secret(value: Any) -> Secret | None:
     return value if isinstance(value, Secret) else None
 
@@ -218,6 +226,8 @@ def _fault(connector: Any) -> str | None:
         "limits": isinstance(connector.limits, Limits),
         "hosts": isinstance(connector.hosts, tuple) and all(isinstance(host, str) for host in connector.hosts),
         "documentation": isinstance(connector.documentation, str),
+        "local": isinstance(connector.local, bool),
+        "program": isinstance(connector.program, str),
         "oauth": isinstance(connector.oauth, OAuth | None),
     }
     wrong = [name for name, fits in expected.items() if not fits]

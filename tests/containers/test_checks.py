@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cdp_bridge.errors import ConfigError
 from cdp_bridge.launch import containers
 from cdp_bridge.launch.checks import checks
 from cdp_bridge.launch.containers import DockerLauncher
 from cdp_bridge.model import Connector
+from cdp_bridge.registry import Registry
 
 import docker
 
@@ -72,3 +74,13 @@ def test_all_hold_and_each_fails_alone_when_it_should(facts: Facts) -> None:
         spoiled = copy.deepcopy(facts)
         spoil(spoiled)
         assert [probe.name for probe in checks(*spoiled) if not probe.passed] == [name]
+
+
+@pytest.mark.parametrize("name", ["source-file", "destination-file", "destination-chaos"])
+def test_a_connector_of_local_files_is_not_put_into_a_container(registry: Registry, name: str) -> None:
+    launcher = registry.launcher("docker")
+    with (
+        pytest.raises(ConfigError, match=f"{name}: works with files of this machine, which no container has"),
+        launcher.start(registry.connector(name)),
+    ):
+        pass

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from ..errors import BridgeError, ConfigError
 from ..model import Channel, Connector, Probe
 from .checks import checks
-from .hardening import Box
+from .hardening import OURS, Box, Start
+from .local import LocalLauncher
 
 if TYPE_CHECKING:
     from .docker import Container
@@ -27,6 +28,14 @@ class DockerLauncher:
     @contextmanager
     def start(self, connector: Connector, *, run: str = "", hosts: Sequence[str] = ()) -> Iterator[Channel]:
         """The channel to a new container; it and its network are gone at the end of the `with` block."""
+        if connector.program:
+            with LocalLauncher().start(connector, run=run, hosts=hosts) as channel:
+                yield channel
+            return
+        if connector.local:
+            remedy = "Run it without --launcher docker, or with --launcher local"
+            problem = "works with files of this machine, which no container has"
+            raise ConfigError(problem, place=connector.name, remedy=remedy)
         with self._contained(connector, run, hosts) as container:
             yield container.channel
 
@@ -34,8 +43,8 @@ class DockerLauncher:
         """The checks, of a container of this connector that is started for them."""
         with ExitStack() as stack:
             service = stack.enter_context(socket.create_server(("", 0)))
-            program = [*_INSIDE, str(service.getsockname()[1])]
-            container = stack.enter_context(self._contained(connector, "examination", _SOME_HOST, program))
+            asking = Start(program=_INSIDE, arguments=[str(service.getsockname()[1])])
+            container = stack.enter_context(self._contained(connector, "examination", _SOME_HOST, asking))
             report = container.channel.read(_LONGEST_REPORT)
             try:
                 inside = json.loads(report)
@@ -46,11 +55,11 @@ class DockerLauncher:
             return checks(container.inspect(), *container.surroundings(), inside)
 
     def _contained(
-        self, connector: Connector, run: str, hosts: Sequence[str], program: Sequence[str] = ()
+        self, connector: Connector, run: str, hosts: Sequence[str], start: Start = OURS
     ) -> AbstractContextManager[Container]:
         try:
             from .docker import contained
         except ModuleNotFoundError:
             remedy = "Install it: pip install 'cdp-bridge[docker]'"
             raise ConfigError("the Docker SDK for Python is not installed", remedy=remedy) from None
-        return contained(Box.from_environment(), connector, run=run, hosts=hosts, program=program)
+        return contained(Box.from_environment(), connector, run=run, hosts=hosts, start=start)

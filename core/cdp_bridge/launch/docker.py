@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import IO, Any
 
 import docker.errors
 import requests
@@ -25,13 +25,14 @@ from ..model import Channel, Connector
 from ..transport import Pipes
 from . import firewall, owner
 from .egress import PROXY_PORT, Proxy, Rules, Tunnel, tunnelled
-from .hardening import GRACE, INTERFACE, LABEL, Box, Network, configuration
+from .hardening import GRACE, IMAGE, INTERFACE, LABEL, OURS, Box, Network, Start, configuration
 from .local import log_lines
 from .stdio import Demultiplexed
 
 log = logging.getLogger(__name__)
 
 _MB = 1024 * 1024
+_PIECE = 1 << 18
 _INTERFACE = "com.docker.network.bridge.name"
 Engine = Any
 """The SDK's APIClient, half of which has no types."""
@@ -39,9 +40,9 @@ Engine = Any
 
 @contextmanager
 def contained(
-    box: Box, connector: Connector, *, run: str = "", hosts: Sequence[str] = (), program: Sequence[str] = ()
+    box: Box, connector: Connector, *, run: str = "", hosts: Sequence[str] = (), start: Start = OURS
 ) -> Iterator[Container]:
-    """A started container of a connector; `program` takes the place of the image's own."""
+    """A started container of a connector, or of any image that a connector's name `docker:IMAGE` names."""
     with ExitStack() as stack:
         with _plain_errors():
             api = stack.enter_context(contextlib.closing(_engine()))
@@ -54,9 +55,7 @@ def contained(
                 "deadline": str(int(time.time()) + box.seconds),
             }
             network = stack.enter_context(_way_out(api, Rules(connector, hosts), labels))
-            wanted = configuration(box, image, labels, network)
-            if program:
-                wanted |= {"Entrypoint": list(program), "Cmd": []}
+            wanted = configuration(box, image, labels, network, start)
             container = Container(api, box, connector.name, wanted)
             stack.callback(container.close)
             container.start()
@@ -86,6 +85,18 @@ class Container:
         self._ends.callback(drain.join, GRACE)
         self._api.start(self.id)
         self._alarm.start()
+
+    def relay(self, source: IO[bytes], target: IO[bytes]) -> None:
+        """Give it all of a stream, and pass on what it prints until it is done."""
+        threading.Thread(target=self._feed, args=[source], daemon=True).start()
+        with contextlib.suppress(OSError):
+            while piece := self._output.read(_PIECE):
+                target.write(piece)
+                target.flush()
+
+    def kill(self, why: str) -> None:
+        """End it at once."""
+        self._kill(why)
 
     def ending(self) -> str:
         """See `Channel.ending`."""
@@ -136,6 +147,13 @@ class Container:
         self._ends.callback(file.close)
         return file
 
+    def _feed(self, source: IO[bytes]) -> None:
+        both = self._sockets[0]
+        with contextlib.suppress(OSError):
+            while piece := source.read(_PIECE):
+                both.sendall(piece)
+            both.shutdown(socket.SHUT_WR)
+
     def _hang_up(self) -> None:
         for end in self._sockets:
             with contextlib.suppress(OSError):
@@ -157,11 +175,14 @@ class Container:
 
 def find_image(api: Engine, box: Box, connector: Connector) -> str:
     """The digest of a connector's image, so that what is started is what was looked at."""
-    name = box.image.format(connector=connector.name)
+    is_theirs = connector.name.startswith(IMAGE)
+    name = connector.name.removeprefix(IMAGE) if is_theirs else box.image.format(connector=connector.name)
     try:
         found: str = api.inspect_image(name)["Id"]
     except docker.errors.ImageNotFound:
-        remedy = f"Make it with scripts/images {connector.name}, or pull it"
+        remedy = f"Run: docker pull {name}"
+        if not is_theirs:
+            remedy = f"Make it with scripts/images {connector.name}, or pull it"
         raise ConfigError(f"the Docker engine has no image {name}", remedy=remedy) from None
     return found
 

@@ -14,11 +14,17 @@ from ..errors import ConfigError
 USER = "65532:65532"
 GRACE = 5
 """Seconds between SIGTERM and SIGKILL."""
+IMAGE = "docker:"
+"""Begins the name of a connector that is an image of somebody else's."""
 LABEL = "cdp-bridge."
 """Begins the name of every label of ours."""
 INTERFACE = "cdpb"
 """Begins the name of the host's interface to each network of ours, so that one rule of a firewall can name them all."""
-_PREFIX = "CDP_BRIDGE_DOCKER_"
+PREFIX = "CDP_BRIDGE_DOCKER_"
+RUN = f"{PREFIX}RUN"
+"""The variable with the run for which a process starts containers."""
+FILES = "/run/cdp-bridge"
+"""The folder in a container where the files are that it is given."""
 _MB = 1024 * 1024
 
 Positive = Annotated[int, Meta(gt=0)]
@@ -45,23 +51,25 @@ class Box(Struct, frozen=True, kw_only=True):
     @classmethod
     def from_environment(cls) -> Box:
         """The limits as set; ConfigError naming the variable that cannot be used."""
-        given = {field: os.environ[_PREFIX + field.upper()] for field in cls.__struct_fields__ if _is_set(field)}
+        given = {field: os.environ[PREFIX + field.upper()] for field in cls.__struct_fields__ if _is_set(field)}
         try:
             return msgspec.convert(given, cls, strict=False)
         except msgspec.ValidationError as error:
             problem, _, field = str(error).partition(" - at `$.")
-            place = _PREFIX + field.rstrip("`").upper()
+            place = PREFIX + field.rstrip("`").upper()
             raise ConfigError(problem, place=place, remedy="Set a positive number, or unset it") from None
 
 
-def configuration(box: Box, image: str, labels: Mapping[str, str], network: Network) -> dict[str, Any]:
+def configuration(box: Box, image: str, labels: Mapping[str, str], network: Network, start: Start) -> dict[str, Any]:
     """What the engine is asked to create, in its own words: a process that may compute, and speak to us and its hosts.
 
     No log is kept: what goes over stdout are people.
     """
+    entry = {"Entrypoint": list(start.program)} if start.program else {}
     return {
         "Image": image,
-        "Cmd": ["bridge"],
+        **entry,
+        "Cmd": list(start.arguments),
         "User": USER,
         "Env": [f"{name}={value}" for name, value in network.environment.items()],
         "Labels": {LABEL + name: value for name, value in labels.items()},
@@ -75,6 +83,10 @@ def configuration(box: Box, image: str, labels: Mapping[str, str], network: Netw
         "HostConfig": {
             "NetworkMode": network.name,
             "ExtraHosts": list(network.names),
+            "Mounts": [
+                {"Type": "bind", "Source": source, "Target": f"{FILES}/{name}", "ReadOnly": True}
+                for name, source in start.files.items()
+            ],
             # The engine's own resolver would carry any name out.
             "Dns": ["127.0.0.1"],
             "DnsOptions": ["timeout:1", "attempts:1"],
@@ -106,5 +118,19 @@ class Network(Struct, frozen=True):
     environment: Mapping[str, str] = {}
 
 
+class Start(Struct, frozen=True, kw_only=True):
+    """What a container runs: `program` in place of the image's own, if given; `files` of this host, by name in
+    `FILES`.
+    """
+
+    program: Sequence[str] = ()
+    arguments: Sequence[str] = ("bridge",)
+    files: Mapping[str, str] = {}
+
+
+OURS = Start()
+"""How an image of ours is started."""
+
+
 def _is_set(field: str) -> bool:
-    return bool(os.environ.get(_PREFIX + field.upper()))
+    return bool(os.environ.get(PREFIX + field.upper()))

@@ -18,6 +18,7 @@ from ..errors import ConfigError
 from ..model import Channel, Connector
 from ..redact import redact
 from ..transport import Pipes
+from .hardening import PREFIX, RUN
 
 GRACE = 5.0
 """Seconds that a process has to end by itself."""
@@ -33,10 +34,13 @@ class LocalLauncher:
     @contextlib.contextmanager
     def start(self, connector: Connector, *, run: str = "", hosts: Sequence[str] = ()) -> Iterator[Channel]:
         """The channel to a new process; it and its children are gone at the end of the `with` block."""
-        program = Path(sys.executable).with_name(connector.name)
+        name = connector.program or connector.name
+        program = Path(sys.executable).with_name(name)
         if not program.exists():
-            program = Path(shutil.which(connector.name) or program)
+            program = Path(shutil.which(name) or program)
         environment = {name: value for name, value in os.environ.items() if name in _INHERITED}
+        if connector.program:
+            environment |= containing(run)
         try:
             process = subprocess.Popen(  # noqa: S603 - a console script of our own environment
                 [str(program), "bridge"],
@@ -62,6 +66,12 @@ class LocalLauncher:
             _end(process)
             drain.join(GRACE)
             process.stdout.close()
+
+
+def containing(run: str) -> dict[str, str]:
+    """The variables for a process that starts containers for a run."""
+    given = {name: value for name, value in os.environ.items() if name.startswith(("DOCKER_", PREFIX))}
+    return given | {RUN: run}
 
 
 def log_lines(name: str, stream: IO[bytes]) -> None:

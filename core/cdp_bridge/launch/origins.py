@@ -13,7 +13,12 @@ from ..settings import seal
 
 def origins(settings: msgspec.Struct) -> tuple[str, ...]:
     """`scheme://host:port` of every URL in checked settings, secret ones too, without what else is in it."""
-    return tuple(dict.fromkeys(_origins(msgspec.msgpack.decode(seal(settings)))))
+    return origins_in(msgspec.msgpack.decode(seal(settings)))
+
+
+def origins_in(value: Any) -> tuple[str, ...]:
+    """The same of every URL in plain values."""
+    return tuple(dict.fromkeys(_origins(value)))
 
 
 def _origins(value: Any) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import settings
+from ..loading import implementation
 from ..model import Catalog, Connector, Probe, Stream
 from ..redact import redact
 from .messages import PROTOCOL_VERSION, Message
@@ -15,13 +16,18 @@ _SYNC_MODES = {"add": "append", "remove": "soft_delete"}
 
 def specification(connector: Connector) -> dict[str, Any]:
     """Airbyte's ConnectorSpecification."""
+    taken = settings.schema(connector.settings)
+    if connector.program:
+        # What the image itself takes, which only it can tell.
+        config = implementation(connector).config_schema(settings.load(connector.settings, {}))
+        taken["properties"]["config"] |= config
     documentation = {"documentationUrl": connector.documentation} if connector.documentation else {}
     # Not overwrite: a writer only adds and removes the members that it is told.
     modes = {"supportsIncremental": True, "supported_destination_sync_modes": ["append", "append_dedup"]}
     return {
         "protocol_version": PROTOCOL_VERSION,
         **documentation,
-        "connectionSpecification": settings.schema(connector.settings),
+        "connectionSpecification": taken,
         **(modes if connector.kind == "destination" else {}),
     }
 

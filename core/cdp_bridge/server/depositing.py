@@ -37,7 +37,7 @@ def kept(core: Core, account: A, before: A | None) -> Iterator[A]:
     """
     what, connector, raw = described(account)
     stood: dict[str, Any] = described(before)[2] if before else {}
-    found = core.registry.connectors.get(connector)
+    found = core.registry.known(connector)
     # What is wrong with the connector is found out where the account is saved.
     schema = settings.schema(found.settings) if found else {}
     if faults := list(_faults(schema, raw, stood, _field(what))):

@@ -38,9 +38,11 @@ def side(
     """A connector with these settings; SettingsError naming each that is wrong.
 
     `resolve` knows the secrets. The connector works in a process that `launcher` starts for that run; None: in this
-    one.
+    one, if it has no program of its own.
     """
     settings = load(connector.settings, raw, resolve)
+    if launcher is None and connector.program:
+        launcher = registry.launcher("local")
     if launcher is None:
         return Side(connector, registry.load(connector), settings)
     start = partial(launcher.start, run=run, hosts=origins(settings))

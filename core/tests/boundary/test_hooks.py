@@ -51,6 +51,30 @@ def test_hook_bridge_functions(site: Any) -> None:
     assert Registry().functions["shout"]("a") == "A"
 
 
+MADE = """from msgspec import Struct
+
+class Settings(Struct):
+    pass
+
+@hookimpl
+def bridge_connector(name, kind):
+    if name.startswith('moon:'):
+        return Connector(name=name, kind=kind or 'source', settings=Settings, load='moon')
+"""
+
+
+def test_hook_bridge_connector(site: Any) -> None:
+    odd = HEAD + "@hookimpl(trylast=True)\ndef bridge_connector(name):\n return 7"
+    site.install("moon", {"moon": HEAD + MADE, "odd": odd})
+    found = Registry()
+    assert found.connector("moon:rock").kind == "source"
+    assert found.connector("moon:rock", "destination").name == "moon:rock"
+    assert found.failures == []
+    with pytest.raises(ConfigError, match="no source named mars:rock is installed"):
+        found.connector("mars:rock", "source")
+    assert [failure.reason for failure in found.failures] == ["bridge_connector returned a int"]
+
+
 def test_hook_bridge_secret(site: Any) -> None:
     site.install(
         "vault",

@@ -3,9 +3,13 @@
 from collections.abc import Iterable
 from functools import partial
 
+import msgspec
 from cdp_bridge.sdk import Connector, Limits, hookimpl, run
+from msgspec.structs import replace
 
-from .settings import DestinationSettings, SourceSettings
+from .settings import DestinationSettings, Image, SourceSettings
+
+IMAGE = "docker:"
 
 SOURCE = Connector(
     name="source-airbyte",
@@ -28,6 +32,21 @@ DESTINATION = Connector(
 def bridge_connectors() -> Iterable[Connector]:
     """A source and a destination."""
     return (SOURCE, DESTINATION)
+
+
+@hookimpl
+def bridge_connector(name: str, kind: str | None) -> Connector | None:
+    """`docker:IMAGE`: any image of a connector; a destination if it is called so, where nothing else is wanted."""
+    image = name.removeprefix(IMAGE)
+    if image in (name, ""):
+        return None
+    is_destination = kind == "destination" or (kind is None and "destination-" in image)
+    base = DESTINATION if is_destination else SOURCE
+    connector = ("connector", Image, Image(image=image))
+    settings = msgspec.defstruct(
+        "ImageSettings", [connector], bases=(base.settings,), kw_only=True, forbid_unknown_fields=True, frozen=True
+    )
+    return replace(base, name=name, settings=settings, program=base.name)
 
 
 run_source = partial(run, SOURCE)

@@ -20,6 +20,11 @@ LONGEST_MARKER = 40
 """Characters of a marker in the name of a stream; databases take 63 for the name of a table."""
 
 
+def config_schema(settings: DestinationSettings) -> Json:
+    """The JSON schema of the connector's own config."""
+    return Program(settings).specification()
+
+
 def check(settings: DestinationSettings) -> list[Probe]:
     """Whether the connector runs, takes its config and connects."""
     return probe(settings, Program(settings))

@@ -28,6 +28,8 @@ _CHUNK = 1 << 18
 _INHERITED = {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "JAVA_HOME", "LD_LIBRARY_PATH"}
 _INHERITED |= {"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"}
 _INHERITED |= {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"}
+_ENGINE = ("DOCKER_", "CDP_BRIDGE_DOCKER_")
+"""Begin the names of what says where images run, and within which limits."""
 
 
 def lines(command: Sequence[str], stdin: Path | None, patience: float) -> Generator[bytearray, None, None]:
@@ -82,7 +84,8 @@ def _started(command: Sequence[str], stdin: Path | None) -> Iterator[subprocess.
 
 def _environment(scratch: Path) -> dict[str, str]:
     """Of ours only what says where things are: other variables may be secrets of other connectors."""
-    return {name: value for name, value in os.environ.items() if name in _INHERITED} | {"TMPDIR": str(scratch)}
+    given = {name: value for name, value in os.environ.items() if name in _INHERITED or name.startswith(_ENGINE)}
+    return given | {"TMPDIR": str(scratch)}
 
 
 def _lines(stdout: IO[bytes], patience: float) -> Iterator[bytearray]:

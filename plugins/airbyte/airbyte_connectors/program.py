@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from .folders import private_files
 from .listening import messages
 from .messages import Json, Message
 from .process import lines
-from .settings import DestinationSettings, Manifest, SourceSettings
+from .settings import DestinationSettings, Image, Manifest, SourceSettings
 
 Settings = SourceSettings | DestinationSettings
+_CONTAINER = (sys.executable, "-m", "cdp_bridge.protocol.container")
+"""Is to an image what an executable is to itself."""
 
 
 class Program:
@@ -26,11 +29,13 @@ class Program:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         connector = settings.connector
-        if isinstance(connector, Manifest):
-            self._command, named_by = [connector.runner], connector.path
-        else:
-            self._command, named_by = [connector.command, *connector.arguments], connector.command
-        self.name = Path(named_by).name
+        match connector:
+            case Manifest():
+                self._command, self.name = [connector.runner], Path(connector.path).name
+            case Image():
+                self._command, self.name = [*_CONTAINER, connector.image, *settings.hosts, "--"], connector.image
+            case _:
+                self._command, self.name = [connector.command, *connector.arguments], Path(connector.command).name
 
     def run(self, command: str, files: Mapping[str, Any], stdin: bytes | None = None) -> Generator[Message, None, None]:
         """Carry out a command and yield what it says; closed early, it ends the process.

@@ -41,6 +41,12 @@ class Manifest(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True, ta
     ] = "source-declarative-manifest"
 
 
+class Image(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True, tag="image"):
+    """An image of a connector, which this machine's container engine has."""
+
+    image: Annotated[str, option("Image", "Its name, best by digest", min_length=1)]
+
+
 class Members(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     """Where people and their segments are found."""
 
@@ -51,12 +57,23 @@ class Members(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     ] = None
 
 
+Hosts = Annotated[
+    tuple[str, ...],
+    option(
+        "Hosts",
+        "What an image may reach, besides the URLs in its config: a host, or scheme://host:port where it is not HTTPS",
+        examples=[["api.example.com", "postgresql://db.example.com:5432"]],
+    ),
+]
+
+
 class SourceSettings(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     """One source connector of Airbyte's."""
 
-    connector: Annotated[Executable | Manifest, option("Connector", "How it is run")]
+    connector: Annotated[Executable | Manifest | Image, option("Connector", "How it is run")]
     config: Config = {}
     secrets: Secrets = {}
+    hosts: Hosts = ()
     members: Annotated[Members | None, option("Members", "Needed to keep an audience equal to a segment")] = None
     patience: Patience = 3_600
 
@@ -64,9 +81,10 @@ class SourceSettings(Struct, kw_only=True, forbid_unknown_fields=True, frozen=Tr
 class DestinationSettings(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     """One destination connector of Airbyte's."""
 
-    connector: Annotated[Executable, option("Connector", "How it is run")]
+    connector: Annotated[Executable | Image, option("Connector", "How it is run")]
     config: Config = {}
     secrets: Secrets = {}
+    hosts: Hosts = ()
     profile: Annotated[
         Literal["meta", "google", "tiktok-audience", "tiktok-events"],
         option("Identity profile", "The platform whose rules normalise and hash the identifiers"),

@@ -21,6 +21,11 @@ DELETED = "_ab_cdc_deleted_at"
 Judge = Callable[[Json], Json | None]
 
 
+def config_schema(settings: SourceSettings) -> Json:
+    """The JSON schema of the connector's own config."""
+    return Program(settings).specification()
+
+
 def check(settings: SourceSettings) -> list[Probe]:
     """Whether the connector runs, takes its config and connects, and the people are where the settings say."""
     program, members = Program(settings), settings.members

@@ -15,6 +15,7 @@ CONNECTOR = Connector(
     delivery="idempotent",
     # Small, so that a few people already make several batches.
     limits=Limits(rows=100, bytes=1_000_000),
+    local=True,
 )
 
 

@@ -14,6 +14,7 @@ CONNECTOR = Connector(
     load="destination_file.destination",
     delivery="idempotent",
     limits=Limits(rows=10_000, bytes=10_000_000),
+    local=True,
 )
 
 

@@ -7,7 +7,7 @@ from cdp_bridge.sdk import Connector, hookimpl, run
 
 from .settings import Settings
 
-CONNECTOR = Connector(name="source-file", kind="source", settings=Settings, load="source_file.source")
+CONNECTOR = Connector(name="source-file", kind="source", settings=Settings, load="source_file.source", local=True)
 
 
 @hookimpl

@@ -1,0 +1,94 @@
+"""Any image that speaks the Airbyte protocol, in a hardened container, as if it were an executable of this machine.
+
+`python -m cdp_bridge.protocol.container IMAGE [HOST...] -- COMMAND [--OPTION FILE...]`: the container may reach the
+hosts, and those of the URLs in the config.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import msgspec
+from msgspec import Struct
+
+from ..errors import BridgeError, ConfigError
+from ..launch.hardening import FILES, IMAGE, RUN, USER, Box, Start
+from ..launch.origins import origins_in
+from ..model import Connector
+from ..redact import log_to
+from .executable import SIGNALLED
+from .messages import Output, error
+
+_ENDED_WELL = "ended with exit code 0"
+
+
+def main(argv: Sequence[str]) -> NoReturn:
+    """Carry out one command; exit code 0 if the container ended with that."""
+    log_to(sys.stderr, logging.INFO)
+    signal.signal(signal.SIGTERM, _stop)
+    end = list(argv).index("--")
+    image, *hosts = argv[:end]
+    command, *options = argv[end + 1 :]
+    with open(sys.stdout.fileno(), "wb", buffering=0, closefd=False) as stdout:
+        try:
+            _relay(image, hosts, command, dict(zip(options[::2], options[1::2], strict=True)))
+        except Exception as problem:
+            Output(stdout).send(error(problem))
+            sys.exit(1)
+    sys.exit(0)
+
+
+def _relay(image: str, hosts: Sequence[str], command: str, options: dict[str, str]) -> None:
+    try:
+        from ..launch.docker import contained
+    except ModuleNotFoundError:
+        remedy = "Install it: pip install 'cdp-bridge[docker]'"
+        raise ConfigError("the Docker SDK for Python is not installed", remedy=remedy) from None
+    config = options.get("--config")
+    named = origins_in(msgspec.json.decode(Path(config).read_bytes())) if config else ()
+    files = {option.removeprefix("--"): path for option, path in options.items()}
+    for path in files.values():
+        _seal(path)
+    words = [word for option in options for word in (option, f"{FILES}/{option.removeprefix('--')}")]
+    # What a connector is besides its name is known to whoever reads what it prints.
+    connector = Connector(name=f"{IMAGE}{image}", kind="source", settings=Struct, load="-")
+    start = Start(arguments=[command, *words], files=files)
+    run = os.environ.get(RUN, "")
+    with contained(Box.from_environment(), connector, run=run, hosts=[*hosts, *named], start=start) as container:
+        try:
+            container.relay(sys.stdin.buffer, sys.stdout.buffer)
+        except SystemExit:
+            container.kill("was stopped")
+            raise
+        ending = container.ending()
+    if ending != _ENDED_WELL:
+        raise BridgeError(f"its container {ending}")
+
+
+def _seal(path: str) -> None:
+    """Let the container's user, who is nobody on this machine, read a file, and nobody else.
+
+    Only root can give a file away. For others it is its folder that keeps everybody on this machine out.
+    """
+    try:
+        os.chown(path, *map(int, USER.split(":")))
+        os.chmod(path, 0o400)
+    except PermissionError:
+        os.chmod(path, 0o444)
+
+
+def _stop(number: int, _: Any) -> NoReturn:
+    with contextlib.suppress(ValueError):
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(SIGNALLED + number)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
