@@ -161,23 +161,28 @@ class Site:
 
     def configure(self, slow: float) -> list[str]:
         """Audiences of the same people whose runs take a second or two, and nobody in any of them yet."""
-        shutil.rmtree(self.chaos, ignore_errors=True)
         people = ["id,email", *(f"u{number},person.{number}@example.com" for number in range(PEOPLE))]
         (self.folder / "people.csv").write_text("\n".join(people))
         source = {"path": str(self.folder / "people.csv"), "id_column": "id"}
-        settings = {"path": str(self.chaos), "slow": slow}
-        names = [f"vip-{secrets.token_hex(4)}" for _ in range(AUDIENCES)]
+        names = [f"vip-{number}" for number in range(AUDIENCES)]
+        # A folder for each: one that sleeps in the middle of a write must not hold up the others.
+        destinations = tuple(
+            DestinationAccount(
+                name=name, connector="destination-chaos", settings={"path": str(self.chaos / name), "slow": slow}
+            )
+            for name in names
+        )
         schedule = Schedule(every="52w", retry=Retry(attempts=5, wait="1s"))
         rules = {"user_id": "id", "email": "email"}
-        common = {"connection": "people", "destination": "chaos", "mapping": "people", "schedule": schedule}
+        common = {"connection": "people", "mapping": "people", "schedule": schedule}
         self.store.save_bridge(
             Bridge(
                 connections=(CDPConnection(name="people", cdp_provider="source-file", api_credentials=source),),
-                destinations=(DestinationAccount(name="chaos", connector="destination-chaos", settings=settings),),
+                destinations=destinations,
                 mappings={
                     "people": tuple(DataMapping(omniads_field=ours, cdp_field=his) for ours, his in rules.items())
                 },
-                audiences=tuple(Activation(name=name, segment=name, **common) for name in names),  # type: ignore[arg-type]
+                audiences=tuple(Activation(name=name, segment=name, destination=name, **common) for name in names),  # type: ignore[arg-type]
             )
         )
         for name in names:
@@ -186,10 +191,9 @@ class Site:
 
     def differences(self, names: list[str]) -> list[str]:
         """What is not as it should be once all is over."""
-        there, found = held(str(self.chaos)), []
+        found = []
         for name in names:
-            ref = self.store.audience_ref(name)
-            members = there.get(ref.id, {}) if ref else {}
+            (members,) = held(str(self.chaos / name)).values()
             rows = {row.member_key.hex() for chunk in self.store.ledger.members(name) for row in chunk}
             if len(members) != PEOPLE or rows != members.keys() or self.store.deliveries(name):
                 found.append(f"{name}: {len(members)} members, {len(rows)} in the ledger")
