@@ -31,7 +31,7 @@ def twin() -> Iterator[sandbox.Sandbox]:
 class Looked:
     """An API whose store is told what the CDPs list; `look` is what `serve` does every 15 minutes."""
 
-    def __init__(self, api: Api, folder: Path, segment: str) -> None:
+    def __init__(self, api: Api, folder: Path, segment: str | None) -> None:
         self.api, self.file = api, folder / "people.csv"
         self.write("vip", "vip", "new")
         account = {"public_api_token": TOKEN, "base_url": segment}
@@ -121,5 +121,5 @@ def test_a_new_segment_appears_without_anybody_asking(looked: Looked) -> None:
 
 
 def _segment(twin: sandbox.Sandbox, path: str) -> Any:
-    answer = requests.get(twin.segment + path, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30)
+    answer = requests.get(f"{twin.segment}{path}", headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30)
     return answer.json()["data"]
