@@ -143,7 +143,7 @@ def bed(tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> 
     # Member keys decide whom a fault hits, so they are the same each time.
     monkeypatch.setattr(secrets, "token_bytes", random.Random(SEED).randbytes)
     # The thread that renews the lease knows nothing of the time that only seems to pass.
-    monkeypatch.setattr("cdp_bridge.sync.run.LEASE_SECONDS", 1e6)
+    monkeypatch.setattr("cdp_bridge.sync.session.LEASE_SECONDS", 1e6)
     bed = Bed(tmp_path, registry)
     with Store.open(f"sqlite:///{tmp_path}/store.db", clock=bed.clock) as bed.store:
         yield bed

@@ -115,7 +115,7 @@ def account(town: Any, make_truth: Any, tmp_path: Path, monkeypatch: pytest.Monk
         monkeypatch.setattr(time, "sleep", sleep)
         monkeypatch.setitem(retrying.__kwdefaults__ or {}, "sleep", sleep)
         # The thread that renews the lease knows nothing of the time that only seems to pass.
-        monkeypatch.setattr("cdp_bridge.sync.run.LEASE_SECONDS", 1e6)
+        monkeypatch.setattr("cdp_bridge.sync.session.LEASE_SECONDS", 1e6)
         yield account
     town.ask(f"{town.twins.meta}/_twin/faults", method="DELETE")
     account.configure(
