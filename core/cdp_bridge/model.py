@@ -303,10 +303,10 @@ class Launcher(Protocol):
     """Starts the process of a connector somewhere, and ends it for sure."""
 
     def start(
-        self, connector: Connector, *, run: str = "", hosts: Sequence[str] = ()
+        self, connector: Connector, *, run: str = "", token: int = 0, hosts: Sequence[str] = ()
     ) -> AbstractContextManager[Channel]:
         """Run the connector's executable with the argument `bridge`; gone at the end of the `with` block.
 
-        `run` is the id of the run that it is for, `hosts` are the origins (`scheme://host:port`) that the settings
-        name.
+        `run` is the id of the run that it is for, `token` that of its lease, `hosts` are the origins
+        (`scheme://host:port`) that the settings name.
         """

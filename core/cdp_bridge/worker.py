@@ -100,8 +100,8 @@ def syncing(store: Store, registry: Registry, launcher: Launcher | None = None) 
                 telling.progress(made)
                 reins.progress(made)
 
-            run = Run(store, registry, found[0], progress=progress, sleep=reins.sleep, launcher=launcher)
-            return run.sync(approve_removals=request.approve_removals, lease=lease)
+            run = Run(store, registry, found[0], progress=progress, sleep=reins.sleep, launcher=launcher, lease=lease)
+            return run.sync(approve_removals=request.approve_removals)
 
     return sync
 

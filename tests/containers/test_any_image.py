@@ -16,6 +16,7 @@ from cdp_bridge.registry import Registry
 from cdp_bridge.store import Store
 from cdp_bridge.sync.account import check
 from cdp_bridge.sync.run import Run
+from cdp_bridge.sync.session import held
 
 import docker
 
@@ -92,7 +93,9 @@ def test_people_go_from_one_image_to_another(mailbox: Mailbox, engine: docker.AP
     (tmp_path / "bridge.yaml").write_text(text)
     with Store.open(f"sqlite:///{tmp_path}/store.db") as store:
         store.save_bridge(configuration.load(tmp_path / "bridge.yaml", registry))
-        log = Run(store, registry, store.bridge().audiences[0], launcher=registry.launcher("docker")).sync()
+        with held(store, "all") as lease:
+            activation, launcher = store.bridge().audiences[0], registry.launcher("docker")
+            log = Run(store, registry, activation, launcher=launcher, lease=lease).sync()
     assert (log.status, log.adds, log.error) == ("succeeded", ROWS, "")
     (records,) = mailbox.letters
     assert len({record["key"] for record in records}) == ROWS
@@ -102,7 +105,7 @@ def test_people_go_from_one_image_to_another(mailbox: Mailbox, engine: docker.AP
     assert (sender["Config"]["User"], host["CapDrop"], host["ReadonlyRootfs"]) == ("65532:65532", ["ALL"], True)
     assert host["NetworkMode"].startswith("cdp-bridge-")
     assert all(not one["RW"] and one["Source"].startswith("/dev/shm/") for one in sender["Mounts"])
-    assert labels["cdp-bridge.run"] == log.run_id
+    assert (labels["cdp-bridge.run"], labels["cdp-bridge.token"]) == (log.run_id, str(lease.token))
     assert TOKEN not in json.dumps(sender)
     assert ours(engine) == []
 

@@ -114,6 +114,7 @@ def test_errors_arrive_as_they_were_raised(tmp_path: Path) -> None:
 
 def test_a_connector_whose_program_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
     remote = Remote(Registry().launcher("local").start, CONNECTOR, b"")
     with pytest.raises(ConfigError, match="Reinstall the package that brings destination-chaos"):
         remote.check(None)

@@ -112,10 +112,15 @@ def _sync(
     from ..entities import SyncLog
     from ..protocol.failure import sentence
     from ..sync.run import Run
+    from ..sync.session import held
 
     try:
-        with _progress(activation.name, quiet=quiet) as progress, connectors_print_to_stderr():
-            run = Run(store, registry, activation, progress=progress, launcher=launcher)
+        with (
+            _progress(activation.name, quiet=quiet) as progress,
+            connectors_print_to_stderr(),
+            held(store, activation.name) as lease,
+        ):
+            run = Run(store, registry, activation, progress=progress, launcher=launcher, lease=lease)
             return run.sync(approve_removals=approve_removals)
     except BridgeError as error:
         moment = datetime.now(UTC)

@@ -13,7 +13,7 @@ from .hardening import LABEL, USER
 _HOST = "services of this host cannot be reached"
 _REMEDY = "Update cdp-bridge and its images; do not use this one before"
 _REMEDIES = {_HOST: firewall.REMEDY}
-_LABELS = ("connector", "run", "owner", "deadline")
+_LABELS = ("connector", "run", "token", "owner", "deadline")
 _PROXY = re.compile(r"\w+_PROXY=http://[0-9.]+:[0-9]+", re.IGNORECASE)
 Facts = Mapping[str, Any]
 

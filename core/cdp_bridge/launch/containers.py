@@ -26,17 +26,19 @@ class DockerLauncher:
     """Starts the images of connectors on the Docker engine of this machine, within the limits of the environment."""
 
     @contextmanager
-    def start(self, connector: Connector, *, run: str = "", hosts: Sequence[str] = ()) -> Iterator[Channel]:
+    def start(
+        self, connector: Connector, *, run: str = "", token: int = 0, hosts: Sequence[str] = ()
+    ) -> Iterator[Channel]:
         """The channel to a new container; it and its network are gone at the end of the `with` block."""
         if connector.program:
-            with LocalLauncher().start(connector, run=run, hosts=hosts) as channel:
+            with LocalLauncher().start(connector, run=run, token=token, hosts=hosts) as channel:
                 yield channel
             return
         if connector.local:
             remedy = "Run it without --launcher docker, or with --launcher local"
             problem = "works with files of this machine, which no container has"
             raise ConfigError(problem, place=connector.name, remedy=remedy)
-        with self._contained(connector, run, hosts) as container:
+        with self._contained(connector, run, token, hosts) as container:
             yield container.channel
 
     def examine(self, connector: Connector) -> list[Probe]:
@@ -44,7 +46,7 @@ class DockerLauncher:
         with ExitStack() as stack:
             service = stack.enter_context(socket.create_server(("", 0)))
             asking = Start(program=_INSIDE, arguments=[str(service.getsockname()[1])])
-            container = stack.enter_context(self._contained(connector, "examination", _SOME_HOST, asking))
+            container = stack.enter_context(self._contained(connector, "examination", 0, _SOME_HOST, asking))
             report = container.channel.read(_LONGEST_REPORT)
             try:
                 inside = json.loads(report)
@@ -55,11 +57,11 @@ class DockerLauncher:
             return checks(container.inspect(), *container.surroundings(), inside)
 
     def _contained(
-        self, connector: Connector, run: str, hosts: Sequence[str], start: Start = OURS
+        self, connector: Connector, run: str, token: int, hosts: Sequence[str], start: Start = OURS
     ) -> AbstractContextManager[Container]:
         try:
             from .docker import contained
         except ModuleNotFoundError:
             remedy = "Install it: pip install 'cdp-bridge[docker]'"
             raise ConfigError("the Docker SDK for Python is not installed", remedy=remedy) from None
-        return contained(Box.from_environment(), connector, run=run, hosts=hosts, start=start)
+        return contained(Box.from_environment(), connector, run=run, token=token, hosts=hosts, start=start)

@@ -40,7 +40,7 @@ Engine = Any
 
 @contextmanager
 def contained(
-    box: Box, connector: Connector, *, run: str = "", hosts: Sequence[str] = (), start: Start = OURS
+    box: Box, connector: Connector, *, run: str = "", token: int = 0, hosts: Sequence[str] = (), start: Start = OURS
 ) -> Iterator[Container]:
     """A started container of a connector, or of any image that a connector's name `docker:IMAGE` names."""
     with ExitStack() as stack:
@@ -51,6 +51,7 @@ def contained(
             labels = {
                 "connector": connector.name,
                 "run": run,
+                "token": str(token),
                 "owner": owner.me(),
                 "deadline": str(int(time.time()) + box.seconds),
             }

@@ -18,7 +18,7 @@ from ..errors import ConfigError
 from ..model import Channel, Connector
 from ..redact import redact
 from ..transport import Pipes
-from .hardening import PREFIX, RUN
+from .hardening import PREFIX, RUN, TOKEN
 
 GRACE = 5.0
 """Seconds that a process has to end by itself."""
@@ -32,7 +32,9 @@ class LocalLauncher:
     """Starts executables that are installed beside this interpreter, or in an image of ours on PATH."""
 
     @contextlib.contextmanager
-    def start(self, connector: Connector, *, run: str = "", hosts: Sequence[str] = ()) -> Iterator[Channel]:
+    def start(
+        self, connector: Connector, *, run: str = "", token: int = 0, hosts: Sequence[str] = ()
+    ) -> Iterator[Channel]:
         """The channel to a new process; it and its children are gone at the end of the `with` block."""
         name = connector.program or connector.name
         program = Path(sys.executable).with_name(name)
@@ -40,7 +42,7 @@ class LocalLauncher:
             program = Path(shutil.which(name) or program)
         environment = {name: value for name, value in os.environ.items() if name in _INHERITED}
         if connector.program:
-            environment |= containing(run)
+            environment |= containing(run, token)
         try:
             process = subprocess.Popen(  # noqa: S603 - a console script of our own environment
                 [str(program), "bridge"],
@@ -68,10 +70,10 @@ class LocalLauncher:
             process.stdout.close()
 
 
-def containing(run: str) -> dict[str, str]:
-    """The variables for a process that starts containers for a run."""
+def containing(run: str, token: int) -> dict[str, str]:
+    """The variables for a process that starts containers for a run and its lease."""
     given = {name: value for name, value in os.environ.items() if name.startswith(("DOCKER_", PREFIX))}
-    return given | {RUN: run}
+    return given | {RUN: run, TOKEN: str(token)}
 
 
 def log_lines(name: str, stream: IO[bytes]) -> None:

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from ..errors import BridgeError, ConfigError
-from ..launch.hardening import FILES, IMAGE, RUN, USER, Box, Start
+from ..launch.hardening import FILES, IMAGE, RUN, TOKEN, USER, Box, Start
 from ..launch.origins import origins_in
 from ..model import Connector
 from ..redact import log_to
@@ -60,8 +60,9 @@ def _relay(image: str, hosts: Sequence[str], command: str, options: dict[str, st
     # What a connector is besides its name is known to whoever reads what it prints.
     connector = Connector(name=f"{IMAGE}{image}", kind="source", settings=Struct, load="-")
     start = Start(arguments=[command, *words], files=files)
-    run = os.environ.get(RUN, "")
-    with contained(Box.from_environment(), connector, run=run, hosts=[*hosts, *named], start=start) as container:
+    run, token = os.environ.get(RUN, ""), int(os.environ.get(TOKEN, "0"))
+    box, hosts = Box.from_environment(), [*hosts, *named]
+    with contained(box, connector, run=run, token=token, hosts=hosts, start=start) as container:
         try:
             container.relay(sys.stdin.buffer, sys.stdout.buffer)
         except SystemExit:

@@ -93,10 +93,12 @@ class _Limited:
         self._launcher = launcher
 
     @contextmanager
-    def start(self, connector: Connector, *, run: str = "", hosts: Sequence[str] = ()) -> Iterator[Channel]:
+    def start(
+        self, connector: Connector, *, run: str = "", token: int = 0, hosts: Sequence[str] = ()
+    ) -> Iterator[Channel]:
         """See `Launcher.start`."""
         with ExitStack() as stack:
-            channel = stack.enter_context(self._launcher.start(connector, run=run, hosts=hosts))
+            channel = stack.enter_context(self._launcher.start(connector, run=run, token=token, hosts=hosts))
             alarm = threading.Timer(SECONDS, stack.close)
             alarm.daemon = True
             stack.callback(alarm.cancel)

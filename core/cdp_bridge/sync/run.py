@@ -69,6 +69,7 @@ class Run:
     """Keeps one activation of the store's configuration equal; ConfigError if what it names is missing or no use.
 
     `sleep` is what waits where the platform asks for it. The connectors work where `launcher` starts them, or here.
+    `lease` is the audience's, if the caller has it already and keeps it.
     """
 
     def __init__(
@@ -80,17 +81,16 @@ class Run:
         progress: OnProgress = lambda _: None,
         sleep: Callable[[float], None] = time.sleep,
         launcher: Launcher | None = None,
+        lease: Lease | None = None,
     ) -> None:
         self._store, self._registry, self._progress, self._sleep = store, registry, progress, sleep
-        self._id = uuid.uuid4().hex
+        self._id, self._lease = uuid.uuid4().hex, lease
         resolve = Grants(store, registry.secret).resolve
-        self._setup = prepare(store.bridge(), registry, activation, resolve, launcher, self._id)
+        token = lease.token if lease else 0
+        self._setup = prepare(store.bridge(), registry, activation, resolve, launcher, self._id, token)
 
-    def sync(self, *, approve_removals: bool = False, lease: Lease | None = None) -> SyncLog:
-        """Make the audience equal to the segment; a failure is in the log's `status` and `error`, not an exception.
-
-        `lease` is the audience's, if the caller has it already and keeps it.
-        """
+    def sync(self, *, approve_removals: bool = False) -> SyncLog:
+        """Make the audience equal to the segment; a failure is in the log's `status` and `error`, not an exception."""
         name = self._setup.activation.name
         log = SyncLog(run_id=self._id, audience=name, sync_timestamp=datetime.now(UTC))
         started = time.monotonic()
@@ -99,12 +99,12 @@ class Run:
             with (
                 plain_failures(),
                 rare_collections(),
-                nullcontext(lease) if lease else held(self._store, name) as mine,
+                nullcontext(self._lease) if self._lease else held(self._store, name) as lease,
             ):
                 try:
-                    self._execute(log, mine, approve_removals)
+                    self._execute(log, lease, approve_removals)
                 except _LostAudienceError:
-                    self._execute(log, mine, approve_removals)
+                    self._execute(log, lease, approve_removals)
         except BridgeError as error:
             _fail(log, error)
         finally:

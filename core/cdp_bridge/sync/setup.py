@@ -59,11 +59,12 @@ def prepare(
     resolve: Resolve,
     launcher: Launcher | None = None,
     run: str = "",
+    token: int = 0,
 ) -> Setup:
     """Resolve an activation; ConfigError naming the part that is missing or cannot work.
 
-    `resolve` knows the secrets. The connectors work in processes that `launcher` starts for that run; None: in this
-    one.
+    `resolve` knows the secrets. The connectors work in processes that `launcher` starts for that run and lease; None:
+    in this one.
     """
     connection = _named(bridge.connections, activation.connection, f"audiences.{activation.name}.connection")
     account = _named(bridge.destinations, activation.destination, f"audiences.{activation.name}.destination")
@@ -76,10 +77,10 @@ def prepare(
     mappings = bridge.mappings[activation.mapping]
     with ExitStack() as stack:
         reads = registry.connector(connection.cdp_provider, "source")
-        source = side(registry, resolve, reads, connection.api_credentials, launcher, run)
+        source = side(registry, resolve, reads, connection.api_credentials, launcher, run, token)
         stack.callback(source.close)
         writes = registry.connector(account.connector, "destination")
-        destination = side(registry, resolve, writes, account.settings, launcher, run)
+        destination = side(registry, resolve, writes, account.settings, launcher, run, token)
         stack.callback(destination.close)
         target = _people_object(destination)
         stream = activation.stream or _membership_stream(source, activation)

@@ -34,16 +34,17 @@ def side(
     raw: dict[str, Any],
     launcher: Launcher | None = None,
     run: str = "",
+    token: int = 0,
 ) -> Side:
     """A connector with these settings; SettingsError naming each that is wrong.
 
-    `resolve` knows the secrets. The connector works in a process that `launcher` starts for that run; None: in this
-    one, if it has no program of its own.
+    `resolve` knows the secrets. The connector works in a process that `launcher` starts for that run and lease; None:
+    in this one, if it has no program of its own.
     """
     settings = load(connector.settings, raw, resolve)
     if launcher is None and connector.program:
         launcher = registry.launcher("local")
     if launcher is None:
         return Side(connector, registry.load(connector), settings)
-    start = partial(launcher.start, run=run, hosts=origins(settings))
+    start = partial(launcher.start, run=run, token=token, hosts=origins(settings))
     return Side(connector, Remote(start, connector, seal(settings)), settings)
