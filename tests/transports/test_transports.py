@@ -134,3 +134,19 @@ def test_sigterm_stops_a_sync_and_leaves_no_process(carry: Carry) -> None:
         _, complaints = process.communicate(timeout=60)
     assert (process.returncode, complaints.strip()) == (1, "error: stopped")
     assert children("destination-chaos") == []
+
+
+def test_both_processes_start_at_the_same_time(carry: Carry) -> None:
+    bed = carry("local")
+    bed.people(1)
+    launcher, both = bed.launcher, threading.Barrier(2)
+
+    class Waiting:
+        """Starts a process once another one is to be started."""
+
+        def start(self, *arguments: Any, **named: Any) -> Any:
+            both.wait(timeout=60)
+            return launcher.start(*arguments, **named)
+
+    bed.launcher = Waiting()
+    assert bed.sync().log.status == "succeeded"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from litestar import Controller, Response
 from litestar.params import JSONBody
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..entities import Activation, ApiKey, RunRequest, SyncLog
 from ..errors import ConfigError
@@ -51,8 +54,7 @@ class Audiences(Controller):
             if connection in (None, one.connection) and destination in (None, one.destination)
         ]
         listed = page_of_all(core.cursors, found, limit, cursor, lambda one: [one.name])
-        paused = _paused(core)
-        return Listing(items=[_view(core, one, one.name in paused) for one in listed.items], next=listed.next)
+        return Listing(items=_views(core, listed.items), next=listed.next)
 
     @posts("/")
     def activate(self, core: CoreGiven, caller: Caller, data: JSONBody[Activation]) -> Response[Activation]:
@@ -65,7 +67,8 @@ class Audiences(Controller):
     def audience(self, core: CoreGiven, name: PathText) -> Response[AudienceView]:
         """One audience, with its size."""
         found = entry(core, "audience", name)
-        view = _view(core, found, name in _paused(core), size=core.store.ledger.count(name))
+        (view,) = _views(core, [found])
+        view = replace(view, size=core.store.ledger.count(name))
         return Response(view, headers={"ETag": etag(found)})
 
     @puts("/{name:str}")
@@ -116,19 +119,15 @@ def _pause(core: Core, caller: ApiKey, name: str, *, paused: bool) -> AudienceVi
     action = "pause" if paused else "resume"
     core.store.audit.add(Deed(who=who(caller), action=action, what="audience", name=name))
     core.store.schedules.pause(name, paused)
-    return _view(core, found, paused)
+    (view,) = _views(core, [found])
+    return replace(view, paused=paused)
 
 
-def _paused(core: Core) -> set[str]:
-    return {one.audience for one in core.store.schedules.all() if one.paused or one.schedule.paused}
-
-
-def _view(core: Core, activation: Activation, paused: bool, size: int | None = None) -> AudienceView:
-    runs = core.store.runs(activation.name, 1)
-    return AudienceView(
-        activation=activation,
-        paused=paused,
-        ref=core.store.audience_ref(activation.name),
-        size=size,
-        last_run=runs[0] if runs else None,
-    )
+def _views(core: Core, activations: Sequence[Activation]) -> list[AudienceView]:
+    names = [one.name for one in activations]
+    paused = {one.audience for one in core.store.schedules.all() if one.paused or one.schedule.paused}
+    refs, runs = core.store.audience_refs(names), core.store.last_runs(names)
+    return [
+        AudienceView(activation=one, paused=one.name in paused, ref=refs.get(one.name), last_run=runs.get(one.name))
+        for one in activations
+    ]

@@ -80,8 +80,7 @@ class _Stored(Collector):
         )
         successes = {name: at.timestamp() for name, at in counts.last_successes().items()}
         yield _family("audience_last_success_timestamp_seconds", "Newest successful run", "audience", successes)
-        runs = {one.name: self._store.runs(one.name, 1) for one in self._store.bridge().audiences}
-        last = {name: found[0] for name, found in runs.items() if found}
+        last = self._store.last_runs([one.name for one in self._store.bridge().audiences])
         members = {name: log.funnel.accepted for name, log in last.items()}
         yield _family("audience_members", "Members accepted by the platform", "audience", members)
         rates = {name: log.match_rate for name, log in last.items() if log.match_rate is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 from ..entities import DeadLetter
 from ..model import AudienceRef
 from . import runs, tables
-from .database import Database, struct_of
+from .database import Database, by_chunks, struct_of
 from .ledger import Ledger
 from .values import AudienceRow, Delivery, MemberRow
 
@@ -54,6 +55,18 @@ def ref(database: Database, audience: str) -> AudienceRef | None:
     with database.reading() as connection:
         row = connection.execute(wanted).first()
     return struct_of(AudienceRef, row) if row else None
+
+
+def refs(database: Database, names: Sequence[str]) -> dict[str, AudienceRef]:
+    """What the platforms call those of these audiences that they have."""
+    wanted = _named(tables.audience_ref)
+    with database.reading() as connection:
+        rows = (
+            row
+            for chunk in by_chunks(names)
+            for row in connection.execute(wanted.where(tables.audience.c.name.in_(chunk)))
+        )
+        return {row.audience: struct_of(AudienceRef, row) for row in rows}
 
 
 def overview(database: Database) -> list[AudienceRow]:

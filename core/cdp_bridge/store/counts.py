@@ -38,12 +38,13 @@ class Counts:
         return self._by(tables.audience.c.name, tables.dead_letter.join(tables.audience))
 
     def last_successes(self) -> dict[str, datetime]:
-        """When the newest successful run of each audience began."""
-        table = tables.run
-        newest = sa.select(table.c.audience, sa.func.max(table.c.sync_timestamp))
-        wanted = newest.where(table.c.status == "succeeded").group_by(table.c.audience)
+        """When the newest successful run of each configured audience began."""
+        table, name = tables.run, tables.activation.c.name
+        mine = (table.c.audience == name) & (table.c.status == "succeeded")
+        newest = sa.select(table.c.sync_timestamp).where(mine).order_by(table.c.sync_timestamp.desc()).limit(1)
         with self._database.reading() as connection:
-            return {row[0]: row[1] for row in connection.execute(wanted)}
+            rows = connection.execute(sa.select(name, newest.scalar_subquery()))
+            return {row[0]: row[1] for row in rows if row[1]}
 
     def _by(self, column: sa.Column[Any], source: sa.FromClause | None = None) -> dict[str, int]:
         wanted = sa.select(column, sa.func.count()).select_from(column.table if source is None else source)

@@ -59,7 +59,11 @@ class Database:
         if self.path is not None:
             _prepare_file(self.path, self.place)
         self.engine = sa.create_engine(
-            address, hide_parameters=True, pool_pre_ping=self.path is None, **_arguments(address)
+            address,
+            hide_parameters=True,
+            pool_pre_ping=self.path is None,
+            json_deserializer=msgspec.json.decode,
+            **_arguments(address),
         )
         self._reading = {"reading": True} if self.path else {"isolation_level": "REPEATABLE READ"}
         sa.event.listen(self.engine, "connect", _set_up_sqlite if self.path else self._set_up_postgresql)
@@ -124,7 +128,7 @@ def row_of(table: sa.Table, value: msgspec.Struct, **instead: Any) -> dict[str, 
 
 def struct_of(kind: type[S], row: sa.Row[Any], **instead: Any) -> S:
     """A row as a struct: the columns that are fields, `instead` first."""
-    given = {**row._mapping, **instead}
+    given = dict(zip(row._fields, row, strict=True)) | instead
     fields = {name: given[name] for name in kind.__struct_fields__ if name in given}
     return msgspec.convert(fields, kind, builtin_types=(bytes, datetime))
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from ..entities import CDPSegment, SyncLog
 from . import tables
-from .database import Database, row_of, struct_of, upsert
+from .database import Database, by_chunks, row_of, struct_of, upsert
 
 
 def newest(database: Database, audience: str | None, limit: int) -> list[SyncLog]:
@@ -21,6 +21,18 @@ def newest(database: Database, audience: str | None, limit: int) -> list[SyncLog
         wanted = wanted.where(tables.run.c.audience == audience)
     with database.reading() as connection:
         return [struct_of(SyncLog, row) for row in connection.execute(wanted)]
+
+
+def last(database: Database, audiences: Sequence[str]) -> dict[str, SyncLog]:
+    """The newest run of each of these configured audiences that has one."""
+    name, run = tables.activation.c.name, tables.run.alias()
+    newest = sa.select(run.c.run_id).where(run.c.audience == name).limit(1)
+    newest = newest.order_by(run.c.sync_timestamp.desc(), run.c.run_id.desc())
+    its = tables.activation.join(tables.run, tables.run.c.run_id == newest.scalar_subquery())
+    wanted = sa.select(tables.run).select_from(its)
+    with database.reading() as connection:
+        rows = (row for chunk in by_chunks(audiences) for row in connection.execute(wanted.where(name.in_(chunk))))
+        return {row.audience: struct_of(SyncLog, row) for row in rows}
 
 
 def one(database: Database, run_id: str) -> SyncLog | None:

@@ -128,6 +128,10 @@ class Store:
         """What the platform calls the audience, if it was ever ensured."""
         return audiences.ref(self._database, audience)
 
+    def audience_refs(self, names: Sequence[str]) -> dict[str, AudienceRef]:
+        """What the platforms call those of these audiences that they have."""
+        return audiences.refs(self._database, names)
+
     def audiences(self) -> list[AudienceRow]:
         """Every audience that is configured or was ever synced, by name."""
         return audiences.overview(self._database)
@@ -135,6 +139,10 @@ class Store:
     def runs(self, audience: str | None = None, limit: int = 50) -> list[SyncLog]:
         """Runs, newest first."""
         return runs.newest(self._database, audience, limit)
+
+    def last_runs(self, audiences: Sequence[str]) -> dict[str, SyncLog]:
+        """The newest run of each of these configured audiences that has one."""
+        return runs.last(self._database, audiences)
 
     def run(self, run_id: str) -> SyncLog | None:
         """The run of that id, or None."""

@@ -218,6 +218,7 @@ run = sa.Table(
     sa.Index("ix_run_audience", "audience", "sync_timestamp"),
     sa.Index("ix_run_sync_timestamp", "sync_timestamp"),
     sa.Index("ix_run_status", "status", "sync_timestamp"),
+    sa.Index("ix_run_audience_status", "audience", "status", "sync_timestamp"),
 )
 cursor = sa.Table(
     "cursor", metadata, _key("connection"), _key("stream"), _key("segment"), sa.Column("state", Json, nullable=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any, TypeVar
 
@@ -42,8 +44,7 @@ class Setup(Struct, frozen=True, kw_only=True):
 
     def close(self) -> None:
         """End the processes of connectors that have one."""
-        self.source.close()
-        self.destination.close()
+        _both(Side.close, self.source, self.destination)
 
     def request(self, checkpoint: dict[str, Any] | None) -> ReadRequest:
         """What to ask the source for."""
@@ -82,6 +83,7 @@ def prepare(
         writes = registry.connector(account.connector, "destination")
         destination = side(registry, resolve, writes, account.settings, launcher, run, token)
         stack.callback(destination.close)
+        _both(Side.start, source, destination)
         target = _people_object(destination)
         stream = activation.stream or _membership_stream(source, activation)
         stack.pop_all()
@@ -102,6 +104,13 @@ def prepare(
         matching_keys=target.matching_keys,
         fields=allowed(mappings, forms),
     )
+
+
+def _both(action: Callable[[Side], None], source: Side, destination: Side) -> None:
+    """At the same time: containers take their time to come and to go."""
+    with ThreadPoolExecutor() as pool:
+        for _ in pool.map(action, (source, destination)):
+            pass
 
 
 def _people_object(destination: Side) -> Stream:

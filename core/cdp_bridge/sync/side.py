@@ -21,6 +21,11 @@ class Side(Struct, frozen=True):
     code: Any
     settings: Any
 
+    def start(self) -> None:
+        """Start its process, if it is to have one."""
+        if isinstance(self.code, Remote):
+            self.code.start()
+
     def close(self) -> None:
         """End its process, if it has one."""
         if isinstance(self.code, Remote):

@@ -42,6 +42,10 @@ class Remote:
         self._replies: msgspec.msgpack.Decoder[wire.Reply] = msgspec.msgpack.Decoder(wire.Reply)
         self._offers: tuple[str, ...] | None = None
 
+    def start(self) -> None:
+        """Start the process now, so that the first call need not wait for it."""
+        self._started()
+
     def close(self) -> None:
         """End the process, if there is one."""
         self._channel = None

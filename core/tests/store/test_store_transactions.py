@@ -4,7 +4,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from cdp_bridge.entities import CDPSegment, DeadLetter, Funnel, SyncLog
+from cdp_bridge.entities import (
+    Activation,
+    Bridge,
+    CDPConnection,
+    CDPSegment,
+    DeadLetter,
+    DestinationAccount,
+    Funnel,
+    SyncLog,
+)
 from cdp_bridge.model import AudienceRef
 from cdp_bridge.store import AudienceRow, Delivery, Store, Transaction
 
@@ -121,6 +130,37 @@ def test_audiences_show_what_is_known_of_each(store: Store, people: Any, at: dat
         AudienceRow(name="cart", ref=None, members=1, last_run=None),
         AudienceRow(name="vip", ref=ref, members=4, last_run=run),
     ]
+
+
+def test_audiences_are_shown_many_at_once_as_one_by_one(store: Store, at: datetime) -> None:
+    names = [f"a{number}" for number in range(3)]
+    store.save_bridge(
+        Bridge(
+            connections=(CDPConnection(name="crm", cdp_provider="source-shop"),),
+            destinations=(DestinationAccount(name="ads", connector="destination-shop"),),
+            mappings={"people": ()},
+            audiences=tuple(
+                Activation(name=name, connection="crm", segment="s", destination="ads", mapping="people")
+                for name in names
+            ),
+        )
+    )
+    with store.transaction() as change:
+        for number in range(4):
+            moment = at + timedelta(minutes=number % 3)
+            for name in names[:2]:
+                status: Any = "failed" if number == 2 else "succeeded"
+                run_id = f"{name}-{number}"
+                change.save_run(SyncLog(run_id=run_id, audience=name, sync_timestamp=moment, status=status))
+            change.save_audience(names[number % 2], AudienceRef(id=str(number), account="1"))
+    runs = {name: found[0] for name in names if (found := store.runs(name, 1))}
+    assert store.last_runs([*names, "nobody"]) == runs
+    assert [run.run_id for run in runs.values()] == ["a0-2", "a1-2"]
+    assert store.last_runs(["a1"]) == {"a1": runs["a1"]}
+    assert store.counts.last_successes() == dict.fromkeys(names[:2], at + timedelta(minutes=1))
+    refs = {name: ref for name in names if (ref := store.audience_ref(name))}
+    assert store.audience_refs([*names, "nobody"]) == refs
+    assert set(refs) == {"a0", "a1"}
 
 
 def test_an_exception_undoes_everything(store: Store, people: Any, at: datetime) -> None:
