@@ -12,7 +12,8 @@ from pathlib import Path
 from msgspec.structs import replace
 from rich.console import Console
 
-from .figures import FIGURES, Bench, Row
+from .bench import Bench, Row
+from .figures import FIGURES
 from .report import as_json, page, show
 
 ROOT = Path(__file__).parents[2]

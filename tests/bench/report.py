@@ -12,7 +12,7 @@ from msgspec.structs import asdict
 from rich.console import Console
 from rich.table import Table
 
-from .figures import Row
+from .bench import Row
 
 COLUMNS = ("figure", "what", "result", "target", "", "run s", "process s", "CPU s", "peak MB")
 _PAGE = """\

@@ -1,0 +1,55 @@
+"""`cdp-bridge serve` as a process of its own, and what it costs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+CLI = Path(sys.executable).with_name("cdp-bridge")
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Server:
+    """A running server; `key` is that of its first administrator."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.key = self._said("shown only now: (.+)")
+        self.url = self._said("Serving at (http://[0-9.:]+)")
+
+    def cpu(self) -> float:
+        """Seconds of CPU that it and its queue server have used."""
+        return sum(map(_cpu, (self._process.pid, *_children(self._process.pid))))
+
+    def _said(self, pattern: str) -> str:
+        assert self._process.stdout
+        for line in self._process.stdout:
+            if found := re.search(pattern, line):
+                return found[1]
+        raise RuntimeError("the server did not start")
+
+
+@contextlib.contextmanager
+def serving(folder: Path, store: Path, *options: str) -> Iterator[Server]:
+    """A server over that SQLite file until the end of the block."""
+    where = ("--store", f"sqlite:///{store}", "--queue-folder", str(folder / "queue"))
+    command = [str(CLI), "serve", "--port", "0", "--workers", "0", *where, *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield Server(process)
+        finally:
+            process.terminate()
+
+
+def _children(process: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def _cpu(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
