@@ -47,7 +47,9 @@ def serving(folder: Path, store: Path, *options: str) -> Iterator[Server]:
 
 
 def _children(process: int) -> list[int]:
-    return [int(one) for one in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    # Each thread has its own.
+    threads = Path(f"/proc/{process}/task").iterdir()
+    return [int(one) for thread in threads for one in (thread / "children").read_text().split()]
 
 
 def _cpu(process: int) -> float:

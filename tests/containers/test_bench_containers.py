@@ -12,7 +12,7 @@ from .conftest import ROOT
 
 
 def test_the_same_people_arrive_by_every_transport(engine: docker.APIClient) -> None:
-    command = [ROOT / "scripts" / "bench", "containers", "--quick", "--json"]
+    command = [str(ROOT / "scripts" / "bench"), "containers", "--quick", "--json"]
     done = subprocess.run(command, env=os.environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)

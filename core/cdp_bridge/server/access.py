@@ -7,7 +7,6 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-import anyio
 from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
 from litestar.handlers import BaseRouteHandler
@@ -17,6 +16,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from ..entities import ApiKey, Role
 from ..store import Store
 from .problems import problem
+from .turns import in_turn
 
 RANKS: dict[Role, int] = {"viewer": 0, "operator": 1, "admin": 2}
 Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]
@@ -65,7 +65,7 @@ class Access(ASGIMiddleware):
         scheme, _, text = connection.headers.get("authorization", "").partition(" ")
         key = None
         if scheme.lower() == "bearer" and text:
-            key = await anyio.to_thread.run_sync(self._store.api_keys.find, text.strip())
+            key = await in_turn(self._store.api_keys.find, text.strip())
         if key is None:
             count(self._strangers, connection.client.host if connection.client else "")
             raise problem(

@@ -18,7 +18,6 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..entities import ApiKey
-from ..model import Launcher
 from ..oauth import Grants
 from ..registry import Registry
 from ..store import Store
@@ -49,16 +48,16 @@ def application(
     registry: Registry,
     parts: Mapping[str, Condition] | None = None,
     *,
-    launcher: Launcher | None = None,
+    asking: Asking | None = None,
     public_url: str = "",
 ) -> Litestar:
     """The API over a store; `parts` are what else this process runs, for /readyz.
 
-    Connectors are asked in processes that `launcher` starts; None: in this one. Nobody can connect an
-    account by signing in without a `public_url`.
+    Connectors are asked by `asking`; None: in this process. Nobody can connect an account by signing in without a
+    `public_url`.
     """
     grants = Grants(store, registry.secret)
-    asking = Asking(registry, grants.resolve, launcher)
+    asking = asking or Asking(registry, grants.resolve)
     core = Core(store, registry, Cursors(store), grants, asking, public_url.rstrip("/"))
     collected = Metrics(store)
     resources = Router(

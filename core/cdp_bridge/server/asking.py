@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ SECONDS = 60.0
 """How long a connector may take over what it is asked."""
 MOST = 4
 """How many are asked at once."""
+ENDING = "this server ends"
 
 
 class NoAnswerError(BridgeError):
@@ -39,8 +40,17 @@ class Asking:
     def __init__(self, registry: Registry, resolve: Resolve, launcher: Launcher | None = None) -> None:
         self._registry, self._resolve = registry, resolve
         self._launcher = _Limited(launcher) if launcher else None
-        self._free = threading.BoundedSemaphore(MOST)
-        self._late: set[str] = set()
+        self._lock = threading.Lock()
+        self._asked: dict[Future[Any], str] = {}
+        self._late: dict[Future[Any], str] = {}
+        self._end: Future[None] = Future()
+
+    def close(self) -> None:
+        """Wait for no answer any more, and end all processes."""
+        if not self._end.done():
+            self._end.set_result(None)
+        if self._launcher:
+            self._launcher.close()
 
     def check(self, name: str, raw: dict[str, Any]) -> list[Probe]:
         """The probes of a connector under these settings; ConfigError if there is no such connector."""
@@ -60,30 +70,44 @@ class Asking:
         return self._wait(name, ask)
 
     def _wait(self, name: str, ask: Callable[[], T]) -> T:
-        if name in self._late:
-            raise NoAnswerError(f"{name} is still busy with what it was asked before, and did not answer in time")
-        if not self._free.acquire(blocking=False):
-            raise TransientError("too many connectors are being asked at once")
         answer: Future[T] = Future()
 
         def work() -> None:
             try:
-                answer.set_result(ask())
+                given = ask()
             except BaseException as error:
+                self._forget(answer)
                 answer.set_exception(error)
-            finally:
-                self._free.release()
-                self._late.discard(name)
+            else:
+                self._forget(answer)
+                answer.set_result(given)
 
+        with self._lock:
+            if self._end.done():
+                raise NoAnswerError(ENDING)
+            if name in self._late.values():
+                raise NoAnswerError(f"{name} is still busy with what it was asked before, and did not answer in time")
+            if len(self._asked) >= MOST:
+                raise TransientError("too many connectors are being asked at once")
+            self._asked[answer] = name
         threading.Thread(target=work, name=f"asking {name}", daemon=True).start()
-        try:
-            return answer.result(SECONDS)
-        except TimeoutError:
-            if answer.done():
-                raise
-            self._late.add(name)
-            log.warning("%s has not answered within %g s", name, SECONDS)
-            raise NoAnswerError(f"{name} has not answered within {SECONDS:g} s") from None
+        either: list[Future[Any]] = [answer, self._end]
+        wait(either, SECONDS, FIRST_COMPLETED)
+        with self._lock:
+            is_late = answer in self._asked
+            if is_late:
+                self._late[answer] = name
+        if not is_late:
+            return answer.result()
+        if self._end.done():
+            raise NoAnswerError(ENDING)
+        log.warning("%s has not answered within %g s", name, SECONDS)
+        raise NoAnswerError(f"{name} has not answered within {SECONDS:g} s")
+
+    def _forget(self, answer: Future[Any]) -> None:
+        with self._lock:
+            del self._asked[answer]
+            self._late.pop(answer, None)
 
 
 class _Limited:
@@ -91,6 +115,17 @@ class _Limited:
 
     def __init__(self, launcher: Launcher) -> None:
         self._launcher = launcher
+        self._running: set[ExitStack] = set()
+        self._closed = False
+
+    def close(self) -> None:
+        """End all of them now, and what is only about to start."""
+        self._closed = True
+        ends = [threading.Thread(target=stack.close, daemon=True) for stack in tuple(self._running)]
+        for end in ends:
+            end.start()
+        for end in ends:
+            end.join()
 
     @contextmanager
     def start(
@@ -102,5 +137,11 @@ class _Limited:
             alarm = threading.Timer(SECONDS, stack.close)
             alarm.daemon = True
             stack.callback(alarm.cancel)
+            self._running.add(stack)
             alarm.start()
-            yield channel
+            try:
+                if self._closed:
+                    raise NoAnswerError(ENDING)
+                yield channel
+            finally:
+                self._running.discard(stack)

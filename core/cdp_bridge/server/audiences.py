@@ -125,8 +125,8 @@ def _pause(core: Core, caller: ApiKey, name: str, *, paused: bool) -> AudienceVi
 
 def _views(core: Core, activations: Sequence[Activation]) -> list[AudienceView]:
     names = [one.name for one in activations]
-    paused = {one.audience for one in core.store.schedules.all() if one.paused or one.schedule.paused}
     refs, runs = core.store.audience_refs(names), core.store.last_runs(names)
+    paused = core.store.schedules.paused(names)
     return [
         AudienceView(activation=one, paused=one.name in paused, ref=refs.get(one.name), last_run=runs.get(one.name))
         for one in activations

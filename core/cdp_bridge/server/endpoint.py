@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
+from inspect import iscoroutinefunction
 from typing import Annotated, Any
 
 from litestar import delete, get, post, put
@@ -20,6 +22,7 @@ from .access import needs
 from .asking import Asking
 from .paging import Cursors
 from .problems import MEDIA_TYPE, ProblemDetails
+from .turns import in_turn
 
 Declare = Callable[[Callable[..., Any]], HTTPRouteHandler]
 Limit = Annotated[int, QueryParameter(ge=1, le=200, description="The most entries of a page")]
@@ -55,8 +58,13 @@ PROBLEMS = {
 
 
 def reads(path: str, role: Role = "viewer", **more: Any) -> Declare:
-    """A GET."""
-    return get(path, **_declared(role, more))
+    """A GET; its function reads the store, by turns, or is asynchronous."""
+
+    def declare(function: Callable[..., Any]) -> HTTPRouteHandler:
+        handler = function if iscoroutinefunction(function) else _by_turns(function)
+        return get(path, **_declared(role, {"sync_to_thread": None, **more}))(handler)
+
+    return declare
 
 
 def posts(path: str, role: Role = "operator", **more: Any) -> Declare:
@@ -72,6 +80,14 @@ def puts(path: str, role: Role = "operator", **more: Any) -> Declare:
 def deletes(path: str, role: Role = "operator", **more: Any) -> Declare:
     """A DELETE, answered by 204."""
     return delete(path, status_code=204, **_declared(role, more))
+
+
+def _by_turns(function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    async def handler(*arguments: Any, **named: Any) -> Any:
+        return await in_turn(function, *arguments, **named)
+
+    return handler
 
 
 def _declared(role: Role, more: dict[str, Any]) -> dict[str, Any]:

@@ -78,7 +78,7 @@ class Runs(Controller):
             raise problem(HTTPStatus.CONFLICT, "it is not over yet", place="path", remedy="Wait, or cancel it")
         return ask(core, caller, found.audience, "retry")
 
-    @reads("/{run_id:str}/events", media_type="text/event-stream", sync_to_thread=None)
+    @reads("/{run_id:str}/events", media_type="text/event-stream")
     async def events(self, core: CoreGiven, run_id: PathText, last: LastEventId = None) -> ServerSentEvent:
         """Follow a run until it is over, as server-sent events.
 

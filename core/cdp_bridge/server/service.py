@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import socket
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import uvicorn
@@ -24,7 +26,7 @@ from ..store import Store
 from ..store.retention import Retention
 from ..worker import syncing, work
 from .application import application
-from .asking import Asking
+from .asking import MOST, Asking
 from .segments import look
 
 log = logging.getLogger(__name__)
@@ -38,6 +40,8 @@ DRAIN_SECONDS = 5
 """How long answers under way may take once the process was asked to end."""
 KEEP_ALIVE_SECONDS = 15
 MOST_CONNECTIONS = 1_000
+THREADS = 6
+"""Handlers that write, at work at the same time, besides those that wait for connectors."""
 BOOTSTRAP = "bootstrap"
 
 
@@ -67,30 +71,33 @@ class Service:
     def run(self) -> bool:
         """Whether it ended because it was asked to."""
         store, registry, flow = self._parts.store, self._parts.registry, self._parts.flow
-        # Not those of the API: whoever asks for much would keep the segments from being seen.
-        asking = Asking(registry, Grants(store, registry.secret).resolve, self._parts.launcher)
-        api = self._api()
+        resolve = Grants(store, registry.secret).resolve
+        # Two, since whoever asks the API for much would keep the segments from being seen.
+        asked, looking = (Asking(registry, resolve, self._parts.launcher) for _ in range(2))
+        api = self._api(asked)
         self._start("api", lambda: api.run(sockets=[self._listener]))
         self._start("scheduler", lambda: _schedule(store, flow, self._stop))
-        self._start("segments", lambda: _repeat(lambda: look(store, asking), LOOK_SECONDS, self._stop))
+        self._start("segments", lambda: _repeat(lambda: look(store, looking), LOOK_SECONDS, self._stop))
         self._start("housekeeping", lambda: _repeat(lambda: _forget(store, self._parts.keep), DAY_SECONDS, self._stop))
         if self._parts.slots:
             sync = syncing(store, registry, self._parts.launcher)
             self._start("worker", lambda: work(flow, store, sync, slots=self._parts.slots, stop=self._stop))
         self._stop.wait()
         api.should_exit = True
+        for one in (asked, looking):
+            one.close()
         for thread in self._threads.values():
             thread.join()
         return not self._failed
 
-    def _api(self) -> uvicorn.Server:
+    def _api(self, asking: Asking) -> uvicorn.Server:
         conditions = {
             name: lambda name=name: name not in self._threads or self._threads[name].is_alive()
             for name in ("scheduler", "worker")
         }
         parts = self._parts
         return configured(
-            application(parts.store, parts.registry, conditions, launcher=parts.launcher, public_url=parts.public_url)
+            application(parts.store, parts.registry, conditions, asking=asking, public_url=parts.public_url)
         )
 
     def _start(self, name: str, function: Callable[[], None]) -> None:
@@ -108,9 +115,18 @@ class Service:
         self._threads[name].start()
 
 
+class _Server(uvicorn.Server):
+    """With enough threads for handlers that those who wait for connectors keep no others waiting."""
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until asked to end."""
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(MOST + THREADS))
+        await super().serve(sockets)
+
+
 def configured(app: Litestar) -> uvicorn.Server:
     """The server of an application; it tells nobody what it is, and believes nobody about who asks."""
-    return uvicorn.Server(
+    return _Server(
         uvicorn.Config(
             app,
             log_config=None,

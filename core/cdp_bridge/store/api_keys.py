@@ -15,6 +15,12 @@ from .database import Database, row_of, struct_of
 
 PREFIX = "cdpb_"
 _table = tables.api_key
+# Made once, since it is asked for with every request.
+_VALID = sa.select(_table).where(
+    _table.c.digest == sa.bindparam("text"),
+    _table.c.revoked_at.is_(None),
+    _table.c.expires_at.is_(None) | (_table.c.expires_at > sa.bindparam("now")),
+)
 
 
 class ApiKeys:
@@ -45,9 +51,8 @@ class ApiKeys:
 
     def find(self, text: str) -> ApiKey | None:
         """The key of that text, unless it is revoked or has expired."""
-        valid = _table.c.revoked_at.is_(None) & (_table.c.expires_at.is_(None) | (_table.c.expires_at > self._now()))
         with self._database.reading() as connection:
-            row = connection.execute(sa.select(_table).where(_table.c.digest == _digest(text), valid)).first()
+            row = connection.execute(_VALID, {"text": _digest(text), "now": self._now()}).first()
         return struct_of(ApiKey, row) if row else None
 
     def all(self) -> list[ApiKey]:

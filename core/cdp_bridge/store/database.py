@@ -47,6 +47,10 @@ _PRAGMAS = (
 )
 
 
+# As many as by default, but none is closed only to be opened again.
+_POOL = {"pool_size": 15, "max_overflow": 0, "pool_use_lifo": True}
+
+
 class Database:
     """The engine of one store; `place` is its URL without credentials, `clock` gives seconds since 1970."""
 
@@ -185,14 +189,15 @@ def _prepare_file(path: str, place: str) -> None:
 
 def _arguments(address: sa.URL) -> dict[str, Any]:
     if address.drivername == "sqlite":
-        return {"connect_args": {"timeout": LOCK_SECONDS}}
+        return {"connect_args": {"timeout": LOCK_SECONDS}, **_POOL}
     return {
+        **_POOL,
         "connect_args": {
             "connect_timeout": CONNECT_SECONDS,
             "tcp_user_timeout": SILENCE_SECONDS * 1000,
             "keepalives_idle": SILENCE_SECONDS // 4,
             "keepalives_interval": SILENCE_SECONDS // 4,
-        }
+        },
     }
 
 

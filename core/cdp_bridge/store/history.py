@@ -40,12 +40,17 @@ class History:
         if state is not None:
             asked, plain = asked.where(_request.c.state == state), plain.where(_run.c.status == state)
         with self._database.reading() as connection:
-            requests = [struct_of(RunRequest, row) for row in connection.execute(asked)]
-            if len(requests) == limit:
+            rows = connection.execute(asked).all()
+            if len(rows) == limit:
                 # Without this, it would look for runs that nobody asked for through all of the past.
-                plain = plain.where(_run.c.sync_timestamp >= requests[-1].requested_at)
-            found = [*_of_requests(connection, requests), *map(_of_log, _logs(connection, plain))]
-        return sorted(found, key=lambda run: (run.at, run.id), reverse=True)[:limit]
+                plain = plain.where(_run.c.sync_timestamp >= rows[-1].requested_at)
+            places = [((row.requested_at, row.id), row, True) for row in rows]
+            places += [((row.sync_timestamp, row.run_id), row, False) for row in connection.execute(plain).all()]
+            newest = sorted(places, key=lambda place: place[0], reverse=True)[:limit]
+            requests = [struct_of(RunRequest, row) for _, row, is_asked in newest if is_asked]
+            others = [_of_log(struct_of(SyncLog, row)) for _, row, is_asked in newest if not is_asked]
+            found = {(run.at, run.id): run for run in (*_of_requests(connection, requests), *others)}
+        return [found[place] for place, _, _ in newest]
 
     def one(self, run_id: str) -> Run | None:
         """The run of that id, of a request or a record; one that goes on with its record so far."""
@@ -96,4 +101,4 @@ def _of_log(log: SyncLog) -> Run:
 
 
 def _logs(connection: sa.Connection, wanted: sa.Select[Any]) -> list[SyncLog]:
-    return [struct_of(SyncLog, row) for row in connection.execute(wanted)]
+    return [struct_of(SyncLog, row) for row in connection.execute(wanted).all()]

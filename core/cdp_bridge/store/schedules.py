@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from ..entities import RunRequest, Schedule
 from . import requests, tables
-from .database import Database, insert_missing
+from .database import Database, by_chunks, insert_missing
 
 _STATE = ("version", "timetable", "last_slot", "served", "successes", "paused")
 
@@ -69,6 +69,19 @@ class Schedules:
         )
         with self._database.reading() as connection:
             return [_standing(row) for row in connection.execute(wanted)]
+
+    def paused(self, audiences: Sequence[str]) -> set[str]:
+        """Which of these configured audiences are started by hand only."""
+        activation, state = tables.activation, tables.schedule
+        wanted = sa.select(activation.c.name, activation.c.schedule, state.c.paused)
+        wanted = wanted.outerjoin(state, state.c.audience == activation.c.name)
+        with self._database.reading() as connection:
+            return {
+                row.name
+                for chunk in by_chunks(audiences)
+                for row in connection.execute(wanted.where(activation.c.name.in_(chunk)))
+                if row.paused or (row.schedule or {}).get("paused")
+            }
 
     def move(self, moves: Sequence[Move], at: datetime) -> list[RunRequest]:
         """Take these steps, all or none, but for those that another scheduler was faster to take; the new requests."""

@@ -15,8 +15,10 @@ import pytest
 import requests
 from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DeadLetter, DestinationAccount, Role
 from cdp_bridge.model import Launcher
+from cdp_bridge.oauth import Grants
 from cdp_bridge.registry import Registry
 from cdp_bridge.server.application import application
+from cdp_bridge.server.asking import Asking
 from cdp_bridge.server.service import configured, listen
 from cdp_bridge.store import Store
 
@@ -36,8 +38,8 @@ ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
 class Api:
     """A running server and its store; `call` is a request with the key of a role."""
 
-    def __init__(self, store: Store, cdp: Cdp, url: str) -> None:
-        self.store, self.cdp, self.url = store, cdp, url
+    def __init__(self, store: Store, cdp: Cdp, url: str, asking: Asking) -> None:
+        self.store, self.cdp, self.url, self.asking = store, cdp, url, asking
         self.keys: dict[str, str] = {role: store.api_keys.create(role, role)[1] for role in ROLES}
         self.keys["seer"] = store.api_keys.create("seer", "operator", sees_hashes=True)[1]
         self.session = requests.Session()
@@ -70,14 +72,17 @@ def serving(store: Store, plugins: Registry | None = None, launcher: Launcher | 
     cdp = Cdp()
     parts = {"worker": lambda: not cdp.is_down}
     url = "https://bridge.example/"
-    app = application(store, plugins or registry(cdp), parts, launcher=launcher, public_url=url)
+    found = plugins or registry(cdp)
+    asking = Asking(found, Grants(store, found.secret).resolve, launcher)
+    app = application(store, found, parts, asking=asking, public_url=url)
     listener, server = listen("127.0.0.1", 0), configured(app)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
-    api = Api(store, cdp, f"http://127.0.0.1:{listener.getsockname()[1]}")
+    api = Api(store, cdp, f"http://127.0.0.1:{listener.getsockname()[1]}", asking)
     with listener, api.session:
         yield api
         server.should_exit = True
+        asking.close()
         thread.join()
 
 

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from cdp_bridge.entities import Bridge, CDPConnection, DataMapping, DestinationAccount
 from cdp_bridge.launch import local
@@ -181,3 +182,21 @@ def test_one_that_hangs_here_is_asked_nothing_more_and_leaves_room_for_few(
     answer = here.api.call("POST", "/v1/destinations/file/check")
     assert (answer.status_code, answer.json()["detail"]) == (503, "too many connectors are being asked at once")
     assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_a_server_that_ends_waits_for_nobody(apart: Hostile) -> None:
+    apart.told("hangs", "discover")
+    with ThreadPoolExecutor() as pool:
+        hung = pool.submit(apart.ask, "connections/crm/discover")
+        while not _processes("source-hostile"):
+            assert not hung.done()
+        apart.api.asking.close()
+        status, said = hung.result()
+    assert (status, "this server ends" in said) == (504, True), said
+    while _processes("source-hostile"):
+        pass
+    assert apart.ask("connections/crm/discover")[0] == 504
+
+
+def _processes(name: str) -> list[psutil.Process]:
+    return [one for one in psutil.Process().children(recursive=True) if one.name() == name]
