@@ -31,6 +31,8 @@ class Client:
 
     async def get(self, path: str) -> tuple[int, bytes]:
         """Status and body of an answer."""
+        # The server closes those that were idle for long.
+        self._idle = [one for one in self._idle if not one[0].at_eof()]
         place = self._place.hostname, self._place.port
         reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection(*place)
         writer.write(f"GET {path} HTTP/1.1\r\n{self._head}".encode())

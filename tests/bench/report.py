@@ -69,7 +69,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def _number(value: float, unit: str) -> str:
-    return f"{value:.2f}" if unit in ("s", "x") else f"{value:,.0f}"
+    return f"{value:.2f}" if unit in ("s", "x", "%") else f"{value:,.0f}"
 
 
 def _processor() -> str:

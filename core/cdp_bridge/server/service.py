@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -163,14 +164,17 @@ def first_key(store: Store) -> str | None:
 def _schedule(store: Store, flow: Flow, stop: threading.Event) -> None:
     """Ask for what is due, and pass on what is to run."""
     scheduler, dispatcher = Scheduler(store), Dispatcher(store, flow)
+    due = time.monotonic()
     while not stop.is_set():
-        now = datetime.now(UTC)
         try:
-            scheduler.tick(now)
+            if time.monotonic() >= due:
+                now = datetime.now(UTC)
+                scheduler.tick(now)
+                due = time.monotonic() + scheduler.wait(now)
             dispatcher.tick()
         except BridgeError as error:
             log.warning("nothing can be scheduled now, trying again: %s", error)
-        stop.wait(min(scheduler.wait(now), TICK_SECONDS) or 0.01)
+        stop.wait(min(max(due - time.monotonic(), 0.01), TICK_SECONDS))
 
 
 def _forget(store: Store, keep: Retention) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -33,19 +34,16 @@ class History:
         limit: int = 50,
     ) -> list[Run]:
         """Runs, newest first, older than a position if one is given."""
-        asked = _older(sa.select(_request), _request.c.requested_at, _request.c.id, before, limit)
-        plain = _older(sa.select(_run).where(_unasked()), _run.c.sync_timestamp, _run.c.run_id, before, limit)
-        if audience is not None:
-            asked, plain = asked.where(_request.c.audience == audience), plain.where(_run.c.audience == audience)
-        if state is not None:
-            asked, plain = asked.where(_request.c.state == state), plain.where(_run.c.status == state)
+        asked, plain, recent = _statements(audience is not None, state is not None, before is not None)
+        at, key = before or (None, None)
+        given = {"audience": audience, "state": state, "at": at, "key": key, "limit": limit}
         with self._database.reading() as connection:
-            rows = connection.execute(asked).all()
+            rows = connection.execute(asked, given).all()
             if len(rows) == limit:
                 # Without this, it would look for runs that nobody asked for through all of the past.
-                plain = plain.where(_run.c.sync_timestamp >= rows[-1].requested_at)
+                plain, given["since"] = recent, rows[-1].requested_at
             places = [((row.requested_at, row.id), row, True) for row in rows]
-            places += [((row.sync_timestamp, row.run_id), row, False) for row in connection.execute(plain).all()]
+            places += [((row.sync_timestamp, row.run_id), row, False) for row in connection.execute(plain, given).all()]
             newest = sorted(places, key=lambda place: place[0], reverse=True)[:limit]
             requests = [struct_of(RunRequest, row) for _, row, is_asked in newest if is_asked]
             others = [_of_log(struct_of(SyncLog, row)) for _, row, is_asked in newest if not is_asked]
@@ -67,12 +65,27 @@ class History:
         return found
 
 
-def _older(
-    wanted: sa.Select[Any], at: sa.Column[Any], key: sa.Column[Any], before: Position | None, limit: int
-) -> sa.Select[Any]:
-    if before is not None:
-        wanted = wanted.where((at < before[0]) | ((at == before[0]) & (key < before[1])))
-    return wanted.order_by(at.desc(), key.desc()).limit(limit)
+@cache
+def _statements(of_audience: bool, in_state: bool, before: bool) -> tuple[sa.Select[Any], ...]:
+    """Requests; runs that nobody asked for; of these, the ones `since` a moment. To make them takes as long as to run
+    them.
+    """
+    asked = _older(sa.select(_request), _request.c.requested_at, _request.c.id, before)
+    plain = _older(sa.select(_run).where(_unasked()), _run.c.sync_timestamp, _run.c.run_id, before)
+    if of_audience:
+        audience: sa.BindParameter[str] = sa.bindparam("audience")
+        asked, plain = asked.where(_request.c.audience == audience), plain.where(_run.c.audience == audience)
+    if in_state:
+        state: sa.BindParameter[str] = sa.bindparam("state")
+        asked, plain = asked.where(_request.c.state == state), plain.where(_run.c.status == state)
+    return asked, plain, plain.where(_run.c.sync_timestamp >= sa.bindparam("since"))
+
+
+def _older(wanted: sa.Select[Any], at: sa.Column[Any], key: sa.Column[Any], before: bool) -> sa.Select[Any]:
+    if before:
+        moment, own = sa.bindparam("at", type_=at.type), sa.bindparam("key", type_=key.type)
+        wanted = wanted.where((at < moment) | ((at == moment) & (key < own)))
+    return wanted.order_by(at.desc(), key.desc()).limit(sa.bindparam("limit"))
 
 
 def _unasked() -> sa.ColumnElement[bool]:
