@@ -71,7 +71,7 @@ class Controlled:
         return next(a for a in self.control("GET", "audiences") if a["id"] == audience)
 
 
-class GoogleClient:
+class GoogleClient(Controlled):
     """Plain requests to a Google twin, with the default token, and its controls."""
 
     token = "sandbox-token"
@@ -122,27 +122,6 @@ class GoogleClient:
         number = answer.json()["requestId"]
         found = self.send("GET", "v1/requestStatus:retrieve", requestId=number)
         return found.json()["requestStatusPerDestination"][0]
-
-    def control(self, method: str, path: str, body: Any = None) -> Any:
-        response = self.http.request(method, f"{self.url}/_twin/{path}", json=body)
-        assert response.status_code == 200, response.text
-        return response.json()
-
-    def configure(self, **patch: Any) -> Any:
-        return self.control("POST", "config", patch)
-
-    def advance(self, seconds: float) -> None:
-        self.control("POST", "clock", {"advance": seconds})
-
-    def now(self) -> float:
-        return float(self.control("GET", "stats")["now"])
-
-    def fault(self, kind: str, path_regex: str = "", **more: Any) -> None:
-        self.control("POST", "faults", [{"kind": kind, "match": {"path_regex": path_regex}} | more])
-
-    def lines(self, path: str) -> list[Any]:
-        text = self.http.get(f"{self.url}/_twin/{path}").text
-        return [json.loads(line) for line in text.splitlines()]
 
     def people(self, user_list: str) -> list[Any]:
         return self.lines(f"audiences/{user_list}/people")

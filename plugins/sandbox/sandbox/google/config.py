@@ -1,7 +1,7 @@
 """What a test may set on the Google twin: clients, tokens, accounts and the switches for its odd moods."""
 
 from importlib import resources
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -93,17 +93,3 @@ def load() -> Config:
     """The defaults of `defaults.json`."""
     text = resources.files(__package__).joinpath("defaults.json").read_bytes()
     return msgspec.json.decode(text, type=Config)
-
-
-def patched(config: Config, patch: dict[str, Any]) -> Config:
-    """A configuration with a JSON merge patch (RFC 7386) applied, except that null sets null and deletes nothing.
-
-    Raises msgspec.ValidationError that names the place.
-    """
-    return msgspec.convert(_merge(msgspec.to_builtins(config), patch), Config)
-
-
-def _merge(old: Any, patch: Any) -> Any:
-    if not isinstance(old, dict) or not isinstance(patch, dict):
-        return patch
-    return old | {key: _merge(old.get(key), value) for key, value in patch.items()}

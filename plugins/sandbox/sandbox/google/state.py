@@ -1,11 +1,11 @@
 """The state of one Google twin: its clock, its user lists, the requests under way, and counters."""
 
 import itertools
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from sandbox.clock import Clock
 from sandbox.google import config
 from sandbox.google.directory import Directory
 from sandbox.google.limits import Budget
@@ -14,17 +14,6 @@ from sandbox.google.membership import Links, Membership
 MAX_DURATION = 540 * 86_400
 
 Kind = Literal["ingest", "remove", "remove_all", "events"]
-
-
-class Clock:
-    """Unix seconds that tests can move forward."""
-
-    def __init__(self) -> None:
-        self.offset = 0.0
-
-    def now(self) -> float:
-        """The twin's time."""
-        return time.time() + self.offset
 
 
 @dataclass

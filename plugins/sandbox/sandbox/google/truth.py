@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
 from aiohttp import web
 
-from sandbox.google import config
+from sandbox import controls
 from sandbox.google.processing import people, settle
 from sandbox.google.state import Twin, UserList
 
@@ -20,52 +19,39 @@ COUNTERS = (
 )
 
 
-class Advance(msgspec.Struct, forbid_unknown_fields=True):
-    """A move of the clock, in seconds."""
+class Controls(controls.Controls[Twin, UserList]):
+    """What Google's user lists show, and what became of each request."""
 
-    advance: float
+    def install(self, app: web.Application) -> None:
+        """Give an application the control routes."""
+        super().install(app)
+        app.router.add_get("/_twin/submissions", self.submissions)
 
-
-class Controls:
-    """Handlers of the control routes of one twin."""
-
-    def __init__(self, twin: Twin) -> None:
-        self.twin = twin
-
-    async def read_config(self, _: web.Request) -> web.Response:
-        """Answer `GET /_twin/config`."""
-        return _json(self.twin.config)
-
-    async def set_config(self, request: web.Request) -> web.Response:
-        """Answer `POST /_twin/config`: a merge patch; one that is not understood changes nothing."""
-        patch = msgspec.json.decode(await request.read(), type=dict[str, Any])
-        self.twin.config = config.patched(self.twin.config, patch)
-        return _json(self.twin.config)
-
-    async def advance(self, request: web.Request) -> web.Response:
-        """Answer `POST /_twin/clock`."""
-        self.twin.clock.offset += msgspec.json.decode(await request.read(), type=Advance).advance
-        return _json({"now": self.twin.clock.now()})
-
-    async def audiences(self, _: web.Request) -> web.Response:
-        """Answer `GET /_twin/audiences`: every user list, deleted ones included."""
+    def settle(self, audiences: Iterable[UserList]) -> None:
+        """Let the time that has passed do its work, on all lists."""
         settle(self.twin)
-        return _json([_described(self.twin, user_list) for user_list in self.twin.lists.values()])
 
-    async def people(self, request: web.Request) -> web.Response:
-        """Answer `GET /_twin/audiences/{id}/people`: one `human_id` a line, as JSON text."""
-        directory = self.twin.directory
-        held = people(directory, self._list(request).members.members())
-        return _lines(directory.ids[number] for number in sorted(held))
+    def describe(self, audience: UserList) -> dict[str, Any]:
+        """What is shown of one list."""
+        about: dict[str, Any] = {"id": audience.list_id, "account_id": audience.account_id}
+        about |= {"deleted": audience.deleted, "name": audience.fields["displayName"]}
+        about |= {"integration_code": audience.fields.get("integrationCode")}
+        about |= {name: audience.counters[name] for name in COUNTERS}
+        members = audience.members.members()
+        return about | {"held_rows": len(members), "held_people": len(people(self.twin.directory, members))}
 
-    async def rows(self, request: web.Request) -> web.Response:
-        """Answer `GET /_twin/audiences/{id}/rows`: one member a line, its identifiers by kind."""
-        return _lines(self._list(request).members.described())
+    def people_of(self, audience: UserList) -> Iterable[int]:
+        """The numbers of the people whom a list holds."""
+        return people(self.twin.directory, audience.members.members())
+
+    def sums(self) -> dict[str, Any]:
+        """Sums over all lists, events, requests under way, and the time of the twin."""
+        return super().sums() | {"pending": len(self.twin.pending)}
 
     async def submissions(self, _: web.Request) -> web.Response:
         """Answer `GET /_twin/submissions`: every accepted request with what became of it."""
-        settle(self.twin)
-        return _json(
+        self.settle(())
+        return controls.as_json(
             [
                 {
                     "request_id": one.request_id,
@@ -78,68 +64,7 @@ class Controls:
             ]
         )
 
-    async def events(self, _: web.Request) -> web.Response:
-        """Answer `GET /_twin/events`: one accepted event a line."""
-        return _lines(self.twin.events)
-
-    async def stats(self, _: web.Request) -> web.Response:
-        """Answer `GET /_twin/stats`: sums over all lists, events, and the time of the twin."""
-        twin = self.twin
-        settle(twin)
-        counters = sum((user_list.counters for user_list in twin.lists.values()), twin.counters)
-        alive = [user_list for user_list in twin.lists.values() if not user_list.deleted]
-        unique = sum(not event["duplicate"] for event in twin.events)
-        matched = sum(event["person_id"] is not None for event in twin.events)
-        events = {"received": len(twin.events), "unique": unique, "matched": matched}
-        totals = {"audiences": len(alive), "people_known": len(twin.directory.ids), "now": twin.clock.now()}
-        return _json(totals | {"pending": len(twin.pending), "counters": counters, "events": events})
-
-    def _list(self, request: web.Request) -> UserList:
-        settle(self.twin)
-        user_list = self.twin.lists.get(request.match_info["id"])
-        if user_list is None:
-            raise web.HTTPNotFound(text='{"error": "no such audience"}', content_type="application/json")
-        return user_list
-
-
-def _described(twin: Twin, user_list: UserList) -> dict[str, Any]:
-    about: dict[str, Any] = {"id": user_list.list_id, "account_id": user_list.account_id}
-    about |= {"deleted": user_list.deleted, "name": user_list.fields["displayName"]}
-    about |= {"integration_code": user_list.fields.get("integrationCode")}
-    about |= {name: user_list.counters[name] for name in COUNTERS}
-    members = user_list.members.members()
-    return about | {"held_rows": len(members), "held_people": len(people(twin.directory, members))}
-
-
-def _json(value: Any) -> web.Response:
-    return web.Response(body=msgspec.json.encode(value), content_type="application/json")
-
-
-def _lines(values: Iterable[Any]) -> web.Response:
-    body = b"".join(msgspec.json.encode(value) + b"\n" for value in values)
-    return web.Response(body=body, content_type="application/x-ndjson")
-
-
-@web.middleware
-async def explain(request: web.Request, handler: Any) -> web.StreamResponse:
-    """Answer 400 with the place when the body of a control is not understood."""
-    try:
-        response: web.StreamResponse = await handler(request)
-    except msgspec.DecodeError as error:
-        return web.json_response({"error": f"{request.path}: {error}"}, status=400)
-    return response
-
 
 def install(app: web.Application, twin: Twin) -> None:
     """Give a twin its control routes."""
-    controls = Controls(twin)
-    app.middlewares.append(explain)
-    app.router.add_get("/_twin/config", controls.read_config)
-    app.router.add_post("/_twin/config", controls.set_config)
-    app.router.add_post("/_twin/clock", controls.advance)
-    app.router.add_get("/_twin/audiences", controls.audiences)
-    app.router.add_get("/_twin/audiences/{id}/people", controls.people)
-    app.router.add_get("/_twin/audiences/{id}/rows", controls.rows)
-    app.router.add_get("/_twin/submissions", controls.submissions)
-    app.router.add_get("/_twin/events", controls.events)
-    app.router.add_get("/_twin/stats", controls.stats)
+    Controls(twin, twin.lists).install(app)

@@ -6,9 +6,10 @@ import msgspec
 from aiohttp import web
 
 from sandbox import faults, journal
+from sandbox.directory import Person
 from sandbox.meta import auth, batch, graph, truth
 from sandbox.meta.calls import Call, read_call
-from sandbox.meta.directory import Directory, Person
+from sandbox.meta.directory import Directory
 from sandbox.meta.errors import GraphError
 from sandbox.meta.state import Twin
 

@@ -1,26 +1,15 @@
 """The state of one Meta twin: its clock, what was created in it, and counters."""
 
 import itertools
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.clock import Clock
 from sandbox.meta import config
 from sandbox.meta.directory import Directory
 from sandbox.meta.limits import AccountBudget, AppBudget
 from sandbox.meta.membership import Membership
-
-
-class Clock:
-    """Unix seconds that tests can move forward."""
-
-    def __init__(self) -> None:
-        self.offset = 0.0
-
-    def now(self) -> float:
-        """The twin's time."""
-        return time.time() + self.offset
 
 
 @dataclass

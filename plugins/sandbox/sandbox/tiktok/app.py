@@ -10,9 +10,10 @@ import msgspec
 from aiohttp import web
 
 from sandbox import faults, journal
+from sandbox.directory import Person
 from sandbox.tiktok import audiences, events, files, oauth, streaming, truth
 from sandbox.tiktok.calls import Call, read_call
-from sandbox.tiktok.directory import Directory, Person
+from sandbox.tiktok.directory import Directory
 from sandbox.tiktok.errors import ApiError
 from sandbox.tiktok.state import Twin
 

@@ -1,11 +1,11 @@
 """The state of one TikTok twin: its clock, what was created in it, and counters."""
 
 import itertools
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from sandbox.clock import Clock
 from sandbox.tiktok import config
 from sandbox.tiktok.directory import Directory
 from sandbox.tiktok.limits import Budget
@@ -13,17 +13,6 @@ from sandbox.tiktok.membership import Membership, Row
 
 Action = Literal["CREATE", "APPEND", "REMOVE", "REPLACE"]
 YEAR = 365 * 86_400.0
-
-
-class Clock:
-    """Unix seconds that tests can move forward."""
-
-    def __init__(self) -> None:
-        self.offset = 0.0
-
-    def now(self) -> float:
-        """The twin's time."""
-        return time.time() + self.offset
 
 
 @dataclass(frozen=True)
