@@ -60,6 +60,14 @@ TRIALS = {
         lambda twins, folder: {"access_token": "sandbox-token", "ad_account_id": "1001", "base_url": twins.meta},
         {"access_token": MISTYPED},
     ),
+    "destination-tiktok": Trial(
+        lambda twins, folder: {
+            "access_token": "sandbox-token",
+            "advertiser_id": "7000000000000000001",
+            "base_url": twins.tiktok,
+        },
+        {"access_token": MISTYPED},
+    ),
     "destination-file": Trial(lambda twins, folder: {"path": str(folder / "out")}, NO_FOLDER),
     "destination-chaos": Trial(lambda twins, folder: {"path": str(folder / "chaos")}, NO_FOLDER),
     "source-airbyte": Trial(
@@ -103,7 +111,7 @@ def airbyte() -> Path:
 
 @pytest.fixture(scope="session")
 def twins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sandbox.Sandbox]:
-    """A Segment space with people, its warehouse, and a Meta ad account."""
+    """A Segment space with people, its warehouse, and an account at each ad platform."""
     file = tmp_path_factory.mktemp("warehouse") / "segment.duckdb"
     with sandbox.running(people=PEOPLE, seed=SEED, warehouse=f"duckdb:///{file}") as box:
         yield box
