@@ -70,7 +70,7 @@ def life(
                 assert ref is not None, log.error
                 with urllib.request.urlopen(f"{twins.meta}/_twin/audiences/{ref.id}/people") as answer:
                     held = sorted(answer.read().split())
-                error = re.sub(r"trace \w+", "trace", log.error)
+                error = re.sub(r"trace [\w-]+", "trace", log.error)
                 done = (log.status, log.adds, log.removes, log.membership_calls, log.funnel.in_segment, error)
                 seen.append((done, sorted(rows, key=str), held))
         return seen
