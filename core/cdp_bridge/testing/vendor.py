@@ -9,6 +9,7 @@ import contextlib
 import json
 import sys
 import threading
+import uuid
 from collections.abc import Collection, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -112,7 +113,8 @@ class Vendor:
         return 200, {"members": rows[:PAGE], "next": following, "version": self.version}
 
     def _create(self, name: str, tag: str) -> dict[str, Any]:
-        made = {"id": f"list-{len(self.lists) + 1}", "name": name, "tag": tag}
+        # No other vendor has it: a port may be used again, and what a connector remembers would be of another's list.
+        made = {"id": f"list-{uuid.uuid4().hex}", "name": name, "tag": tag}
         self.lists[made["id"]], self.held[made["id"]] = made, {}
         return made
 
