@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 API_VERSION = 1
 """The version of this module's contracts; a connector built for another one is not loaded."""
 
-Operation = Literal["add", "remove"]
+Operation = Literal["add", "remove", "track"]
+"""People are added to an audience and removed from it; conversions are tracked."""
 Kind = Literal["source", "destination"]
 Delivery = Literal["idempotent", "upsert", "append"]
 MappingFunction = Callable[[str], str | None]
@@ -114,7 +115,8 @@ class Stream(Struct, frozen=True, kw_only=True):
     Sources: `schema` is the JSON schema of one record, `primary_key` tells records apart, `membership` says that they
     are the people of one segment, `cursor` names the field that incremental reads follow. Destinations: `profile` is
     the identity profile that the object wants (`meta`, `google`, `tiktok-audience`, `tiktok-events`), `operations` is
-    what can be done with it, `matching_keys` are the columns of the profile that it takes (none named: all).
+    what can be done with it (`add` and `remove`: an audience; `track`: conversions), `matching_keys` are the columns of
+    the profile that it takes (none named: all), `limits` those of this object, where they are not the connector's.
     """
 
     name: str
@@ -125,6 +127,7 @@ class Stream(Struct, frozen=True, kw_only=True):
     profile: str | None = None
     operations: tuple[Operation, ...] = ()
     matching_keys: tuple[str, ...] = ()
+    limits: Limits | None = None
 
 
 class Catalog(Struct, frozen=True):
@@ -192,18 +195,53 @@ class AudienceRef(Struct, frozen=True, kw_only=True):
     upper_bound: int | None = None
 
 
+class Item(Struct, frozen=True, kw_only=True):
+    """A product in a conversion; `price` is that of one, in the conversion's currency."""
+
+    id: str
+    quantity: float | None = None
+    price: float | None = None
+
+
+class Conversion(Struct, frozen=True, kw_only=True):
+    """Something that a person did and that a platform learns of.
+
+    `event_id` tells it apart: a platform counts one id once, so a repeat is harmless. `event_name` is in snake_case
+    (`purchase`, `add_to_cart`, `lead`; other names are allowed), `occurred_at` in seconds since 1970, `source` where it
+    happened. `click_ids` are what platforms have put into links and cookies, by their own names (`fbc`, `fbp`, `gclid`,
+    `gbraid`, `wbraid`, `ttclid`, `ttp`). `value` is in `currency` (ISO 4217).
+    """
+
+    event_id: str
+    event_name: str
+    occurred_at: float
+    source: Literal["web", "app", "store", "crm"] = "web"
+    url: str | None = None
+    value: float | None = None
+    currency: str | None = None
+    order_id: str | None = None
+    items: tuple[Item, ...] = ()
+    click_ids: Mapping[str, str] = field(default_factory=dict)
+    ip_address: str | None = None
+    user_agent: str | None = None
+
+
 class Batch(Struct, frozen=True, kw_only=True):
     """Members to add to or remove from one audience; the core has normalised and hashed what the profile hashes.
 
     `identifiers[column][i]` are the values of member `keys[i]` in that column of the profile (hashed ones as 64
     lower-case hex digits); a member may have none or several. `number` counts the batches of this operation in this run
     from 1, `last` marks the final one, `total` is the number of members of the operation in this run.
+
+    With `track`, `keys[i]` stands for the conversion `events[i]` and the identifiers are those of the person behind it;
+    there is no audience then: its reference has the name of the object that is written.
     """
 
     audience: AudienceRef
     operation: Operation
     keys: Sequence[bytes]
     identifiers: Mapping[str, Sequence[Sequence[str]]]
+    events: Sequence[Conversion] = ()
     number: int = 1
     last: bool = True
     total: int = 0
@@ -245,7 +283,10 @@ class Writer(Protocol):
     """An open destination, used by one run at a time."""
 
     def ensure(self, audience: Audience) -> AudienceRef:
-        """Find the audience by its ref or marker, create it only if there is none; called again when it fails."""
+        """Find the audience by its ref or marker, create it only if there is none; called again when it fails.
+
+        Never called for conversions.
+        """
 
     def write(self, batch: Batch) -> Outcome:
         """Send one batch in one request, once.

@@ -72,4 +72,4 @@ class BlamedWriter:
 def _for_keeps(batch: Batch) -> Batch:
     """The batch in lists that the writer may change: the core still needs its own."""
     columns = {name: list(column) for name, column in batch.identifiers.items()}
-    return replace(batch, keys=list(batch.keys), identifiers=columns)
+    return replace(batch, keys=list(batch.keys), identifiers=columns, events=list(batch.events))

@@ -123,5 +123,6 @@ def _cut(batch: Batch, start: int, end: int) -> Batch:
         batch,
         keys=batch.keys[start:end],
         identifiers={column: values[start:end] for column, values in batch.identifiers.items()},
+        events=batch.events[start:end],
         last=batch.last and end == len(batch.keys),
     )

@@ -4,7 +4,8 @@ import sys
 from cdp_bridge import sdk
 
 PUBLIC = """
-    Audience AudienceRef Batch Catalog Checkpoint Client ConfigError Connector Limits OAuth Outcome Page Probe
+    Audience AudienceRef Batch Catalog Checkpoint Client ConfigError Connector Conversion Item Limits OAuth
+    Outcome Page Probe
     ReadRequest RejectedError Secret Stream TransientError hookimpl option run
 """
 
