@@ -16,9 +16,9 @@ from typing import Any, ClassVar
 import pytest
 from jsonschema import Draft7Validator
 
-from .. import retry, settings
+from .. import settings
 from ..model import Connector, Probe, Stream
-from . import leaks, schemas, streams
+from . import leaks, schemas, streams, waits
 from .bench import Bench, Clock, pointed_at
 from .executable import Executable
 from .faults import FaultSuite
@@ -47,9 +47,7 @@ class ConnectorSuite(FaultSuite):
         """Waits that cost nothing, but for those for the end of a process."""
         clock = Clock()
         monkeypatch.setattr(subprocess, "time", SimpleNamespace(sleep=time.sleep))
-        monkeypatch.setattr(time, "sleep", clock.sleep)
-        assert retry.retrying.__kwdefaults__ is not None
-        monkeypatch.setitem(retry.retrying.__kwdefaults__, "sleep", clock.sleep)
+        waits.replaced(monkeypatch, clock.sleep)
         return clock
 
     @pytest.fixture

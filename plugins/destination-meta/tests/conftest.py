@@ -1,31 +1,29 @@
 """A fresh ad account at the Meta twin for each test, and a clock that waits cost nothing on."""
 
 import contextlib
-import hashlib
 import itertools
-import json
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import requests
 import sandbox
 from cdp_bridge import settings as settings_module
-from cdp_bridge.retry import retrying
-from cdp_bridge.sdk import Audience, AudienceRef, Batch
+from cdp_bridge.sdk import Audience, Batch
+from cdp_bridge.testing import numbered, waits
 from destination_meta import destination
 from destination_meta.settings import Settings
+from sandbox.trial import Clock, Controlled
 
 NUMBERS = itertools.count(5001)
 
 
-class Account:
-    """One ad account at the twin: settings and writers for it, and the twin's controls."""
+class Account(Controlled):
+    """One ad account at the twin, with settings and writers for it."""
 
     def __init__(self, url: str, number: int) -> None:
-        self.url, self.number, self.token = url, number, f"token-of-{number}"
-        self.http = requests.Session()
+        super().__init__(url)
+        self.number, self.token = number, f"token-of-{number}"
         self.configure(
             accounts={str(number): {"name": "Test"}}, tokens={self.token: {"accounts": [str(number)]}}, create_lag=0
         )
@@ -42,23 +40,11 @@ class Account:
     def audience(self, marker: str = "vip", **more: Any) -> Audience:
         return Audience(marker=marker, name="VIP", description="From the CDP", **more)
 
-    def control(self, method: str, path: str, body: Any = None) -> Any:
-        response = self.http.request(method, f"{self.url}/_twin/{path}", json=body)
-        assert response.status_code == 200, response.text
-        return response.json()
-
-    def configure(self, **patch: Any) -> None:
-        self.control("POST", "config", patch)
-
     def configure_account(self, **patch: Any) -> None:
         self.configure(accounts={str(self.number): patch})
 
     def configure_token(self, **patch: Any) -> None:
         self.configure(tokens={self.token: patch})
-
-    def fault(self, kind: str, path_regex: str = "", method: str | None = None, **more: Any) -> None:
-        match = {"path_regex": path_regex} | ({"method": method} if method else {})
-        self.control("POST", "faults", [{"kind": kind, "match": match} | more])
 
     def fails(self, code: int, subcode: int | None = None, path_regex: str = "/users", **more: Any) -> None:
         """Let the next call be answered with an error of the Graph API."""
@@ -73,33 +59,7 @@ class Account:
         return self.http.request(method, f"{self.url}/v26.0/{path}", json=body, headers=headers).json()
 
     def audiences(self) -> list[dict[str, Any]]:
-        return [a for a in self.control("GET", "audiences") if a["account_id"] == str(self.number) and not a["deleted"]]
-
-    def rows(self, ref: AudienceRef) -> list[dict[str, str]]:
-        lines = self.http.get(f"{self.url}/_twin/audiences/{ref.id}/rows").text.splitlines()
-        return [json.loads(line) for line in lines]
-
-    def held(self, ref: AudienceRef) -> dict[str, Any]:
-        return next(a for a in self.audiences() if a["id"] == ref.id)
-
-
-class Clock:
-    """Time that passes only when somebody sleeps or a test says so, here and at the twin."""
-
-    def __init__(self, account: Account) -> None:
-        self.slept: list[float] = []
-        self._account, self._offset, self._monotonic = account, 0.0, time.monotonic
-
-    def monotonic(self) -> float:
-        return self._monotonic() + self._offset
-
-    def advance(self, seconds: float) -> None:
-        self._offset += seconds
-        self._account.control("POST", "clock", {"advance": seconds})
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.advance(seconds)
+        return self.audiences_of(str(self.number))
 
 
 @pytest.fixture(scope="session")
@@ -112,37 +72,24 @@ def twin_url() -> Iterator[str]:
 def account(twin_url: str) -> Iterator[Account]:
     account = Account(twin_url, next(NUMBERS))
     yield account
-    account.control("DELETE", "faults")
     account.configure(empty_first_page=False, list_samples=False, max_page=500, app={"demand_proof": False})
-    account.http.close()
+    account.close()
 
 
 @pytest.fixture(autouse=True)
 def clock(account: Account, monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock(account)
-    monkeypatch.setattr(time, "sleep", clock.sleep)
-    assert retrying.__kwdefaults__ is not None
-    monkeypatch.setitem(retrying.__kwdefaults__, "sleep", clock.sleep)
+    waits.replaced(monkeypatch, clock.sleep)
     monkeypatch.setattr(time, "monotonic", clock.monotonic)
     return clock
 
 
 @pytest.fixture
 def digest() -> Callable[[object], str]:
-    return lambda value: hashlib.sha256(str(value).encode()).hexdigest()
+    return numbered.digest
 
 
 @pytest.fixture
-def batch(digest: Callable[[object], str]) -> Callable[..., Batch]:
+def batch() -> Callable[..., Batch]:
     """Members by number; `email={1: [...]}` replaces the one e-mail address that each has by default."""
-
-    def make(ref: AudienceRef, members: Any, operation: Any = "add", **more: Any) -> Batch:
-        batch_fields = {name: more.pop(name) for name in ("last", "total", "number") if name in more}
-        members = list(members)
-        emails = {member: [digest(f"{member}@example.com")] for member in members} | more.pop("email", {})
-        columns = {"email": emails} | more
-        identifiers = {name: [values.get(member, []) for member in members] for name, values in columns.items()}
-        keys = [member.to_bytes(16) for member in members]
-        return Batch(audience=ref, operation=operation, keys=keys, identifiers=identifiers, **batch_fields)
-
-    return make
+    return numbered.batch

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cdp_bridge.sdk import AudienceRef
 from cdp_bridge.testing import DestinationSuite, DestinationTwin
 from cdp_bridge.testing.relay import Headers, Relay, Request
 from destination_meta import CONNECTOR
@@ -66,7 +65,7 @@ def twin(account: Any, picky: Picky) -> DestinationTwin:
         settings=settings,
         wrong_settings=settings | {"access_token": "token-of-nobody"},
         audiences=lambda: {audience["id"] for audience in account.audiences()},
-        members=lambda audience: [list(row.values()) for row in account.rows(AudienceRef(id=audience, account=""))],
+        members=lambda audience: [list(row.values()) for row in account.rows(audience)],
         refuse={"row": picky.by_row, "count": picky.by_count, "request": picky.by_request},
         url=picky.url,
     )

@@ -9,7 +9,7 @@ from cdp_bridge.sdk import AudienceRef, ConfigError, TransientError
 def test_creates_an_audience_with_the_marker_in_its_description(account: Any) -> None:
     with account.open(retention_days=30) as writer:
         ref = writer.ensure(account.audience("a1"))
-    held = account.held(ref)
+    held = account.held(ref.id)
     assert (held["name"], held["description"]) == ("VIP", "From the CDP [cdp-bridge:a1]")
     assert ref.account == f"act_{account.number}"
     assert (ref.lower_bound, ref.upper_bound) == (None, None)
@@ -124,7 +124,7 @@ def test_a_ref_of_another_account_is_not_followed(account: Any) -> None:
     foreign = AudienceRef(id="12", account="act_1")
     with account.open() as writer:
         ref = writer.ensure(account.audience(ref=foreign))
-    assert account.held(ref)["account_id"] == str(account.number)
+    assert account.held(ref.id)["account_id"] == str(account.number)
 
 
 def test_size_bounds_and_statuses_after_an_upload(account: Any, batch: Any) -> None:

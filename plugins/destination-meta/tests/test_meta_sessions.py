@@ -56,7 +56,7 @@ def test_row_20_a_new_session_begins_before_ninety_minutes_are_over(
     clock.advance(2 * 60)
     writer.write(batch(ref, range(4, 6), last=False))
     assert sessions() == [(4, "uploading"), (2, "uploading")]
-    assert account.held(ref)["held_rows"] == 6
+    assert account.held(ref.id)["held_rows"] == 6
 
 
 def test_row_20_a_dropped_batch_is_sent_again_in_a_new_session(account: Any, writer: Any, ref: Any, batch: Any) -> None:
@@ -64,9 +64,9 @@ def test_row_20_a_dropped_batch_is_sent_again_in_a_new_session(account: Any, wri
     account.control("POST", "clock", {"advance": 5_400})
     with pytest.raises(TransientError, match="dropped"):
         writer.write(batch(ref, range(2, 4), last=False))
-    assert account.held(ref)["rows_dropped"] == 2
+    assert account.held(ref.id)["rows_dropped"] == 2
     assert writer.write(batch(ref, range(2, 4), last=False)).unknown == frozenset()
-    assert account.held(ref)["held_rows"] == 4
+    assert account.held(ref.id)["held_rows"] == 4
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_retry_is_the_same_batch_and_counts_once(
         writer.write(wanted)
     assert list(writer.write(wanted).rejected) == [(7).to_bytes(16)]
     assert sessions() == [(10, "completed")]
-    assert account.held(ref)["held_rows"] == 9
+    assert account.held(ref.id)["held_rows"] == 9
 
 
 def test_another_batch_after_one_without_an_answer_begins_a_new_session(

@@ -1,31 +1,28 @@
 """A fresh advertiser at the TikTok twin for each test, and a clock that waits cost nothing on."""
 
 import contextlib
-import hashlib
 import itertools
-import json
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import requests
 import sandbox
 from cdp_bridge import settings as settings_module
-from cdp_bridge.retry import retrying
-from cdp_bridge.sdk import Audience, AudienceRef, Batch
+from cdp_bridge.sdk import Audience, Batch
+from cdp_bridge.testing import numbered, waits
 from destination_tiktok import destination
 from destination_tiktok.settings import Settings
+from sandbox.trial import Clock, Controlled
 
 NUMBERS = itertools.count(7000000000000005001)
 
 
-class Account:
-    """One advertiser at the twin: settings and writers for it, and the twin's controls."""
+class Account(Controlled):
+    """One advertiser at the twin, with settings and writers for it."""
 
     def __init__(self, url: str, number: int) -> None:
-        self.url, self.number, self.token = url, str(number), f"token-of-{number}"
-        self.http = requests.Session()
+        super().__init__(url)
+        self.number, self.token = str(number), f"token-of-{number}"
         self.configure(
             app={"per_second": 1_000_000, "per_minute": 1_000_000, "allow_list": True},
             advertisers={self.number: {"name": "Test"}},
@@ -46,20 +43,8 @@ class Account:
     def audience(self, marker: str = "vip", **more: Any) -> Audience:
         return Audience(marker=marker, **{"name": "VIP"} | more)
 
-    def control(self, method: str, path: str, body: Any = None) -> Any:
-        response = self.http.request(method, f"{self.url}/_twin/{path}", json=body)
-        assert response.status_code == 200, response.text
-        return response.json()
-
-    def configure(self, **patch: Any) -> None:
-        self.control("POST", "config", patch)
-
     def configure_token(self, **patch: Any) -> None:
         self.configure(tokens={self.token: patch})
-
-    def fault(self, kind: str, path_regex: str = "", method: str | None = None, **more: Any) -> None:
-        match = {"path_regex": path_regex} | ({"method": method} if method else {})
-        self.control("POST", "faults", [{"kind": kind, "match": match} | more])
 
     def fails(self, code: int, path_regex: str = "/mapping/", **more: Any) -> None:
         """Let the next call be answered with a code."""
@@ -73,29 +58,7 @@ class Account:
         return self.http.post(f"{self.url}/open_api/v1.3/{path}", json=body, headers=headers).json()
 
     def audiences(self) -> list[dict[str, Any]]:
-        return [a for a in self.control("GET", "audiences") if a["account_id"] == self.number and not a["deleted"]]
-
-    def rows(self, audience_id: str) -> list[dict[str, str]]:
-        lines = self.http.get(f"{self.url}/_twin/audiences/{audience_id}/rows").text.splitlines()
-        return [json.loads(line) for line in lines]
-
-    def held(self, ref: AudienceRef) -> dict[str, Any]:
-        return next(a for a in self.audiences() if a["id"] == ref.id)
-
-
-class Clock:
-    """Time that passes only when somebody sleeps or a test says so, here and at the twin."""
-
-    def __init__(self, account: Account) -> None:
-        self.slept: list[float] = []
-        self._account = account
-
-    def advance(self, seconds: float) -> None:
-        self._account.control("POST", "clock", {"advance": seconds})
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.advance(seconds)
+        return self.audiences_of(self.number)
 
 
 @pytest.fixture(scope="session")
@@ -108,34 +71,22 @@ def twin_url() -> Iterator[str]:
 def account(twin_url: str) -> Iterator[Account]:
     account = Account(twin_url, next(NUMBERS))
     yield account
-    account.control("DELETE", "faults")
-    account.http.close()
+    account.close()
 
 
 @pytest.fixture(autouse=True)
 def clock(account: Account, monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock(account)
-    monkeypatch.setattr(time, "sleep", clock.sleep)
-    assert retrying.__kwdefaults__ is not None
-    monkeypatch.setitem(retrying.__kwdefaults__, "sleep", clock.sleep)
+    waits.replaced(monkeypatch, clock.sleep)
     return clock
 
 
 @pytest.fixture
 def digest() -> Callable[[object], str]:
-    return lambda value: hashlib.sha256(str(value).encode()).hexdigest()
+    return numbered.digest
 
 
 @pytest.fixture
-def batch(digest: Callable[[object], str]) -> Callable[..., Batch]:
+def batch() -> Callable[..., Batch]:
     """Members by number; `email={1: [...]}` replaces the one e-mail address that each has by default."""
-
-    def make(ref: AudienceRef, members: Any, operation: Any = "add", **more: Any) -> Batch:
-        members = list(members)
-        emails = {member: [digest(f"{member}@example.com")] for member in members} | more.pop("email", {})
-        columns = {"email": emails} | more
-        identifiers = {name: [values.get(member, []) for member in members] for name, values in columns.items()}
-        keys = [member.to_bytes(16) for member in members]
-        return Batch(audience=ref, operation=operation, keys=keys, identifiers=identifiers)
-
-    return make
+    return numbered.batch

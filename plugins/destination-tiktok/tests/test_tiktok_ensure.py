@@ -9,7 +9,7 @@ from cdp_bridge.sdk import AudienceRef, ConfigError, TransientError
 def test_the_marker_is_in_a_name_that_tiktok_does_not_cut(account: Any) -> None:
     with account.open() as writer:
         refs = [writer.ensure(account.audience(marker, name="x" * 90)) for marker in ("a", "a" * 90)]
-    names = [account.held(ref)["name"] for ref in refs]
+    names = [account.held(ref.id)["name"] for ref in refs]
     assert all(len(name) == 70 and name.endswith("]") and " [cdp-bridge:" in name for name in names)
     assert len(set(names)) == 2
     assert {ref.account for ref in refs} == {account.number}
@@ -18,7 +18,7 @@ def test_the_marker_is_in_a_name_that_tiktok_does_not_cut(account: Any) -> None:
 def test_finds_the_oldest_again_by_ref_and_by_marker_on_a_later_page(account: Any) -> None:
     with account.open() as writer:
         ref = writer.ensure(account.audience("first"))
-        name = account.held(ref)["name"]
+        name = account.held(ref.id)["name"]
         for other in (name, *map(str, range(105))):
             account.call("segment/audience/", advertiser_id=account.number, custom_audience_name=other)
         assert writer.ensure(account.audience("first")).id == ref.id

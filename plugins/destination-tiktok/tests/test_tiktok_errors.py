@@ -99,7 +99,7 @@ def test_a_duplicate_is_done_if_it_is_our_own_repeat(account: Any, writer: Any, 
     with pytest.raises(TransientError):
         writer.write(batch(ref, range(3)))
     assert writer.write(batch(ref, range(3))).unknown == frozenset()
-    assert account.held(ref)["held_rows"] == 3
+    assert account.held(ref.id)["held_rows"] == 3
     account.fails(40050)
     with pytest.raises(ConfigError, match="seen this request before"):
         writer.write(batch(ref, range(3)))
@@ -119,7 +119,7 @@ def test_partly_done_accepts_nobody_of_whom_nothing_is_said(
 def test_success_without_data_is_success(account: Any, writer: Any, ref: Any, batch: Any) -> None:
     account.fault("accepted_then_error", "/mapping/", status=200, body={"code": 0, "message": "OK"})
     assert writer.write(batch(ref, [1])).unknown == frozenset()
-    assert account.held(ref)["held_rows"] == 1
+    assert account.held(ref.id)["held_rows"] == 1
 
 
 def test_a_hostile_request_id_is_cut(account: Any, refuse: Any) -> None:

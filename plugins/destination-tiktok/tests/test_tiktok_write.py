@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from cdp_bridge.sdk import ConfigError, RejectedError
+from cdp_bridge.testing.numbered import keys
 from destination_tiktok import CONNECTOR, bridge_connectors, destination
 
 
@@ -19,10 +20,6 @@ def writer(account: Any) -> Any:
 @pytest.fixture
 def ref(account: Any, writer: Any) -> Any:
     return writer.ensure(account.audience())
-
-
-def keys(*members: Any) -> Any:
-    return [member.to_bytes(16) for member in members]
 
 
 def test_every_column_arrives_under_its_types(account: Any, writer: Any, ref: Any, batch: Any, digest: Any) -> None:
@@ -66,10 +63,10 @@ def test_members_without_an_identifier_are_named_and_the_others_sent(
 ) -> None:
     outcome = writer.write(batch(ref, range(3), email={1: []}))
     assert (outcome.rejected, outcome.unknown) == (dict.fromkeys(keys(1), "tiktok:no_identifier"), frozenset())
-    assert account.held(ref)["held_rows"] == 2
+    assert account.held(ref.id)["held_rows"] == 2
     outcome = writer.write(batch(ref, [1], email={1: []}))
     assert outcome.rejected == dict.fromkeys(keys(1), "tiktok:no_identifier")
-    assert account.held(ref)["requests_add"] == 1
+    assert account.held(ref.id)["requests_add"] == 1
 
 
 def test_row_20_more_than_1_000_rows_or_a_megabyte_are_refused_before_they_are_sent(
@@ -80,7 +77,7 @@ def test_row_20_more_than_1_000_rows_or_a_megabyte_are_refused_before_they_are_s
         with pytest.raises(RejectedError) as refusal:
             writer.write(wanted)
         assert refusal.value.reason == "tiktok:rows"
-    assert account.held(ref)["requests_add"] == 0
+    assert account.held(ref.id)["requests_add"] == 0
 
 
 def test_a_token_that_is_revoked_while_we_write(account: Any, writer: Any, ref: Any, batch: Any) -> None:

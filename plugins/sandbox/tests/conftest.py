@@ -13,6 +13,7 @@ import pytest
 import requests
 from aiohttp import web
 from sandbox import google, meta, tiktok
+from sandbox.trial import Controlled
 
 
 class Served:
@@ -40,46 +41,11 @@ class Served:
         self._loop.close()
 
 
-class Controlled:
-    """The controls of a twin."""
-
-    url: str
-    http: requests.Session
-
-    def control(self, method: str, path: str, body: Any = None) -> Any:
-        response = self.http.request(method, f"{self.url}/_twin/{path}", json=body)
-        assert response.status_code == 200, response.text
-        return response.json()
-
-    def configure(self, **patch: Any) -> Any:
-        return self.control("POST", "config", patch)
-
-    def advance(self, seconds: float) -> None:
-        self.control("POST", "clock", {"advance": seconds})
-
-    def now(self) -> int:
-        return int(self.control("GET", "stats")["now"])
-
-    def fault(self, kind: str, path_regex: str = "", **more: Any) -> None:
-        self.control("POST", "faults", [{"kind": kind, "match": {"path_regex": path_regex}} | more])
-
-    def lines(self, path: str) -> list[Any]:
-        text = self.http.get(f"{self.url}/_twin/{path}").text
-        return [json.loads(line) for line in text.splitlines()]
-
-    def held(self, audience: str) -> dict[str, Any]:
-        return next(a for a in self.control("GET", "audiences") if a["id"] == audience)
-
-
 class GoogleClient(Controlled):
     """Plain requests to a Google twin, with the default token, and its controls."""
 
     token = "sandbox-token"
     account = "1234567890"
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.http = requests.Session()
 
     def send(self, method: str, path: str, body: Any = None, **more: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {more.pop('token', self.token)}"} | more.pop("headers", {})
@@ -132,10 +98,6 @@ class MetaClient(Controlled):
 
     token = "sandbox-token"
     account = "act_1001"
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.http = requests.Session()
 
     def send(self, method: str, path: str, *, token: str | None = token, **params: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
