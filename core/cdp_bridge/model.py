@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -117,6 +117,8 @@ class Stream(Struct, frozen=True, kw_only=True):
     the identity profile that the object wants (`meta`, `google`, `tiktok-audience`, `tiktok-events`), `operations` is
     what can be done with it (`add` and `remove`: an audience; `track`: conversions), `matching_keys` are the columns of
     the profile that it takes (none named: all), `limits` those of this object, where they are not the connector's.
+    After `expires` seconds the platform forgets a member who was not sent again (None: never); the core sends everybody
+    again after half of that.
     """
 
     name: str
@@ -128,6 +130,7 @@ class Stream(Struct, frozen=True, kw_only=True):
     operations: tuple[Operation, ...] = ()
     matching_keys: tuple[str, ...] = ()
     limits: Limits | None = None
+    expires: float | None = None
 
 
 class Catalog(Struct, frozen=True):
@@ -250,14 +253,21 @@ class Batch(Struct, frozen=True, kw_only=True):
 class Outcome(Struct, frozen=True, kw_only=True):
     """What the platform said of a batch: each member is rejected with a reason, unknown, or accepted (all others).
 
-    `pending` is the platform's reference when the answer comes later through `settle`. `pause` is how many seconds the
-    platform wants us to stay away from the account.
+    `counts` say how many members the platform refuses for which reason, where it does not say whom: then all who are
+    not rejected by name are unknown. `pending` is the platform's reference when the answer comes later through
+    `settle`. `pause` is how many seconds the platform wants us to stay away from the account.
     """
 
     rejected: Mapping[bytes, str] = field(default_factory=dict)
     unknown: frozenset[bytes] = frozenset()
+    counts: Mapping[str, int] = field(default_factory=dict)
     pending: str | None = None
     pause: float = 0.0
+
+    def open(self, keys: Iterable[bytes]) -> set[bytes]:
+        """Those of `keys`, the members of the batch, of whom it is not known (yet) whether the platform has them."""
+        unnamed = set(keys) - self.rejected.keys()
+        return unnamed if self.counts or self.pending is not None else unnamed & self.unknown
 
 
 class Source(Protocol):

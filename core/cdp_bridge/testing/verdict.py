@@ -24,11 +24,11 @@ class Verdict(Struct, frozen=True):
         rejected: dict[bytes, str] = {}
         still_open: set[bytes] = set()
         for part in parts:
-            if part.outcome is None or part.outcome.pending is not None:
+            if part.outcome is None:
                 still_open.update(part.batch.keys)
             else:
                 rejected |= part.outcome.rejected
-                still_open |= part.outcome.unknown
+                still_open |= part.outcome.open(part.batch.keys)
         everybody = {key for part in parts for key in part.batch.keys}
         return cls(frozenset(everybody - rejected.keys() - still_open), rejected, frozenset(still_open))
 
@@ -69,5 +69,5 @@ class Listener:
         if outcome.pending is not None:
             self._pending[outcome.pending] = batch
         keys = outcome.unknown.union(outcome.rejected)
-        self.said.append(Said(batch, keys, frozenset(outcome.rejected.values())))
+        self.said.append(Said(batch, keys, frozenset(outcome.rejected.values()) | outcome.counts.keys()))
         return outcome
