@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from facebook_business.adobjects.adaccount import AdAccount
 from facebook_business.adobjects.adreportrun import AdReportRun
+from facebook_business.adobjects.adspixel import AdsPixel
 from facebook_business.adobjects.customaudience import CustomAudience
 from facebook_business.adobjects.serverside.action_source import ActionSource
 from facebook_business.adobjects.serverside.custom_data import CustomData
@@ -179,6 +180,10 @@ def test_event_request(meta_twin: Any) -> None:
     with pytest.raises(FacebookRequestError) as refused:
         EventRequest(pixel_id="2001", events=[event]).execute()
     assert refused.value.api_error_subcode() == 2804009
+
+
+def test_read_a_pixel(account: Any) -> None:
+    assert AdsPixel("2001").api_get(fields=["name"])["name"] == "Pixel 2001"
 
 
 def test_event_request_async(meta_twin: Any) -> None:

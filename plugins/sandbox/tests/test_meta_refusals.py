@@ -346,6 +346,20 @@ def test_row_34_not_enough_customer_information(meta_twin: Any, refusal: Any, ev
     assert refusal(meta_twin.post("2001/events", data=[event(user_data=user)])) == (400, 100, 2804050)
 
 
+@pytest.mark.parametrize("about", [None, {}, "x", {"extinfo": ["i2"], "advertiser_tracking_enabled": 1}])
+def test_an_app_event_without_app_data(meta_twin: Any, refusal: Any, event: Any, about: Any) -> None:
+    wrong = event(action_source="app", app_data=about)
+    assert refusal(meta_twin.post("2001/events", data=[wrong])) == (400, 100, None)
+    whole = {"extinfo": ["i2"], "advertiser_tracking_enabled": 1, "application_tracking_enabled": 1}
+    assert meta_twin.post("2001/events", data=[wrong | {"app_data": whole}]).status_code == 200
+
+
+def test_a_pixel_can_be_read(meta_twin: Any, refusal: Any) -> None:
+    assert meta_twin.get("2001", fields="name").json() == {"id": "2001", "name": "Pixel 2001"}
+    assert refusal(meta_twin.get("2001", fields="shoes")) == (400, 100, None)
+    assert refusal(meta_twin.get("2002")) == (400, 100, 33)
+
+
 def test_row_35_event_time_in_milliseconds(meta_twin: Any, refusal: Any, event: Any) -> None:
     wrong = event(event_time=meta_twin.now() * 1000)
     assert refusal(meta_twin.post("2001/events", data=[wrong])) == (400, 100, None)

@@ -42,7 +42,17 @@ ACTION_SOURCES = (
     "business_messaging",
     "other",
 )
+APP_DATA = {"advertiser_tracking_enabled", "application_tracking_enabled", "extinfo"}
 _HASH = re.compile("[0-9a-f]{64}")
+
+
+def read(twin: Twin, call: Call, pixel_id: str) -> dict[str, Any]:
+    """`GET /{pixel}`."""
+    known = {"id": pixel_id, "name": f"Pixel {pixel_id}"}
+    for name in call.fields():
+        if name not in known:
+            raise invalid(f"Tried accessing nonexisting field ({name[:60]}) on node type (AdsPixel)")
+    return {name: known[name] for name in call.fields()} | {"id": pixel_id}
 
 
 def receive(twin: Twin, call: Call, pixel_id: str) -> dict[str, Any]:
@@ -79,6 +89,7 @@ def _check(event: dict[str, Any], number: int, now: float) -> None:
     _check_time(event, place, now)
     _check_user(event, place)
     _check_purchase(event, place)
+    _check_app(event, place)
     _check_options(event, place)
 
 
@@ -113,6 +124,13 @@ def _check_purchase(event: dict[str, Any], place: str) -> None:
         raise invalid(f"{place}[custom_data][value] is required for a Purchase", 2804009)
     if not custom.get("currency"):
         raise invalid(f"{place}[custom_data][currency] is required for a Purchase")
+
+
+def _check_app(event: dict[str, Any], place: str) -> None:
+    """By the page on app data parameters, which the contract does not repeat."""
+    about = event.get("app_data") or {}
+    if event["action_source"] == "app" and not (isinstance(about, dict) and about.keys() >= APP_DATA):
+        raise invalid(f"{place}[app_data] must hold {', '.join(sorted(APP_DATA))}")
 
 
 def _check_options(event: dict[str, Any], place: str) -> None:

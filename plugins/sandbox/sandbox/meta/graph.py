@@ -58,6 +58,7 @@ ROUTES: dict[tuple[str, str, str], Route] = {
     ("audience", "users", "DELETE"): Route(users.remove, "custom_audience", WRITE),
     ("audience", "usersreplace", "POST"): Route(users.replace, "custom_audience", WRITE),
     ("audience", "sessions", "GET"): Route(sessions.read, "custom_audience", READ),
+    ("pixel", "", "GET"): Route(capi.read, None, READ),
     ("pixel", "events", "POST"): Route(capi.receive, None, WRITE),
     ("ads", "insights", "GET"): Route(insights.sync, "ads_insights", READ),
     ("ads", "insights", "POST"): Route(insights.start, "ads_insights", READ),
