@@ -1,4 +1,4 @@
-"""The destination: members of segments go into custom audiences of one ad account."""
+"""The destination: members of segments go into custom audiences of one ad account, conversions into its dataset."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cdp_bridge.sdk import (
     TransientError,
 )
 
-from . import audiences
+from . import audiences, conversions
 from .errors import OverloadedError
 from .graph import connect, shaped
 from .membership import NOTHING_TO_MATCH, SCHEMA, Upload, judge, upload
@@ -39,16 +39,15 @@ SMALLEST_SPLIT = 100
 
 
 def check(settings: Settings) -> list[Probe]:
-    """Findings about token, account, terms and quota, up to the first that fails."""
+    """Findings about token, account, terms, quota and dataset, up to the first that fails."""
     with connect(settings) as client:
         return list(probe(client, settings))
 
 
 def discover(settings: Settings) -> Catalog:
-    """One object: a custom audience."""
-    return Catalog(
-        (Stream(name="audience", profile="meta", operations=("add", "remove"), matching_keys=tuple(SCHEMA)),)
-    )
+    """Two objects: a custom audience, and conversions."""
+    audience = Stream(name="audience", profile="meta", operations=("add", "remove"), matching_keys=tuple(SCHEMA))
+    return Catalog((audience, conversions.STREAM))
 
 
 @contextlib.contextmanager
@@ -60,10 +59,14 @@ def open(settings: Settings) -> Iterator[MetaWriter]:
 
 def preview(settings: Settings, batch: Batch) -> dict[str, Any]:
     """The request for a batch as JSON values, credentials masked."""
-    body = _body(Session(), batch, upload(batch, settings.limited_data_use))
+    if batch.operation == "track":
+        method, path, body = "POST", conversions.path(settings), conversions.request(settings, batch).body
+    else:
+        method, path = METHODS[batch.operation], f"/{batch.audience.id}/users"
+        body = _body(Session(), batch, upload(batch, settings.limited_data_use))
     return {
-        "method": METHODS[batch.operation],
-        "url": f"{settings.base_url}/{settings.api_version}/{batch.audience.id}/users",
+        "method": method,
+        "url": f"{settings.base_url}/{settings.api_version}{path}",
         "headers": {"Authorization": "Bearer ***", "Content-Type": "application/json"},
         "params": {"appsecret_proof": "***"} if settings.app_secret else {},
         "json": msgspec.json.decode(body),
@@ -71,7 +74,7 @@ def preview(settings: Settings, batch: Batch) -> dict[str, Any]:
 
 
 class MetaWriter:
-    """Writes to the custom audiences of one ad account; keeps the running upload sessions."""
+    """Writes to the custom audiences and the dataset of one ad account; keeps the running upload sessions."""
 
     def __init__(self, client: Client, settings: Settings) -> None:
         self._client, self._settings = client, settings
@@ -82,7 +85,9 @@ class MetaWriter:
         return audiences.ensure(self._client, self._settings, audience)
 
     def write(self, batch: Batch) -> Outcome:
-        """Send a batch as one request of an upload session; a repeat of an unanswered batch is the same to the byte."""
+        """Send a batch as one request: members in an upload session, a repeat of an unanswered batch to the byte."""
+        if batch.operation == "track":
+            return conversions.write(self._client, self._settings, batch)
         sent = upload(batch, self._settings.limited_data_use)
         if not sent.rows:
             return Outcome(rejected=dict.fromkeys(batch.keys, NOTHING_TO_MATCH))

@@ -1,4 +1,4 @@
-"""What each error of the Graph API means for a run, as a table (meta.md 1.2, 3.1, 3.3, 4.1, 4.3)."""
+"""What each error of the Graph API means for a run, as a table (meta.md 1.2, 3.1, 3.3, 4.1, 4.3, 6)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Rule(NamedTuple):
 
 TERMS = "The owner of the token must accept them at https://business.facebook.com/ads/manage/customaudiences/tos/"
 REAUTHORISE = "Make a new system user token with ads_management in Business Settings and set access_token"
-ASSIGN = "Give the system user ads_management and assign the ad account to it with the right to manage it"
+ASSIGN = "Give the system user ads_management and assign the ad account (and dataset) with the right to manage it"
 NEUTRAL = "Give the audience a neutral name in Ads Manager and ask Meta for a review, or delete it"
 
 BUSY = Rule(OverloadedError, "Meta is temporarily unable to answer")

@@ -1,4 +1,4 @@
-"""What `check` finds out about token, account, terms and quota (meta.md 1.1, 2.3, 3.2)."""
+"""What `check` finds out about token, account, terms, quota and dataset (meta.md 1.1, 2.3, 3.2)."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ MOST_AUDIENCES = 500
 def probe(client: Client, settings: Settings) -> Iterator[Probe]:
     """The findings in order; the first that fails is the last, since later ones would only repeat it."""
     for name, find in PROBES.items():
+        if name == "dataset" and settings.dataset_id is None:
+            continue
         found = Probe.of(name, partial(find, client, settings))
         yield found
         if not found.passed:
@@ -55,6 +57,11 @@ def _quota(client: Client, settings: Settings) -> str:
     return f"{count} of {MOST_AUDIENCES} custom audiences are used"
 
 
+def _dataset(client: Client, settings: Settings) -> str:
+    client.call("GET", f"/{settings.dataset_id}", params={"fields": "id"})
+    return f"dataset {settings.dataset_id} is visible"
+
+
 def _account(client: Client, settings: Settings) -> dict[str, Any]:
     fields = {"fields": "tos_accepted,user_tos_accepted"}
     return dict(client.call("GET", f"/{settings.account}", params=fields))
@@ -65,4 +72,5 @@ PROBES: dict[str, Callable[[Client, Settings], str]] = {
     "account": _account_visible,
     "terms": _terms,
     "quota": _quota,
+    "dataset": _dataset,
 }

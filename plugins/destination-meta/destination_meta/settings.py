@@ -7,7 +7,7 @@ from msgspec import Struct
 
 
 class Settings(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
-    """The ad account whose custom audiences are written, and how."""
+    """The ad account whose custom audiences are written, the dataset of its conversions, and how."""
 
     access_token: Annotated[
         Secret,
@@ -29,10 +29,16 @@ class Settings(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     ] = "USER_PROVIDED_ONLY"
     limited_data_use: Annotated[
         Literal["none", "california", "located"],
-        option("Limited data use", "A US state-law switch for the people added: off, California, or located by Meta"),
+        option("Limited data use", "A US state-law switch for whoever is sent: off, California, or located by Meta"),
     ] = "none"
     retention_days: (
         Annotated[int, option("Retention in days", "When Meta forgets a member; empty: never", ge=1, le=180)] | None
+    ) = None
+    dataset_id: (
+        Annotated[str, option("Dataset", "Of conversions: the number of a dataset (pixel)", pattern="^[0-9]+$")] | None
+    ) = None
+    test_event_code: (
+        Annotated[str, option("Test event code", "Shows conversions in the test tab of Events Manager")] | None
     ) = None
     api_version: Annotated[
         str, option("API version", "An expired one is served silently by another", pattern="^v[0-9]+\\.[0-9]+$")

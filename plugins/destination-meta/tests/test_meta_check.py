@@ -87,7 +87,7 @@ def test_a_wrong_path(account: Any) -> None:
 
 
 def test_discover_needs_no_network(account: Any) -> None:
-    (audience,) = destination.discover(account.settings(base_url="http://127.0.0.1:9")).streams
+    (audience, _) = destination.discover(account.settings(base_url="http://127.0.0.1:9")).streams
     assert (audience.name, audience.profile, audience.operations) == ("audience", "meta", ("add", "remove"))
     assert "email" in audience.matching_keys
 
