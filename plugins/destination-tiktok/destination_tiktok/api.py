@@ -17,13 +17,18 @@ PAGE = 100
 
 
 class Entry(msgspec.Struct):
-    """An audience as the list tells it; `cover_num` is 0 while it is unknown or below TikTok's minimum."""
+    """An audience as the list tells it; `cover_num` is 0 while it is unknown or below TikTok's minimum.
+
+    `expired_time` is in UTC, as in `2027-11-01 08:00:00`.
+    """
 
     audience_id: str
     name: str = ""
+    audience_type: str = ""
     cover_num: int = 0
     is_valid: bool = False
     is_expiring: bool = False
+    expired_time: str = ""
     error_msg: str | None = None
 
 

@@ -1,18 +1,26 @@
-"""Finds or creates the audience of an activation, never a second one for the same marker (tiktok.md 4.1)."""
+"""Finds or creates the audience of an activation, never a second one for the same marker (tiktok.md 4.1, 5)."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
+from datetime import UTC, datetime
 
 import msgspec
 from cdp_bridge.sdk import Audience, AudienceRef, Client, ConfigError, RejectedError, TransientError
 
 from .api import Entry, entries, shaped
+from .errors import GoneError
 from .settings import Settings
 
 LONGEST_NAME = 70
 """Characters; TikTok cuts a longer name, and with it the marker."""
+
+KINDS = {"streaming": "Partner Audience", "file": "Customer File Audience"}
+"""How an audience was made -> what TikTok calls it (tiktok.md 3)."""
+
+TIME = "%Y-%m-%d %H:%M:%S"
 
 CREATE_PAUSES = (1.0, 4.0, 15.0)
 """Seconds before the search that decides whether a failed create is tried again."""
@@ -25,42 +33,83 @@ class _Created(msgspec.Struct):
 def ensure(client: Client, settings: Settings, audience: Audience) -> AudienceRef:
     """The audience by its ref, by its marker, or new; with its state and size.
 
-    Raises ConfigError when it may not be made, TransientError when TikTok stays unavailable.
+    A new one that is made from files has no id before the first of them. Raises ConfigError when the audience may not
+    be made or used, TransientError when TikTok stays unavailable.
     """
     try:
-        if audience.ref is not None and audience.ref.account == settings.advertiser_id:
-            for entry in entries(client, settings, [audience.ref.id]):
-                return _ref(settings, entry)
-        return _find_or_create(client, settings, audience)
+        if settings.upload == "streaming":
+            return _ref(settings, _find_or_create(client, settings, audience))
+        found = find(client, settings, audience)
+        if found is not None and found.error_msg:
+            # Fewer people would be left than TikTok demands, and nothing can be taken out of such an audience.
+            _delete(client, settings, found)
+            found = None
+        return _ref(settings, found or Entry(""))
     except RejectedError as error:
-        remedy = "Check the audience's name, and that the advertiser has fewer than 400 audiences"
-        raise ConfigError(error.problem, place=f"advertiser {settings.advertiser_id}", remedy=remedy) from None
+        raise explained(settings, error) from None
 
 
-def _find_or_create(client: Client, settings: Settings, audience: Audience) -> AudienceRef:
+def find(client: Client, settings: Settings, audience: Audience) -> Entry | None:
+    """The audience by its ref, else the oldest with its marker in the name: ids grow.
+
+    Raises ConfigError for one that was made the other way.
+    """
+    if audience.ref is not None and audience.ref.id and audience.ref.account == settings.advertiser_id:
+        for entry in entries(client, settings, [audience.ref.id]):
+            return _fitting(settings, entry)
+    found = [entry for entry in entries(client, settings) if entry.name.endswith(_tag(audience.marker))]
+    oldest = min(found, key=lambda entry: (len(entry.audience_id), entry.audience_id), default=None)
+    return oldest and _fitting(settings, oldest)
+
+
+def full_name(audience: Audience) -> str:
+    """The name at TikTok, which ends with the tag: there is no other place for a marker."""
+    tag = _tag(audience.marker)
+    return f"{audience.name[: LONGEST_NAME - len(tag) - 1]} {tag}"
+
+
+def explained(settings: Settings, error: RejectedError) -> ConfigError:
+    """What to do when TikTok refuses an audience, or a change of it, whatever is in the files."""
+    remedy = "Check the audience's name, and that the advertiser has fewer than 400 audiences"
+    return ConfigError(error.problem, place=f"advertiser {settings.advertiser_id}", remedy=remedy)
+
+
+def _find_or_create(client: Client, settings: Settings, audience: Audience) -> Entry:
     """A create that fails without a word may have worked, so every new try begins with a search."""
     pauses = iter(CREATE_PAUSES)
-    while (found := _find(client, settings, audience.marker)) is None:
+    while (found := find(client, settings, audience)) is None:
         try:
-            return _ref(settings, Entry(_create(client, settings, audience)))
+            return Entry(_create(client, settings, audience))
         except TransientError as error:
             pause = next(pauses, None)
             if pause is None:
                 raise
             time.sleep(max(pause, error.retry_after or 0))
-    return _ref(settings, found)
+    return found
 
 
-def _find(client: Client, settings: Settings, marker: str) -> Entry | None:
-    """The oldest audience with the marker in its name: ids grow."""
-    found = [entry for entry in entries(client, settings) if entry.name.endswith(_tag(marker))]
-    return min(found, key=lambda entry: (len(entry.audience_id), entry.audience_id), default=None)
+def _fitting(settings: Settings, entry: Entry) -> Entry:
+    if entry.audience_type not in ("", KINDS[settings.upload]):
+        raise ConfigError(
+            f"TikTok has the audience as a {entry.audience_type}, which takes no upload of the kind {settings.upload}",
+            place=f"audience {entry.audience_id}",
+            remedy="Set upload as it was, or delete the audience at TikTok: then everybody is sent to a new one",
+        )
+    return entry
+
+
+def _delete(client: Client, settings: Settings, entry: Entry) -> None:
+    body = {"advertiser_id": settings.advertiser_id, "custom_audience_ids": [entry.audience_id]}
+    with contextlib.suppress(GoneError):
+        client.call("POST", "/dmp/custom_audience/delete/", json=body)
 
 
 def _create(client: Client, settings: Settings, audience: Audience) -> str:
-    tag = _tag(audience.marker)
-    name = f"{audience.name[: LONGEST_NAME - len(tag) - 1]} {tag}"
-    body = {"advertiser_id": settings.advertiser_id, "action": "create", "custom_audience_name": name}
+    body = {
+        "advertiser_id": settings.advertiser_id,
+        "action": "create",
+        "custom_audience_name": full_name(audience),
+    }
     return shaped(client.call("POST", "/segment/audience/", json=body), _Created).audience_id
 
 
@@ -76,6 +125,10 @@ def _ref(settings: Settings, entry: Entry) -> AudienceRef:
 
 
 def _status(entry: Entry) -> str:
+    if not entry.audience_id:
+        return "made with the first file"
+    if entry.expired_time and entry.expired_time < datetime.now(UTC).strftime(TIME):
+        return "expired"
     if not entry.is_valid:
         return "failed" if entry.error_msg else "not computed yet"
     if not entry.cover_num:
@@ -84,5 +137,5 @@ def _status(entry: Entry) -> str:
 
 
 def _tag(marker: str) -> str:
-    """There is no other place for a marker than the name, which is too short for any marker as it is."""
+    """A name is too short for any marker as it is."""
     return f"[cdp-bridge:{hashlib.sha256(marker.encode()).hexdigest()[:20]}]"

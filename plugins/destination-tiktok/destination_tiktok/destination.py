@@ -1,4 +1,4 @@
-"""The destination: members of segments go into audiences of one advertiser, through the streaming segment API."""
+"""The destination: members of segments go into audiences of one advertiser, as a stream or in files."""
 
 from __future__ import annotations
 
@@ -20,16 +20,15 @@ from cdp_bridge.sdk import (
     TransientError,
 )
 
-from . import audiences
+from . import audiences, files
 from .api import VERSION, connect
 from .errors import PARTLY, DuplicateError, LimitedError
 from .membership import MOST_BYTES, MOST_ROWS, NOTHING_TO_MATCH, SCHEMA, Upload, judge, upload
 from .probes import probe
 from .settings import Settings
+from .silence import Silence
 
 MAPPING = "/segment/mapping/"
-SILENCE = 300.0
-"""Seconds that TikTok wants us to be silent once a minute's requests are used up (tiktok.md 2)."""
 
 
 def check(settings: Settings) -> list[Probe]:
@@ -39,21 +38,28 @@ def check(settings: Settings) -> list[Probe]:
 
 
 def discover(settings: Settings) -> Catalog:
-    """One object: an audience."""
-    return Catalog(
-        (Stream(name="audience", profile="tiktok-audience", operations=("add", "remove"), matching_keys=tuple(SCHEMA)),)
+    """One object: an audience; files are much larger than batches of the stream."""
+    audience = Stream(
+        name="audience",
+        profile="tiktok-audience",
+        operations=("add", "remove"),
+        matching_keys=tuple(SCHEMA),
+        limits=files.LIMITS if settings.upload == "file" else None,
     )
+    return Catalog((audience,))
 
 
 @contextlib.contextmanager
-def open(settings: Settings) -> Iterator[TikTokWriter]:
+def open(settings: Settings) -> Iterator[TikTokWriter | files.FileWriter]:
     """A writer to one advertiser account."""
     with connect(settings) as client:
-        yield TikTokWriter(client, settings)
+        yield (files.FileWriter if settings.upload == "file" else TikTokWriter)(client, settings)
 
 
 def preview(settings: Settings, batch: Batch) -> dict[str, Any]:
     """The request for a batch as JSON values, credentials masked."""
+    if settings.upload == "file":
+        return files.preview(settings, batch)
     return {
         "method": "POST",
         "url": f"{settings.base_url}{VERSION}{MAPPING}",
@@ -63,12 +69,12 @@ def preview(settings: Settings, batch: Batch) -> dict[str, Any]:
 
 
 class TikTokWriter:
-    """Writes to the audiences of one advertiser; remembers the batch that got no answer."""
+    """Writes to the audiences of one advertiser through the streaming API; remembers the batch that got no answer."""
 
     def __init__(self, client: Client, settings: Settings) -> None:
         self._client, self._settings = client, settings
         self._unanswered = b""
-        self._limited = False
+        self._silence = Silence()
 
     def ensure(self, audience: Audience) -> AudienceRef:
         """The audience by its ref, by its marker in the name, or a new one."""
@@ -96,11 +102,10 @@ class TikTokWriter:
         headers = {"Content-Type": "application/json"}
         repeated, self._unanswered = self._unanswered == sent.body, b""
         try:
-            answer = self._client.call("POST", MAPPING, data=sent.body, headers=headers)
-        except LimitedError as error:
-            # The first time only a second may be full; whoever then asks again within the minute prolongs it.
-            again, self._limited = self._limited, True
-            raise TransientError(error.problem, retry_after=SILENCE if again else error.retry_after) from None
+            with self._silence.kept():
+                answer = self._client.call("POST", MAPPING, data=sent.body, headers=headers)
+        except LimitedError:
+            raise
         except TransientError:
             self._unanswered = sent.body
             raise
@@ -108,5 +113,4 @@ class TikTokWriter:
             if not repeated:
                 raise
             return Outcome()
-        self._limited = False
         return judge(batch, answer.get("data")) if answer["code"] == PARTLY else Outcome()

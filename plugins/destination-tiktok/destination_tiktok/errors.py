@@ -31,6 +31,10 @@ class LimitedError(TransientError):
     """Too many requests; TikTok does not say whether in a second, a minute or a day."""
 
 
+class BusyError(TransientError):
+    """The audience is being computed, and takes no file meanwhile."""
+
+
 class DuplicateError(ConfigError):
     """TikTok has this request already."""
 
@@ -60,7 +64,7 @@ BAD_APP = Rule(ConfigError, "TikTok does not take app or authorization code", AP
 RETIRED = Rule(ConfigError, "this version, endpoint or field is retired", UPGRADE)
 UNKNOWN_PATH = Rule(ConfigError, "TikTok does not know this path", "Check base_url")
 BAD_FILE = Rule(RejectedError, "TikTok does not take the file")
-NOT_EDITABLE = Rule(TransientError, "the audience is being processed and not editable now", wait=3_600)
+NOT_EDITABLE = Rule(BusyError, "the audience is being processed and not editable now", wait=3_600)
 UNKNOWN = Rule(RejectedError, "TikTok refuses the request with a code that is not in its documentation")
 
 PARTLY = 20001

@@ -1,13 +1,18 @@
 """What a person says about one TikTok advertiser account."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cdp_bridge.sdk import Secret, option
 from msgspec import Struct
 
 
 class Settings(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
-    """The advertiser account whose audiences are written."""
+    """The advertiser account whose audiences are written, and how.
+
+    `streaming` is right for nearly everybody: it takes any number of people in and out, at once, also of a small
+    audience. `file` is for an app that TikTok has not put on the allow-list of the streaming API: a change takes up to
+    two days, and only an audience of at least 1,000 matched people can be made or kept.
+    """
 
     access_token: Annotated[
         Secret,
@@ -16,6 +21,10 @@ class Settings(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     advertiser_id: Annotated[
         str, option("Advertiser", "Its number", pattern="^[0-9]+$", examples=["7000000000000000001"])
     ]
+    upload: Annotated[
+        Literal["streaming", "file"],
+        option("Upload", "Streaming, or files where the app is not on the allow-list: slow, from 1,000 matched people"),
+    ] = "streaming"
     app_id: Annotated[str, option("App id", "Of the app to sign in with; needed for that only")] | None = None
     app_secret: Annotated[Secret, option("App secret", "Of the app to sign in with; needed for that only")] | None = (
         None

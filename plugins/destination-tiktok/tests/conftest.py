@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import sandbox
 from cdp_bridge import settings as settings_module
+from cdp_bridge.model import Writer
 from cdp_bridge.sdk import Audience, Batch
 from cdp_bridge.testing import numbered, waits
 from destination_tiktok import destination
@@ -29,6 +30,7 @@ class Account(Controlled):
             tokens={self.token: {"advertisers": [self.number]}},
             max_rows=10_000,
             floor=1_000,
+            processing=3_600,
         )
 
     def settings(self, **changes: Any) -> Settings:
@@ -36,7 +38,7 @@ class Account(Controlled):
         return settings_module.load(Settings, raw | changes)
 
     @contextlib.contextmanager
-    def open(self, **changes: Any) -> Iterator[destination.TikTokWriter]:
+    def open(self, **changes: Any) -> Iterator[Writer]:
         with destination.open(self.settings(**changes)) as writer:
             yield writer
 

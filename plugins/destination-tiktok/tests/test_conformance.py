@@ -1,17 +1,75 @@
-"""destination-tiktok under the conformance kit, against the strict TikTok twin."""
+"""destination-tiktok under the conformance kit, by both of its ways, against the strict TikTok twin."""
 
+import contextlib
 import json
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from cdp_bridge.testing import DestinationSuite, DestinationTwin
+from cdp_bridge.testing.bench import Clock, DestinationBench, new_audience, pointed_at
 from cdp_bridge.testing.relay import Headers, Relay, Request
 from destination_tiktok import CONNECTOR
+from msgspec import structs
 
 
 class TestDestinationTikTok(DestinationSuite):
     connector = CONNECTOR
+
+
+class FileBench(DestinationBench):
+    """Knows that an audience which is made from files has no id before the first of them."""
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Any]:
+        self.ref = self.ref if self.ref and self.ref.id else None
+        with super().open() as opened:
+            yield opened
+
+    def rows(self) -> Counter[frozenset[str]]:
+        with self.code.open(self.settings) as writer:
+            self.ref = self.sender(writer).ensure(self.audience)
+        return super().rows()
+
+    def prepare(self) -> None:
+        self.send("add", [0])
+        self.rows()
+
+
+class TestDestinationTikTokFiles(DestinationSuite):
+    connector = CONNECTOR
+
+    @pytest.fixture
+    def twin(self, account: Any, twin: DestinationTwin) -> DestinationTwin:
+        """The people of the kit are few, and its batches follow each other at once."""
+        account.configure(floor=0, processing=0, app={"allow_list": False})
+        settings, wrong = ({**raw, "upload": "file"} for raw in (twin.settings, twin.wrong_settings))
+        return replace(
+            twin, settings=settings, wrong_settings=wrong, members=lambda name: twin.members(name or _newest(account))
+        )
+
+    @pytest.fixture
+    def bench(self, twin: DestinationTwin, relay: Relay | None, clock: Clock) -> FileBench:
+        return FileBench(CONNECTOR, pointed_at(relay, twin, twin.settings), relay, clock, twin, new_audience())
+
+    def test_must_26_an_audience_is_found_again(self, bench: DestinationBench) -> None:
+        """There is none to be found before it has got somebody."""
+        marker = bench.audience.marker
+        for other in (f"{marker}0", marker[:-1], f"{marker} ", marker.upper(), f"x{marker}", marker):
+            replace(bench, audience=structs.replace(bench.audience, marker=other)).prepare()
+        super().test_must_26_an_audience_is_found_again(bench)
+
+    @pytest.mark.parametrize("failure", ["503", "429", "cut"])
+    def test_must_37_a_batch_is_sent_once(self, bench: DestinationBench, wire: Relay, failure: str) -> None:
+        """Nobody is removed from an audience that is not there."""
+        bench.prepare()
+        super().test_must_37_a_batch_is_sent_once(bench, wire, failure)
+
+
+def _newest(account: Any) -> str:
+    return str(account.audiences()[-1]["id"])
 
 
 class Picky(Relay):

@@ -1,0 +1,211 @@
+"""The customer-file way: each batch becomes a file, which TikTok works into the audience later (tiktok.md 5)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+from cdp_bridge.sdk import (
+    Audience,
+    AudienceRef,
+    Batch,
+    Client,
+    Limits,
+    Outcome,
+    RejectedError,
+    TransientError,
+)
+
+from . import audiences
+from .api import VERSION, entries, shaped
+from .errors import BusyError
+from .membership import NOTHING_TO_MATCH
+from .settings import Settings
+from .silence import Silence
+
+UPLOAD, CREATE, UPDATE = (f"/dmp/custom_audience/{path}/" for path in ("file/upload", "create", "update"))
+COLUMNS = {"email": "email_SHA256", "phone": "phone_SHA256", "mobile_ad_id": "MAID"}
+"""Column of the profile `tiktok-audience` -> header of the file; a mobile id needs no word on whose phone it is."""
+
+CALCULATE_TYPE = "MULTIPLE_TYPES"
+"""An audience has one type for ever, and members have ids of several."""
+
+ACTIONS = {"add": "APPEND", "remove": "REMOVE"}
+"""Always sent: without an action the file replaces everybody."""
+
+MOST_REPEATS = 3
+MOST_BYTES = 50 * 2**20
+LIMITS = Limits(rows=250_000, bytes=40_000_000, requests=8, seconds=1)
+"""Each batch keeps an audience busy for hours, so it is as large as a file may be, with room for the header."""
+
+TOO_LARGE = RejectedError("the file is larger than 50 MB", reason="tiktok:bytes")
+
+
+class File(msgspec.Struct, frozen=True):
+    """The file of one batch, and which members have no row in it."""
+
+    content: bytes
+    empty: list[bytes]
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """What is said of it."""
+        signature = hashlib.md5(self.content, usedforsecurity=False).hexdigest()
+        return {"calculate_type": CALCULATE_TYPE, "file_signature": signature}
+
+
+class _Uploaded(msgspec.Struct):
+    file_path: str
+
+
+class _Created(msgspec.Struct):
+    custom_audience_id: str
+
+
+def file(batch: Batch) -> File:
+    """One row a member, with up to three values a column; further rows for those who have more."""
+    filled = {name: batch.identifiers[name] for name in COLUMNS if any(batch.identifiers.get(name, ()))}
+    widths = [min(MOST_REPEATS, max(map(len, column))) for column in filled.values()]
+    lines = [",".join(COLUMNS[name] for name, width in zip(filled, widths, strict=True) for _ in range(width))]
+    empty = []
+    for i, key in enumerate(batch.keys):
+        before = len(lines)
+        lines += _lines([column[i] for column in filled.values()], widths)
+        if len(lines) == before:
+            empty.append(key)
+    return File("\n".join([*lines, ""]).encode(), empty)
+
+
+def _lines(values: Sequence[Sequence[str]], widths: Sequence[int]) -> Iterator[str]:
+    turns = max((-(-len(some) // width) for some, width in zip(values, widths, strict=True)), default=0)
+    for turn in range(turns):
+        cells: list[str] = []
+        for some, width in zip(values, widths, strict=True):
+            part = some[turn * width : (turn + 1) * width]
+            cells += [*part, *[""] * (width - len(part))]
+        yield ",".join(cells)
+
+
+def preview(settings: Settings, batch: Batch) -> dict[str, Any]:
+    """The upload of a batch and what follows it as JSON values, credentials masked."""
+    made = file(batch)
+    api, headers = settings.base_url + VERSION, {"Access-Token": "***"}
+    body = _update(settings, batch.audience.id, batch.operation, "(path of the file)")
+    return {
+        "method": "POST",
+        "url": api + UPLOAD,
+        "headers": headers,
+        "fields": {"advertiser_id": settings.advertiser_id, **made.fields},
+        "file": made.content.decode().splitlines(),
+        "then": {"method": "POST", "url": api + UPDATE, "headers": headers, "json": body},
+    }
+
+
+class FileWriter:
+    """Uploads each batch as a file, and has TikTok make the audience from it or change the audience by it.
+
+    While TikTok works a file in, the next one of each operation waits at TikTok; what comes after that is left to the
+    next run. What is `pending` is the id of the audience that is changing, or that id, operation and path of the file
+    that waits.
+    """
+
+    def __init__(self, client: Client, settings: Settings) -> None:
+        self._client, self._settings = client, settings
+        self._silence = Silence()
+        self._waiting: set[str] = set()
+        self._audience: Audience | None = None
+        self._made = ""
+        self._asked = False
+
+    def ensure(self, audience: Audience) -> AudienceRef:
+        """The audience by its ref or by its marker in the name; without an id if the first file has yet to make it."""
+        self._audience = audience
+        return audiences.ensure(self._client, self._settings, audience)
+
+    def write(self, batch: Batch) -> Outcome:
+        """Upload a batch and have it worked in; a repeat changes nothing, since an audience is a set."""
+        made = file(batch)
+        rejected = dict.fromkeys(made.empty, NOTHING_TO_MATCH)
+        is_new = not (batch.audience.id or self._made)
+        if len(rejected) == len(batch.keys) or (is_new and batch.operation == "remove"):
+            return Outcome(rejected=rejected)
+        if len(made.content) > MOST_BYTES:
+            raise TOO_LARGE
+        if batch.operation in self._waiting:
+            return Outcome(rejected=rejected, unknown=frozenset(batch.keys).difference(rejected))
+        with self._silence.kept():
+            pending = self._work_in(batch, self._upload(made))
+        return Outcome(rejected=rejected, pending=pending)
+
+    def settle(self, audience: AudienceRef, pending: str) -> Outcome:
+        """Whether the audience has been computed since; a file that waits is worked in as soon as it can be.
+
+        Raises RejectedError when TikTok has not made the change, or has nothing left that it could be asked of.
+        """
+        audience_id, *waiting = pending.split()
+        entry = next(entries(self._client, self._settings, [audience_id]), None)
+        if entry is None or entry.error_msg:
+            raise RejectedError("TikTok has not changed the audience", reason="tiktok:change_failed")
+        if not waiting:
+            return Outcome() if entry.is_valid else Outcome(pending=pending)
+        operation, path = waiting
+        try:
+            with self._silence.kept():
+                self._change(audience_id, operation, path)
+        except TransientError:
+            self._waiting.add(operation)
+            return Outcome(pending=pending)
+        return Outcome(pending=audience_id)
+
+    def _work_in(self, batch: Batch, path: str) -> str:
+        """Make or change the audience with a file; what is pending then."""
+        try:
+            audience_id = batch.audience.id or self._made or self._found()
+            if not audience_id:
+                return self._make(path)
+            try:
+                self._change(audience_id, batch.operation, path)
+            except BusyError:
+                self._waiting.add(batch.operation)
+                return f"{audience_id} {batch.operation} {path}"
+            return audience_id
+        except RejectedError as error:
+            # It is not for what the file holds, so smaller ones would be refused too.
+            raise audiences.explained(self._settings, error) from None
+
+    def _found(self) -> str:
+        """The audience that an unanswered try has made, if it has."""
+        assert self._audience is not None, "ensure comes before write"
+        entry = audiences.find(self._client, self._settings, self._audience) if self._asked else None
+        return entry.audience_id if entry else ""
+
+    def _make(self, path: str) -> str:
+        assert self._audience is not None, "ensure comes before write"
+        body = {
+            "advertiser_id": self._settings.advertiser_id,
+            "custom_audience_name": audiences.full_name(self._audience),
+            "file_paths": [path],
+            "calculate_type": CALCULATE_TYPE,
+        }
+        self._asked = True
+        self._made = shaped(self._client.call("POST", CREATE, json=body), _Created).custom_audience_id
+        return self._made
+
+    def _change(self, audience_id: str, operation: str, path: str) -> None:
+        self._client.call("POST", UPDATE, json=_update(self._settings, audience_id, operation, path))
+
+    def _upload(self, made: File) -> str:
+        fields = {"advertiser_id": self._settings.advertiser_id, **made.fields}
+        parts = {"file": ("members.csv", made.content, "text/csv")}
+        return shaped(self._client.call("POST", UPLOAD, data=fields, files=parts), _Uploaded).file_path
+
+
+def _update(settings: Settings, audience_id: str, operation: str, path: str) -> dict[str, Any]:
+    return {
+        "advertiser_id": settings.advertiser_id,
+        "custom_audience_id": audience_id,
+        "file_paths": [path],
+        "action": ACTIONS[operation],
+    }
