@@ -144,7 +144,7 @@ def _described(twin: Twin, audience: Audience, type_name: str) -> dict[str, Any]
         "audience_sub_type": audience.sub_type,
         "calculate_type": audience.calculate_type or None,
         "cover_num": audience.shown if audience.shown >= twin.config.floor else 0,
-        "is_valid": audience.computed and now < audience.expires,
+        "is_valid": audience.computed and audience.job is None and now < audience.expires,
         "is_expiring": now >= audience.expires - EXPIRING,
         "is_creator": True,
         "shared": False,
