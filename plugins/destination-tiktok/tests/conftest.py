@@ -31,6 +31,7 @@ class Account(Controlled):
             max_rows=10_000,
             floor=1_000,
             processing=3_600,
+            file_life=86_400,
         )
 
     def settings(self, **changes: Any) -> Settings:
