@@ -101,37 +101,54 @@ class Schedule(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=T
     paused: bool = False
 
 
-class Activation(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One segment of a connection, kept equal to one audience of a destination.
+class Sync(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What flows from a stream of a connection to a destination, by a named list of mappings.
 
-    `stream` is the source's membership stream (None: its only one), `mapping` names a list of mappings, `consent` must
-    all hold. A run that would remove more than `removal_limit` (a share of the audience) waits for approval. Without
-    `schedule`, the connection's `sync_schedule` counts.
+    `stream` may be left out where the source has only one of the kind. `consent` must all hold. An `incremental` one
+    reads what has changed only. Without `schedule`, the connection's `sync_schedule` counts.
     """
 
     name: Name
     connection: str
-    segment: str
     destination: str
     mapping: str
-    audience_name: str | None = None
     stream: str | None = None
     consent: tuple[Consent, ...] = ()
-    removal_limit: Annotated[float, Meta(ge=0, le=1)] = 0.3
     incremental: bool = False
     schedule: Schedule | None = None
 
 
+class Activation(Sync, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One segment of a connection, kept equal to one audience of a destination.
+
+    A run that would remove more than `removal_limit` (a share of the audience) waits for approval.
+    """
+
+    segment: str
+    audience_name: str | None = None
+    removal_limit: Annotated[float, Meta(ge=0, le=1)] = 0.3
+
+
+class ConversionFeed(Sync, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The conversions in one stream of a connection, each told to a destination once."""
+
+
 class Bridge(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Everything that `bridge.yaml` says; `mappings` are named lists, `suppressions` files with one e-mail, phone or
-    hash a line.
+    hash a line. No two of `audiences` and `conversions` have the same name.
     """
 
     connections: tuple[CDPConnection, ...] = ()
     destinations: tuple[DestinationAccount, ...] = ()
     mappings: dict[str, tuple[DataMapping, ...]] = field(default_factory=dict)
     audiences: tuple[Activation, ...] = ()
+    conversions: tuple[ConversionFeed, ...] = ()
     suppressions: tuple[str, ...] = ()
+
+    @property
+    def syncs(self) -> tuple[Activation | ConversionFeed, ...]:
+        """Everything that runs."""
+        return (*self.audiences, *self.conversions)
 
 
 class CDPSegment(Struct, kw_only=True):

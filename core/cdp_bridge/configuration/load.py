@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from .. import settings
-from ..entities import Bridge
+from ..entities import Activation, Bridge, ConversionFeed
 from ..errors import ConfigError
 from ..mapping import compile_mapping, paths
 from ..mapping.validation import SCHEMA as VALIDATION_SCHEMA
@@ -67,18 +67,23 @@ def _faults_of_names(bridge: Bridge) -> Iterator[ConfigError]:
         ("connections", bridge.connections),
         ("destinations", bridge.destinations),
         ("audiences", bridge.audiences),
+        ("conversions", bridge.conversions),
     ):
         names = [entry.name for entry in entries]
         for number, name in enumerate(names):
             if name in names[:number]:
                 yield ConfigError(f"the name {name} is taken", place=f"{what}.{number}.name", remedy="Choose another")
+    audiences = {audience.name for audience in bridge.audiences}
+    for number, feed in enumerate(bridge.conversions):
+        if feed.name in audiences:
+            remedy = "Choose another than that of an audience"
+            yield ConfigError(f"the name {feed.name} is taken", place=f"conversions.{number}.name", remedy=remedy)
     connections = {connection.name for connection in bridge.connections}
     destinations = {destination.name for destination in bridge.destinations}
-    for number, audience in enumerate(bridge.audiences):
-        place = f"audiences.{number}"
-        yield from _unknown("connection", audience.connection, connections, place)
-        yield from _unknown("destination", audience.destination, destinations, place)
-        yield from _unknown("mapping", audience.mapping, bridge.mappings, place)
+    for place, sync in schedules.placed(bridge):
+        yield from _unknown("connection", sync.connection, connections, place)
+        yield from _unknown("destination", sync.destination, destinations, place)
+        yield from _unknown("mapping", sync.mapping, bridge.mappings, place)
 
 
 def _unknown(what: str, name: str, known: Iterable[str], place: str) -> Iterator[ConfigError]:
@@ -133,18 +138,25 @@ def is_reference(value: str, registry: Registry) -> bool:
 
 
 def _faults_of_mappings(bridge: Bridge, registry: Registry) -> Iterator[ConfigError]:
+    of_events: dict[str, bool] = {}
     for name, mappings in bridge.mappings.items():
         try:
-            compile_mapping(mappings, (), registry.functions)
+            of_events[name] = compile_mapping(mappings, (), registry.functions).is_events
         except SettingsError as error:
             yield from _within(error.errors, f"mappings.{name}")
-    for number, audience in enumerate(bridge.audiences):
-        for position, consent in enumerate(audience.consent):
+    for place, sync in schedules.placed(bridge):
+        wants_events = isinstance(sync, ConversionFeed)
+        if of_events.get(sync.mapping, wants_events) != wants_events:
+            about, wanted = ("people", "conversions") if wants_events else ("conversions", "people")
+            remedy = (
+                "Map event_id, event_name and occurred_at" if wants_events else "Map user_id, and no field of events"
+            )
+            yield ConfigError(f"{sync.mapping} is about {about}, not {wanted}", place=f"{place}.mapping", remedy=remedy)
+        for position, consent in enumerate(sync.consent):
             try:
                 paths.parse(consent.cdp_field)
             except ConfigError as error:
-                place = f"audiences.{number}.consent.{position}.cdp_field"
-                yield ConfigError(error.problem, place=place, remedy=error.remedy)
+                yield ConfigError(error.problem, place=f"{place}.consent.{position}.cdp_field", remedy=error.remedy)
 
 
 def _within(errors: Iterable[ConfigError], place: str) -> Iterator[ConfigError]:

@@ -17,7 +17,7 @@ class Change(msgspec.Struct, frozen=True):
     """One thing to create, change or remove; `details` are lines for a person and never show connector settings."""
 
     kind: Literal["create", "change", "remove"]
-    what: Literal["connection", "destination", "mapping", "audience", "suppression"]
+    what: Literal["connection", "destination", "mapping", "audience", "conversion", "suppression"]
     name: str
     details: list[str] = []
 
@@ -30,6 +30,7 @@ def plan(old: Bridge, new: Bridge) -> list[Change]:
         ("destination", _by_name(old.destinations), _by_name(new.destinations)),
         ("mapping", _plain(old.mappings), _plain(new.mappings)),
         ("audience", _by_name(old.audiences), _by_name(new.audiences)),
+        ("conversion", _by_name(old.conversions), _by_name(new.conversions)),
         ("suppression", dict.fromkeys(old.suppressions), dict.fromkeys(new.suppressions)),
     ):
         changes += _compare(what, before, after)

@@ -6,8 +6,16 @@ import difflib
 from collections.abc import Iterator
 
 from .. import schedule
-from ..entities import Bridge, Schedule
+from ..entities import Bridge, Schedule, Sync
 from ..errors import ConfigError
+
+
+def placed(bridge: Bridge) -> Iterator[tuple[str, Sync]]:
+    """Everything that runs, each with its place in bridge.yaml."""
+    for number, audience in enumerate(bridge.audiences):
+        yield f"audiences.{number}", audience
+    for number, feed in enumerate(bridge.conversions):
+        yield f"conversions.{number}", feed
 
 
 def faults(bridge: Bridge) -> Iterator[ConfigError]:
@@ -17,9 +25,9 @@ def faults(bridge: Bridge) -> Iterator[ConfigError]:
         if fault:
             remedy = "Write hourly, daily, weekly, monthly, an interval such as 15m, or a cron line of five fields"
             yield ConfigError(fault.problem, place=f"connections.{number}.sync_schedule", remedy=remedy)
-    for number, audience in enumerate(bridge.audiences):
-        if audience.schedule:
-            yield from _faults_of_one(audience.schedule, f"audiences.{number}.schedule")
+    for place, sync in placed(bridge):
+        if sync.schedule:
+            yield from _faults_of_one(sync.schedule, f"{place}.schedule")
     yield from _faults_of_parents(bridge)
 
 
@@ -43,16 +51,16 @@ def _fault(said: Schedule) -> ConfigError | None:
 
 
 def _faults_of_parents(bridge: Bridge) -> Iterator[ConfigError]:
-    parents = {audience.name: audience.schedule.after if audience.schedule else () for audience in bridge.audiences}
-    for number, audience in enumerate(bridge.audiences):
-        for position, parent in enumerate(parents[audience.name]):
-            place = f"audiences.{number}.schedule.after.{position}"
+    parents = {sync.name: sync.schedule.after if sync.schedule else () for sync in bridge.syncs}
+    for outer, sync in placed(bridge):
+        for position, parent in enumerate(parents[sync.name]):
+            place = f"{outer}.schedule.after.{position}"
             if parent not in parents:
                 close = difflib.get_close_matches(parent, parents, n=1)
                 remedy = f"Did you mean {close[0]}?" if close else f"Known: {', '.join(sorted(parents))}"
                 yield ConfigError(f"there is no audience {parent}", place=place, remedy=remedy)
-            elif way := _way(parents, parent, audience.name):
-                circle = " after ".join((audience.name, *way))
+            elif way := _way(parents, parent, sync.name):
+                circle = " after ".join((sync.name, *way))
                 yield ConfigError(f"{circle} never starts", place=place, remedy="Take one of them out of the circle")
 
 

@@ -11,7 +11,7 @@ from cdp_bridge.entities import Consent, DataMapping
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.settings import SettingsError
 
-from . import expressions, paths, validation
+from . import events, expressions, paths, validation
 from .fields import IDENTIFIERS, USER_ID
 from .mapper import Cell, Mapper, register_function
 
@@ -30,8 +30,12 @@ def compile_mapping(
     """
     compiler = _Compiler(functions)
     cells = [compiler.cell(number, mapping) for number, mapping in enumerate(mappings)]
-    if not any(mapping.omniads_field == USER_ID for mapping in mappings):
+    filled = {mapping.omniads_field for mapping in mappings}
+    if not filled & {*events.FIELDS, USER_ID}:
         compiler.fault("no mapping fills user_id", "", "Map the CDP's own user id to omniads_field user_id")
+    for field in events.REQUIRED:
+        if filled & {*events.FIELDS} and field not in filled:
+            compiler.fault(f"no mapping fills {field}", "", f"A conversion needs it: map it to omniads_field {field}")
     agreed = [(compiler.path(c.cdp_field, f"consent.{number}.cdp_field"), c) for number, c in enumerate(consents)]
     compiler.bind(cells)
     if compiler.faults:
@@ -54,6 +58,9 @@ class _Compiler:
 
     def cell(self, number: int, mapping: DataMapping) -> Cell:
         self.check_field(mapping.omniads_field, f"{number}.omniads_field")
+        if mapping.omniads_field in events.PERSONAL and mapping.policy != "clear":
+            remedy = "Set policy to clear if it may leave, or leave the mapping out"
+            self.fault(f"{mapping.omniads_field} is sent in clear or not at all", f"{number}.policy", remedy)
         if (mapping.cdp_field is None) == (mapping.constant is None):
             self.fault("needs either cdp_field or constant", str(number), "Set one of the two")
         try:
@@ -72,7 +79,7 @@ class _Compiler:
         )
 
     def check_field(self, field: str, place: str) -> None:
-        known = (USER_ID, *IDENTIFIERS)
+        known = (USER_ID, *IDENTIFIERS, *events.FIELDS)
         if field not in known:
             close = difflib.get_close_matches(field, known, n=1)
             self.fault(

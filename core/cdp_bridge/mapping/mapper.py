@@ -10,7 +10,7 @@ from msgspec import Struct
 from cdp_bridge.entities import Consent, OnInvalid
 from cdp_bridge.errors import ConfigError
 
-from . import paths
+from . import events, paths
 from .fields import IDENTIFIERS, USER_ID
 from .validation import conditions
 
@@ -49,7 +49,7 @@ class Cell(Struct, frozen=True):
 class Mapper:
     """Turns pages into identifiers. `fields` are the record paths needed, `columns` the identifiers that come out.
 
-    `purposes` are those of the consents, in order.
+    `purposes` are those of the consents, in order. `is_events`: the records are conversions, not people.
     """
 
     def __init__(
@@ -64,6 +64,8 @@ class Mapper:
         self.fields = tuple(dict.fromkeys(map(paths.dotted, needed)))
         self.columns = tuple(field for field in IDENTIFIERS if any(cell.field == field for cell in cells))
         self.purposes = tuple(consent.purpose for _, consent in consents)
+        self._events = tuple(field for field in events.FIELDS if any(cell.field == field for cell in cells))
+        self.is_events = bool(self._events)
         self._last: tuple[pa.Schema, str, str] | None = None
 
     def register(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -77,7 +79,7 @@ class Mapper:
         Columns out: `user_id` VARCHAR (NULL: missing), each of `columns` VARCHAR[] (empty: none), `consent_<n>` BOOLEAN
         in the order of the consents, `is_member` BOOLEAN, `faults` VARCHAR[] (one `field:keyword` or
         `field:transformation` for each value dropped), `dropped` VARCHAR (`no_user_id`, `invalid:<field>`,
-        `fail:<field>`, or NULL).
+        `fail:<field>`, or NULL). Of conversions those of `events.compose`, too; they may lack a user id.
         """
         if self._last is None or self._last[1] != relation or not self._last[0].equals(schema):
             self._last = (schema, relation, self._build(schema, relation))
@@ -103,17 +105,22 @@ class Mapper:
         faults = [cell.faulty() for cell in cells if cell.cell.checked]
         if faults:
             sql = f"(SELECT *, {', '.join(faults)} FROM {sql})"
-        return f"SELECT {', '.join(self._outputs(cells))} FROM {sql}"
+        sql = f"SELECT {', '.join(self._outputs(cells))} FROM {sql}"
+        return events.compose(sql, self._events) if self.is_events else sql
 
     def _outputs(self, cells: list[_Columns]) -> list[str]:
-        user = ", ".join(cell.first() for cell in cells if cell.cell.field == USER_ID)
-        outputs = [f"coalesce({user}) AS user_id"]
-        for field in self.columns:
-            parts = [cell.values() for cell in cells if cell.cell.field == field]
-            together = parts[0] if len(parts) == 1 else f"flatten([{', '.join(parts)}])"
-            outputs.append(f"{together} AS {field}")
+        user = _first(cells, USER_ID)
+        outputs = [f"{user} AS user_id", *(f"{_all(cells, field)} AS {field}" for field in self.columns)]
+        outputs += [
+            f"{_all(cells, field) if field in events.LISTS else _first(cells, field)} AS {events.column(field)}"
+            for field in self._events
+        ]
         outputs += [f"consent_{number}" for number in range(len(self._consents))]
-        outputs += ["is_member", f"{_faults(cells)} AS faults", f"{_dropped(cells, user)} AS dropped"]
+        outputs += [
+            "is_member",
+            f"{_faults(cells)} AS faults",
+            f"{_dropped(cells, None if self.is_events else user)} AS dropped",
+        ]
         return outputs
 
 
@@ -130,7 +137,7 @@ class _Columns:
 
     def raw(self) -> str:
         # Trimming costs more than all else; identity refuses blank identifiers, so only the user id needs it.
-        trimmed = "trim({})" if self.cell.field == USER_ID else "{}"
+        trimmed = "{}" if self.cell.field in IDENTIFIERS else "trim({})"
         if self.read.many:
             present = f"{trimmed.format('e')} <> ''"
             return f"coalesce(list_filter({self.read.sql}, lambda e: {present}), []) AS {self.raw_name}"
@@ -241,16 +248,28 @@ def _consent(read: paths.Read, consent: Consent) -> str:
     return f"CASE WHEN coalesce(len({given}), 0) = 0 THEN {missing} ELSE {fits} END"
 
 
+def _first(cells: list[_Columns], field: str) -> str:
+    found = [cell.first() for cell in cells if cell.cell.field == field]
+    return f"coalesce({', '.join(found)})" if found else "NULL::VARCHAR"
+
+
+def _all(cells: list[_Columns], field: str) -> str:
+    parts = [cell.values() for cell in cells if cell.cell.field == field]
+    return parts[0] if len(parts) == 1 else f"flatten([{', '.join(parts)}])"
+
+
 def _faults(cells: list[_Columns]) -> str:
     codes = [cell.codes() for cell in cells if cell.cell.checked]
     return f"list_filter(flatten([{', '.join(codes)}]), lambda e: e IS NOT NULL)" if codes else _NONE
 
 
-def _dropped(cells: list[_Columns], user: str) -> str:
+def _dropped(cells: list[_Columns], user: str | None) -> str:
+    """SQL: why a record is dropped, or NULL; `user` is the user id that it must have, if it must."""
     guarded = [cell for cell in cells if cell.cell.validation]
     failing = [(cell, f"fail:{cell.cell.field}") for cell in guarded if cell.cell.on_invalid == "fail"]
     dropping = [(cell, f"invalid:{cell.cell.field}") for cell in guarded if cell.cell.on_invalid == "drop-record"]
     cases = [f"WHEN {cell.invalid()} THEN {paths.literal(reason)}" for cell, reason in failing]
-    cases.append(f"WHEN coalesce({user}) IS NULL THEN 'no_user_id'")
+    if user:
+        cases.append(f"WHEN {user} IS NULL THEN 'no_user_id'")
     cases += [f"WHEN {cell.invalid()} THEN {paths.literal(reason)}" for cell, reason in dropping]
-    return f"CASE {' '.join(cases)} END"
+    return f"CASE {' '.join(cases)} END" if cases else "NULL::VARCHAR"

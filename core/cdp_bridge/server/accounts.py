@@ -210,7 +210,7 @@ def _pause(core: Core, caller: ApiKey, name: str, *, paused: bool) -> Paused:
     bridge = core.store.bridge()
     if name not in entries(bridge, "connection"):
         raise missing("connection")
-    audiences = [one.name for one in bridge.audiences if one.connection == name]
+    audiences = [one.name for one in bridge.syncs if one.connection == name]
     action = "pause" if paused else "resume"
     core.store.audit.add(Deed(who=who(caller), action=action, what="connection", name=name))
     for audience in audiences:

@@ -93,7 +93,7 @@ def delete_entry(core: Core, caller: ApiKey, what: What, name: str, if_match: st
 
     def change(before: Bridge) -> tuple[Bridge, Deed]:
         found = _current(before, what, name, if_match)
-        if any(name in _used(audience, what) for audience in before.audiences):
+        if any(name in _used(audience, what) for audience in before.syncs):
             raise problem(
                 HTTPStatus.CONFLICT, "audiences use it", place="path", remedy="Delete these, or let them use another"
             )

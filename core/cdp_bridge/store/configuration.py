@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
 
-from ..entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount
+from ..entities import Activation, Bridge, CDPConnection, ConversionFeed, DataMapping, DestinationAccount
 from ..errors import ConfigError
 from . import audit, tables
 from .database import Database, row_of, struct_of
@@ -16,6 +16,9 @@ from .database import Database, row_of, struct_of
 S = TypeVar("S", bound=msgspec.Struct)
 
 _LOCK = 0x636470636F6E66  # "cdpconf": the advisory lock of those who change the configuration.
+
+_HAS_SEGMENT = tables.activation.c.segment.is_not(None)
+_NO_AUDIENCE: dict[str, Any] = {"segment": None, "audience_name": None, "removal_limit": 1.0}
 
 # Each before those that it refers to.
 _TABLES = (
@@ -81,6 +84,7 @@ def _save(connection: sa.Connection, before: Bridge, bridge: Bridge) -> None:
         connection.execute(sa.insert(tables.mapping), {"name": name, "position": position})
         _insert(connection, tables.data_mapping, rules, mapping=name)
     _insert(connection, tables.activation, bridge.audiences)
+    _insert(connection, tables.activation, bridge.conversions, first=len(bridge.audiences), **_NO_AUDIENCE)
     for position, source in enumerate(bridge.suppressions):
         connection.execute(sa.insert(tables.suppression_list), {"source": source, "position": position})
 
@@ -90,7 +94,8 @@ def _load(connection: sa.Connection) -> Bridge:
         connections=tuple(_all(connection, tables.connection, CDPConnection)),
         destinations=tuple(_all(connection, tables.destination, DestinationAccount)),
         mappings=_mappings(connection),
-        audiences=tuple(_all(connection, tables.activation, Activation)),
+        audiences=tuple(_all(connection, tables.activation, Activation, _HAS_SEGMENT)),
+        conversions=tuple(_all(connection, tables.activation, ConversionFeed, sa.not_(_HAS_SEGMENT))),
         suppressions=tuple(
             connection.execute(
                 sa.select(tables.suppression_list.c.source).order_by(tables.suppression_list.c.position)
@@ -119,15 +124,18 @@ def _forget(connection: sa.Connection, before: Bridge, after: Bridge) -> None:
     connection.execute(sa.delete(tables.segment).where(tables.segment.c.connection.in_(gone)))
     connection.execute(sa.delete(tables.suppression).where(tables.suppression.c.source.in_(dropped)))
     # One that comes back would otherwise catch up from where it was left.
-    left = {known.name for known in before.audiences} - {given.name for given in after.audiences}
+    left = {known.name for known in before.syncs} - {given.name for given in after.syncs}
     connection.execute(sa.delete(tables.schedule).where(tables.schedule.c.audience.in_(left)))
 
 
-def _all(connection: sa.Connection, table: sa.Table, kind: type[S]) -> list[S]:
-    return [struct_of(kind, row) for row in connection.execute(sa.select(table).order_by(table.c.position))]
+def _all(connection: sa.Connection, table: sa.Table, kind: type[S], *which: sa.ColumnElement[bool]) -> list[S]:
+    wanted = sa.select(table).where(*which).order_by(table.c.position)
+    return [struct_of(kind, row) for row in connection.execute(wanted)]
 
 
-def _insert(connection: sa.Connection, table: sa.Table, values: Iterable[msgspec.Struct], **more: str) -> None:
-    rows = [row_of(table, value, position=position, **more) for position, value in enumerate(values)]
+def _insert(
+    connection: sa.Connection, table: sa.Table, values: Iterable[msgspec.Struct], first: int = 0, **more: Any
+) -> None:
+    rows = [row_of(table, value, position=position, **more) for position, value in enumerate(values, first)]
     if rows:
         connection.execute(sa.insert(table), rows)

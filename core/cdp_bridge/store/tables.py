@@ -100,13 +100,14 @@ data_mapping = sa.Table(
     _column("on_invalid"),
     _column("policy"),
 )
+# One without segment is a conversion feed.
 activation = sa.Table(
     "activation",
     metadata,
     _key("name"),
     _column("position", sa.Integer),
     _belongs_to("connection", "connection.name"),
-    _column("segment"),
+    _column("segment", optional=True),
     _belongs_to("destination", "destination.name"),
     _belongs_to("mapping", "mapping.name"),
     _column("audience_name", optional=True),

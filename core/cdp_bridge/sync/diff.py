@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -92,14 +92,18 @@ class Diff:
         self._connection, self._store, self._audience = connection, store, audience
         self.dead: dict[bytes, bytes] = {}
 
-    def compare(self, *, whole: bool, in_flight: Iterable[bytes] = ()) -> Difference:
+    def compare(
+        self, *, whole: bool, unsettled: Collection[bytes] = (), in_flight: Iterable[bytes] = ()
+    ) -> Difference:
         """Fill `todo`, once; `whole` says that the extract holds everybody, so that whoever is absent has left.
 
-        Members `in_flight` are left alone until the platform has settled what it was sent of them: an answer that comes
-        later than a newer change would overwrite it.
+        Of members `unsettled` the stage was told nothing, so the ledger is asked now. Members `in_flight` are left alone
+        until the platform has settled what it was sent of them: an answer that comes later than a newer change would
+        overwrite it.
         """
         for statement in _TABLES:
             self._connection.execute(statement).complete()
+        self._learn(unsettled)
         self._recompute_unknown()
         self.dead = self._store.dead_fingerprints(self._audience)
         self._insert("refused", member_key=list(self.dead), fingerprint=list(self.dead.values()))
@@ -110,6 +114,16 @@ class Diff:
         waiting = self._one("SELECT count(*) FROM todo WHERE member_key IN (FROM in_flight)")
         self._connection.execute("DELETE FROM todo WHERE member_key IN (FROM in_flight)").complete()
         return self._count(waiting)
+
+    def forget_known(self) -> None:
+        """Of conversions: leave those alone that the platform has taken, whatever the source now says of them.
+
+        What is left is new, or in doubt.
+        """
+        self._connection.execute(
+            """DELETE FROM todo WHERE action = 'remove' OR (action = 'change'
+               AND member_key IN (SELECT member_key FROM ledger WHERE NOT stale))"""
+        ).complete()
 
     def hold_removes(self) -> int:
         """Keep whoever would be removed until somebody approves; returns how many.
@@ -171,6 +185,18 @@ class Diff:
             return rows
         known = {one.member_key: one.identifiers for one in self._store.ledger.rows(self._audience, missing)}
         return [(*row[:3], known[row[0]] if row[3] is None else row[3]) for row in rows]
+
+    def _learn(self, members: Collection[bytes]) -> None:
+        """Take the rows of some members into the table `ledger`."""
+        keys = iter(members)
+        while chunk := list(islice(keys, CHUNK)):
+            rows = self._store.ledger.rows(self._audience, chunk)
+            self._insert(
+                "ledger",
+                member_key=[row.member_key for row in rows],
+                fingerprint=[row.fingerprint for row in rows],
+                stale=[not row.fingerprint for row in rows],
+            )
 
     def _keep_unnamed(self) -> None:
         """Whom a delta does not name stays in as the ledger has them."""

@@ -1,7 +1,8 @@
 """Members as rows: the packed identifiers that stage and ledger keep, and the columns that a batch carries.
 
 Packed is a MessagePack map from column to one binary (the 32-byte digests of a hashed column, one after another) or to
-an array of texts (a clear column); empty columns are left out.
+an array of texts (a clear column); empty columns are left out. A conversion is the same as a member, with one column
+more: `EVENT`, one text.
 """
 
 from __future__ import annotations
@@ -14,11 +15,16 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from ..model import Conversion
+
 T = TypeVar("T")
 Row = tuple[bytes, bytes, str | None, bytes]
 """(member_key, fingerprint, user_id, packed identifiers)"""
 Identifiers = dict[str, list[bytes | str]]
 """Per profile column the values: 32-byte digests of hashed columns, text of clear ones; empty columns are left out."""
+
+EVENT = "event"
+"""The column of a conversion's packed form that holds it as JSON; no profile has one of that name."""
 
 _DIGEST, _HEX = 32, 64
 # A digest is packed in 34 bytes beside its column's name, and sent as 64 hex digits with quotes and a comma.
@@ -34,6 +40,7 @@ PACK_MACROS = (
 """What `pack_sql` calls; run these once on a connection."""
 
 _decode: Any = msgspec.msgpack.Decoder(dict[str, Any]).decode
+_decode_event = msgspec.json.Decoder(Conversion).decode
 
 
 def unpack(packed: bytes) -> Identifiers:
@@ -70,6 +77,11 @@ def batch_columns(packed: Sequence[bytes], columns: Sequence[str]) -> dict[str, 
     members = [_decode(one) for one in packed]
     found = {column: [member.get(column) for member in members] for column in columns}
     return {column: _texts(values) for column, values in found.items() if any(values)}
+
+
+def events(packed: Iterable[bytes]) -> list[Conversion]:
+    """Packed conversions as `Batch.events`."""
+    return [_decode_event(_decode(one)[EVENT][0]) for one in packed]
 
 
 def ahead(items: Iterator[T]) -> Generator[T]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..entities import Funnel
 from ..identity import compile_profile, register
 from ..mapping import record_batch, refuse
-from .members import PACK_MACROS, pack_sql
+from .members import EVENT, PACK_MACROS, pack_sql
 
 if TYPE_CHECKING:
     import duckdb
@@ -52,7 +52,7 @@ _TABLES = (
 
 
 class Stage:
-    """Collects one extract on a connection of its own (`engine.connect`).
+    """Collects one extract on a connection of its own (`engine.connect`): people, or conversions by their event ids.
 
     `fields` are the identifiers that may leave, `matching_keys` the only columns of the profile that the destination
     takes (empty: all); `key` makes member keys; `suppressed` are the digests of people who
@@ -85,13 +85,15 @@ class Stage:
         outputs = {column: kind for column, kind in outputs.items() if not matching_keys or column in matching_keys}
         self.columns = tuple(outputs)
         self._hashed = {column for column, kind in outputs.items() if kind == "BLOB[]"}
+        self._packed = (*self.columns, *((EVENT,) if mapper.is_events else ()))
 
-    def know(self, ledger: Iterator[list[tuple[bytes, bytes]]]) -> None:
+    def know(self, ledger: Iterator[list[tuple[bytes, bytes]]], without: Collection[bytes] = ()) -> None:
         """Tell (member_key, fingerprint) of the ledger, to be read at the first page into the table `known`.
 
         Of members who are the same there `packed` is NULL, so that a big audience that did not change stays small.
+        Members `without` are left out, since their rows may still change before the comparison.
         """
-        self._known = ledger
+        self._known = ([row for row in chunk if row[0] not in without] for chunk in ledger) if without else ledger
 
     def take(self, page: Page) -> int:
         """Stage one page, now or together with later ones; returns its number of records."""
@@ -152,16 +154,17 @@ class Stage:
         yield self._statement(f"SELECT * FROM ({mapped}) WHERE NOT ({plain})", single=False)
 
     def _statement(self, mapped: str, *, single: bool) -> str:
+        key = "event_id" if self._mapper.is_events else "user_id"
         return f"""
             INSERT INTO staged
             WITH mapped AS ({mapped}),
             identified AS ({self._profile.select(self._mapper.columns, "mapped", single=single)}),
             judged AS (SELECT *, {self._reason()} AS reason FROM identified),
             packed AS (
-                SELECT *, CASE WHEN reason IS NULL THEN {pack_sql(self.columns, self._hashed)} END AS packed FROM judged
+                SELECT *, CASE WHEN reason IS NULL THEN {pack_sql(self._packed, self._hashed)} END AS packed FROM judged
             ),
             printed AS (
-                SELECT unhex(sha256('{self._key}' || user_id)[1:{_KEY_DIGITS}]) AS member_key,
+                SELECT unhex(sha256('{self._key}' || {key})[1:{_KEY_DIGITS}]) AS member_key,
                        CASE WHEN reason IS NULL AND {_IS_PSEUDONYM} THEN user_id END AS user_id,
                        reason,
                        list_concat(faults, refused) AS refused,
@@ -183,6 +186,8 @@ class Stage:
         fields = ", ".join(f"'{field}'" for field in IDENTIFYING)
         refusals = f"list_filter(refused, lambda code: split_part(code, ':', 1) IN ({fields}))"
         none = " AND ".join(f"len({column}) = 0" for column in self._present(IDENTIFYING)) or "true"
+        # Who clicked is known to the platform by that.
+        none += " AND NOT clicked" if self._mapper.is_events else ""
         cases.append(f"WHEN {none} THEN 'unidentifiable:' || coalesce({refusals}[1], 'nothing_given')")
         return f"CASE {' '.join(cases)} END"
 
@@ -255,8 +260,8 @@ def count_funnel(counts: dict[str, int], refused: dict[str, int]) -> Funnel:
         return sum(count for reason, count in counts.items() if reason.partition(":")[0] in reasons)
 
     funnel = Funnel(in_segment=sum(counts.values()), fields_rejected=refused)
-    funnel.mapped = funnel.in_segment - lost("no_user_id", DUPLICATE)
-    funnel.valid = funnel.mapped - lost("invalid")
+    funnel.mapped = funnel.in_segment - lost("no_user_id", "incomplete", DUPLICATE)
+    funnel.valid = funnel.mapped - lost("invalid", "too_old")
     funnel.consented = funnel.valid - lost("no_consent")
     funnel.not_suppressed = funnel.consented - lost(SUPPRESSED)
     funnel.identifiable = funnel.not_suppressed - lost("unidentifiable")

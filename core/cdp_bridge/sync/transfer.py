@@ -19,7 +19,7 @@ from ..model import AudienceRef, Batch, Operation, Outcome, Writer
 from ..redact import redact
 from ..store import Delivery, Lease, Store, Transaction
 from .deliver import Part, Sender
-from .members import Row, ahead, batch_columns, with_last
+from .members import Row, ahead, batch_columns, events, with_last
 
 UNKNOWN = b""
 """The fingerprint of a ledger row whose state at the platform is not known: the next run sends it again."""
@@ -74,7 +74,8 @@ class Transfer:
                 if outcome is None or audience is None:
                     self._doubt(transaction, delivery)
                 else:
-                    batch = self._batch(audience, delivery.operation, delivery.members, 0)
+                    keys = [key for key, *_ in delivery.members]
+                    batch = Batch(audience=audience, operation=delivery.operation, keys=keys, identifiers={})
                     self._record(transaction, delivery, [Part(batch, outcome)])
                     if outcome.pending is not None:
                         self.in_flight.update(batch.keys)
@@ -91,7 +92,7 @@ class Transfer:
             audience=self._log.audience,
             operation=batch.operation,
             run_id=self._log.run_id,
-            members=rows,
+            members=list(map(_unpacked, rows)) if batch.events else rows,
             created_at=datetime.now(UTC),
         )
         with self._transaction() as transaction:
@@ -132,6 +133,7 @@ class Transfer:
             operation=operation,
             keys=[key for key, *_ in rows],
             identifiers=batch_columns([packed for *_, packed in rows], self._columns),
+            events=events([packed for *_, packed in rows]) if operation == "track" else (),
             total=total,
         )
 
@@ -148,7 +150,7 @@ class Transfer:
 
     def _doubt(self, transaction: Transaction, delivery: Delivery) -> None:
         transaction.close_delivery(delivery.id)
-        if delivery.operation == "add":
+        if delivery.operation != "remove":
             rows = list(map(_doubtful, delivery.members))
             transaction.put_members(delivery.audience, rows, "unknown", datetime.now(UTC))
         else:
@@ -206,7 +208,7 @@ class Transfer:
                 DeadLetter(
                     audience=delivery.audience,
                     member_key=key,
-                    fingerprint=print_ if delivery.operation == "add" else UNKNOWN,
+                    fingerprint=UNKNOWN if delivery.operation == "remove" else print_,
                     operation=delivery.operation,
                     reason=redact(reasons[key]),
                     run_id=delivery.run_id,
@@ -220,6 +222,12 @@ class Transfer:
 def _doubtful(row: Row) -> Row:
     key, _, user_id, packed = row
     return key, UNKNOWN, user_id, packed
+
+
+def _unpacked(row: Row) -> Row:
+    """A conversion as the ledger keeps it: that it was sent, not what it was; the source has it to be sent again."""
+    key, print_, user_id, _ = row
+    return key, print_, user_id, b""
 
 
 def _ask(writer: Writer, audience: AudienceRef | None, delivery: Delivery) -> Outcome | None:
