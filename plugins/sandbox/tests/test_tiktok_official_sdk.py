@@ -107,6 +107,12 @@ def test_streaming_and_events_through_the_same_client(client: Any, tiktok_twin: 
     assert (first["person_id"], first["duplicate"], second["duplicate"]) == ("p-ann", False, True)
 
 
+def test_pixels(client: Any, tiktok_twin: Any) -> None:
+    api = business_api_client.MeasurementApi(client)
+    assert [each["pixel_code"] for each in api.pixel_list(A, TOKEN)["data"]["pixels"]] == ["C4A1SANDBOXPIXEL"]
+    assert api.pixel_list(A, TOKEN, code="C9OTHER")["data"]["pixels"] == []
+
+
 def test_a_refusal_and_a_wrong_path_are_the_sdks_errors(audiences: Any, client: Any, tiktok_twin: Any) -> None:
     with pytest.raises(Exception, match="40105"):
         audiences.dmp_custom_audience_list(A, "other", **ONLY)

@@ -282,6 +282,12 @@ def test_row_33_pixel_of_another(twin: Any) -> None:
     assert (answer["code"], answer["message"]) == (40001, "No permission to operate pixel code: C9OTHER")
 
 
+def test_pixels_of_an_advertiser(twin: Any) -> None:
+    for size, code in ((0, 40002), (21, 40002), (20, 0)):
+        assert twin.get("pixel/list/", advertiser_id=A, page_size=size)["code"] == code
+    assert twin.get("pixel/list/", advertiser_id="7999")["code"] == 40001
+
+
 def test_row_34_over_the_limits(twin: Any) -> None:
     twin.configure(app={"per_second": 1_000, "per_minute": 3})
     # Begin with a fresh minute, so that none ends under way.

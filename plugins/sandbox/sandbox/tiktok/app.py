@@ -21,7 +21,7 @@ TWIN = web.AppKey("twin", Twin)
 VERSION = "/open_api/v1.3/"
 CONSENT = "/portal/auth"
 MAX_BODY = 64 * 2**20
-READ_AUDIENCES, WRITE_AUDIENCES, EVENTS = (3, 30), (3, 31), (5, 8)
+READ_AUDIENCES, WRITE_AUDIENCES, EVENTS, PIXELS = (3, 30), (3, 31), (5, 8), (8,)
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ ROUTES = {
     "dmp/custom_audience/delete/": Route("POST", audiences.delete, WRITE_AUDIENCES),
     "dmp/custom_audience/get/": Route("GET", audiences.get, READ_AUDIENCES),
     "dmp/custom_audience/list/": Route("GET", audiences.listed, READ_AUDIENCES),
+    "pixel/list/": Route("GET", events.pixels, PIXELS),
     "event/track/": Route("POST", events.track, EVENTS),
 }
 """By path below the version; the slash at the end is part of it."""

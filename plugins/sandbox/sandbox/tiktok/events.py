@@ -93,6 +93,30 @@ class _Request(msgspec.Struct):
     test_event_code: str | None = None
 
 
+class _Listing(msgspec.Struct):
+    advertiser_id: str
+    code: str | None = None
+    page: int = 1
+    page_size: int = 10
+
+
+def pixels(twin: Twin, call: Call) -> dict[str, Any]:
+    """`GET pixel/list/`: the pixels of an advertiser, or the one with a code, in numbered pages."""
+    wanted = call.read(_Listing)
+    call.check(wanted.advertiser_id)
+    advertiser = twin.config.advertisers.get(wanted.advertiser_id)
+    if advertiser is None:
+        raise forbidden(f"No permission to operate advertiser: {wanted.advertiser_id[:40]}")
+    if not 1 <= wanted.page_size <= 20 or wanted.page < 1:
+        raise invalid("page_size: Not a value from 1 to 20")
+    found = [code for code in advertiser.web if wanted.code in (None, code)]
+    start = (wanted.page - 1) * wanted.page_size
+    pages = -(-len(found) // wanted.page_size)
+    info = {"page": wanted.page, "page_size": wanted.page_size, "total_number": len(found), "total_page": pages}
+    listed = [{"pixel_code": code, "pixel_name": f"Pixel {code}"} for code in found[start : start + wanted.page_size]]
+    return {"page_info": info, "pixels": listed}
+
+
 def track(twin: Twin, call: Call) -> dict[str, Any]:
     """`POST event/track/`: 1 to 1,000 events; one bad event spoils the request."""
     wanted = call.read(_Request)
