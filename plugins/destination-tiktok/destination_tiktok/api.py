@@ -42,6 +42,10 @@ class _Page(msgspec.Struct):
     audiences: list[Entry] = msgspec.field(name="list")
 
 
+class _Pixels(msgspec.Struct):
+    pixels: list[dict[str, Any]]
+
+
 def connect(settings: Settings) -> Client:
     """A client that sends the token with each call, as a header of TikTok's own (tiktok.md 1)."""
     headers = {"Access-Token": settings.access_token.reveal()}
@@ -60,6 +64,12 @@ def entries(client: Client, settings: Settings, only: Sequence[str] = ()) -> Ite
 def count(client: Client, settings: Settings) -> int:
     """How many audiences the advertiser has."""
     return _page(client, settings, 1, 1).page_info.total_number
+
+
+def is_pixel(client: Client, settings: Settings) -> bool:
+    """Whether the event source is a pixel of the advertiser."""
+    params = {"advertiser_id": settings.advertiser_id, "code": settings.event_source_id}
+    return bool(shaped(client.read("/pixel/list/", params=params), _Pixels).pixels)
 
 
 def _page(client: Client, settings: Settings, number: int, size: int, only: Sequence[str] = ()) -> _Page:

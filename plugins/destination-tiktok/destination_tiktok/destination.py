@@ -1,4 +1,4 @@
-"""The destination: members of segments go into audiences of one advertiser, as a stream or in files."""
+"""The destination: members of segments go into audiences of one advertiser, conversions to its event source."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cdp_bridge.sdk import (
     TransientError,
 )
 
-from . import audiences, files
+from . import audiences, conversions, files
 from .api import VERSION, connect
 from .errors import PARTLY, DuplicateError, LimitedError
 from .membership import MOST_BYTES, MOST_ROWS, NOTHING_TO_MATCH, SCHEMA, Upload, judge, upload
@@ -32,13 +32,13 @@ MAPPING = "/segment/mapping/"
 
 
 def check(settings: Settings) -> list[Probe]:
-    """Findings about token, advertiser, scopes and quota, up to the first that fails."""
+    """Findings about token, advertiser, scopes, quota and event source, up to the first that fails."""
     with connect(settings) as client:
         return list(probe(client, settings))
 
 
 def discover(settings: Settings) -> Catalog:
-    """One object: an audience; files are much larger than batches of the stream."""
+    """Two objects: an audience (files are much larger than batches of the stream), and conversions."""
     audience = Stream(
         name="audience",
         profile="tiktok-audience",
@@ -46,7 +46,7 @@ def discover(settings: Settings) -> Catalog:
         matching_keys=tuple(SCHEMA),
         limits=files.LIMITS if settings.upload == "file" else None,
     )
-    return Catalog((audience,))
+    return Catalog((audience, conversions.STREAM))
 
 
 @contextlib.contextmanager
@@ -58,13 +58,17 @@ def open(settings: Settings) -> Iterator[TikTokWriter | files.FileWriter]:
 
 def preview(settings: Settings, batch: Batch) -> dict[str, Any]:
     """The request for a batch as JSON values, credentials masked."""
-    if settings.upload == "file":
+    if batch.operation == "track":
+        path, body = conversions.TRACK, conversions.request(settings, batch).body
+    elif settings.upload == "file":
         return files.preview(settings, batch)
+    else:
+        path, body = MAPPING, upload(batch, settings.advertiser_id).body
     return {
         "method": "POST",
-        "url": f"{settings.base_url}{VERSION}{MAPPING}",
+        "url": f"{settings.base_url}{VERSION}{path}",
         "headers": {"Access-Token": "***", "Content-Type": "application/json"},
-        "json": msgspec.json.decode(upload(batch, settings.advertiser_id).body),
+        "json": msgspec.json.decode(body),
     }
 
 
@@ -82,6 +86,8 @@ class TikTokWriter:
 
     def write(self, batch: Batch) -> Outcome:
         """Send a batch as one request; membership is a set, so a repeat changes nothing."""
+        if batch.operation == "track":
+            return conversions.write(self._client, self._settings, self._silence, batch)
         sent = upload(batch, self._settings.advertiser_id)
         if not sent.rows:
             return Outcome(rejected=dict.fromkeys(batch.keys, NOTHING_TO_MATCH))

@@ -49,7 +49,7 @@ class Rule(NamedTuple):
 
 
 REAUTHORISE = "Sign in again at TikTok, or make a new long-term token, and set access_token"
-GRANT = "Sign in again and grant Audience Management to the app for this advertiser"
+GRANT = "Sign in again and grant Audience Management (for conversions also Pixel) to the app for this advertiser"
 APP = "Check app_id and app_secret in TikTok's developer portal"
 UPGRADE = "Update the connector: TikTok has retired what it uses"
 
@@ -59,7 +59,11 @@ BAD_REQUEST = Rule(RejectedError, "TikTok refuses the request")
 TOO_MUCH = Rule(RejectedError, "the request is too large for TikTok")
 DEAD_TOKEN = Rule(ConfigError, "the access token is not valid any more", REAUTHORISE)
 NO_SCOPE = Rule(ScopeError, "the app or the access token lacks a permission", GRANT)
-NO_PERMISSION = Rule(AccessError, "the access token may not touch this object", f"Check advertiser_id. {GRANT}")
+NO_PERMISSION = Rule(
+    AccessError,
+    "the access token may not touch this object",
+    f"Check advertiser_id (of conversions event_source_id). {GRANT}",
+)
 BAD_APP = Rule(ConfigError, "TikTok does not take app or authorization code", APP)
 RETIRED = Rule(ConfigError, "this version, endpoint or field is retired", UPGRADE)
 UNKNOWN_PATH = Rule(ConfigError, "TikTok does not know this path", "Check base_url")

@@ -18,7 +18,7 @@ from cdp_bridge.sdk import (
     TransientError,
 )
 
-from . import audiences
+from . import audiences, conversions
 from .api import VERSION, entries, shaped
 from .errors import BusyError
 from .membership import NOTHING_TO_MATCH
@@ -126,6 +126,8 @@ class FileWriter:
 
     def write(self, batch: Batch) -> Outcome:
         """Upload a batch and have it worked in; a repeat changes nothing, since an audience is a set."""
+        if batch.operation == "track":
+            return conversions.write(self._client, self._settings, self._silence, batch)
         made = file(batch)
         rejected = dict.fromkeys(made.empty, NOTHING_TO_MATCH)
         is_new = not (batch.audience.id or self._made)

@@ -1,4 +1,4 @@
-"""What `check` finds out about token, advertiser, scopes and quota (tiktok.md 1.1, 3)."""
+"""What `check` finds out about token, advertiser, scopes, quota and event source (tiktok.md 1.1, 3)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 
 from cdp_bridge.sdk import Client, ConfigError, Probe
 
-from .api import count
+from .api import count, is_pixel
 from .errors import AccessError, ScopeError
 from .settings import Settings
 
@@ -18,6 +18,8 @@ MOST_AUDIENCES = 400
 def probe(client: Client, settings: Settings) -> Iterator[Probe]:
     """The findings in order; the first that fails is the last, since later ones would only repeat it."""
     for name, find in PROBES.items():
+        if name == "event source" and (settings.event_source_id is None or settings.event_source != "web"):
+            continue
         found = Probe.of(name, partial(find, client, settings))
         yield found
         if not found.passed:
@@ -48,9 +50,18 @@ def _quota(client: Client, settings: Settings) -> str:
     return f"{used} of {MOST_AUDIENCES} audiences are used"
 
 
+def _event_source(client: Client, settings: Settings) -> str:
+    """Of pixels only: whether the others are there, TikTok says no sooner than with the first event."""
+    if not is_pixel(client, settings):
+        remedy = "Check event_source_id, and that the pixel belongs to this advertiser"
+        raise ConfigError("the advertiser has no such pixel", place="settings.event_source_id", remedy=remedy)
+    return f"pixel {settings.event_source_id} is there"
+
+
 PROBES: dict[str, Callable[[Client, Settings], str]] = {
     "token": _token,
     "advertiser": _advertiser,
     "scopes": _scopes,
     "quota": _quota,
+    "event source": _event_source,
 }

@@ -142,7 +142,7 @@ def test_an_unwell_tiktok_and_a_wrong_path_are_reported_with_a_remedy(account: A
 
 
 def test_discover_needs_no_network(account: Any) -> None:
-    (audience,) = destination.discover(account.settings(base_url="http://127.0.0.1:9")).streams
+    (audience, _) = destination.discover(account.settings(base_url="http://127.0.0.1:9")).streams
     assert (audience.name, audience.profile, audience.operations) == ("audience", "tiktok-audience", ("add", "remove"))
     assert list(bridge_connectors()) == [CONNECTOR]
 
