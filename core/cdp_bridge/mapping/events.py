@@ -65,8 +65,11 @@ def _absent(field: str) -> str:
 def _moment(text: str) -> str:
     number = _number(text)
     unit = f"CASE WHEN {number} >= 1e14 THEN 1e6 WHEN {number} >= 1e11 THEN 1e3 ELSE 1 END"
-    # The engine makes UTC of a time with zone, and takes one without for UTC.
-    return f"CASE WHEN {number} IS NULL THEN epoch(TRY_CAST({text} AS TIMESTAMP)) ELSE {number} / {unit} END"
+    has_zone = f"regexp_matches({text}, '([Zz]|[+-]\\d\\d(:?\\d\\d)?)\\s*$')"
+    # One without zone must not depend on that of the machine.
+    with_zone, without = (f"epoch(TRY_CAST({text} AS {kind}))" for kind in ("TIMESTAMPTZ", "TIMESTAMP"))
+    other = f"WHEN {has_zone} AND contains({text}, ':') THEN {with_zone} ELSE {without}"
+    return f"CASE WHEN {number} IS NOT NULL THEN {number} / {unit} {other} END"
 
 
 def _number(text: str) -> str:
