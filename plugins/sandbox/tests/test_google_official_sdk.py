@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -110,7 +111,7 @@ def test_members_are_added_and_removed_in_time(google_twin: Any, ingestion: Any,
 def test_events_are_taken(google_twin: Any, ingestion: Any) -> None:
     to = destination(dm.UserList(id=7631611119))
     event = dm.Event(
-        event_timestamp="2026-11-01T10:00:00Z",
+        event_timestamp=datetime.fromtimestamp(google_twin.now() - 60, UTC),
         event_source=dm.EventSource.WEB,
         transaction_id="order-1",
         user_data=dm.UserData(user_identifiers=[dm.UserIdentifier(email_address=sha("ann@example.com"))]),

@@ -46,7 +46,8 @@ def vip(google_twin: Any) -> Any:
 @pytest.fixture
 def event(google_twin: Any) -> Callable[..., Any]:
     def send(number: int = 1, top: Any = None, **changes: Any) -> Any:
-        one = {"eventTimestamp": "2026-11-01T10:00:00Z", "eventSource": "WEB", "userData": {"userIdentifiers": [ANN]}}
+        moment = datetime.fromtimestamp(google_twin.now() - 60, UTC).isoformat()
+        one = {"eventTimestamp": moment, "eventSource": "WEB", "userData": {"userIdentifiers": [ANN]}}
         one = {name: value for name, value in (one | changes).items() if value is not None}
         body = {"destinations": [google_twin.to("7631611119")], "events": [one] * number, "encoding": "HEX"}
         return google_twin.send("POST", "v1/events:ingest", body | (top or {}))
@@ -412,6 +413,24 @@ def test_row_34_events(google_twin: Any, event: Any) -> None:
     assert "requestId" in event(userData=None, adIdentifiers={"gclid": "Cj0"}).json()
     seen = [(each["transaction_id"], each["duplicate"], each["person_id"]) for each in google_twin.lines("events")]
     assert seen == [("order-1", False, "p-ann"), ("order-1", True, "p-ann"), (None, False, None)]
+
+
+def test_what_events_come_to_is_counted_later_by_action(google_twin: Any, event: Any) -> None:
+    actions = {"1": {"account": "1234567890", "name": "Lead"}}
+    google_twin.configure(processing=0, conversion_actions=actions)
+    places = [google_twin.to(number) | {"reference": number} for number in ("7631611119", "1")]
+    old = datetime.fromtimestamp(google_twin.now() - 91 * DAY, UTC).isoformat()
+    found = []
+    for change in ({"transactionId": "o-1"}, {"transactionId": "o-1"}, {"eventTimestamp": old}):
+        number = event(top={"destinations": places}, destinationReferences=["1"], **change).json()["requestId"]
+        answer = google_twin.send("GET", "v1/requestStatus:retrieve", requestId=number).json()
+        none, one = answer["requestStatusPerDestination"]
+        assert (none["requestStatus"], none["eventsIngestionStatus"]) == ("SUCCESS", {"recordCount": "0"})
+        counts = one.get("errorInfo", {}).get("errorCounts", [])
+        found.append((one["requestStatus"], [each["reason"].removeprefix("PROCESSING_ERROR_") for each in counts]))
+    duplicate, too_old = ("FAILED", ["REASON_DUPLICATE_TRANSACTION_ID"]), ("FAILED", ["REASON_EVENT_TOO_OLD"])
+    assert found == [("SUCCESS", []), duplicate, too_old]
+    assert [each["conversion_action"] for each in google_twin.lines("events")] == ["1", "1"]
 
 
 def test_one_bad_member_refuses_the_whole_request(google_twin: Any, vip: Any) -> None:

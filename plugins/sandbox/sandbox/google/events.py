@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -19,6 +20,8 @@ from sandbox.google.transcoder import parse
 
 MOST = 2_000
 CLOCK_SKEW = 300
+OLDEST = 90 * 86_400
+"""Seconds; how old an event may be, the contract does not say, only that it may be too old."""
 CLICKS = ("gclid", "gbraid", "wbraid", "dclid", "mobileDeviceId", "matchId", "impressionId", "encryptedUserIds", "ppid")
 _CURRENCY = re.compile("[A-Z]{3}")
 
@@ -36,10 +39,7 @@ def ingest(twin: Twin, call: Call) -> dict[str, Any]:
     _check_actions(twin, wanted, events)
     if sent.get("validateOnly"):
         return {}
-    targets = [Target(msgspec.to_builtins(each), None, rows) for each in wanted]
-    for event, row in zip(events, rows, strict=True):
-        _store(twin, wanted, event, row)
-    return accept(twin, "events", "", targets)
+    return accept(twin, "events", "", [_target(twin, each, events, rows) for each in wanted])
 
 
 def _checked(twin: Twin, events: list[dict[str, Any]], encoding: Any, found: Violations) -> list[Row]:
@@ -90,18 +90,32 @@ def _check_actions(twin: Twin, wanted: list[Destination], events: list[dict[str,
     found.check()
 
 
-def _store(twin: Twin, wanted: list[Destination], event: dict[str, Any], row: Row) -> None:
-    """Record an event without personal values; the same transaction of a conversion action is a duplicate."""
-    references = event.get("destinationReferences", ())
+def _target(twin: Twin, wanted: Destination, events: list[dict[str, Any]], rows: list[Row]) -> Target:
+    """Take the events that are meant for a destination: those that name it, and those that name none."""
+    meant = [
+        (event, row)
+        for event, row in zip(events, rows, strict=True)
+        if wanted.reference in event.get("destinationReferences", ()) or not event.get("destinationReferences")
+    ]
+    errors = Counter(filter(None, (_store(twin, wanted, event, row) for event, row in meant)))
+    return Target(msgspec.to_builtins(wanted), None, [row for _, row in meant], errors)
+
+
+def _store(twin: Twin, wanted: Destination, event: dict[str, Any], row: Row) -> str | None:
+    """Record an event without personal values; why it does not count, if it does not.
+
+    The same transaction of a conversion action is a duplicate.
+    """
+    now, happened = twin.clock.now(), seconds(event["eventTimestamp"])
+    if now - happened > OLDEST:
+        return "EVENT_TOO_OLD"
+    key = str(wanted.product_destination_id), event.get("transactionId", "")
+    duplicate = bool(key[1]) and key in twin.event_keys
+    twin.event_keys.add(key)
     person = min(twin.directory.meant(row.links), default=None)
-    for each in wanted:
-        if references and each.reference not in references:
-            continue
-        key = str(each.product_destination_id), event.get("transactionId", "")
-        duplicate = bool(key[1]) and key in twin.event_keys
-        twin.event_keys.add(key)
-        about = {"conversion_action": key[0], "transaction_id": key[1] or None, "duplicate": duplicate}
-        about |= {"event_time": int(seconds(event["eventTimestamp"])), "event_source": event["eventSource"]}
-        about |= {"person_id": None if person is None else twin.directory.ids[person]}
-        about |= {name: event[name] for name in ("currency", "conversionValue") if name in event}
-        twin.events.append(about | {"received": int(twin.clock.now())})
+    about = {"conversion_action": key[0], "transaction_id": key[1] or None, "duplicate": duplicate}
+    about |= {"event_time": int(happened), "event_source": event["eventSource"]}
+    about |= {"person_id": None if person is None else twin.directory.ids[person]}
+    about |= {name: event[name] for name in ("currency", "conversionValue") if name in event}
+    twin.events.append(about | {"received": int(now)})
+    return "DUPLICATE_TRANSACTION_ID" if duplicate else None

@@ -49,7 +49,7 @@ def _applied(twin: Twin, submission: Submission, target: Target) -> dict[str, An
     user_list, rows = target.user_list, target.rows
     status: dict[str, Any] = {"destination": target.destination}
     if user_list is None:
-        return status | {"requestStatus": "SUCCESS", "eventsIngestionStatus": {"recordCount": str(len(rows))}}
+        return status | _outcome(target.errors, len(rows)) | {"eventsIngestionStatus": {"recordCount": str(len(rows))}}
     if submission.kind == "remove_all":
         user_list.members.drop_before(submission.sent if submission.as_of is None else submission.as_of)
         return status | {"requestStatus": "SUCCESS", "removeAllAudienceMembersStatus": {}}

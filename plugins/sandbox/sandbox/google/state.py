@@ -45,11 +45,15 @@ class Row:
 
 @dataclass
 class Target:
-    """One destination of a request: what was sent of it, its list (None for events) and which rows are meant for it."""
+    """One destination of a request: what was sent of it, its list (None for events) and which rows are meant for it.
+
+    `errors` are those of events, by reason.
+    """
 
     destination: dict[str, Any]
     user_list: UserList | None
     rows: list[Row]
+    errors: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
