@@ -41,7 +41,7 @@ class Discovered(Struct, frozen=True):
 
 
 class Paused(Struct, frozen=True):
-    """Audiences that are started on schedule no more (`paused`), or again."""
+    """Audiences and conversion feeds that are started on schedule no more (`paused`), or again."""
 
     paused: bool
     audiences: list[str]

@@ -21,7 +21,19 @@ from ..entities import ApiKey
 from ..oauth import Grants
 from ..registry import Registry
 from ..store import Store
-from . import accounts, audiences, audit, connectors, dead_letters, mappings, problems, runs, segments, suppressions
+from . import (
+    accounts,
+    audiences,
+    audit,
+    connectors,
+    conversions,
+    dead_letters,
+    mappings,
+    problems,
+    runs,
+    segments,
+    suppressions,
+)
 from .access import Access
 from .asking import Asking
 from .connecting import callback
@@ -68,6 +80,7 @@ def application(
             accounts.Destinations,
             segments.Segments,
             audiences.Audiences,
+            conversions.Conversions,
             mappings.Mappings,
             runs.Runs,
             dead_letters.DeadLetters,

@@ -9,14 +9,15 @@ from litestar.params import JSONBody
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..entities import Activation, ApiKey, RunRequest, SyncLog
+from ..entities import Activation, ApiKey, ConversionFeed, RunRequest, SyncLog
 from ..errors import ConfigError
 from ..model import AudienceRef
 from ..store.audit import Deed
 from .access import who
-from .editing import change_entry, create, delete_entry, entry, etag
+from .editing import What, change_entry, create, delete_entry, entry, etag
 from .endpoint import Caller, Core, CoreGiven, CursorText, Filter, IfMatch, Limit, PathText, deletes, posts, puts, reads
 from .paging import Listing, page_of_all
+from .problems import missing
 
 
 class AudienceView(Struct, frozen=True, kw_only=True):
@@ -89,38 +90,47 @@ class Audiences(Controller):
     @posts("/{name:str}/sync", status_code=202)
     def sync_now(self, core: CoreGiven, caller: Caller, name: PathText) -> RunRequest:
         """Ask for a run now."""
+        entry(core, "audience", name)
         return ask(core, caller, name, "sync")
 
     @posts("/{name:str}/approve-removals", status_code=202)
     def approve_removals(self, core: CoreGiven, caller: Caller, name: PathText) -> RunRequest:
         """Ask for a run now that carries out removals above the audience's limit."""
+        entry(core, "audience", name)
         return ask(core, caller, name, "approve removals")
 
     @posts("/{name:str}/pause", status_code=200)
     def pause(self, core: CoreGiven, caller: Caller, name: PathText) -> AudienceView:
         """Start it on schedule no more."""
-        return _pause(core, caller, name, paused=True)
+        return _set_paused(core, caller, name, paused=True)
 
     @posts("/{name:str}/resume", status_code=200)
     def resume(self, core: CoreGiven, caller: Caller, name: PathText) -> AudienceView:
         """Start it on schedule again, with the next slot."""
-        return _pause(core, caller, name, paused=False)
+        return _set_paused(core, caller, name, paused=False)
 
 
-def ask(core: Core, caller: ApiKey, audience: str, action: str) -> RunRequest:
-    """Ask for a run of a configured audience; problem 404."""
-    entry(core, "audience", audience)
-    core.store.audit.add(Deed(who=who(caller), action=action, what="audience", name=audience))
-    return core.store.requests.add(audience, f"api key {caller.id}", approve_removals=action == "approve removals")
+def ask(core: Core, caller: ApiKey, name: str, action: str) -> RunRequest:
+    """Ask for a run of a configured audience or conversion feed; problem 404."""
+    found = next((one for one in core.store.bridge().syncs if one.name == name), None)
+    if found is None:
+        raise missing("audience")
+    what = "conversion" if isinstance(found, ConversionFeed) else "audience"
+    core.store.audit.add(Deed(who=who(caller), action=action, what=what, name=name))
+    return core.store.requests.add(name, f"api key {caller.id}", approve_removals=action == "approve removals")
 
 
-def _pause(core: Core, caller: ApiKey, name: str, *, paused: bool) -> AudienceView:
-    found = entry(core, "audience", name)
-    action = "pause" if paused else "resume"
-    core.store.audit.add(Deed(who=who(caller), action=action, what="audience", name=name))
+def set_paused(core: Core, caller: ApiKey, what: What, name: str, paused: bool) -> None:
+    """Let a configured audience or conversion feed start on schedule or not."""
+    core.store.audit.add(Deed(who=who(caller), action="pause" if paused else "resume", what=what, name=name))
     core.store.schedules.pause(name, paused)
+
+
+def _set_paused(core: Core, caller: ApiKey, name: str, *, paused: bool) -> AudienceView:
+    found = entry(core, "audience", name)
+    set_paused(core, caller, "audience", name, paused)
     (view,) = _views(core, [found])
-    return replace(view, paused=paused)
+    return view
 
 
 def _views(core: Core, activations: Sequence[Activation]) -> list[AudienceView]:

@@ -12,16 +12,16 @@ import msgspec
 from msgspec.structs import replace
 
 from .. import configuration
-from ..entities import ApiKey, Bridge, CDPConnection
+from ..entities import ApiKey, Bridge, CDPConnection, Sync
 from ..errors import ConfigError
 from ..store.audit import Deed
 from .access import who
 from .endpoint import Core
 from .problems import Fault, ProblemError, faults_of, missing, problem
 
-What = Literal["connection", "destination", "mapping", "audience"]
+What = Literal["connection", "destination", "mapping", "audience", "conversion"]
 Entry = Any
-"""A CDPConnection, DestinationAccount or Activation; of mappings the tuple of rules."""
+"""A CDPConnection, DestinationAccount, Activation or ConversionFeed; of mappings the tuple of rules."""
 
 _USERS: dict[str, str] = {"connection": "connection", "destination": "destination", "mapping": "mapping"}
 _WORD = re.compile(r"[\w@.+-]{3,}")
@@ -89,13 +89,13 @@ def change_entry(core: Core, caller: ApiKey, what: What, name: str, value: Entry
 
 
 def delete_entry(core: Core, caller: ApiKey, what: What, name: str, if_match: str | None) -> None:
-    """Take an entry out; problems 404, 412 and 428 by its ETag, 409 while an audience uses it."""
+    """Take an entry out; problems 404, 412 and 428 by its ETag, 409 while something uses it."""
 
     def change(before: Bridge) -> tuple[Bridge, Deed]:
         found = _current(before, what, name, if_match)
-        if any(name in _used(audience, what) for audience in before.syncs):
+        if any(name in _used(sync, what) for sync in before.syncs):
             raise problem(
-                HTTPStatus.CONFLICT, "audiences use it", place="path", remedy="Delete these, or let them use another"
+                HTTPStatus.CONFLICT, "something uses it", place="path", remedy="Delete these, or let them use another"
             )
         return _without(before, what, name), Deed(
             who=who(caller), action="delete", what=what, name=name, before=digest(found)
@@ -125,10 +125,10 @@ def _current(before: Bridge, what: What, name: str, if_match: str | None) -> Ent
     return found
 
 
-def _used(audience: Any, what: What) -> tuple[str, ...]:
-    if what == "audience":
-        return audience.schedule.after if audience.schedule else ()
-    return (getattr(audience, what),)
+def _used(sync: Sync, what: What) -> tuple[str, ...]:
+    if what in ("audience", "conversion"):
+        return sync.schedule.after if sync.schedule else ()
+    return (getattr(sync, what),)
 
 
 def _with(bridge: Bridge, what: What, name: str, value: Entry) -> Bridge:

@@ -14,7 +14,7 @@ from cdp_bridge.settings import SettingsError
 
 Run = Callable[..., list[dict[str, Any]]]
 NOW = int(time.time())
-EVENT = {"event_id": "e1", "event_name": "purchase", "occurred_at": NOW}
+EVENT: dict[str, Any] = {"event_id": "e1", "event_name": "purchase", "occurred_at": NOW}
 
 
 def rule(field: str, path: str | None = None, **more: Any) -> DataMapping:
@@ -101,7 +101,7 @@ def test_times_are_understood(run: Run, text: str, seconds: float) -> None:
         ({"url": "https://shop.example/" + "x" * 60_000}, "invalid:too_large"),
     ],
 )
-def test_events_that_are_none_are_dropped(run: Run, change: Mapping[str, Any], reason: str) -> None:
+def test_events_that_are_none_are_dropped(run: Run, change: dict[str, Any], reason: str) -> None:
     assert only(run, EVENT | change)["dropped"] == reason
 
 
@@ -116,7 +116,7 @@ def test_events_that_are_none_are_dropped(run: Run, change: Mapping[str, Any], r
         ({"item_ids": ["a"], "item_quantities": [1, 2]}, "item_quantities:not_one_for_each_item"),
     ],
 )
-def test_values_of_another_kind_cost_themselves_only(run: Run, change: Mapping[str, Any], fault: str) -> None:
+def test_values_of_another_kind_cost_themselves_only(run: Run, change: dict[str, Any], fault: str) -> None:
     row = only(run, EVENT | change)
     assert (row["faults"], row["dropped"]) == ([fault], None)
     items = tuple(Item(id=one) for one in change.get("item_ids", ()))

@@ -13,7 +13,16 @@ from typing import Any
 import psycopg
 import pytest
 import requests
-from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DeadLetter, DestinationAccount, Role
+from cdp_bridge.entities import (
+    Activation,
+    Bridge,
+    CDPConnection,
+    ConversionFeed,
+    DataMapping,
+    DeadLetter,
+    DestinationAccount,
+    Role,
+)
 from cdp_bridge.model import Launcher
 from cdp_bridge.oauth import Grants
 from cdp_bridge.registry import Registry
@@ -26,11 +35,13 @@ from .shop import Cdp, registry
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RULES = (DataMapping(omniads_field="user_id", cdp_field="id"), DataMapping(omniads_field="email", cdp_field="email"))
+ORDERS = tuple(DataMapping(omniads_field=name, cdp_field=name) for name in ("event_id", "event_name", "occurred_at"))
 BRIDGE = Bridge(
     connections=(CDPConnection(name="crm", cdp_provider="source-shop"),),
     destinations=(DestinationAccount(name="ads", connector="destination-shop"),),
-    mappings={"people": RULES},
+    mappings={"people": RULES, "orders": ORDERS},
     audiences=(Activation(name="vip", connection="crm", segment="vip", destination="ads", mapping="people"),),
+    conversions=(ConversionFeed(name="orders", connection="crm", destination="ads", mapping="orders"),),
 )
 ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
 

@@ -16,17 +16,20 @@ from .conftest import Api
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 USER_ID = [{"omniads_field": "user_id", "cdp_field": "id"}]
+EVENT_NAME = {"omniads_field": "event_name", "cdp_field": "y"}
 ENTRIES: dict[str, dict[str, Any]] = {
     "connections": {"name": "second", "cdp_provider": "source-shop", "api_credentials": {"account": "2"}},
     "destinations": {"name": "second", "connector": "destination-shop"},
     "mappings": {"name": "second", "rules": USER_ID},
     "audiences": {"name": "second", "connection": "crm", "segment": "new", "destination": "ads", "mapping": "people"},
+    "conversions": {"name": "second", "connection": "crm", "destination": "ads", "mapping": "orders"},
 }
 CHANGES: dict[str, dict[str, Any]] = {
     "connections": {"sync_schedule": "daily"},
     "destinations": {"settings": {"account": "7"}},
     "mappings": {"rules": [{"omniads_field": "user_id", "cdp_field": "user"}]},
     "audiences": {"segment": "other"},
+    "conversions": {"stream": "orders"},
 }
 
 
@@ -47,7 +50,7 @@ def save(api: Api, *logs: SyncLog) -> None:
 
 @pytest.mark.parametrize("what", ENTRIES)
 def test_an_entry_is_created_read_replaced_and_deleted(each_api: Api, what: str) -> None:
-    entry = ENTRIES[what]
+    entry, before = ENTRIES[what], len(each_api.all(f"/v1/{what}"))
     created = each_api.call("POST", f"/v1/{what}", entry)
     assert created.status_code == 201, created.text
     address = created.headers["Location"]
@@ -59,7 +62,7 @@ def test_an_entry_is_created_read_replaced_and_deleted(each_api: Api, what: str)
     assert replaced.status_code == 200, replaced.text
     assert replaced.json().items() >= changed.items()
     assert each_api.call("GET", address).headers["ETag"] == replaced.headers["ETag"] != read.headers["ETag"]
-    assert len(each_api.all(f"/v1/{what}?limit=1")) == 2
+    assert len(each_api.all(f"/v1/{what}?limit=1")) == before + 1
     assert each_api.call("DELETE", address, if_match=replaced.headers["ETag"]).status_code == 204
     assert each_api.call("GET", address).status_code == 404
 
@@ -94,6 +97,11 @@ def test_what_an_audience_uses_is_not_deleted(each_api: Api, address: str) -> No
         ("audiences", {"removal_limit": 2}, "removal_limit"),
         ("audiences", {"unknown": 2}, "body"),
         ("destinations", {"name": "Wrong Name"}, "name"),
+        ("conversions", {"mapping": "people"}, "mapping"),
+        ("audiences", {"mapping": "orders"}, "mapping"),
+        ("conversions", {"name": "vip"}, "name"),
+        ("conversions", {"segment": "vip"}, "body"),
+        ("mappings", {"rules": [{"omniads_field": "event_id", "cdp_field": "x"}, EVENT_NAME]}, "rules"),
     ],
 )
 def test_what_is_wrong_is_named_by_place_and_remedy(each_api: Api, what: str, wrong: Any, place: str) -> None:
@@ -149,8 +157,21 @@ def test_an_audience_tells_size_funnel_and_match_rate(each_api: Api, people: Any
 def test_pausing_is_seen_and_undone(each_api: Api) -> None:
     assert each_api.call("POST", "/v1/audiences/vip/pause").json()["paused"]
     assert [one["paused"] for one in each_api.all("/v1/audiences")] == [True]
-    assert each_api.call("POST", "/v1/connections/crm/resume").json() == {"paused": False, "audiences": ["vip"]}
+    assert each_api.call("POST", "/v1/connections/crm/resume").json() == {
+        "paused": False,
+        "audiences": ["vip", "orders"],
+    }
     assert not each_api.get("/v1/audiences/vip")["paused"]
+
+
+def test_conversions_are_paused_and_run(each_api: Api) -> None:
+    assert each_api.call("POST", "/v1/conversions/orders/pause").json()["paused"]
+    assert [one["paused"] for one in each_api.all("/v1/conversions")] == [True]
+    assert not each_api.call("POST", "/v1/conversions/orders/resume").json()["paused"]
+    asked = each_api.call("POST", "/v1/conversions/orders/sync")
+    assert (asked.status_code, asked.json()["audience"]) == (202, "orders")
+    for path in ("conversions/vip/sync", "audiences/orders/sync", "conversions/none/pause"):
+        assert each_api.call("POST", f"/v1/{path}").status_code == 404
 
 
 @pytest.mark.parametrize(("action", "approves"), [("sync", False), ("approve-removals", True)])
