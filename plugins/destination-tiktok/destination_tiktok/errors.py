@@ -35,6 +35,10 @@ class BusyError(TransientError):
     """The audience is being computed, and takes no file meanwhile."""
 
 
+class LostFileError(TransientError):
+    """TikTok has the uploaded file no more."""
+
+
 class DuplicateError(ConfigError):
     """TikTok has this request already."""
 
@@ -67,14 +71,15 @@ NO_PERMISSION = Rule(
 BAD_APP = Rule(ConfigError, "TikTok does not take app or authorization code", APP)
 RETIRED = Rule(ConfigError, "this version, endpoint or field is retired", UPGRADE)
 UNKNOWN_PATH = Rule(ConfigError, "TikTok does not know this path", "Check base_url")
-BAD_FILE = Rule(RejectedError, "TikTok does not take the file")
+BAD_FILE = Rule(ConfigError, "TikTok does not understand the file", "Run again; if it stays so, update the connector")
+LOST_FILE = Rule(LostFileError, "TikTok has the file no more")
 NOT_EDITABLE = Rule(BusyError, "the audience is being processed and not editable now", wait=3_600)
 UNKNOWN = Rule(RejectedError, "TikTok refuses the request with a code that is not in its documentation")
 
 PARTLY = 20001
 RULES: dict[int, Rule] = {
     **dict.fromkeys([40000, 40002, 40062], BAD_REQUEST),
-    **dict.fromkeys([40011, 40061], TOO_MUCH),
+    **dict.fromkeys([40011, 40061, 40907], TOO_MUCH),
     40001: NO_PERMISSION,
     **dict.fromkeys([40006, 40051, 41001, 41002], RETIRED),
     40007: Rule(GoneError, "it does not exist at TikTok", "Check the id"),
@@ -94,7 +99,8 @@ RULES: dict[int, Rule] = {
     40201: Rule(TransientError, "a task at TikTok is not ready yet", wait=60),
     40202: Rule(TransientError, "somebody else writes to it at the same time"),
     **dict.fromkeys([40300, 40301], Rule(AccessError, "there is no such advertiser", "Check advertiser_id")),
-    **dict.fromkeys([40900, 40905, 40906, 40907, 40908, 40909, 40910], BAD_FILE),
+    **dict.fromkeys([40900, 40906, 40908, 40909], BAD_FILE),
+    **dict.fromkeys([40905, 40910], LOST_FILE),
     41000: Rule(ConfigError, "TikTok has banned this address", "Ask TikTok's support, with the address of this host"),
     **dict.fromkeys([50000, 50002], BUSY),
     60001: Rule(TransientError, "TikTok is under maintenance", wait=300),

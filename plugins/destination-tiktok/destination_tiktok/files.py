@@ -20,7 +20,7 @@ from cdp_bridge.sdk import (
 
 from . import audiences, conversions
 from .api import VERSION, entries, shaped
-from .errors import BusyError
+from .errors import BusyError, LostFileError
 from .membership import NOTHING_TO_MATCH
 from .settings import Settings
 from .silence import Silence
@@ -156,6 +156,8 @@ class FileWriter:
         try:
             with self._silence.kept():
                 self._change(audience_id, operation, path)
+        except LostFileError as error:
+            raise RejectedError(error.problem, reason="tiktok:file_lost") from None
         except TransientError:
             self._waiting.add(operation)
             return Outcome(pending=pending)

@@ -13,7 +13,9 @@ OUTCOMES = [
     *[(code, STOP) for code in (40110, 40113, 40115, 40118, 40119, 40124, 40125, 40130, 40300, 40301, 40400)],
     *[(code, STOP) for code in (41000, 41001, 41002)],
     *[(code, REFUSED) for code in (40000, 40002, 40011, 40061, 40062, 40200, 42424)],
-    *[(code, REFUSED) for code in (40900, 40905, 40906, 40907, 40908, 40909, 40910)],
+    *[(code, STOP) for code in (40900, 40906, 40908, 40909)],
+    *[(code, WAIT) for code in (40905, 40910)],
+    (40907, REFUSED),
 ]
 
 

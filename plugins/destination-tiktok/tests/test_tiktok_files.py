@@ -225,7 +225,7 @@ def test_a_file_that_expired_while_it_waited(account: Any, writer: Any, full: An
     account.advance(3_600)
     with pytest.raises(RejectedError) as refusal:
         writer.settle(full, pending)
-    assert refusal.value.reason == "tiktok:40910"
+    assert refusal.value.reason == "tiktok:file_lost"
 
 
 def test_a_limit_while_a_file_waits_leaves_it_waiting(account: Any, writer: Any, full: Any, batch: Any) -> None:
@@ -237,8 +237,8 @@ def test_a_limit_while_a_file_waits_leaves_it_waiting(account: Any, writer: Any,
     assert writer.settle(full, pending).pending == full.id
 
 
-@pytest.mark.parametrize("code", [40900, 40905, 40906, 40907, 40908, 40909, 40910, 40062])
-def test_row_21_a_file_that_tiktok_does_not_take_is_tried_in_halves(
+@pytest.mark.parametrize("code", [40061, 40062, 40907])
+def test_a_file_that_tiktok_refuses_is_tried_in_halves(
     account: Any, writer: Any, ref: Any, batch: Any, code: Any
 ) -> None:
     account.fails(code, "/upload/")
@@ -246,6 +246,31 @@ def test_row_21_a_file_that_tiktok_does_not_take_is_tried_in_halves(
         writer.write(batch(ref, range(3)))
     assert refusal.value.reason == f"tiktok:{code}"
     assert account.audiences() == []
+
+
+@pytest.mark.parametrize("code", [40900, 40906, 40908, 40909])
+def test_row_21_a_file_that_is_not_understood_stops_the_run(
+    account: Any, writer: Any, ref: Any, batch: Any, code: Any
+) -> None:
+    account.fails(code, "/upload/")
+    with pytest.raises(ConfigError, match=rf"{code}.*Run again"):
+        writer.write(batch(ref, range(3)))
+
+
+@pytest.mark.parametrize("code", [40905, 40910])
+@pytest.mark.parametrize("path", ["create/", "update/"])
+def test_row_22_a_file_that_is_lost_is_uploaded_again(
+    account: Any, writer: Any, ref: Any, batch: Any, path: Any, code: Any
+) -> None:
+    if path == "update/":
+        writer.write(batch(ref, [7]))
+        account.advance(3_600)
+    account.fails(code, path)
+    with pytest.raises(TransientError):
+        writer.write(batch(ref, range(3)))
+    writer.write(batch(ref, range(3)))
+    account.advance(3_600)
+    assert len(members(account)) == (4 if path == "update/" else 3)
 
 
 @pytest.mark.parametrize("path", ["create/", "update/"])
