@@ -1,14 +1,11 @@
-"""Membership calls and checks: what arrives, in which rows, and what is never sent or said."""
+"""Membership calls: what arrives, in which rows, and what is never sent."""
 
-import logging
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 from cdp_bridge.sdk import ConfigError, RejectedError
 from cdp_bridge.testing.numbered import keys
-from destination_tiktok import CONNECTOR, bridge_connectors, destination
+from destination_tiktok import destination
 
 
 @pytest.fixture
@@ -95,71 +92,3 @@ def test_row_16_an_audience_that_is_deleted_while_we_write(account: Any, writer:
 
 def test_nothing_is_ever_pending(writer: Any, ref: Any) -> None:
     assert writer.settle(ref, "x").pending is None
-
-
-def test_all_is_well(account: Any) -> None:
-    probes = destination.check(account.settings())
-    assert [(probe.name, probe.passed) for probe in probes] == [
-        ("token", True),
-        ("advertiser", True),
-        ("scopes", True),
-        ("quota", True),
-    ]
-    assert probes[-1].detail == "0 of 400 audiences are used"
-
-
-@pytest.mark.parametrize(
-    ("token", "name", "remedy"),
-    [
-        ({"calls_left": 0}, "token", "set access_token"),
-        ({"expires_at": 1}, "token", "set access_token"),
-        ({"advertisers": []}, "advertiser", "Check advertiser_id"),
-        ({"scopes": [4]}, "scopes", "grant Audience Management"),
-    ],
-)
-def test_what_is_wrong_with_a_token(account: Any, token: Any, name: Any, remedy: Any) -> None:
-    account.configure_token(**token)
-    probe = destination.check(account.settings())[-1]
-    assert (probe.name, probe.passed) == (name, False)
-    assert remedy in probe.remedy
-
-
-def test_a_full_advertiser(account: Any) -> None:
-    page = {"list": [], "page_info": {"total_number": 400, "total_page": 400}}
-    account.fault("status", "/list/", status=200, body={"code": 0, "data": page}, times=None)
-    probe = destination.check(account.settings())[-1]
-    assert (probe.name, probe.passed, probe.remedy) == ("quota", False, "Delete unused ones")
-
-
-@pytest.mark.parametrize("kind", ["status", "reset", "broken_json", "redirect"])
-def test_an_unwell_tiktok_and_a_wrong_path_are_reported_with_a_remedy(account: Any, kind: Any) -> None:
-    (probe,) = destination.check(account.settings(base_url=f"{account.url}/wrong"))
-    assert (probe.passed, probe.remedy) == (False, "Check base_url")
-    account.fault(kind, times=None)
-    (probe,) = destination.check(account.settings())
-    assert not probe.passed
-    assert probe.remedy
-
-
-def test_discover_needs_no_network(account: Any) -> None:
-    (audience, _) = destination.discover(account.settings(base_url="http://127.0.0.1:9")).streams
-    assert (audience.name, audience.profile, audience.operations) == ("audience", "tiktok-audience", ("add", "remove"))
-    assert list(bridge_connectors()) == [CONNECTOR]
-
-
-def test_logs_hold_no_hash_and_no_token(account: Any, batch: Any, digest: Any, caplog: Any) -> None:
-    caplog.set_level(logging.DEBUG)
-    with account.open() as writer:
-        ref = writer.ensure(account.audience())
-        writer.write(batch(ref, [1]))
-        account.fails(40105)
-        with pytest.raises(ConfigError):
-            writer.write(batch(ref, [3]))
-    assert "/segment/mapping/" in caplog.text
-    for private in (account.token, "jane@", digest("1@example.com"), digest("3@example.com")):
-        assert private not in caplog.text
-
-
-def test_announcing_the_connector_imports_no_http_client() -> None:
-    code = "import destination_tiktok, sys; print(*{'requests', 'duckdb', 'pyarrow'} & set(sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
