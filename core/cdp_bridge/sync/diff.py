@@ -92,9 +92,7 @@ class Diff:
         self._connection, self._store, self._audience = connection, store, audience
         self.dead: dict[bytes, bytes] = {}
 
-    def compare(
-        self, *, whole: bool, unsettled: Collection[bytes] = (), in_flight: Iterable[bytes] = ()
-    ) -> Difference:
+    def compare(self, *, whole: bool, unsettled: Collection[bytes] = (), in_flight: Iterable[bytes] = ()) -> Difference:
         """Fill `todo`, once; `whole` says that the extract holds everybody, so that whoever is absent has left.
 
         Of members `unsettled` the stage was told nothing, so the ledger is asked now. Members `in_flight` are left alone

@@ -179,6 +179,7 @@ class Transfer:
         self._log.unknown += len(unknown)
         self._log.rejected += len(rejected)
         self._bury(transaction, delivery, [row for row in rows if row[0] in rejected], outcome.rejected, now)
+        self._dead |= rejected
         taken = [row for row in rows if row[0] not in rejected | unknown]
         doubtful = [row for row in rows if row[0] in unknown]
         transaction.exhume(delivery.audience, [row[0] for row in taken if row[0] in self._dead])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cdp_bridge.errors import ConfigError, TransientError
+from cdp_bridge.errors import ConfigError, RejectedError, TransientError
 from cdp_bridge.model import Batch, Limits, Outcome
 from cdp_bridge.store import Store
 from hypothesis import HealthCheck, settings
@@ -34,6 +34,8 @@ FAULTS = [
     "cut",
     "pending",
 ]
+# What was pending was applied, but that need not be what the platform says of it.
+SETTLEMENTS = [Outcome(), Outcome(pending="job"), RejectedError("no such job", reason="404"), TransientError("busy")]
 
 
 class Killed(BaseException):
@@ -74,9 +76,13 @@ class History(RuleBasedStateMachine):
         if who in self.bed.cdp.people:
             self.bed.cdp.drop(who)
 
-    @rule(faults=st.lists(st.sampled_from(["none", *FAULTS]), min_size=1, max_size=6))
-    def a_run_meets_faults(self, faults: list[str]) -> None:
+    @rule(
+        faults=st.lists(st.sampled_from(["none", *FAULTS]), min_size=1, max_size=6),
+        heard=st.lists(st.sampled_from(SETTLEMENTS), min_size=6, max_size=6),
+    )
+    def a_run_meets_faults(self, faults: list[str], heard: list[Exception | Outcome]) -> None:
         self.bed.platform.answers = [self._answer(fault) for fault in faults]
+        self.bed.platform.settlements = heard
         self.bed.sync(approve_removals=True)
 
     @rule(point=st.sampled_from(POINTS), passes=st.integers(1, 4), fault=st.sampled_from(["none", *FAULTS]))
