@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from .. import settings
-from ..entities import Activation, Bridge, ConversionFeed
+from ..entities import Bridge, ConversionFeed
 from ..errors import ConfigError
 from ..mapping import compile_mapping, paths
 from ..mapping.validation import SCHEMA as VALIDATION_SCHEMA

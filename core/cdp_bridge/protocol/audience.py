@@ -1,4 +1,6 @@
-"""One stream of records on its way into one audience: collected, hashed, cut into batches, sent, counted."""
+"""One stream of records on its way into one audience, or of conversions: collected, hashed, cut into batches, sent,
+counted.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,13 @@ from typing import Any
 from msgspec import Struct
 
 from ..errors import TransientError
+from ..identity import FIELDS
+from ..mapping import events
 from ..model import Audience, AudienceRef, Batch, Limits, Operation, Outcome, Stream, Writer
 from ..sync.deliver import Sender
-from ..sync.members import batch_columns, sent_bytes
+from ..sync.members import batch_columns, conversions, sent_bytes
 from .catalog import ConfiguredStream
-from .hashing import Fields, apply_profile, identifiers
+from .hashing import Fields, apply_profile, canonical
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +46,9 @@ class Entry(Struct, frozen=True):
 
 
 class AudienceWriter:
-    """One stream on its way into one audience; of several records of one person the last counts."""
+    """One stream on its way into one audience or, as conversions, to the account; of several records of one person, or
+    of one event, the last counts.
+    """
 
     def __init__(
         self, chosen: ConfiguredStream, target: Stream, writer: Writer, sender: Sender, limits: Limits
@@ -50,8 +56,10 @@ class AudienceWriter:
         self.name = chosen.stream
         self._primary_key = chosen.primary_key or ()
         self._profile, self._operations = target.profile or "", target.operations
-        self._writer, self._sender, self._limits = writer, sender, limits
-        self._ref: AudienceRef | None = None
+        self._tracks = "track" in target.operations
+        self._fields = (*FIELDS, *(events.FIELDS if self._tracks else ()))
+        self._writer, self._sender, self._limits = writer, sender, target.limits or limits
+        self._ref = AudienceRef(id=target.name, account="") if self._tracks else None
         self._waiting: dict[bytes, Entry] = {}
         self._tally = Tally()
         self._reasons: Counter[str] = Counter()
@@ -59,9 +67,9 @@ class AudienceWriter:
 
     def collect(self, data: Mapping[str, Any]) -> None:
         """Keep one record until the next delivery."""
-        fields = identifiers(data)
+        fields = canonical(data, self._fields)
         is_gone = data.get(DELETED) is not None or data.get("is_member") is False
-        operation: Operation = "remove" if is_gone else "add"
+        operation: Operation = "remove" if is_gone else "track" if self._tracks else "add"
         self._tally.accepted += 1
         if operation not in self._operations or not fields:
             self._reject([self._tally], f"{operation}_not_offered" if fields else "no_identifier")
@@ -86,7 +94,7 @@ class AudienceWriter:
         for position, entry in enumerate(entries):
             if position not in hashed.members:
                 _count_rejected(entry.tallies)
-        for operation in ("remove", "add"):
+        for operation in ("remove", "add", "track"):
             members = [
                 (entry, hashed.members[position])
                 for position, entry in enumerate(entries)
@@ -111,6 +119,7 @@ class AudienceWriter:
                 operation=operation,
                 keys=[entry.key for entry, _ in part],
                 identifiers=batch_columns([member for _, member in part], columns),
+                events=conversions(member for _, member in part) if self._tracks else (),
                 number=number,
                 last=number == len(cut),
                 total=len(members),
@@ -147,8 +156,10 @@ class AudienceWriter:
         return self._ref
 
     def _key(self, data: Mapping[str, Any], fields: Fields) -> bytes:
-        """Sixteen bytes that stay the same for a person: of the primary key, else the user id, else all identifiers."""
-        named = [_at(data, path) for path in self._primary_key]
+        """Sixteen bytes that stay the same: for an event by its id, for a person by the primary key, else the user id,
+        else all identifiers.
+        """
+        named = [_at(data, path) for path in ([["event_id"]] if self._tracks else self._primary_key)]
         usable = bool(named) and all(isinstance(value, str | int | float) for value in named)
         user_id = data.get("user_id")
         identity = named if usable else user_id if isinstance(user_id, str | int) else sorted(fields.items())

@@ -7,11 +7,12 @@ from typing import Any
 
 from .. import settings
 from ..loading import implementation
+from ..mapping import events
 from ..model import Catalog, Connector, Probe, Stream
 from ..redact import redact
 from .messages import PROTOCOL_VERSION, Message
 
-_SYNC_MODES = {"add": "append", "remove": "soft_delete"}
+_SYNC_MODES = {"add": "append", "remove": "soft_delete", "track": "append"}
 
 
 def specification(connector: Connector) -> dict[str, Any]:
@@ -76,4 +77,7 @@ def _stream(stream: Stream) -> dict[str, Any]:
 
 
 def _schema(stream: Stream) -> dict[str, Any]:
-    return stream.schema or {"type": "object", "additionalProperties": True}
+    if stream.schema or "track" not in stream.operations:
+        return stream.schema or {"type": "object", "additionalProperties": True}
+    fields: dict[str, Any] = {field: {} for field in events.FIELDS}
+    return {"type": "object", "properties": fields, "required": list(events.REQUIRED), "additionalProperties": True}

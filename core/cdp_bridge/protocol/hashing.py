@@ -11,7 +11,7 @@ from msgspec import Struct
 from .. import engine
 from ..entities import DataMapping
 from ..identity import FIELDS
-from ..mapping import compile_mapping
+from ..mapping import compile_mapping, events
 from ..model import Page
 from ..sync.stage import Stage
 
@@ -26,8 +26,8 @@ class Hashed(Struct, frozen=True):
     reasons: Counter[str]
 
 
-def identifiers(data: Mapping[str, Any]) -> Fields:
-    """The part of a record that identifies a person: canonical fields that hold a value or a list of values.
+def canonical(data: Mapping[str, Any], names: Sequence[str]) -> Fields:
+    """The canonical fields of a record that hold a value or a list of values, of those named.
 
     They stand in the record itself or, as in the membership records of our sources, in its `identifiers` or `traits`.
     """
@@ -35,17 +35,19 @@ def identifiers(data: Mapping[str, Any]) -> Fields:
     return {
         field: value
         for part in parts
-        for field in FIELDS
+        for field in names
         if (value := part.get(field)) is not None and _is_usable(value)
     }
 
 
 def apply_profile(profile: str, records: Sequence[Fields]) -> Hashed:
-    """Normalise and hash records that `identifiers` made."""
+    """Normalise and hash records that `canonical` made: people, or conversions if they have fields of these."""
     rows = [{**record, "user_id": str(position)} for position, record in enumerate(records)]
     # Who drives the executable chose the fields when choosing the stream, so no policy narrows them here.
     fields = [field for field in FIELDS if any(field in record for record in records)]
-    mappings = [DataMapping(omniads_field=field, cdp_field=field, policy="clear") for field in ("user_id", *fields)]
+    about = [field for field in events.FIELDS if any(field in record for record in records)]
+    named = ("user_id", *fields, *(dict.fromkeys((*events.REQUIRED, *about)) if about else ()))
+    mappings = [DataMapping(omniads_field=field, cdp_field=field, policy="clear") for field in named]
     with engine.connect() as connection:
         stage = Stage(connection, compile_mapping(mappings, (), {}), profile, fields, key=b"", suppressed=iter(()))
         stage.take(Page("records", rows))

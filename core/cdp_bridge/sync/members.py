@@ -79,7 +79,7 @@ def batch_columns(packed: Sequence[bytes], columns: Sequence[str]) -> dict[str, 
     return {column: _texts(values) for column, values in found.items() if any(values)}
 
 
-def events(packed: Iterable[bytes]) -> list[Conversion]:
+def conversions(packed: Iterable[bytes]) -> list[Conversion]:
     """Packed conversions as `Batch.events`."""
     return [_decode_event(_decode(one)[EVENT][0]) for one in packed]
 

@@ -19,7 +19,7 @@ from ..model import AudienceRef, Batch, Operation, Outcome, Writer
 from ..redact import redact
 from ..store import Delivery, Lease, Store, Transaction
 from .deliver import Part, Sender
-from .members import Row, ahead, batch_columns, events, with_last
+from .members import Row, ahead, batch_columns, conversions, with_last
 
 UNKNOWN = b""
 """The fingerprint of a ledger row whose state at the platform is not known: the next run sends it again."""
@@ -133,7 +133,7 @@ class Transfer:
             operation=operation,
             keys=[key for key, *_ in rows],
             identifiers=batch_columns([packed for *_, packed in rows], self._columns),
-            events=events([packed for *_, packed in rows]) if operation == "track" else (),
+            events=conversions([packed for *_, packed in rows]) if operation == "track" else (),
             total=total,
         )
 

@@ -68,7 +68,9 @@ def test_discover_of_a_source(executable: Any) -> None:
 def test_discover_of_a_destination(executable: Any) -> None:
     (catalog,) = executable("destination-shelf", "discover", config={"notes": "x"}).of("DESTINATION_CATALOG")
     modes = [(one["object_name"], one["sync_mode"], one["matching_keys"]) for one in catalog["operations"]]
-    assert modes == [("audience", "append", [["email"]]), ("audience", "soft_delete", [["email"]])]
+    audience = [("audience", "append", [["email"]]), ("audience", "soft_delete", [["email"]])]
+    assert modes == [*audience, ("orders", "append", [])]
+    assert catalog["operations"][-1]["json_schema"]["required"] == ["event_id", "event_name", "occurred_at"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -245,7 +246,7 @@ def test_overwrite_is_answered_with_a_warning(shelf: Shelf) -> None:
 def test_an_object_that_is_not_there_is_a_config_error(shelf: Shelf) -> None:
     told = shelf.send(record(1), chosen={"destination_object_name": "table"})
     assert told.error["message"] == (
-        "catalog: the stream vips has no object to go to. Choose a destination object of: audience"
+        "catalog: the stream vips has no object to go to. Choose a destination object of: audience, orders"
     )
 
 
@@ -341,3 +342,18 @@ def test_sigterm_loses_no_acknowledged_state(start: Any, catalog: Any, tmp_path:
     assert counts(heard) == [(0, 5, 0)]
     assert heard.error["failure_type"] == "transient_error"
     assert b"Traceback" not in stderr
+
+
+def test_conversions_are_tracked_by_event_id(shelf: Shelf) -> None:
+    orders = [
+        {"event_id": f"e{n}", "event_name": "purchase", "occurred_at": f"{time.time():.0f}", "value": "9.5"}
+        for n in range(3)
+    ]
+    lines = [record(n, **order) for n, order in enumerate(orders)]
+    lines += [record(0, **orders[0] | {"value": "10"}), record(5, event_name="purchase"), record(**orders[1])]
+    told = shelf.send(*lines, state(1), chosen={"destination_object_name": "orders"})
+    assert (told.code, counts(told)) == (0, [(1, 3, 3)])
+    sent = [(event["event_id"], event["value"]) for note in shelf.notes for event in note["events"]]
+    assert sorted(sent) == [("e0", 10), ("e2", 9.5)]
+    assert [(note["operation"], note["last"]) for note in shelf.notes] == [("track", True)]
+    assert shelf.emails("track") == [digest(f"person{n}@example.com") for n in (2, 0)]

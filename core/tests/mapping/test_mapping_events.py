@@ -37,7 +37,7 @@ def only(run: Run, record: Mapping[str, Any], mappings: Sequence[DataMapping] = 
 
 def test_every_field_arrives(run: Run) -> None:
     click_ids = {name: f"click-{name}" for name in ("fbc", "fbp", "gclid", "gbraid", "wbraid", "ttclid", "ttp")}
-    texts = {
+    texts: dict[str, Any] = {
         "source": "app",
         "url": "https://shop.example/cart?x=1",
         "order_id": "o-1",

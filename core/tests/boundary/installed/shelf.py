@@ -21,7 +21,7 @@ from cdp_bridge.sdk import (
     hookimpl,
     option,
 )
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 
 class Settings(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
@@ -61,7 +61,7 @@ def discover(settings: Settings) -> Catalog:
         operations=("add",) if settings.add_only else ("add", "remove"),
         matching_keys=("email",),
     )
-    return Catalog((audience,))
+    return Catalog((audience, Stream(name="orders", profile="meta", operations=("track",), limits=Limits(rows=2))))
 
 
 @contextmanager
@@ -92,7 +92,10 @@ class Shelf:
         values = [{value for column in member.values() for value in column} for member in members]
         if any(self.settings.choke in held for held in values):
             raise RejectedError("choked", reason="shelf:choked")
-        self.note(operation=batch.operation, members=members, number=batch.number, last=batch.last, total=batch.total)
+        told = {"events": [to_builtins(event) for event in batch.events]} if batch.events else {}
+        self.note(
+            operation=batch.operation, members=members, number=batch.number, last=batch.last, total=batch.total, **told
+        )
         refused = set(self.settings.refuse)
         return Outcome(
             rejected={key: "shelf:refused" for key, held in zip(batch.keys, values, strict=True) if held & refused},
