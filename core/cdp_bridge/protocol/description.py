@@ -7,7 +7,6 @@ from typing import Any
 
 from .. import settings
 from ..loading import implementation
-from ..mapping import events
 from ..model import Catalog, Connector, Probe, Stream
 from ..redact import redact
 from .messages import PROTOCOL_VERSION, Message
@@ -79,5 +78,8 @@ def _stream(stream: Stream) -> dict[str, Any]:
 def _schema(stream: Stream) -> dict[str, Any]:
     if stream.schema or "track" not in stream.operations:
         return stream.schema or {"type": "object", "additionalProperties": True}
+    # `spec` pays for no mapping.
+    from ..mapping import events
+
     fields: dict[str, Any] = {field: {} for field in events.FIELDS}
     return {"type": "object", "properties": fields, "required": list(events.REQUIRED), "additionalProperties": True}
