@@ -44,7 +44,7 @@ def ensure(client: Client, settings: Settings, audience: Audience) -> AudienceRe
             # Fewer people would be left than TikTok demands, and nothing can be taken out of such an audience.
             _delete(client, settings, found)
             found = None
-        return _ref(settings, found or Entry(""))
+        return _ref(settings, found or Entry("", full_name(audience)))
     except RejectedError as error:
         raise explained(settings, error) from None
 
@@ -126,7 +126,7 @@ def _ref(settings: Settings, entry: Entry) -> AudienceRef:
 
 def _status(entry: Entry) -> str:
     if not entry.audience_id:
-        return "made with the first file"
+        return f"to be made from the first file, as {entry.name}"
     if entry.expired_time and entry.expired_time < datetime.now(UTC).strftime(TIME):
         return "expired"
     if not entry.is_valid:

@@ -103,6 +103,14 @@ def preview(settings: Settings, batch: Batch) -> dict[str, Any]:
     }
 
 
+class _New(msgspec.Struct):
+    """An audience that the first file makes: its id from then on, and whether TikTok was asked for it."""
+
+    audience: Audience
+    id: str = ""
+    asked: bool = False
+
+
 class FileWriter:
     """Uploads each batch as a file, and has TikTok make the audience from it or change the audience by it.
 
@@ -114,15 +122,16 @@ class FileWriter:
     def __init__(self, client: Client, settings: Settings) -> None:
         self._client, self._settings = client, settings
         self._silence = Silence()
-        self._waiting: set[str] = set()
-        self._audience: Audience | None = None
-        self._made = ""
-        self._asked = False
+        self._new: dict[str, _New] = {}
+        self._waiting: set[tuple[str, str]] = set()
 
     def ensure(self, audience: Audience) -> AudienceRef:
         """The audience by its ref or by its marker in the name; without an id if the first file has yet to make it."""
-        self._audience = audience
-        return audiences.ensure(self._client, self._settings, audience)
+        ref = audiences.ensure(self._client, self._settings, audience)
+        if not ref.id:
+            # The name is in the status, so that refs without an id can be told apart.
+            self._new.setdefault(ref.status, _New(audience))
+        return ref
 
     def write(self, batch: Batch) -> Outcome:
         """Upload a batch and have it worked in; a repeat changes nothing, since an audience is a set."""
@@ -130,15 +139,24 @@ class FileWriter:
             return conversions.write(self._client, self._settings, self._silence, batch)
         made = file(batch)
         rejected = dict.fromkeys(made.empty, NOTHING_TO_MATCH)
-        is_new = not (batch.audience.id or self._made)
-        if len(rejected) == len(batch.keys) or (is_new and batch.operation == "remove"):
+        new = None if batch.audience.id else self._new[batch.audience.status]
+        audience_id = new.id if new else batch.audience.id
+        if len(rejected) == len(batch.keys) or (not audience_id and batch.operation == "remove"):
             return Outcome(rejected=rejected)
         if len(made.content) > MOST_BYTES:
             raise TOO_LARGE
-        if batch.operation in self._waiting:
+        if (audience_id, batch.operation) in self._waiting:
             return Outcome(rejected=rejected, unknown=frozenset(batch.keys).difference(rejected))
         with self._silence.kept():
-            pending = self._work_in(batch, self._upload(made))
+            path = self._upload(made)
+            try:
+                if new is not None and not new.id:
+                    pending = self._make(new, path)
+                else:
+                    pending = self._change_or_wait(audience_id, batch.operation, path)
+            except RejectedError as error:
+                # It is not for what the file holds, so smaller ones would be refused too.
+                raise audiences.explained(self._settings, error) from None
         return Outcome(rejected=rejected, pending=pending)
 
     def settle(self, audience: AudienceRef, pending: str) -> Outcome:
@@ -159,43 +177,34 @@ class FileWriter:
         except LostFileError as error:
             raise RejectedError(error.problem, reason="tiktok:file_lost") from None
         except TransientError:
-            self._waiting.add(operation)
+            self._waiting.add((audience_id, operation))
             return Outcome(pending=pending)
         return Outcome(pending=audience_id)
 
-    def _work_in(self, batch: Batch, path: str) -> str:
-        """Make or change the audience with a file; what is pending then."""
-        try:
-            audience_id = batch.audience.id or self._made or self._found()
-            if not audience_id:
-                return self._make(path)
-            try:
-                self._change(audience_id, batch.operation, path)
-            except BusyError:
-                self._waiting.add(batch.operation)
-                return f"{audience_id} {batch.operation} {path}"
-            return audience_id
-        except RejectedError as error:
-            # It is not for what the file holds, so smaller ones would be refused too.
-            raise audiences.explained(self._settings, error) from None
-
-    def _found(self) -> str:
-        """The audience that an unanswered try has made, if it has."""
-        assert self._audience is not None, "ensure comes before write"
-        entry = audiences.find(self._client, self._settings, self._audience) if self._asked else None
-        return entry.audience_id if entry else ""
-
-    def _make(self, path: str) -> str:
-        assert self._audience is not None, "ensure comes before write"
+    def _make(self, new: _New, path: str) -> str:
+        """What is pending once the audience is made; a try without an answer may have made it, so it is looked for."""
+        found = audiences.find(self._client, self._settings, new.audience) if new.asked else None
+        if found is not None:
+            new.id = found.audience_id
+            return self._change_or_wait(new.id, "add", path)
         body = {
             "advertiser_id": self._settings.advertiser_id,
-            "custom_audience_name": audiences.full_name(self._audience),
+            "custom_audience_name": audiences.full_name(new.audience),
             "file_paths": [path],
             "calculate_type": CALCULATE_TYPE,
         }
-        self._asked = True
-        self._made = shaped(self._client.call("POST", CREATE, json=body), _Created).custom_audience_id
-        return self._made
+        new.asked = True
+        new.id = shaped(self._client.call("POST", CREATE, json=body), _Created).custom_audience_id
+        return new.id
+
+    def _change_or_wait(self, audience_id: str, operation: str, path: str) -> str:
+        """What is pending once the audience changes, or the file waits for that."""
+        try:
+            self._change(audience_id, operation, path)
+        except BusyError:
+            self._waiting.add((audience_id, operation))
+            return f"{audience_id} {operation} {path}"
+        return audience_id
 
     def _change(self, audience_id: str, operation: str, path: str) -> None:
         self._client.call("POST", UPDATE, json=_update(self._settings, audience_id, operation, path))

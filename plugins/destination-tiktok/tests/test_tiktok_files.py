@@ -25,12 +25,12 @@ def writer(account: Any) -> Any:
 
 
 @pytest.fixture
-def ref(account: Any, writer: Any) -> AudienceRef:
+def ref(account: Any, writer: Any) -> Any:
     return writer.ensure(account.audience())
 
 
 @pytest.fixture
-def full(account: Any, writer: Any, ref: Any, batch: Any) -> AudienceRef:
+def full(account: Any, writer: Any, ref: Any, batch: Any) -> Any:
     """An audience of ten that is computed."""
     writer.write(batch(ref, range(10)))
     account.advance(3_600)
@@ -80,7 +80,8 @@ def test_a_file_has_a_row_a_member_and_blank_cells(account: Any, batch: Any, dig
 
 
 def test_the_first_file_makes_the_audience(account: Any, writer: Any, ref: Any, batch: Any) -> None:
-    assert (ref.id, ref.account, ref.status) == ("", account.number, "made with the first file")
+    assert (ref.id, ref.account) == ("", account.number)
+    assert ref.status.startswith("to be made from the first file, as VIP [cdp-bridge:")
     assert account.audiences() == []
     outcome = writer.write(batch(ref, range(3), mobile_ad_id={1: [numbered.digest("m")]}))
     assert outcome.pending == held(account)["id"]
@@ -122,6 +123,20 @@ def test_a_file_waits_while_another_is_worked_in_and_a_third_is_left_to_the_next
         account.advance(3_600)
         assert later.settle(full, full.id).pending is None
     assert len(members(account)) == 10
+
+
+def test_one_writer_makes_two_audiences_and_mixes_nobody_up(account: Any, writer: Any, batch: Any) -> None:
+    refs = [writer.ensure(account.audience(marker)) for marker in ("one", "two")]
+    pending = [writer.write(batch(ref, [number])).pending for number, ref in enumerate(refs)]
+    waiting = [writer.write(batch(ref, [10 + number])).pending for number, ref in enumerate(refs)]
+    assert [one.split()[0] for one in waiting] == pending
+    account.advance(3_600)
+    for ref, one in zip(refs, waiting, strict=True):
+        writer.settle(ref, one)
+    account.advance(3_600)
+    for number, ref in enumerate(pending):
+        digests = {numbered.digest(f"{n}@example.com") for n in (number, 10 + number)}
+        assert {row["EMAIL_SHA256"] for row in account.rows(ref)} == digests
 
 
 def test_nobody_is_removed_from_an_audience_that_is_not_there(account: Any, writer: Any, ref: Any, batch: Any) -> None:
@@ -311,5 +326,5 @@ def test_members_without_an_identifier_are_named_and_the_others_sent(
 
 
 def test_discover_says_that_a_file_takes_many(account: Any) -> None:
-    limits = [destination.discover(account.settings(upload=way)).stream("audience").limits for way in WAYS]
+    limits = [destination.discover(account.settings(upload=way)).streams[0].limits for way in WAYS]
     assert limits == [None, files.LIMITS]
