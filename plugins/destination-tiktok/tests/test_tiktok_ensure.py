@@ -74,14 +74,32 @@ def test_size_and_state(account: Any, batch: Any, clock: Any) -> None:
         assert (ref.status, ref.lower_bound) == ("below TikTok's minimum of 1,000 matched people", None)
 
 
-def test_a_size_that_is_told(account: Any) -> None:
+@pytest.mark.parametrize("upload", ["streaming", "file"])
+@pytest.mark.parametrize(
+    ("told", "status", "size"),
+    [
+        ({"cover_num": 1_840, "is_valid": True}, "ready", 1_840),
+        ({"cover_num": 1_840, "is_valid": True, "is_expiring": True}, "ready, expires within 60 days", 1_840),
+        ({"cover_num": 1_840, "is_valid": False}, "not computed yet", None),
+        ({"cover_num": 0, "is_valid": True}, "below TikTok's minimum of 1,000 matched people", None),
+        ({"cover_num": 0, "is_valid": False, "expired_time": "2020-01-01 00:00:00"}, "expired", None),
+        ({"cover_num": 1_840, "is_valid": True, "expired_time": "2199-01-01 00:00:00"}, "ready", 1_840),
+    ],
+)
+def test_what_tiktok_tells_of_size_and_state(account: Any, upload: Any, told: Any, status: Any, size: Any) -> None:
+    page = {"list": [{"audience_id": "12", "name": "x", **told}], "page_info": {"total_number": 1, "total_page": 1}}
+    account.fault("status", "/list/", status=200, body={"code": 0, "data": page})
+    known = AudienceRef(id="12", account=account.number)
+    with account.open(upload=upload) as writer:
+        ref = writer.ensure(account.audience(ref=known))
+    assert (ref.id, ref.status, ref.lower_bound, ref.upper_bound) == ("12", status, size, size)
+
+
+def test_a_streamed_audience_that_failed(account: Any) -> None:
+    page = {"list": [{"audience_id": "12", "error_msg": "jane@example.com"}], "page_info": {"total_page": 1}}
+    account.fault("status", "/list/", status=200, body={"code": 0, "data": page})
     with account.open() as writer:
-        ref = writer.ensure(account.audience())
-        entry = {"audience_id": ref.id, "name": "x", "cover_num": 1_840, "is_valid": True}
-        page = {"list": [entry], "page_info": {"page": 1, "page_size": 100, "total_number": 1, "total_page": 1}}
-        account.fault("status", "/list/", status=200, body={"code": 0, "data": page})
-        ref = writer.ensure(account.audience(ref=ref))
-    assert (ref.status, ref.lower_bound, ref.upper_bound) == ("ready", 1_840, 1_840)
+        assert writer.ensure(account.audience(ref=AudienceRef(id="12", account=account.number))).status == "failed"
 
 
 def test_row_24_no_room_and_row_35_no_allow_list(account: Any) -> None:
