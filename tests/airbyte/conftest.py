@@ -16,6 +16,7 @@ import pytest
 import sandbox
 from sandbox.people import generate
 from sandbox.person import Person
+from sandbox.trial import Controlled
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
 EXECUTABLES = Path(sys.executable).parent
@@ -68,6 +69,15 @@ TRIALS = {
         },
         {"access_token": MISTYPED},
     ),
+    "destination-google": Trial(
+        lambda twins, folder: {
+            "credentials": {"type": "access_token", "access_token": "sandbox-token"},
+            "operating_account": {"account_id": "1234567890"},
+            "customer_match_terms": True,
+            "base_url": twins.google,
+        },
+        {"credentials": {"type": "access_token", "access_token": MISTYPED}},
+    ),
     "destination-file": Trial(lambda twins, folder: {"path": str(folder / "out")}, NO_FOLDER),
     "destination-chaos": Trial(lambda twins, folder: {"path": str(folder / "chaos")}, NO_FOLDER),
     "source-airbyte": Trial(
@@ -114,6 +124,8 @@ def twins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sandbox.Sandbox]
     """A Segment space with people, its warehouse, and an account at each ad platform."""
     file = tmp_path_factory.mktemp("warehouse") / "segment.duckdb"
     with sandbox.running(people=PEOPLE, seed=SEED, warehouse=f"duckdb:///{file}") as box:
+        # An executable waits for the last word on what it sent, which Google says half an hour later.
+        Controlled(box.google).configure(processing=0)
         yield box
 
 

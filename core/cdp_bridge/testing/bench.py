@@ -268,5 +268,7 @@ def _settled(writer: Writer, part: Part, most: int) -> Part:
     for _ in range(most):
         if outcome is None or outcome.pending is None:
             break
-        outcome = writer.settle(part.batch.audience, outcome.pending)
+        # What was said of some members when the batch was sent stays said.
+        later = writer.settle(part.batch.audience, outcome.pending)
+        outcome = replace(later, rejected={**outcome.rejected, **later.rejected})
     return Part(part.batch, outcome)

@@ -1,0 +1,143 @@
+"""Members through the Data Manager API: sent in one request, their fate asked for later (google.md 4, 6)."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+from cdp_bridge.sdk import Client, Outcome
+
+from .api import shaped
+from .membership import ADDRESS, Identifier
+from .settings import Account, Settings
+
+PATHS = {"add": "/v1/audienceMembers:ingest", "remove": "/v1/audienceMembers:remove"}
+NAMES = {"email": "emailAddress", "phone": "phoneNumber"}
+ADDRESS_NAMES = dict(zip(ADDRESS, ("givenName", "familyName", "regionCode", "postalCode"), strict=True))
+AGREEMENTS = {"granted": "CONSENT_GRANTED", "denied": "CONSENT_DENIED"}
+
+UNDER_WAY = ("PROCESSING", "REQUEST_STATUS_UNKNOWN")
+DONE = "SUCCESS"
+_REASON = re.compile(r"PROCESSING_ERROR_REASON_([A-Z_]{1,50})")
+
+
+class _Accepted(msgspec.Struct, rename="camel"):
+    request_id: str
+
+
+class _Count(msgspec.Struct, rename="camel"):
+    record_count: int = 0
+    reason: str = ""
+
+
+class _Errors(msgspec.Struct, rename="camel"):
+    error_counts: list[_Count] = []
+
+
+class _Status(msgspec.Struct, rename="camel"):
+    """What became of a request at one destination; `FAILED` and `PARTIAL_SUCCESS` come with counts per reason."""
+
+    request_status: Literal["PROCESSING", "REQUEST_STATUS_UNKNOWN", "SUCCESS", "PARTIAL_SUCCESS", "FAILED"] = (
+        "REQUEST_STATUS_UNKNOWN"
+    )
+    error_info: _Errors = msgspec.field(default_factory=_Errors)
+
+
+class _Statuses(msgspec.Struct, rename="camel"):
+    request_status_per_destination: list[_Status] = []
+
+
+class DataManager:
+    """Sends members, and asks what became of them."""
+
+    def __init__(self, client: Client, settings: Settings) -> None:
+        self._client, self._settings = client, settings
+
+    def send(self, list_id: str, operation: str, members: Sequence[Sequence[Identifier]]) -> str:
+        """Send members as one request; returns its id, which stands for them until they are settled."""
+        headers = {"Content-Type": "application/json"}
+        sent = msgspec.json.encode(body(self._settings, list_id, operation, members))
+        answer = self._client.call("POST", PATHS[operation], data=sent, headers=headers)
+        # What is only validated has no id (google.md 16).
+        return "" if self._settings.test_mode else shaped(answer, _Accepted).request_id
+
+    def settle(self, pending: str) -> Outcome:
+        """What became of a request; Google counts whom it refused per reason, and names nobody."""
+        answer = self._client.read("/v1/requestStatus:retrieve", params={"requestId": pending})
+        statuses = shaped(answer, _Statuses).request_status_per_destination
+        if not statuses or any(one.request_status in UNDER_WAY for one in statuses):
+            return Outcome(pending=pending)
+        counts: Counter[str] = sum((_counts(one) for one in statuses if one.request_status != DONE), Counter())
+        return Outcome(counts=counts)
+
+
+def request(
+    settings: Settings, list_id: str, operation: str, members: Sequence[Sequence[Identifier]]
+) -> dict[str, Any]:
+    """The request for members as JSON values, credentials masked."""
+    return {
+        "method": "POST",
+        "url": settings.base_url + PATHS[operation],
+        "headers": {"Authorization": "Bearer ***", "Content-Type": "application/json"},
+        "json": body(settings, list_id, operation, members),
+    }
+
+
+def body(settings: Settings, list_id: str, operation: str, members: Sequence[Sequence[Identifier]]) -> dict[str, Any]:
+    """The body of a request; a removal has neither consent nor terms (google.md 4.2)."""
+    made: dict[str, Any] = {
+        "destinations": [_destination(settings, list_id)],
+        "audienceMembers": [
+            {"compositeData": {"userData": {"userIdentifiers": list(map(_identifier, one))}}} for one in members
+        ],
+        "encoding": "HEX",
+    }
+    if operation == "add":
+        made["termsOfService"] = {"customerMatchTermsOfServiceStatus": "ACCEPTED"}
+        if consent := _consent(settings):
+            made["consent"] = consent
+    if settings.test_mode:
+        made["validateOnly"] = True
+    return made
+
+
+def _destination(settings: Settings, list_id: str) -> dict[str, Any]:
+    accounts = {
+        "operatingAccount": settings.operating_account,
+        "loginAccount": settings.login_account,
+        "linkedAccount": settings.linked_account,
+    }
+    path = {name: _account(account) for name, account in accounts.items() if account is not None}
+    return {**path, "productDestinationId": list_id}
+
+
+def _account(account: Account) -> Mapping[str, str]:
+    return {"accountType": account.account_type, "accountId": account.number}
+
+
+def _identifier(one: Identifier) -> dict[str, Any]:
+    if one[0] == "address":
+        return {"address": dict(zip(ADDRESS_NAMES.values(), one[1:], strict=True))}
+    return {NAMES[one[0]]: one[1]}
+
+
+def _consent(settings: Settings) -> dict[str, str]:
+    """What the settings say; what they leave open is not sent, and never taken for granted (google.md 7)."""
+    said = {"adUserData": settings.ad_user_data, "adPersonalization": settings.ad_personalization}
+    return {name: AGREEMENTS[value] for name, value in said.items() if value is not None}
+
+
+def _counts(status: _Status) -> Counter[str]:
+    """How many were refused for which reason; a failure without counts counts once, under its own name."""
+    counts: Counter[str] = Counter()
+    for one in status.error_info.error_counts:
+        counts[_reason(one.reason)] += one.record_count
+    return +counts or Counter([f"google:{status.request_status}"])
+
+
+def _reason(text: str) -> str:
+    found = _REASON.fullmatch(text)
+    return f"google:{found[1]}" if found else "google:unknown"

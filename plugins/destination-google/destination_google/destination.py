@@ -1,0 +1,104 @@
+"""The destination: members of segments go into user lists of one account, for Customer Match."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from cdp_bridge.sdk import (
+    Audience,
+    AudienceRef,
+    Batch,
+    Catalog,
+    Client,
+    Outcome,
+    Probe,
+    RejectedError,
+    Stream,
+)
+
+from . import audiences, data_manager
+from .api import connect
+from .audiences import DAY
+from .data_manager import DataManager
+from .errors import MembersError
+from .membership import MOST_MEMBERS, SCHEMA, Members, members
+from .probes import expect_terms, probe
+from .settings import Settings
+
+
+def check(settings: Settings) -> list[Probe]:
+    """Findings about credentials, project, scope, account, terms and lists, up to the first that fails."""
+    with connect(settings) as client:
+        return list(probe(client, settings))
+
+
+def discover(settings: Settings) -> Catalog:
+    """One object: a user list that is matched by contacts."""
+    return Catalog(
+        (
+            Stream(
+                name="audience",
+                profile="google",
+                operations=("add", "remove"),
+                matching_keys=SCHEMA,
+                expires=settings.membership_days * DAY,
+            ),
+        )
+    )
+
+
+@contextlib.contextmanager
+def open(settings: Settings) -> Iterator[GoogleWriter]:
+    """A writer to one account."""
+    with connect(settings) as client:
+        yield GoogleWriter(client, settings)
+
+
+def preview(settings: Settings, batch: Batch) -> dict[str, Any]:
+    """The request for a batch as JSON values, credentials masked."""
+    return data_manager.request(settings, batch.audience.id, batch.operation, members(batch).identifiers)
+
+
+class GoogleWriter:
+    """Writes to the user lists of one account."""
+
+    def __init__(self, client: Client, settings: Settings) -> None:
+        self._client, self._settings = client, settings
+        self._uploads = DataManager(client, settings)
+
+    def ensure(self, audience: Audience) -> AudienceRef:
+        """The user list by its ref, by its marker as integration code, or a new one."""
+        return audiences.ensure(self._client, self._settings, audience)
+
+    def write(self, batch: Batch) -> Outcome:
+        """Send a batch as one request; what becomes of it, Google says half an hour later at the earliest.
+
+        One bad member costs the whole request (google.md 4.4): where Google names who it is, the others are sent again
+        at once. Membership is a set, so a repeat changes nothing.
+        """
+        if batch.operation == "add":
+            expect_terms(self._settings)
+        sent = members(batch)
+        if len(sent.owners) > MOST_MEMBERS and len(batch.keys) > 1:
+            raise RejectedError(f"the batch has more than {MOST_MEMBERS} members", reason="google:members")
+        try:
+            return self._sent(batch, sent)
+        except MembersError as error:
+            others = sent.without(error.members, batch.keys)
+            if len(others.owners) == len(sent.owners):
+                raise
+        return self._sent(batch, others)
+
+    def settle(self, audience: AudienceRef, pending: str) -> Outcome:
+        """What became of an earlier batch: all of it is in, or Google counts who is not."""
+        return self._uploads.settle(pending)
+
+    def _sent(self, batch: Batch, sent: Members) -> Outcome:
+        if not sent.owners:
+            return Outcome(rejected=sent.refused)
+        pending = self._uploads.send(batch.audience.id, batch.operation, sent.identifiers)
+        if self._settings.test_mode:
+            return Outcome(rejected=sent.refused, unknown=frozenset(batch.keys).difference(sent.refused))
+        return Outcome(rejected=sent.refused, pending=pending)

@@ -1,0 +1,79 @@
+"""The members of a batch as Google knows people: by e-mails, phones and addresses (google.md 4.1, 8)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+from cdp_bridge.sdk import Batch
+
+SCHEMA = ("email", "phone", "first_name", "last_name", "country", "postal_code")
+"""The columns of the profile `google` that go to Google; the profile hashes the first four."""
+ADDRESS = ("first_name", "last_name", "country", "postal_code")
+"""All four or none."""
+MOST_MEMBERS = 10_000
+MOST_IDENTIFIERS = 10
+
+NOTHING_TO_MATCH = "google:no_identifier"
+
+Identifier = tuple[str, ...]
+"""A column and its value; an address has the values of all four columns of ADDRESS."""
+
+_DIGEST, _REGION, _POSTAL = (
+    re.compile(pattern).fullmatch for pattern in ("[0-9a-fA-F]{64}", "[A-Za-z]{2}", "[0-9A-Za-z][0-9A-Za-z -]{1,10}")
+)
+CHECKS: Mapping[str, tuple[Callable[[str], object], str]] = {
+    **dict.fromkeys(["email", "phone", "first_name", "last_name"], (_DIGEST, "google:INVALID_SHA256_FORMAT")),
+    "country": (_REGION, "google:INVALID_REGION_CODE"),
+    "postal_code": (_POSTAL, "google:INVALID_POSTAL_CODE"),
+}
+"""What a value must be, and Google's reason for refusing another: one bad value costs the whole request."""
+
+
+class Members(msgspec.Struct, frozen=True):
+    """What of a batch can be sent: member i belongs to key `owners[i]` of the batch; others are refused by key."""
+
+    identifiers: list[list[Identifier]]
+    owners: list[int]
+    refused: dict[bytes, str]
+
+    def without(self, named: Mapping[int, str], keys: Sequence[bytes]) -> Members:
+        """The others, where some positions are refused; who has several of them is refused as a whole."""
+        reasons = {self.owners[i]: reason for i, reason in named.items() if i < len(self.owners)}
+        kept = [i for i, owner in enumerate(self.owners) if owner not in reasons]
+        refused = self.refused | {keys[owner]: reason for owner, reason in reasons.items()}
+        return Members([self.identifiers[i] for i in kept], [self.owners[i] for i in kept], refused)
+
+
+def members(batch: Batch) -> Members:
+    """The batch as members; one with more identifiers than Google takes becomes several."""
+    filled = [column for column in SCHEMA if any(batch.identifiers.get(column, ()))]
+    refused = {
+        batch.keys[i]: CHECKS[column][1] for column in filled for i in _faulty(column, batch.identifiers[column])
+    }
+    identifiers, owners = [], []
+    for i, key in enumerate(batch.keys):
+        if key in refused:
+            continue
+        mine = _identifiers({column: batch.identifiers[column][i] for column in filled})
+        if not mine:
+            refused[key] = NOTHING_TO_MATCH
+        for start in range(0, len(mine), MOST_IDENTIFIERS):
+            identifiers.append(mine[start : start + MOST_IDENTIFIERS])
+            owners.append(i)
+    return Members(identifiers, owners, refused)
+
+
+def _faulty(column: str, values: Sequence[Sequence[str]]) -> list[int]:
+    is_good = CHECKS[column][0]
+    return [i for i, mine in enumerate(values) if not all(map(is_good, mine))]
+
+
+def _identifiers(values: Mapping[str, Sequence[str]]) -> list[Identifier]:
+    """Every value at least once; in addresses a shorter column starts over."""
+    found: list[Identifier] = [(column, value) for column in ("email", "phone") for value in values.get(column, ())]
+    parts = [values.get(column, ()) for column in ADDRESS]
+    if all(parts):
+        found += [("address", *(part[turn % len(part)] for part in parts)) for turn in range(max(map(len, parts)))]
+    return found

@@ -1,0 +1,82 @@
+"""What `check` finds out about credentials, project, scope, account, terms and lists (google.md 3.6, 5)."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from cdp_bridge.sdk import Client, ConfigError, Probe, RejectedError
+
+from .api import user_lists
+from .audiences import new_list
+from .errors import NOT_SIGNED, AccessError, ProjectError, ScopeError
+from .settings import Settings
+
+
+def probe(client: Client, settings: Settings) -> Iterator[Probe]:
+    """The findings in order; the first that fails is the last, since later ones would only repeat it."""
+    for name, find in PROBES.items():
+        found = Probe.of(name, partial(find, client, settings))
+        yield found
+        if not found.passed:
+            return
+
+
+def expect_terms(settings: Settings) -> None:
+    """Raise ConfigError unless somebody said that the terms were accepted: each request states it (google.md 4.1)."""
+    if not settings.customer_match_terms:
+        raise ConfigError(NOT_SIGNED.problem, place="customer_match_terms", remedy=NOT_SIGNED.remedy)
+
+
+def _credentials(client: Client, settings: Settings) -> str:
+    with contextlib.suppress(ProjectError, ScopeError, AccessError):
+        _list(client, settings)
+    return "Google takes the access token"
+
+
+def _project(client: Client, settings: Settings) -> str:
+    with contextlib.suppress(ScopeError, AccessError):
+        _list(client, settings)
+    return "the Cloud project may use the Data Manager API"
+
+
+def _scope(client: Client, settings: Settings) -> str:
+    with contextlib.suppress(AccessError):
+        _list(client, settings)
+    return "the access token has the scope datamanager"
+
+
+def _account(client: Client, settings: Settings) -> str:
+    _list(client, settings)
+    return f"account {settings.account} is reachable"
+
+
+def _terms(client: Client, settings: Settings) -> str:
+    expect_terms(settings)
+    return "the terms of Customer Match are accepted, by what the settings say"
+
+
+def _lists(client: Client, settings: Settings) -> str:
+    """Google looks at a list that is to be made, and does not make it."""
+    body = new_list(settings, f"cdp-bridge check {uuid.uuid4()}")
+    try:
+        client.call("POST", user_lists(settings), params={"validateOnly": "true"}, json=body)
+    except RejectedError as error:
+        raise ConfigError(error.problem, remedy="Check membership_days") from None
+    return "user lists may be made"
+
+
+def _list(client: Client, settings: Settings) -> None:
+    client.call("GET", user_lists(settings), params={"pageSize": 1})
+
+
+PROBES: dict[str, Callable[[Client, Settings], str]] = {
+    "credentials": _credentials,
+    "project": _project,
+    "scope": _scope,
+    "account": _account,
+    "terms": _terms,
+    "lists": _lists,
+}
