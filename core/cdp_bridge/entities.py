@@ -146,7 +146,7 @@ class Bridge(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=Tru
     suppressions: tuple[str, ...] = ()
 
     @property
-    def syncs(self) -> tuple[Activation | ConversionFeed, ...]:
+    def syncs(self) -> tuple[Sync, ...]:
         """Everything that runs."""
         return (*self.audiences, *self.conversions)
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 from .errors import BridgeError
 from .redact import redact
 from .store import Store
-from .sync.run import Progress
+from .sync.progress import Progress
 
 EVERY_SECONDS = 1.0
 MOST_WAITING = 1_000

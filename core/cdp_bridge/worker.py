@@ -22,7 +22,8 @@ from .retry import retrying
 from .schedule import finish
 from .store import Lease, LeaseHeldError, Store
 from .store.requests import End
-from .sync.run import Progress, Run
+from .sync.progress import Progress
+from .sync.run import Run
 from .sync.session import held
 from .telling import Telling
 
@@ -91,7 +92,7 @@ def syncing(store: Store, registry: Registry, launcher: Launcher | None = None) 
     """The runs of `cdp-bridge sync`, with connectors in processes that `launcher` starts, or here."""
 
     def sync(request: RunRequest, reins: Reins, lease: Lease) -> SyncLog:
-        found = [one for one in store.bridge().audiences if one.name == request.audience]
+        found = [one for one in store.bridge().syncs if one.name == request.audience]
         if not found:
             raise ConfigError("is not configured any more", place=f"audiences.{request.audience}")
         with Telling(store, request.id) as telling:

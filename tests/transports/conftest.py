@@ -13,7 +13,8 @@ from cdp_bridge.entities import SyncLog
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.registry import Registry
 from cdp_bridge.store import Store
-from cdp_bridge.sync.run import Preview, Run
+from cdp_bridge.sync.progress import Preview
+from cdp_bridge.sync.run import Run
 from destination_chaos import held
 
 BRIDGE = """

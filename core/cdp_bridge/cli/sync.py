@@ -1,4 +1,4 @@
-"""`sync`: run activations of the store, or say what a run would do."""
+"""`sync`: run audiences and conversion feeds of the store, or say what a run would do."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from .output import print_json, print_table
 from .runs import RUN_COLUMNS, run_row
 
 if TYPE_CHECKING:
-    from ..entities import Activation, Funnel, SyncLog
+    from ..entities import Funnel, Sync, SyncLog
     from ..model import Launcher
     from ..registry import Registry
     from ..store import Store
-    from ..sync.run import OnProgress, Preview
+    from ..sync.progress import OnProgress, Preview
 
 _STEPS = ("in_segment", "mapped", "valid", "consented", "not_suppressed", "identifiable")
 
 
 @click.command()
 @click.argument("names", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="Sync every audience of the store.")
+@click.option("--all", "everything", is_flag=True, help="Sync every audience and conversion feed of the store.")
 @click.option("--dry-run", is_flag=True, help="Read and compare only; print funnel, counts and a sample request.")
 @click.option("--approve-removals", is_flag=True, help="Carry out removals above the audience's removal limit.")
 @click.option(
@@ -49,7 +49,7 @@ def sync(  # noqa: PLR0913 - a parameter for each option
     store_url: str,
     as_json: bool,
 ) -> None:
-    """Make audiences equal to their segments."""
+    """Make audiences equal to their segments; tell platforms of conversions."""
     from ..sync.run import Run
 
     if bool(names) == everything:
@@ -57,13 +57,13 @@ def sync(  # noqa: PLR0913 - a parameter for each option
     registry = find_plugins()
     launcher = registry.launcher(launcher_name) if launcher_name else None
     with open_store(store_url) as store:
-        activations = _chosen(store.bridge().audiences, names)
+        syncs = _chosen(store.bridge().syncs, names)
         if dry_run:
             with connectors_print_to_stderr():
-                previews = {one.name: Run(store, registry, one, launcher=launcher).preview() for one in activations}
+                previews = {one.name: Run(store, registry, one, launcher=launcher).preview() for one in syncs}
             _show(previews, as_json)
             return
-        logs = [_sync(store, registry, launcher, one, approve_removals, quiet=as_json) for one in activations]
+        logs = [_sync(store, registry, launcher, one, approve_removals, quiet=as_json) for one in syncs]
     if as_json:
         print_json(logs)
     else:
@@ -86,22 +86,22 @@ def _rejected_share(log: SyncLog) -> float:
     return log.rejected / max(log.adds + log.changes + log.removes, log.rejected, 1)
 
 
-def _chosen(activations: Sequence[Activation], names: Sequence[str]) -> list[Activation]:
-    known = {one.name: one for one in activations}
+def _chosen(syncs: Sequence[Sync], names: Sequence[str]) -> list[Sync]:
+    known = {one.name: one for one in syncs}
     if not (names or known):
         raise ConfigError("the store has no audience to sync", remedy="Apply a bridge.yaml first, or check --store")
     for name in names:
         if name not in known:
             remedy = f"There are: {', '.join(known)}" if known else "Apply a bridge.yaml first"
-            raise ConfigError(f"there is no audience named {name}", remedy=remedy)
-    return [known[name] for name in dict.fromkeys(names)] if names else list(activations)
+            raise ConfigError(f"there is no audience or conversion feed named {name}", remedy=remedy)
+    return [known[name] for name in dict.fromkeys(names)] if names else list(syncs)
 
 
 def _sync(
     store: Store,
     registry: Registry,
     launcher: Launcher | None,
-    activation: Activation,
+    chosen: Sync,
     approve_removals: bool,
     *,
     quiet: bool,
@@ -116,16 +116,16 @@ def _sync(
 
     try:
         with (
-            _progress(activation.name, quiet=quiet) as progress,
+            _progress(chosen.name, quiet=quiet) as progress,
             connectors_print_to_stderr(),
-            held(store, activation.name) as lease,
+            held(store, chosen.name) as lease,
         ):
-            run = Run(store, registry, activation, progress=progress, launcher=launcher, lease=lease)
+            run = Run(store, registry, chosen, progress=progress, launcher=launcher, lease=lease)
             return run.sync(approve_removals=approve_removals)
     except BridgeError as error:
         moment = datetime.now(UTC)
         return SyncLog(
-            run_id="", audience=activation.name, sync_timestamp=moment, status="failed", errors=1, error=sentence(error)
+            run_id="", audience=chosen.name, sync_timestamp=moment, status="failed", errors=1, error=sentence(error)
         )
 
 

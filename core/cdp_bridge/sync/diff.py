@@ -38,6 +38,9 @@ _TODO = """
     FROM present d FULL JOIN ledger l ON d.member_key = l.member_key
     WHERE action IS NOT NULL AND NOT (action IN ('add', 'refresh') AND EXISTS (
         SELECT 1 FROM refused r WHERE r.member_key = d.member_key AND r.fingerprint = d.fingerprint))"""
+_ONCE = """
+    DELETE FROM todo WHERE action = 'remove' OR (action = 'change'
+    AND member_key IN (SELECT member_key FROM ledger WHERE NOT stale))"""
 _KEEP = """
     INSERT INTO kept
     SELECT member_key, fingerprint, user_id, list_transform(identifying, lambda value: hash(value)), packed FROM chunk
@@ -92,12 +95,19 @@ class Diff:
         self._connection, self._store, self._audience = connection, store, audience
         self.dead: dict[bytes, bytes] = {}
 
-    def compare(self, *, whole: bool, unsettled: Collection[bytes] = (), in_flight: Iterable[bytes] = ()) -> Difference:
+    def compare(
+        self,
+        *,
+        whole: bool,
+        unsettled: Collection[bytes] = (),
+        in_flight: Collection[bytes] = (),
+        once: bool = False,
+    ) -> Difference:
         """Fill `todo`, once; `whole` says that the extract holds everybody, so that whoever is absent has left.
 
-        Of members `unsettled` the stage was told nothing, so the ledger is asked now. Members `in_flight` are left alone
-        until the platform has settled what it was sent of them: an answer that comes later than a newer change would
-        overwrite it.
+        Of members `unsettled` the stage was told nothing, so the ledger is asked now. Members `in_flight` are left
+        alone until the platform has settled what it was sent of them: an answer that comes later than a newer change
+        would overwrite it. With `once`, as of conversions, only what is new or in doubt is sent.
         """
         for statement in _TABLES:
             self._connection.execute(statement).complete()
@@ -108,20 +118,16 @@ class Diff:
         if not whole:
             self._keep_unnamed()
         self._connection.execute(_TODO).complete()
+        if once:
+            self._connection.execute(_ONCE).complete()
         self._insert("in_flight", member_key=list(in_flight))
         waiting = self._one("SELECT count(*) FROM todo WHERE member_key IN (FROM in_flight)")
         self._connection.execute("DELETE FROM todo WHERE member_key IN (FROM in_flight)").complete()
         return self._count(waiting)
 
-    def forget_known(self) -> None:
-        """Of conversions: leave those alone that the platform has taken, whatever the source now says of them.
-
-        What is left is new, or in doubt.
-        """
-        self._connection.execute(
-            """DELETE FROM todo WHERE action = 'remove' OR (action = 'change'
-               AND member_key IN (SELECT member_key FROM ledger WHERE NOT stale))"""
-        ).complete()
+    def refused(self) -> int:
+        """How many of the extract the platform has refused before, as they are now."""
+        return self._one("SELECT count(*) FROM desired JOIN refused USING (member_key, fingerprint)")
 
     def hold_removes(self) -> int:
         """Keep whoever would be removed until somebody approves; returns how many.

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from ..entities import Activation, Bridge, CDPConnection, DestinationAccount
+from ..entities import Activation, Bridge, CDPConnection, ConversionFeed, DestinationAccount, Sync
 from ..errors import ConfigError
 from ..identity import load_profile
 from ..loading import sound
 from ..mapping import Form, Mapper, allowed, compile_mapping
-from ..model import Catalog, Destination, Launcher, ReadRequest, Source, Stream
+from ..model import Catalog, Destination, Launcher, Limits, Operation, ReadRequest, Source, Stream
 from ..registry import Registry
 from ..settings import Resolve
 from .blame import blame
@@ -24,13 +24,12 @@ E = TypeVar("E", CDPConnection, DestinationAccount)
 
 
 class Setup(Struct, frozen=True, kw_only=True):
-    """What a run works with.
+    """What a run works with: `stream` of the source and the `target` that is written, one of the destination's objects.
 
-    `fields` are the identifiers that the mapping's policies and the profile let out, `matching_keys` the columns of the
-    profile that the destination takes (none named: all).
+    `fields` are the identifiers that the mapping's policies and the profile let out.
     """
 
-    activation: Activation
+    sync: Sync
     bridge: Bridge
     connection: CDPConnection
     account: DestinationAccount
@@ -38,9 +37,23 @@ class Setup(Struct, frozen=True, kw_only=True):
     destination: Side
     mapper: Mapper
     stream: str
-    profile: str
-    matching_keys: tuple[str, ...]
+    target: Stream
     fields: tuple[str, ...]
+
+    @property
+    def segment(self) -> str | None:
+        """The segment whose people are read, if it is one."""
+        return self.sync.segment if isinstance(self.sync, Activation) else None
+
+    @property
+    def profile(self) -> str:
+        """The identity profile of what is written."""
+        return self.target.profile or ""
+
+    @property
+    def limits(self) -> Limits:
+        """What the platform takes of it."""
+        return self.target.limits or self.destination.connector.limits
 
     def close(self) -> None:
         """End the processes of connectors that have one."""
@@ -48,34 +61,31 @@ class Setup(Struct, frozen=True, kw_only=True):
 
     def request(self, checkpoint: dict[str, Any] | None) -> ReadRequest:
         """What to ask the source for."""
-        return ReadRequest(
-            stream=self.stream, segment=self.activation.segment, fields=self.mapper.fields, checkpoint=checkpoint
-        )
+        return ReadRequest(stream=self.stream, segment=self.segment, fields=self.mapper.fields, checkpoint=checkpoint)
 
 
 def prepare(
     bridge: Bridge,
     registry: Registry,
-    activation: Activation,
+    sync: Sync,
     resolve: Resolve,
     launcher: Launcher | None = None,
     run: str = "",
     token: int = 0,
 ) -> Setup:
-    """Resolve an activation; ConfigError naming the part that is missing or cannot work.
+    """Resolve an activation or conversion feed; ConfigError naming the part that is missing or cannot work.
 
     `resolve` knows the secrets. The connectors work in processes that `launcher` starts for that run and lease; None:
     in this one.
     """
-    connection = _named(bridge.connections, activation.connection, f"audiences.{activation.name}.connection")
-    account = _named(bridge.destinations, activation.destination, f"audiences.{activation.name}.destination")
-    if activation.mapping not in bridge.mappings:
+    place = f"{'conversions' if isinstance(sync, ConversionFeed) else 'audiences'}.{sync.name}"
+    connection = _named(bridge.connections, sync.connection, f"{place}.connection")
+    account = _named(bridge.destinations, sync.destination, f"{place}.destination")
+    if sync.mapping not in bridge.mappings:
         raise ConfigError(
-            f"there is no mapping {activation.mapping}",
-            place=f"audiences.{activation.name}.mapping",
-            remedy="Apply a bridge.yaml that has it",
+            f"there is no mapping {sync.mapping}", place=f"{place}.mapping", remedy="Apply a bridge.yaml that has it"
         )
-    mappings = bridge.mappings[activation.mapping]
+    mappings = bridge.mappings[sync.mapping]
     with ExitStack() as stack:
         reads = registry.connector(connection.cdp_provider, "source")
         source = side(registry, resolve, reads, connection.api_credentials, launcher, run, token)
@@ -84,15 +94,14 @@ def prepare(
         destination = side(registry, resolve, writes, account.settings, launcher, run, token)
         stack.callback(destination.close)
         _both(Side.start, source, destination)
-        target = _people_object(destination)
-        stream = activation.stream or _membership_stream(source, activation)
+        target = _object(destination, "track" if isinstance(sync, ConversionFeed) else "add")
+        stream = sync.stream or _stream(source, membership=isinstance(sync, Activation), place=f"{place}.stream")
         stack.pop_all()
-    profile = target.profile or ""
-    mapper = compile_mapping(mappings, activation.consent, registry.functions)
-    rules = load_profile(profile).fields
+    mapper = compile_mapping(mappings, sync.consent, registry.functions)
+    rules = load_profile(target.profile or "").fields
     forms: dict[str, Form] = {field: "hashed" if rule.send == "hash" else "clear" for field, rule in rules.items()}
     return Setup(
-        activation=activation,
+        sync=sync,
         bridge=bridge,
         connection=connection,
         account=account,
@@ -100,8 +109,7 @@ def prepare(
         destination=destination,
         mapper=mapper,
         stream=stream,
-        profile=profile,
-        matching_keys=target.matching_keys,
+        target=target,
         fields=allowed(mappings, forms),
     )
 
@@ -113,26 +121,29 @@ def _both(action: Callable[[Side], None], source: Side, destination: Side) -> No
             pass
 
 
-def _people_object(destination: Side) -> Stream:
+def _object(destination: Side, operation: Operation) -> Stream:
+    """The first object that takes people, or conversions."""
     code: Destination = destination.code
     with blame(destination.connector):
         offered = sound(Catalog, code.discover(destination.settings))
-    streams = [stream for stream in offered.streams if stream.profile]
+    streams = [stream for stream in offered.streams if stream.profile and operation in stream.operations]
     if not streams:
-        raise ConfigError(f"{destination.connector.name} names no identity profile, so no people can be sent to it")
+        what = "people" if operation == "add" else "conversions"
+        raise ConfigError(f"{destination.connector.name} names no identity profile, so no {what} can be sent to it")
     return streams[0]
 
 
-def _membership_stream(source: Side, activation: Activation) -> str:
+def _stream(source: Side, *, membership: bool, place: str) -> str:
+    """The source's only stream, of segment members if people are wanted."""
     code: Source = source.code
     with blame(source.connector):
         offered = sound(Catalog, code.discover(source.settings))
-    streams = [stream for stream in offered.streams if stream.membership]
+    streams = [stream for stream in offered.streams if stream.membership or not membership]
     if len(streams) != 1:
         names = ", ".join(stream.name for stream in streams)
         raise ConfigError(
-            f"{source.connector.name} has {len(streams)} streams of segment members",
-            place=f"audiences.{activation.name}.stream",
+            f"{source.connector.name} has {len(streams)} streams{' of segment members' if membership else ''}",
+            place=place,
             remedy=f"Name one of {names}" if names else "Choose a connector that reads segment members",
         )
     return streams[0].name

@@ -9,7 +9,7 @@ import pytest
 from cdp_bridge import telling
 from cdp_bridge.errors import TransientError
 from cdp_bridge.store import Store
-from cdp_bridge.sync.run import Progress
+from cdp_bridge.sync.progress import Progress
 from cdp_bridge.telling import Telling
 
 log = logging.getLogger("cdp_bridge.sync.run")

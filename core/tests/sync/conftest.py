@@ -42,7 +42,8 @@ from cdp_bridge.model import (
 from cdp_bridge.registry import Registry
 from cdp_bridge.store import Store
 from cdp_bridge.sync.members import unpack
-from cdp_bridge.sync.run import OnProgress, Preview, Run
+from cdp_bridge.sync.progress import OnProgress, Preview
+from cdp_bridge.sync.run import Run
 from msgspec import Struct
 from msgspec.structs import replace
 

@@ -97,7 +97,8 @@ class History(RuleBasedStateMachine):
         self.bed.platform.answers = [self._answer(fault)]
         with pytest.MonkeyPatch.context() as patch, contextlib.suppress(Killed):
             patch.setattr("cdp_bridge.sync.transfer.failpoint", die)
-            patch.setattr("cdp_bridge.sync.run.failpoint", die)
+            patch.setattr("cdp_bridge.sync.execution.failpoint", die)
+            patch.setattr("cdp_bridge.sync.audience.failpoint", die)
             self.bed.sync(approve_removals=True)
 
     @rule()

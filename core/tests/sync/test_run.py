@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from cdp_bridge.entities import CDPSegment
 from cdp_bridge.model import Limits
-from cdp_bridge.sync.run import Progress
+from cdp_bridge.sync.progress import Progress
 from msgspec.structs import replace
 
 

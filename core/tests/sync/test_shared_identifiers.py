@@ -89,7 +89,8 @@ def test_a_death_on_the_way_loses_nobody(
 
     with monkeypatch.context() as patch:
         patch.setattr("cdp_bridge.sync.transfer.failpoint", die)
-        patch.setattr("cdp_bridge.sync.run.failpoint", die)
+        patch.setattr("cdp_bridge.sync.execution.failpoint", die)
+        patch.setattr("cdp_bridge.sync.audience.failpoint", die)
         with pytest.raises(Killed):
             household.sync()
     assert household.store.runs("vip")[0].status == "running"

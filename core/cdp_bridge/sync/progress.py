@@ -1,0 +1,31 @@
+"""What a run says of itself while it goes on, and what it would do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from ..entities import Funnel
+
+
+class Progress(Struct, frozen=True):
+    """How far a phase (`read`, `remove`, `add`, `track`) of a run is, in members; `total` None where nobody knows."""
+
+    phase: str
+    done: int
+    total: int | None = None
+
+
+class Preview(Struct, frozen=True):
+    """What a run would do; `sample` is its first request with identifiers as they would leave."""
+
+    funnel: Funnel
+    adds: int
+    changes: int
+    removes: int
+    sample: Mapping[str, Any] | None
+
+
+OnProgress = Callable[[Progress], None]
