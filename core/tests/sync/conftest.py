@@ -7,6 +7,7 @@ import itertools
 import sys
 import time
 import types
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import EntryPoint
@@ -112,6 +113,7 @@ class Cdp:
 
 class Platform:
     """A destination: rows as they were sent; a removal takes out every row that shares an identifier, as Meta's does.
+    Of conversions, how often it was told of each by id.
 
     `answers` are used up first, one a call: an exception is raised, a function gets the batch. Members with one of the
     `hated` values are rejected.
@@ -120,6 +122,7 @@ class Platform:
     def __init__(self) -> None:
         self.audiences: dict[str, set[Row]] = {}
         self.markers: dict[str, str] = {}
+        self.told: Counter[str] = Counter()
         self.batches: list[Batch] = []
         self.ensured: list[Audience] = []
         self.settled: list[str] = []
@@ -135,7 +138,9 @@ class Platform:
         return []
 
     def discover(self, settings: Settings) -> Catalog:
-        return Catalog((Stream(name="audience", profile="meta", operations=("add", "remove")),))
+        audience = Stream(name="audience", profile="meta", operations=("add", "remove"))
+        conversions = Stream(name="conversions", profile="meta", operations=("track",), limits=Limits(rows=2))
+        return Catalog((audience, conversions))
 
     @contextmanager
     def open(self, settings: Settings) -> Iterator[Platform]:
@@ -171,7 +176,14 @@ class Platform:
             raise answer
         return answer
 
+    def track(self, batch: Batch) -> Outcome:
+        self.told.update(event.event_id for event in batch.events)
+        ids = {event.event_id: key for key, event in zip(batch.keys, batch.events, strict=True)}
+        return Outcome(rejected={ids[one]: reason for one, reason in self.hated.items() if one in ids})
+
     def apply(self, batch: Batch) -> Outcome:
+        if batch.operation == "track":
+            return self.track(batch)
         held, rejected = self.audiences[batch.audience.id], {}
         for key, row in zip(batch.keys, rows_of(batch), strict=True):
             reason = next((self.hated[value] for _, value in row if value in self.hated), None)
@@ -292,7 +304,8 @@ class Bed:
         return Registry([EntryPoint(PARTS, PARTS, "cdp_bridge")])
 
     def run(self, store: Store | None = None, progress: OnProgress = lambda _: None) -> Run:
-        return Run(store or self.store, self.registry(), self.bridge.audiences[0], progress=progress, sleep=self.sleep)
+        (chosen, *_) = self.bridge.syncs
+        return Run(store or self.store, self.registry(), chosen, progress=progress, sleep=self.sleep)
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
