@@ -15,6 +15,8 @@ from .failures import plainly
 
 BATCH = 1_000
 """Rows that one transaction deletes: nobody waits for long."""
+CONVERSION_DAYS = 100
+"""For how long it is known which conversions were sent: older than 90 days, they are not sent any more."""
 Days = Annotated[int, Meta(ge=1, le=36_500)]
 
 
@@ -38,6 +40,7 @@ class Pruned(Struct, frozen=True, kw_only=True):
     dead_letters: int
     audit: int
     secrets: int
+    conversions: int
 
 
 def prune(database: Database, keep: Retention) -> Pruned:
@@ -45,6 +48,9 @@ def prune(database: Database, keep: Retention) -> Pruned:
     now = datetime.fromtimestamp(database.clock(), UTC)
     run, newer = tables.run, tables.run.alias()
     newest = sa.select(sa.func.max(newer.c.sync_timestamp)).where(newer.c.audience == run.c.audience)
+    feed, member = tables.activation, tables.member
+    of_feeds = sa.select(tables.audience.c.id).join(feed, feed.c.name == tables.audience.c.name)
+    of_feeds = of_feeds.where(feed.c.segment.is_(None))
     request, letter, audit, secret = tables.run_request, tables.dead_letter, tables.audit, tables.secret
     return Pruned(
         runs=_delete(
@@ -57,6 +63,11 @@ def prune(database: Database, keep: Retention) -> Pruned:
         dead_letters=_delete(database, letter, letter.c.created_at < _days(now, keep.dead_letters)),
         audit=_delete(database, audit, audit.c.at < _days(now, keep.audit)),
         secrets=_delete(database, secret, secret.c.expires_at < now),
+        conversions=_delete(
+            database,
+            member,
+            member.c.audience_id.in_(of_feeds) & (member.c.acknowledged_at < _days(now, CONVERSION_DAYS)),
+        ),
     )
 
 

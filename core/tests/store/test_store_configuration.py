@@ -4,7 +4,16 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from cdp_bridge.entities import Activation, Bridge, CDPConnection, CDPSegment, Consent, DataMapping, DestinationAccount
+from cdp_bridge.entities import (
+    Activation,
+    Bridge,
+    CDPConnection,
+    CDPSegment,
+    Consent,
+    ConversionFeed,
+    DataMapping,
+    DestinationAccount,
+)
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.store import Store
 from msgspec.structs import replace
@@ -45,6 +54,10 @@ BRIDGE = Bridge(
             incremental=True,
         ),
     ),
+    conversions=(
+        ConversionFeed(name="orders", connection="files", destination="meta", mapping="empty", stream="orders"),
+        ConversionFeed(name="leads", connection="segment", destination="meta", mapping="people", incremental=True),
+    ),
     suppressions=("z.csv", "a.csv"),
 )
 
@@ -57,7 +70,7 @@ def test_the_configuration_comes_back_as_saved_in_its_order(store: Store) -> Non
     store.save_bridge(BRIDGE)
     assert store.bridge() == BRIDGE
     assert list(store.bridge().mappings) == ["people", "empty"]
-    assert [row.name for row in store.audiences()] == ["a-second", "z-first"]
+    assert [row.name for row in store.audiences()] == ["a-second", "leads", "orders", "z-first"]
 
 
 def test_what_is_gone_is_deleted_and_the_ledger_stays(store: Store, people: Any, at: datetime) -> None:

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from cdp_bridge.entities import DeadLetter, SyncLog
+from cdp_bridge.entities import Bridge, CDPConnection, ConversionFeed, DeadLetter, DestinationAccount, SyncLog
 from cdp_bridge.errors import TransientError
 from cdp_bridge.settings import Secret
 from cdp_bridge.store import Delivery, Store, retention
 from cdp_bridge.store.audit import Deed
-from cdp_bridge.store.retention import Pruned, Retention
+from cdp_bridge.store.retention import CONVERSION_DAYS, Pruned, Retention
 
 KEEP = Retention(runs=30, requests=20, dead_letters=10, audit=40)
-NOTHING = Pruned(runs=0, requests=0, dead_letters=0, audit=0, secrets=0)
+NOTHING = Pruned(runs=0, requests=0, dead_letters=0, audit=0, secrets=0, conversions=0)
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_the_newest_run_of_an_audience_and_open_requests_stay(store: Store, cloc
     happen(store, "cart", at - timedelta(days=900))
     waiting = store.requests.add("vip", "anna")
     clock.now += 86_400 * 1_000
-    assert store.prune(KEEP) == Pruned(runs=0, requests=2, dead_letters=2, audit=2, secrets=0)
+    assert store.prune(KEEP) == Pruned(runs=0, requests=2, dead_letters=2, audit=2, secrets=0, conversions=0)
     assert {run.run_id for run in store.runs()} == {"run-vip", "run-cart"}
     assert store.requests.newest() == [waiting]
 
@@ -86,6 +86,26 @@ def test_pending_secrets_go_when_their_time_is_over(
     clock.now += 601
     assert store.prune(KEEP).secrets == 1
     assert store.secrets.get("token") is not None
+
+
+def test_conversions_are_known_until_they_are_too_old_to_be_sent(store: Store, clock: Any, at: datetime) -> None:
+    store.save_bridge(
+        Bridge(
+            connections=(CDPConnection(name="cdp", cdp_provider="source-file"),),
+            destinations=(DestinationAccount(name="ads", connector="destination-meta"),),
+            mappings={"orders": ()},
+            conversions=(ConversionFeed(name="orders", connection="cdp", destination="ads", mapping="orders"),),
+        )
+    )
+    row = (b"k" * 16, b"f" * 16, None, b"")
+    with store.transaction() as change:
+        for name in ("orders", "vip"):
+            change.put_members(name, [row], "accepted", at)
+    clock.now = (at + timedelta(days=CONVERSION_DAYS)).timestamp()
+    assert store.prune(KEEP).conversions == 0
+    clock.now += 1
+    assert store.prune(KEEP).conversions == 1
+    assert (store.ledger.count("orders"), store.ledger.count("vip")) == (0, 1)
 
 
 def test_many_are_deleted_in_batches_that_let_others_write(

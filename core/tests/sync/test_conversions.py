@@ -160,7 +160,8 @@ def test_a_batch_that_is_refused_whole_is_cut(shop: Shop) -> None:
     def refuse(batch: Batch) -> Outcome:
         if "e1" in {event.event_id for event in batch.events}:
             raise RejectedError("one is wrong", reason="ads:wrong")
-        return shop.platform.track(batch)
+        taken: Outcome = shop.platform.track(batch)
+        return taken
 
     shop.platform.answers = [refuse] * 5
     log = shop.sync()
