@@ -60,6 +60,7 @@ class OfDestinations(DestinationSuite):
             wrong_settings={"token": "vendor-token-9876543210", "base_url": vendor.url},
             audiences=vendor.audiences,
             members=vendor.members,
+            conversions=vendor.conversions,
             refuse={"row": vendor.refuse, "count": vendor.refuse_by_count, "request": vendor.refuse_whole},
             url=vendor.url,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import time
 import uuid
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -25,6 +26,9 @@ from ..model import (
     Batch,
     Checkpoint,
     Connector,
+    Conversion,
+    Item,
+    Limits,
     Operation,
     Page,
     ReadRequest,
@@ -171,14 +175,32 @@ class DestinationBench(Bench):
     @cached_property
     def stream(self) -> Stream:
         """The object that is written."""
+        return next(stream for stream in self._offered if stream.profile)
+
+    @property
+    def _offered(self) -> Sequence[Stream]:
         streams: Sequence[Stream] = self.code.discover(self.settings).streams
-        return next(stream for stream in streams if stream.profile)
+        return streams
+
+    def conversions(self, people: Sequence[Person]) -> tuple[Batch, Limits] | None:
+        """A purchase of each person, and what the platform takes of them; None if it takes none."""
+        stream = next((stream for stream in self._offered if "track" in stream.operations), None)
+        if stream is None:
+            return None
+        batch = Batch(
+            audience=AudienceRef(id=stream.name, account="kit"),
+            operation="track",
+            keys=[key(person) for person in people],
+            identifiers=batch_columns(packed(stream.profile or "", people), _columns(stream)),
+            events=[_purchase() for _ in people],
+            total=len(people),
+        )
+        return batch, stream.limits or self.connector.limits
 
     @property
     def columns(self) -> list[str]:
         """The columns of the profile that the object takes."""
-        known = columns_of(self.stream.profile or "")
-        return [name for name in known if name in (self.stream.matching_keys or known)]
+        return _columns(self.stream)
 
     def batch(self, ref: AudienceRef, operation: Operation, people: Sequence[Person], **more: Any) -> Batch:
         """People as the core would hand them over: hashed as the profile wants, in the columns that are taken."""
@@ -256,6 +278,26 @@ class DestinationBench(Bench):
         made = set(self.twin.audiences()) - before
         assert len(made) == 1, f"the executable made {len(made)} audiences for one stream"
         return {frozenset(member) for member in self.twin.members(made.pop())}
+
+
+def _columns(stream: Stream) -> list[str]:
+    known = columns_of(stream.profile or "")
+    return [name for name in known if name in (stream.matching_keys or known)]
+
+
+def _purchase() -> Conversion:
+    event = uuid.uuid4().hex
+    return Conversion(
+        event_id=event,
+        event_name="purchase",
+        occurred_at=round(time.time()) - 60,
+        url="https://shop.example/thanks",
+        value=12.5,
+        currency="EUR",
+        order_id=f"order-{event}",
+        items=(Item(id="sku-1", quantity=1, price=12.5),),
+        user_agent="Mozilla/5.0",
+    )
 
 
 def settled(writer: Writer, parts: Iterable[Part], *, most: int = 20) -> list[Part]:

@@ -1,4 +1,6 @@
-"""The MUSTs of a destination: its audiences (26, 27), who is in them (28 to 31), and what it shows beforehand (38)."""
+"""The MUSTs of a destination: its audiences (26, 27), who is in them (28 to 31), what it shows beforehand (38), and its
+conversions (42).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from msgspec.structs import replace
 
 from ..errors import TransientError
 from ..model import Audience, AudienceRef, Batch, Operation
-from ..sync.deliver import Part
+from ..sync.deliver import Part, Sender
 from .batches import BatchSuite
 from .bench import IDENTIFYING, Clock, DestinationBench, new_audience, pointed_at, settled
 from .leaks import secrets
@@ -153,6 +155,22 @@ class DestinationSuite(RefusalSuite, BatchSuite, LineSuite, ConnectorSuite):
             assert not [secret for secret in secrets(bench) if secret in text], "preview shows a secret; mask it"
         assert len(bench.relay.requests if bench.relay else ()) == asked, "preview sent a request"
         assert bench.rows() == before, "preview changed the audience"
+
+    def test_must_42_a_conversion_is_told_once(self, bench: DestinationBench) -> None:
+        """Under its event id, by which the platform knows a repeat, also by the writer of a later run."""
+        if (made := bench.conversions(range(6))) is None:
+            pytest.skip("takes no conversions")
+        batch, limits = made
+        wanted = {event.event_id: 1 for event in batch.events}
+        assert bench.twin.conversions, "it offers to track conversions: give DestinationTwin.conversions"
+        for _ in range(2):
+            with bench.code.open(bench.settings) as writer:
+                parts = settled(writer, Sender(writer, limits, sleep=bench.clock.sleep).send(batch))
+            refused = Verdict.of(parts).rejected
+            assert not refused, f"sound conversions are refused: {sorted(set(refused.values()))}"
+            counted = bench.twin.conversions()
+            found = {event: counted.get(event, 0) for event in wanted}
+            assert found == wanted, "not each conversion is counted once; send its event_id, the same with each try"
 
 
 _NOWHERE = AudienceRef(id="", account="")

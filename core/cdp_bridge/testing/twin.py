@@ -35,7 +35,8 @@ class DestinationTwin:
 
     `settings`, `wrong_settings` and `url` are as in `SourceTwin`. `audiences` gives the ids of all audiences that the
     account has now, `members` who is in one: for each member the identifier values as they were sent. `refuse` lets the
-    platform refuse, from now on and in the way named, the member who has an identifier value.
+    platform refuse, from now on and in the way named, the member who has an identifier value. `conversions` gives, of a
+    destination that tracks them, how often the platform counts each event id.
     """
 
     settings: Mapping[str, Any]
@@ -43,4 +44,5 @@ class DestinationTwin:
     audiences: Callable[[], Collection[str]]
     members: Callable[[str], Collection[Collection[str]]]
     refuse: Mapping[Refusal, Callable[[str], None]] = field(default_factory=dict)
+    conversions: Callable[[], Mapping[str, int]] | None = None
     url: str = ""

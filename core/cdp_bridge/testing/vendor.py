@@ -27,6 +27,7 @@ class Vendor:
     "version"}: a page of the people of a segment, of everybody without one, or of those who came, changed or left since
     a version. `GET /v1/lists?tag=`, `POST /v1/lists` find and make lists; `POST /v1/lists/L/add` and `/remove` take
     {"members": [{"key", COLUMN: [VALUE, ...], ...}]} and give {"refused": {KEY: CODE}, "invalid": NUMBER}.
+    `POST /v1/events` takes {"events": [{"id", "name", "at"}]} and counts each id once.
     """
 
     def __init__(self) -> None:
@@ -37,6 +38,7 @@ class Vendor:
         self.lists: dict[str, dict[str, Any]] = {}
         self.held: dict[str, dict[str, list[str]]] = {}
         self.bad: dict[str, str] = {}
+        self.events: dict[str, dict[str, Any]] = {}
 
     @contextlib.contextmanager
     def running(self, port: int = 0) -> Iterator[Vendor]:
@@ -73,6 +75,10 @@ class Vendor:
         """Who is on a list, as the identifier values that were sent."""
         return list(self.held[list_id].values())
 
+    def conversions(self) -> dict[str, int]:
+        """How often each event is counted."""
+        return dict.fromkeys(self.events, 1)
+
     def refuse(self, value: str) -> None:
         """Refuse the row with this value, by name."""
         self.bad[value] = "row"
@@ -98,6 +104,9 @@ class Vendor:
                 return 201, self._create(str(body["name"]), str(body["tag"]))
             case "POST", ["v1", "lists", list_id, "add" | "remove" as operation] if list_id in self.lists:
                 return self._change(self.held[list_id], operation, body["members"])
+            case "POST", ["v1", "events"]:
+                self.events |= {event["id"]: event for event in body["events"]}
+                return 200, {"received": len(body["events"])}
         return 404, {"error": "not found"}
 
     def _page(self, query: dict[str, str]) -> Answer:

@@ -12,6 +12,7 @@ from cdp_bridge.sdk import (
     Batch,
     Catalog,
     Client,
+    Conversion,
     Outcome,
     RejectedError,
     Stream,
@@ -21,6 +22,7 @@ from .good import Good
 from .settings import Account
 
 LIST = Stream(name="list", profile="meta", operations=("add", "remove"))
+EVENTS = Stream(name="events", profile="meta", operations=("track",))
 Json = Mapping[str, Any]
 
 
@@ -45,12 +47,26 @@ class GoodWriter:
 
     def write(self, batch: Batch) -> Outcome:
         """Send a batch, and say of it what the vendor says."""
+        return self.track(batch) if batch.operation == "track" else self.change(batch)
+
+    def track(self, batch: Batch) -> Outcome:
+        """Tell of conversions."""
+        self._client.call("POST", "/v1/events", json={"events": list(map(self.event, batch.events))})
+        return Outcome()
+
+    def change(self, batch: Batch) -> Outcome:
+        """Add or remove people."""
         return self.outcome(batch, self.send(batch))
 
     def send(self, batch: Batch) -> Json:
         """The vendor's answer to one request."""
         answer: Json = self._client.call("POST", self.path(batch), json={"members": self.rows(batch)})
         return answer
+
+    @staticmethod
+    def event(conversion: Conversion) -> dict[str, Any]:
+        """A conversion under its event id."""
+        return {"id": conversion.event_id, "name": conversion.event_name, "at": conversion.occurred_at}
 
     @staticmethod
     def path(batch: Batch) -> str:
@@ -84,8 +100,8 @@ class GoodDestination(Good):
 
     @classmethod
     def discover(cls, settings: Account) -> Catalog:
-        """One object."""
-        return Catalog((LIST,))
+        """People and events."""
+        return Catalog((LIST, EVENTS))
 
     @classmethod
     @contextlib.contextmanager

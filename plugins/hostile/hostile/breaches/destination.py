@@ -1,12 +1,13 @@
-"""Breaches of what a destination must do (MUST 26 to 41)."""
+"""Breaches of what a destination must do (MUST 26 to 42)."""
 
 from __future__ import annotations
 
 import hashlib
 import time
+import uuid
 from typing import Any
 
-from cdp_bridge.sdk import Audience, Batch, Client, Limits, Outcome, RejectedError, TransientError
+from cdp_bridge.sdk import Audience, Batch, Client, Conversion, Limits, Outcome, RejectedError, TransientError
 
 from .. import LIMITS
 from ..destination import GoodDestination, GoodWriter, Json
@@ -101,8 +102,10 @@ class RefusesRepeats(GoodDestination):
     writer = _RepeatRefusingWriter
 
 
-class _DoublingWriter(_RepeatRefusingWriter):
-    def write(self, batch: Batch) -> Outcome:
+class _DoublingWriter(GoodWriter):
+    _last: Batch | None = None
+
+    def change(self, batch: Batch) -> Outcome:
         is_repeat, self._last = batch == self._last, batch
         rows = self.rows(batch)
         if is_repeat or batch.operation == "remove":
@@ -171,7 +174,7 @@ class TakesA200ForAll(GoodDestination):
 
 
 class _ResignedWriter(GoodWriter):
-    def write(self, batch: Batch) -> Outcome:
+    def change(self, batch: Batch) -> Outcome:
         try:
             answer = self.send(batch)
         except RejectedError:
@@ -300,3 +303,16 @@ class SendsAddressesAlong(GoodDestination):
     """Hashes, and beside them for debugging what they are hashes of."""
 
     writer = _KnowingWriter
+
+
+class _RenumberingWriter(GoodWriter):
+    @staticmethod
+    def event(conversion: Conversion) -> dict[str, Any]:
+        return GoodWriter.event(conversion) | {"id": uuid.uuid4().hex}
+
+
+@breaks(42)
+class GivesEventsNewIds(GoodDestination):
+    """Each request has ids of its own, so a repeat is a second purchase."""
+
+    writer = _RenumberingWriter
