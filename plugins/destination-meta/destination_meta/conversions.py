@@ -227,4 +227,4 @@ def _custom_data(event: Conversion) -> _CustomData:
 
 
 def _whole(quantity: float | None) -> int | None:
-    return int(quantity) if quantity is not None and quantity.is_integer() else None
+    return int(quantity) if quantity is not None and quantity == int(quantity) else None

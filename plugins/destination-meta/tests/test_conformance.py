@@ -1,6 +1,7 @@
 """destination-meta under the conformance kit, against the strict Meta twin."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,6 +52,10 @@ class Picky(Relay):
         return json.dumps(answer | {"invalid_entry_samples": named}).encode()
 
 
+def _counted(account: Any, dataset: str) -> list[Any]:
+    return [one for one in account.lines("events") if one["pixel_id"] == dataset and not one["duplicate"]]
+
+
 @pytest.fixture
 def picky(twin_url: str) -> Iterator[Picky]:
     relay = Picky(twin_url)
@@ -60,12 +65,15 @@ def picky(twin_url: str) -> Iterator[Picky]:
 
 @pytest.fixture
 def twin(account: Any, picky: Picky) -> DestinationTwin:
-    settings = {"access_token": account.token, "ad_account_id": str(account.number), "base_url": picky.url}
+    dataset = str(account.number)
+    account.configure_account(pixels=[dataset])
+    settings = {"access_token": account.token, "ad_account_id": dataset, "dataset_id": dataset, "base_url": picky.url}
     return DestinationTwin(
         settings=settings,
         wrong_settings=settings | {"access_token": "token-of-nobody"},
         audiences=lambda: {audience["id"] for audience in account.audiences()},
         members=lambda audience: [list(row.values()) for row in account.rows(audience)],
+        conversions=lambda: Counter(one["event_id"] for one in _counted(account, dataset)),
         refuse={"row": picky.by_row, "count": picky.by_count, "request": picky.by_request},
         url=picky.url,
     )

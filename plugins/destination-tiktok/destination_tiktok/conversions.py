@@ -197,4 +197,4 @@ def _properties(event: Conversion) -> _Properties:
 
 
 def _whole(quantity: float | None) -> int | None:
-    return int(quantity) if quantity is not None and quantity.is_integer() else None
+    return int(quantity) if quantity is not None and quantity == int(quantity) else None

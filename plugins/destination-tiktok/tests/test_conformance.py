@@ -68,6 +68,10 @@ class TestDestinationTikTokFiles(DestinationSuite):
         super().test_must_37_a_batch_is_sent_once(bench, wire, failure)
 
 
+def _counted(account: Any, pixel: str) -> list[Any]:
+    return [one for one in account.lines("events") if one["pixel_id"] == pixel and not one["duplicate"]]
+
+
 def _newest(account: Any) -> str:
     return str(account.audiences()[-1]["id"])
 
@@ -94,12 +98,16 @@ def picky(twin_url: str) -> Iterator[Picky]:
 
 @pytest.fixture
 def twin(account: Any, picky: Picky) -> DestinationTwin:
+    pixel = f"C{account.number}"
+    account.configure(advertisers={account.number: {"web": [pixel]}})
     settings = {"access_token": account.token, "advertiser_id": account.number, "base_url": picky.url}
+    settings |= {"event_source_id": pixel}
     return DestinationTwin(
         settings=settings,
         wrong_settings=settings | {"access_token": "token-of-nobody"},
         audiences=lambda: {audience["id"] for audience in account.audiences()},
         members=lambda audience: [set(row.values()) for row in account.rows(audience)],
+        conversions=lambda: Counter(one["event_id"] for one in _counted(account, pixel)),
         refuse={"request": picky.refused.append},
         url=picky.url,
     )
