@@ -187,15 +187,25 @@ class Audience(Struct, frozen=True, kw_only=True):
 class AudienceRef(Struct, frozen=True, kw_only=True):
     """An audience as the platform holds it.
 
-    `account` is whose `Limits` it uses up, `status` the platform's own word, `lower_bound` and `upper_bound` its
-    estimate of how many people it has matched.
+    `account` is whose `Limits` it uses up, `name` the one for people, `status` the platform's own word, `lower_bound`
+    and `upper_bound` its estimate of how many people it has matched.
     """
 
     id: str
     account: str
+    name: str = ""
     status: str = ""
     lower_bound: int | None = None
     upper_bound: int | None = None
+
+
+class Inventory(Struct, frozen=True, kw_only=True):
+    """What credentials reach at a platform: `accounts` by id with their names, and the audiences of the account that
+    the settings name, also those that others have made.
+    """
+
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    audiences: tuple[AudienceRef, ...] = ()
 
 
 class Item(Struct, frozen=True, kw_only=True):
@@ -313,7 +323,7 @@ class Destination(Protocol):
     """What a destination connector fulfils, usually as functions of a module.
 
     It may also have `preview(settings, batch) -> Mapping`: the request that `write` would send, as JSON values, for
-    `sync --dry-run`.
+    `sync --dry-run`; and `inventory(settings) -> Inventory`, which asks the platform.
     """
 
     def check(self, settings: Any) -> list[Probe]:

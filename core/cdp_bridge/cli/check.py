@@ -68,20 +68,24 @@ def configured(bridge: Bridge) -> dict[str, tuple[str, dict[str, Any]]]:
     return {**sources, **{one.name: (one.connector, one.settings) for one in bridge.destinations}}
 
 
+def settings_of(bridge: Bridge, connector: Connector, name: str) -> dict[str, Any]:
+    """The raw settings of the configured account of that name; ConfigError if there is none of the connector."""
+    found = configured(bridge).get(name)
+    if found is None:
+        known = ", ".join(sorted(configured(bridge))) or "none; apply a bridge.yaml first"
+        raise ConfigError(f"there is no connection or destination named {name}", remedy=f"There are: {known}")
+    provider, raw = found
+    if provider != connector.name:
+        raise ConfigError(f"{name} is of {provider}, not {connector.name}", remedy=f"cdp-bridge check {provider} ...")
+    return raw
+
+
 def _check_configured(registry: Registry, connector: Connector, name: str, store_url: str) -> list[Probe]:
     from ..oauth import Grants
 
     with open_store(store_url) as store:
         bridge = store.bridge()
-        found = configured(bridge).get(name)
-        if found is None:
-            known = ", ".join(sorted(configured(bridge))) or "none; apply a bridge.yaml first"
-            raise ConfigError(f"there is no connection or destination named {name}", remedy=f"There are: {known}")
-        provider, raw = found
-        if provider != connector.name:
-            raise ConfigError(
-                f"{name} is of {provider}, not {connector.name}", remedy=f"cdp-bridge check {provider} ..."
-            )
+        raw = settings_of(bridge, connector, name)
         probes = probe(registry, connector, raw, Grants(store, registry.secret).resolve)
         if any(one.name == name for one in bridge.connections):
             store.set_connection_status(name, "connected" if all(one.passed for one in probes) else "failed")

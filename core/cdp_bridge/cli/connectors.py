@@ -7,11 +7,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import catalog_option, config_option, find_plugins, json_option
+from .options import (
+    catalog_option,
+    config_option,
+    connectors_print_to_stderr,
+    find_plugins,
+    json_option,
+    open_store,
+    store_option,
+)
 from .output import print_json, print_table
 
 if TYPE_CHECKING:
-    from ..model import Kind
+    from ..model import Inventory, Kind, Stream
 
 
 @click.command()
@@ -45,10 +53,28 @@ def spec(name: str) -> None:
 
 @click.command()
 @click.argument("name")
-@config_option
-def discover(name: str, config: str) -> None:
-    """Print what a connector offers under these settings, as an Airbyte message."""
-    _execute(name, None, ["discover", "--config", config])
+@click.option("--config", metavar="FILE", help="The connector's settings as JSON: prints an Airbyte message.")
+@click.option("--connection", metavar="NAME", help="A connection or destination of the store, instead of --config.")
+@store_option
+@json_option
+def discover(name: str, config: str | None, connection: str | None, store_url: str, as_json: bool) -> None:
+    """Print what a connector offers: streams or objects, and of a platform its accounts and audiences."""
+    if (config is None) == (connection is None):
+        raise click.UsageError("give either --config FILE or --connection NAME")
+    if config is not None:
+        _execute(name, None, ["discover", "--config", config])
+        return
+    streams, inventory = _discovered(name, str(connection), store_url)
+    if as_json:
+        print_json({"streams": streams, "inventory": inventory})
+        return
+    offered = [(one.name, ", ".join(one.operations), one.profile) for one in streams]
+    print_table(("stream", "operations", "profile"), offered)
+    if inventory.accounts:
+        print_table(("account", "name"), inventory.accounts.items())
+    if inventory.audiences:
+        rows = [(one.id, one.name, one.status, one.lower_bound, one.upper_bound) for one in inventory.audiences]
+        print_table(("audience", "name", "status", "at least", "at most"), rows)
 
 
 @click.command()
@@ -69,6 +95,19 @@ def read(name: str, config: str, catalog: str, state: str | None) -> None:
 def write(name: str, config: str, catalog: str) -> None:
     """Write the Airbyte messages on standard input to a destination."""
     _execute(name, "destination", ["write", "--config", config, "--catalog", catalog])
+
+
+def _discovered(name: str, connection: str, store_url: str) -> tuple[tuple[Stream, ...], Inventory]:
+    from ..oauth import Grants
+    from ..sync.account import discovered
+    from .check import settings_of
+
+    registry = find_plugins()
+    connector = registry.connector(name)
+    with open_store(store_url) as store:
+        raw, resolve = settings_of(store.bridge(), connector, connection), Grants(store, registry.secret).resolve
+        with connectors_print_to_stderr(), discovered(registry, connector, raw, resolve) as account:
+            return account.catalog.streams, account.inventory()
 
 
 def _execute(name: str, kind: Kind | None, arguments: Sequence[str]) -> None:

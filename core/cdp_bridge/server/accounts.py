@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from ..entities import ApiKey, CDPConnection, CDPSegment, DestinationAccount
 from ..errors import ConfigError
-from ..model import Probe, Stream
+from ..model import Inventory, Probe, Stream
 from ..store.audit import Deed
 from .access import who
 from .asking import NoAnswerError
@@ -38,6 +38,13 @@ class Discovered(Struct, frozen=True):
 
     streams: tuple[Stream, ...]
     segments: list[CDPSegment]
+
+
+class Offered(Struct, frozen=True):
+    """What a destination takes, and what its credentials reach at the platform."""
+
+    objects: tuple[Stream, ...]
+    inventory: Inventory
 
 
 class Paused(Struct, frozen=True):
@@ -188,6 +195,14 @@ class Destinations(Controller):
         """Check credentials, permissions and reachability."""
         found: DestinationAccount = entry(core, "destination", name)
         return _checked(core, found.connector, found.settings)
+
+    @posts("/{name:str}/discover", status_code=200)
+    def discover_destination(self, core: CoreGiven, name: PathText) -> Offered:
+        """Ask for the objects that can be written, and the platform for its accounts and audiences."""
+        found: DestinationAccount = entry(core, "destination", name)
+        return core.asking.discover(
+            found.connector, found.settings, lambda account: Offered(account.catalog.streams, account.inventory())
+        )
 
     @posts("/{name:str}/connect", "admin", status_code=200, opt={"unkept": True})
     def connect_destination(self, core: CoreGiven, caller: Caller, name: PathText) -> SignIn:

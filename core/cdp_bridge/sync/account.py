@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from ..errors import BridgeError, ConfigError
 from ..loading import sound
 from ..mapping import record_batch
-from ..model import Catalog, Connector, Launcher, Page, Probe, ReadRequest
+from ..model import Catalog, Connector, Inventory, Launcher, Page, Probe, ReadRequest
 from ..redact import redact
 from ..registry import Registry
 from ..settings import Resolve, SettingsError
@@ -31,6 +31,13 @@ class Account(Struct, frozen=True):
     def records(self, request: ReadRequest, most: int) -> list[Mapping[str, Any]]:
         """The first records of a stream."""
         return list(islice(self._records(request), most))
+
+    def inventory(self) -> Inventory:
+        """What the credentials reach at the platform; nothing if its connector does not say."""
+        if not hasattr(self.side.code, "inventory"):
+            return Inventory()
+        with blame(self.side.connector):
+            return sound(Inventory, self.side.code.inventory(self.side.settings))
 
     def _records(self, request: ReadRequest) -> Iterator[Mapping[str, Any]]:
         for item in items_of(self.side.code, self.side.connector, self.side.settings, request):

@@ -17,6 +17,7 @@ from ..model import (
     Channel,
     Checkpoint,
     Connector,
+    Inventory,
     Outcome,
     Page,
     Probe,
@@ -84,8 +85,8 @@ class Remote:
                 self.ask(wire.Close())
 
     def __getattr__(self, name: str) -> Any:
-        """`estimate` and `preview`, if the connector has them."""
-        functions = {"estimate": self._estimate, "preview": self._preview}
+        """`estimate`, `preview` and `inventory`, if the connector has them."""
+        functions = {"estimate": self._estimate, "preview": self._preview, "inventory": self._inventory}
         if name not in functions or name not in self._optional():
             raise AttributeError(name)
         return functions[name]
@@ -109,6 +110,10 @@ class Remote:
     def _preview(self, settings: Any, batch: Batch) -> Mapping[str, Any]:
         request: dict[str, Any] = self.ask(wire.Preview(batch), dict[str, Any])
         return request
+
+    def _inventory(self, settings: Any) -> Inventory:
+        found: Inventory = self.ask(wire.TakeInventory(), Inventory)
+        return found
 
     def _optional(self) -> tuple[str, ...]:
         self._started()

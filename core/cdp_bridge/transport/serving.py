@@ -10,10 +10,10 @@ import msgspec
 from .. import settings
 from ..loading import implementation, sound
 from ..mapping.records import record_batch
-from ..model import AudienceRef, Catalog, Channel, Checkpoint, Connector, Outcome, Page, Probe, ReadRequest
+from ..model import AudienceRef, Catalog, Channel, Checkpoint, Connector, Inventory, Outcome, Page, Probe, ReadRequest
 from . import wire
 
-OPTIONAL = ("estimate", "preview")
+OPTIONAL = ("estimate", "preview", "inventory")
 
 
 def serve(connector: Connector, channel: Channel) -> None:
@@ -58,6 +58,8 @@ class _Serving:
                 return self._code.estimate(self._settings, call.request)
             case wire.Preview():
                 return self._code.preview(self._settings, call.batch)
+            case wire.TakeInventory():
+                return sound(Inventory, self._code.inventory(self._settings))
         return self._write(call)
 
     def _write(self, call: wire.Call) -> Any:

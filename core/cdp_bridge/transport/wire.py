@@ -73,7 +73,11 @@ class Preview(Struct, frozen=True, tag=True):
     batch: Batch
 
 
-Call = Configure | Check | Discover | Read | Estimate | Open | Close | Ensure | Write | Settle | Preview
+class TakeInventory(Struct, frozen=True, tag=True):
+    """`inventory`: an Inventory."""
+
+
+Call = Configure | Check | Discover | Read | Estimate | Open | Close | Ensure | Write | Settle | Preview | TakeInventory
 
 
 class Value(Struct, frozen=True, tag=True):

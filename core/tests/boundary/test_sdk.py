@@ -4,7 +4,7 @@ import sys
 from cdp_bridge import sdk
 
 PUBLIC = """
-    Audience AudienceRef Batch Catalog Checkpoint Client ConfigError Connector Conversion Item Limits OAuth
+    Audience AudienceRef Batch Catalog Checkpoint Client ConfigError Connector Conversion Inventory Item Limits OAuth
     Outcome Page Probe
     ReadRequest RejectedError Secret Stream TransientError hookimpl option run
 """
