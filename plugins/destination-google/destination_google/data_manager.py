@@ -1,4 +1,4 @@
-"""Members through the Data Manager API: sent in one request, their fate asked for later (google.md 4, 6)."""
+"""Requests to the Data Manager API: sent once, asked later what became of them (google.md 4, 6)."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ PATHS = {"add": "/v1/audienceMembers:ingest", "remove": "/v1/audienceMembers:rem
 NAMES = {"email": "emailAddress", "phone": "phoneNumber"}
 ADDRESS_NAMES = dict(zip(ADDRESS, ("givenName", "familyName", "regionCode", "postalCode"), strict=True))
 AGREEMENTS = {"granted": "CONSENT_GRANTED", "denied": "CONSENT_DENIED"}
+
+KNOWN_ALREADY = ("google:DUPLICATE_TRANSACTION_ID", "google:DUPLICATE_GCLID")
+"""Of conversions: Google has counted them before."""
 
 UNDER_WAY = ("PROCESSING", "REQUEST_STATUS_UNKNOWN")
 DONE = "SUCCESS"
@@ -51,27 +54,30 @@ class _Statuses(msgspec.Struct, rename="camel"):
 
 
 class DataManager:
-    """Sends members, and asks what became of them."""
+    """Sends members and conversions, and asks what became of them."""
 
     def __init__(self, client: Client, settings: Settings) -> None:
         self._client, self._settings = client, settings
 
     def send(self, list_id: str, operation: str, members: Sequence[Sequence[Identifier]]) -> str:
         """Send members as one request; returns its id, which stands for them until they are settled."""
+        return self.post(PATHS[operation], body(self._settings, list_id, operation, members))
+
+    def post(self, path: str, wanted: Mapping[str, Any]) -> str:
+        """Send a request; returns its id, which stands for what is in it until that is settled."""
         headers = {"Content-Type": "application/json"}
-        sent = msgspec.json.encode(body(self._settings, list_id, operation, members))
-        answer = self._client.call("POST", PATHS[operation], data=sent, headers=headers)
+        answer = self._client.call("POST", path, data=msgspec.json.encode(wanted), headers=headers)
         # What is only validated has no id (google.md 16).
         return "" if self._settings.test_mode else shaped(answer, _Accepted).request_id
 
     def settle(self, pending: str) -> Outcome:
-        """What became of a request; Google counts whom it refused per reason, and names nobody."""
+        """What became of a request; Google counts what it refused per reason, and names nothing."""
         answer = self._client.read("/v1/requestStatus:retrieve", params={"requestId": pending})
         statuses = shaped(answer, _Statuses).request_status_per_destination
         if not statuses or any(one.request_status in UNDER_WAY for one in statuses):
             return Outcome(pending=pending)
         counts: Counter[str] = sum((_counts(one) for one in statuses if one.request_status != DONE), Counter())
-        return Outcome(counts=counts)
+        return Outcome(counts={reason: number for reason, number in counts.items() if reason not in KNOWN_ALREADY})
 
 
 def request(
@@ -89,42 +95,44 @@ def request(
 def body(settings: Settings, list_id: str, operation: str, members: Sequence[Sequence[Identifier]]) -> dict[str, Any]:
     """The body of a request; a removal has neither consent nor terms (google.md 4.2)."""
     made: dict[str, Any] = {
-        "destinations": [_destination(settings, list_id)],
+        "destinations": [destination(settings, list_id)],
         "audienceMembers": [
-            {"compositeData": {"userData": {"userIdentifiers": list(map(_identifier, one))}}} for one in members
+            {"compositeData": {"userData": {"userIdentifiers": list(map(identifier, one))}}} for one in members
         ],
         "encoding": "HEX",
     }
     if operation == "add":
         made["termsOfService"] = {"customerMatchTermsOfServiceStatus": "ACCEPTED"}
-        if consent := _consent(settings):
-            made["consent"] = consent
+        if given := consent(settings):
+            made["consent"] = given
     if settings.test_mode:
         made["validateOnly"] = True
     return made
 
 
-def _destination(settings: Settings, list_id: str) -> dict[str, Any]:
+def destination(settings: Settings, number: str) -> dict[str, Any]:
+    """The way to a user list or conversion action of the account."""
     accounts = {
         "operatingAccount": settings.operating_account,
         "loginAccount": settings.login_account,
         "linkedAccount": settings.linked_account,
     }
     path = {name: _account(account) for name, account in accounts.items() if account is not None}
-    return {**path, "productDestinationId": list_id}
+    return {**path, "productDestinationId": number}
 
 
 def _account(account: Account) -> Mapping[str, str]:
     return {"accountType": account.account_type, "accountId": account.number}
 
 
-def _identifier(one: Identifier) -> dict[str, Any]:
+def identifier(one: Identifier) -> dict[str, Any]:
+    """An identifier in Google's words."""
     if one[0] == "address":
         return {"address": dict(zip(ADDRESS_NAMES.values(), one[1:], strict=True))}
     return {NAMES[one[0]]: one[1]}
 
 
-def _consent(settings: Settings) -> dict[str, str]:
+def consent(settings: Settings) -> dict[str, str]:
     """What the settings say; what they leave open is not sent, and never taken for granted (google.md 7)."""
     said = {"adUserData": settings.ad_user_data, "adPersonalization": settings.ad_personalization}
     return {name: AGREEMENTS[value] for name, value in said.items() if value is not None}

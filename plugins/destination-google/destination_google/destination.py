@@ -1,4 +1,4 @@
-"""The destination: members of segments go into user lists of one account, for Customer Match."""
+"""The destination: members of segments go into user lists of one account, conversions to its conversion actions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cdp_bridge.sdk import (
     Stream,
 )
 
-from . import audiences, data_manager
+from . import audiences, conversions, data_manager
 from .api import connect
 from .audiences import DAY
 from .data_manager import DataManager
@@ -29,24 +29,21 @@ from .settings import Settings
 
 
 def check(settings: Settings) -> list[Probe]:
-    """Findings about credentials, project, scope, account, terms and lists, up to the first that fails."""
+    """Findings about credentials, project, scope, account, terms, lists and conversions, up to the first that fails."""
     with connect(settings) as client:
         return list(probe(client, settings))
 
 
 def discover(settings: Settings) -> Catalog:
-    """One object: a user list that is matched by contacts."""
-    return Catalog(
-        (
-            Stream(
-                name="audience",
-                profile="google",
-                operations=("add", "remove"),
-                matching_keys=SCHEMA,
-                expires=settings.membership_days * DAY,
-            ),
-        )
+    """Two objects: a user list that is matched by contacts, and conversions."""
+    audience = Stream(
+        name="audience",
+        profile="google",
+        operations=("add", "remove"),
+        matching_keys=SCHEMA,
+        expires=settings.membership_days * DAY,
     )
+    return Catalog((audience, conversions.STREAM))
 
 
 @contextlib.contextmanager
@@ -58,11 +55,13 @@ def open(settings: Settings) -> Iterator[GoogleWriter]:
 
 def preview(settings: Settings, batch: Batch) -> dict[str, Any]:
     """The request for a batch as JSON values, credentials masked."""
+    if batch.operation == "track":
+        return conversions.preview(settings, batch)
     return data_manager.request(settings, batch.audience.id, batch.operation, members(batch).identifiers)
 
 
 class GoogleWriter:
-    """Writes to the user lists of one account."""
+    """Writes to the user lists and conversion actions of one account."""
 
     def __init__(self, client: Client, settings: Settings) -> None:
         self._client, self._settings = client, settings
@@ -78,6 +77,8 @@ class GoogleWriter:
         One bad member costs the whole request (google.md 4.4): where Google names who it is, the others are sent again
         at once. Membership is a set, so a repeat changes nothing.
         """
+        if batch.operation == "track":
+            return conversions.write(self._client, self._settings, batch)
         if batch.operation == "add":
             expect_terms(self._settings)
         sent = members(batch)

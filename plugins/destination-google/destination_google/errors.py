@@ -1,4 +1,4 @@
-"""What each reason of Google's APIs means for a run, as a table (google.md 3.6, 4.4, 4.5, 10.4)."""
+"""What each reason of Google's APIs means for a run, as a table (google.md 3.6, 4.4, 4.5, 10.4, 11)."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ UPDATE = "Update the connector: it does not speak to this API as Google wants it
 BUSY = Rule(TransientError, "Google is temporarily unable to answer")
 LIMIT = Rule(TransientError, "Google's rate limit is reached")
 BAD_REQUEST = Rule(RejectedError, "Google refuses the request")
-BAD_MEMBER = Rule(RejectedError, "Google refuses members of the request")
+BAD_MEMBER = Rule(RejectedError, "Google refuses members or events of the request")
 TOO_MUCH = Rule(RejectedError, "the request is too large for Google")
 FORGOTTEN = Rule(RejectedError, "Google does not know (any more) what became of this request")
 NO_TOKEN = Rule(ExpiredError, "the access token is not valid any more", "Connect the account again, or set credentials")
@@ -85,6 +85,16 @@ NOT_ALLOWED = Rule(
     ConfigError,
     "Customer Match by upload is not open to this caller and account",
     "See support.google.com/adspolicy/answer/6299717; with the Google Ads API, set api to data-manager",
+)
+BAD_ACTION = Rule(
+    ConfigError,
+    "the account has no such conversion action, or it takes no uploads",
+    "Check conversion_actions: numbers of actions of this account that import conversions",
+)
+NOT_ENHANCED = Rule(
+    ConfigError,
+    "the account does not take conversions of hashed people",
+    "In Google Ads, accept the customer data terms and turn on enhanced conversions for leads (Goals > Settings)",
 )
 NAME_TAKEN = Rule(NameTakenError, "a user list of this name is being made")
 UNKNOWN = Rule(RejectedError, "Google refuses the request for a reason that is not in its documentation")
@@ -163,10 +173,26 @@ RULES: dict[str, Rule] = {
             *("FIELD_VALUE_TOO_SHORT", "TOO_MANY_ELEMENTS", "TOO_FEW_ELEMENTS", "INVALID_HEX_ENCODING"),
             *("INVALID_BASE64_ENCODING", "INVALID_SHA256_FORMAT", "INVALID_MOBILE_ID_FORMAT", "INVALID_POSTAL_CODE"),
             *("INVALID_REGION_CODE", "INVALID_COUNTRY_CODE", "INVALID_AUDIENCE_MEMBER", "TOO_MANY_USER_IDENTIFIERS"),
+            *("INVALID_EVENT", "NO_IDENTIFIERS_PROVIDED", "EVENT_TIME_INVALID", "INVALID_CURRENCY_CODE"),
+            *("INVALID_AD_IDENTIFIER_FOR_ACCOUNT", "EVENT_SOURCE_AND_DESTINATION_MISMATCH"),
         ],
         BAD_MEMBER,
     ),
-    **dict.fromkeys(["TOO_MANY_AUDIENCE_MEMBERS", "TOO_MANY_DESTINATIONS", "TOO_MANY_MUTATE_OPERATIONS"], TOO_MUCH),
+    **dict.fromkeys(["INVALID_CONVERSION_ACTION_ID", "INVALID_CONVERSION_ACTION_TYPE"], BAD_ACTION),
+    "CONVERSION_ACTION_TOO_RECENTLY_CREATED": Rule(
+        ConfigError, "the conversion action was made a short time ago", "Run again some hours after it was made"
+    ),
+    **dict.fromkeys(
+        [
+            "DESTINATION_ACCOUNT_NOT_ENABLED_ENHANCED_CONVERSIONS_FOR_LEADS",
+            "DESTINATION_ACCOUNT_ENHANCED_CONVERSIONS_TERMS_NOT_SIGNED",
+        ],
+        NOT_ENHANCED,
+    ),
+    **dict.fromkeys(
+        ["TOO_MANY_EVENTS", "TOO_MANY_AUDIENCE_MEMBERS", "TOO_MANY_DESTINATIONS", "TOO_MANY_MUTATE_OPERATIONS"],
+        TOO_MUCH,
+    ),
     **dict.fromkeys(["INVALID_REQUEST_ID", "REQUEST_TOO_OLD"], FORGOTTEN),
     **dict.fromkeys(["INVALID_ARGUMENT", "FAILED_PRECONDITION"], BAD_REQUEST),
 }
@@ -181,7 +207,7 @@ BY_STATUS = {
 }
 FRONT_END = "Invalid JSON payload received"
 """How Google's front end begins, which refuses what the service never sees (google.md 4.4)."""
-MEMBER = re.compile(r"\baudience_?members\[(\d+)\]", re.IGNORECASE)
+MEMBER = re.compile(r"\b(?:audience_?members|events)\[(\d+)\]", re.IGNORECASE)
 DURATION = re.compile(r"(\d+(?:\.\d+)?)s")
 
 

@@ -48,21 +48,27 @@ class Members(msgspec.Struct, frozen=True):
 
 def members(batch: Batch) -> Members:
     """The batch as members; one with more identifiers than Google takes becomes several."""
-    filled = [column for column in SCHEMA if any(batch.identifiers.get(column, ()))]
-    refused = {
-        batch.keys[i]: CHECKS[column][1] for column in filled for i in _faulty(column, batch.identifiers[column])
-    }
+    people, refused = known(batch)
     identifiers, owners = [], []
-    for i, key in enumerate(batch.keys):
+    for i, (key, mine) in enumerate(zip(batch.keys, people, strict=True)):
         if key in refused:
             continue
-        mine = _identifiers({column: batch.identifiers[column][i] for column in filled})
         if not mine:
             refused[key] = NOTHING_TO_MATCH
         for start in range(0, len(mine), MOST_IDENTIFIERS):
             identifiers.append(mine[start : start + MOST_IDENTIFIERS])
             owners.append(i)
     return Members(identifiers, owners, refused)
+
+
+def known(batch: Batch) -> tuple[list[list[Identifier]], dict[bytes, str]]:
+    """The identifiers behind each key of a batch, and who is refused for one that Google would not take."""
+    filled = [column for column in SCHEMA if any(batch.identifiers.get(column, ()))]
+    refused = {
+        batch.keys[i]: CHECKS[column][1] for column in filled for i in _faulty(column, batch.identifiers[column])
+    }
+    rows = range(len(batch.keys))
+    return [_identifiers({column: batch.identifiers[column][i] for column in filled}) for i in rows], refused
 
 
 def _faulty(column: str, values: Sequence[Sequence[str]]) -> list[int]:

@@ -1,4 +1,4 @@
-"""What `check` finds out about credentials, project, scope, account, terms and lists (google.md 3.6, 5)."""
+"""What `check` finds out about credentials, project, scope, account, terms, lists, conversions (google.md 3, 5, 11)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import partial
 
 from cdp_bridge.sdk import Client, ConfigError, Probe, RejectedError
 
+from . import conversions
 from .api import user_lists
 from .audiences import new_list
 from .errors import NOT_SIGNED, AccessError, ProjectError, ScopeError
@@ -18,6 +19,8 @@ from .settings import Settings
 def probe(client: Client, settings: Settings) -> Iterator[Probe]:
     """The findings in order; the first that fails is the last, since later ones would only repeat it."""
     for name, find in PROBES.items():
+        if name == "conversions" and not settings.conversion_actions:
+            continue
         found = Probe.of(name, partial(find, client, settings))
         yield found
         if not found.passed:
@@ -68,6 +71,12 @@ def _lists(client: Client, settings: Settings) -> str:
     return "user lists may be made"
 
 
+def _conversions(client: Client, settings: Settings) -> str:
+    """Google looks at events that are made up, and does not keep them."""
+    conversions.probe(client, settings)
+    return f"conversion actions {', '.join(sorted(set(settings.conversion_actions.values())))} take conversions"
+
+
 def _list(client: Client, settings: Settings) -> None:
     client.call("GET", user_lists(settings), params={"pageSize": 1})
 
@@ -79,4 +88,5 @@ PROBES: dict[str, Callable[[Client, Settings], str]] = {
     "account": _account,
     "terms": _terms,
     "lists": _lists,
+    "conversions": _conversions,
 }

@@ -56,7 +56,7 @@ class Account(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
 
 
 class Settings(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
-    """The account whose user lists are written, and how."""
+    """The account whose user lists and conversion actions are written, and how."""
 
     credentials: Annotated[AccessToken | RefreshToken | ServiceAccount, option("Credentials", "Who calls")]
     operating_account: Annotated[Account, option("Operating account", "That has the user lists")]
@@ -84,6 +84,15 @@ class Settings(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     membership_days: Annotated[
         int, option("Membership in days", "When Google forgets a member who was not sent again", ge=1, le=540)
     ] = 540
+    conversion_actions: Annotated[
+        dict[str, Annotated[str, Meta(pattern="^[0-9]+$")]],
+        option(
+            "Conversion actions",
+            "Of conversions: the number of one by the name of the event; a request takes ten",
+            max_length=10,
+            examples=[{"purchase": "7631611119"}],
+        ),
+    ] = {}
     quota_project: (
         Annotated[str, option("Quota project", "The Cloud project that pays, where it is not that of the client")]
         | None
