@@ -10,7 +10,7 @@ from typing import Any
 
 from cdp_bridge.errors import TransientError
 from cdp_bridge.hooks import hookimpl
-from cdp_bridge.model import Catalog, Checkpoint, Connector, Page, Probe, ReadRequest, Stream
+from cdp_bridge.model import AudienceRef, Catalog, Checkpoint, Connector, Inventory, Page, Probe, ReadRequest, Stream
 from cdp_bridge.registry import Registry
 from cdp_bridge.settings import Secret
 from msgspec import Struct
@@ -60,6 +60,9 @@ class Platform:
 
     def discover(self, settings: Settings) -> Catalog:
         return Catalog((Stream(name="audience", profile="meta", operations=("add", "remove")),))
+
+    def inventory(self, settings: Settings) -> Inventory:
+        return Inventory(accounts={"1": "Main"}, audiences=(AudienceRef(id="a1", account="1", name="VIP"),))
 
 
 def registry(cdp: Cdp) -> Registry:

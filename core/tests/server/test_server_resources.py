@@ -144,6 +144,13 @@ def test_segments_of_the_cdp_are_discovered_and_remembered(each_api: Api) -> Non
     assert len(each_api.all("/v1/segments")) == 2
 
 
+def test_a_destination_tells_what_it_takes_and_reaches(each_api: Api) -> None:
+    found = each_api.call("POST", "/v1/destinations/ads/discover").json()
+    assert [one["name"] for one in found["objects"]] == ["audience"]
+    assert found["inventory"]["accounts"] == {"1": "Main"}
+    assert [(one["id"], one["name"]) for one in found["inventory"]["audiences"]] == [("a1", "VIP")]
+
+
 def test_an_audience_tells_size_funnel_and_match_rate(each_api: Api, people: Any) -> None:
     save(each_api, log("r1", match_rate=0.5, funnel=Funnel(in_segment=4, accepted=2)))
     with each_api.store.transaction() as transaction:

@@ -7,12 +7,13 @@ import time
 from typing import Any
 
 import msgspec
-from cdp_bridge.sdk import Audience, AudienceRef, Client, ConfigError, RejectedError, TransientError
+from cdp_bridge.sdk import Audience, AudienceRef, Client, ConfigError, Inventory, RejectedError, TransientError
 
 from .errors import FLAGGED, GoneError
 from .graph import entries, shaped
 from .settings import Settings
 
+ACCOUNTS = "/me/adaccounts"
 FIELDS = "approximate_count_lower_bound,approximate_count_upper_bound,delivery_status,operation_status"
 FLAGGED_STATUS = 471
 CREATE_PAUSES = (1.0, 4.0, 15.0)
@@ -30,6 +31,7 @@ class _Node(msgspec.Struct):
     """What an audience says about itself; a bound is -1 while unknown."""
 
     id: str
+    name: str = ""
     approximate_count_lower_bound: int = -1
     approximate_count_upper_bound: int = -1
     delivery_status: _Status = msgspec.field(default_factory=_Status)
@@ -38,6 +40,13 @@ class _Node(msgspec.Struct):
 
 class _Created(msgspec.Struct):
     id: str
+
+
+def inventory(client: Client, settings: Settings) -> Inventory:
+    """The ad accounts that the token reaches, and the custom audiences of the one in the settings."""
+    accounts = {str(entry["id"]): str(entry.get("name") or "") for entry in entries(client, ACCOUNTS, "id,name")}
+    listed = entries(client, f"/{settings.account}/customaudiences", f"id,name,{FIELDS}")
+    return Inventory(accounts=accounts, audiences=tuple(_ref(settings, shaped(entry, _Node)) for entry in listed))
 
 
 def ensure(client: Client, settings: Settings, audience: Audience) -> AudienceRef:
@@ -99,12 +108,17 @@ def _read_when_visible(client: Client, settings: Settings, audience_id: str) -> 
 
 def _read(client: Client, settings: Settings, audience_id: str) -> AudienceRef:
     node = shaped(client.read(f"/{audience_id}", params={"fields": FIELDS}), _Node)
-    operation, delivery = node.operation_status, node.delivery_status
-    if operation.code == FLAGGED_STATUS:
+    if node.operation_status.code == FLAGGED_STATUS:
         raise ConfigError(FLAGGED.problem, place=f"audience {audience_id}", remedy=FLAGGED.remedy)
+    return _ref(settings, node)
+
+
+def _ref(settings: Settings, node: _Node) -> AudienceRef:
+    operation, delivery = node.operation_status, node.delivery_status
     return AudienceRef(
         id=node.id,
         account=settings.account,
+        name=node.name,
         status=f"{operation.code} {operation.description}; {delivery.code} {delivery.description}",
         lower_bound=_known(node.approximate_count_lower_bound),
         upper_bound=_known(node.approximate_count_upper_bound),

@@ -14,6 +14,7 @@ from cdp_bridge.sdk import (
     Catalog,
     Client,
     ConfigError,
+    Inventory,
     Outcome,
     Probe,
     RejectedError,
@@ -48,6 +49,12 @@ def discover(settings: Settings) -> Catalog:
     """Two objects: a custom audience, and conversions."""
     audience = Stream(name="audience", profile="meta", operations=("add", "remove"), matching_keys=tuple(SCHEMA))
     return Catalog((audience, conversions.STREAM))
+
+
+def inventory(settings: Settings) -> Inventory:
+    """The ad accounts that the token reaches, and the custom audiences of this one."""
+    with connect(settings) as client:
+        return audiences.inventory(client, settings)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime
 
 import msgspec
-from cdp_bridge.sdk import Audience, AudienceRef, Client, ConfigError, RejectedError, TransientError
+from cdp_bridge.sdk import Audience, AudienceRef, Client, ConfigError, Inventory, RejectedError, TransientError
 
 from .api import Entry, entries, shaped
 from .errors import GoneError
@@ -28,6 +28,15 @@ CREATE_PAUSES = (1.0, 4.0, 15.0)
 
 class _Created(msgspec.Struct):
     audience_id: str
+
+
+def inventory(client: Client, settings: Settings) -> Inventory:
+    """The advertiser of the settings, and its audiences.
+
+    TikTok names others only to who writes the app's secret into a URL (tiktok.md 1.1).
+    """
+    found = tuple(_ref(settings, entry) for entry in entries(client, settings))
+    return Inventory(accounts={settings.advertiser_id: ""}, audiences=found)
 
 
 def ensure(client: Client, settings: Settings, audience: Audience) -> AudienceRef:
@@ -118,6 +127,7 @@ def _ref(settings: Settings, entry: Entry) -> AudienceRef:
     return AudienceRef(
         id=entry.audience_id,
         account=settings.advertiser_id,
+        name=entry.name,
         status=_status(entry),
         lower_bound=size,
         upper_bound=size,

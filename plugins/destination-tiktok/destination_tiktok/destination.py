@@ -13,6 +13,7 @@ from cdp_bridge.sdk import (
     Batch,
     Catalog,
     Client,
+    Inventory,
     Outcome,
     Probe,
     RejectedError,
@@ -47,6 +48,12 @@ def discover(settings: Settings) -> Catalog:
         limits=files.LIMITS if settings.upload == "file" else None,
     )
     return Catalog((audience, conversions.STREAM))
+
+
+def inventory(settings: Settings) -> Inventory:
+    """The advertiser of the settings, and its audiences."""
+    with connect(settings) as client:
+        return audiences.inventory(client, settings)
 
 
 @contextlib.contextmanager

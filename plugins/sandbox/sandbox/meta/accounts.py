@@ -3,7 +3,9 @@
 from typing import Any
 
 from sandbox.meta.calls import Call
+from sandbox.meta.config import Token
 from sandbox.meta.errors import invalid
+from sandbox.meta.paging import page
 from sandbox.meta.state import Twin
 
 
@@ -24,3 +26,9 @@ def read(twin: Twin, call: Call, account_id: str) -> dict[str, Any]:
         if name not in known:
             raise invalid(f"Tried accessing nonexisting field ({name[:60]}) on node type (AdAccount)")
     return {name: known[name] for name in call.fields()} | {"id": known["id"]}
+
+
+def listed(twin: Twin, call: Call, token: Token) -> dict[str, Any]:
+    """`GET /me/adaccounts`: those that the token's user may see."""
+    seen = [name for name in twin.config.accounts if token.accounts is None or name in token.accounts]
+    return page(twin, call, [read(twin, call, name) for name in seen])

@@ -66,6 +66,7 @@ ROUTES: dict[tuple[str, str, str], Route] = {
     ("run", "insights", "GET"): Route(insights.rows, "ads_insights", READ),
 }
 EDGES = {(kind, edge) for kind, edge, _ in ROUTES}
+ME = Route(accounts.listed, None, READ)
 OPEN: dict[tuple[str, ...], Callable[[Twin, Call], dict[str, Any]]] = {
     ("debug_token",): auth.debug_token,
     ("oauth", "access_token"): auth.access_token,
@@ -88,6 +89,10 @@ def answer(twin: Twin, call: Call) -> Reply:
 def _serve(twin: Twin, call: Call, headers: dict[str, str]) -> dict[str, Any]:
     token = auth.authenticate(twin, call)
     headers |= twin.app_budget.spend(twin.clock.now(), twin.config.app)
+    if call.path == ("me", "adaccounts") and call.method == "GET":
+        call.routes.append("GET /me/adaccounts")
+        auth.require(token, ME.scopes)
+        return ME.handler(twin, call, token)
     node = _node(twin, call, token)
     edge = call.path[1] if len(call.path) > 1 else ""
     if len(call.path) > 2 or (node.kind, edge) not in EDGES:
