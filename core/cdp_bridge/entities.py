@@ -168,6 +168,7 @@ class Funnel(Struct, kw_only=True):
     reason.
 
     `sent` and later steps count members whose present state the platform has taken, in this run or an earlier one.
+    `platform_reasons` count whom the platform has refused since the last run without saying who it is.
     """
 
     in_segment: int = 0
@@ -182,6 +183,7 @@ class Funnel(Struct, kw_only=True):
     matched_upper: int | None = None
     dropped: dict[str, int] = field(default_factory=dict)
     fields_rejected: dict[str, int] = field(default_factory=dict)
+    platform_reasons: dict[str, int] = field(default_factory=dict)
 
 
 class SyncLog(Struct, kw_only=True):

@@ -172,6 +172,10 @@ def _fields(preview: Preview) -> dict[str, object]:
 def _print_funnel(name: str, funnel: Funnel) -> None:
     steps: list[tuple[str, int]] = [(step, getattr(funnel, step)) for step in _STEPS]
     print_table(("step", "people"), steps, title=name)
-    for title, counts in (("dropped because", funnel.dropped), ("value refused because", funnel.fields_rejected)):
+    for title, counts in (
+        ("dropped because", funnel.dropped),
+        ("value refused because", funnel.fields_rejected),
+        ("refused by the platform because", funnel.platform_reasons),
+    ):
         if counts:
             print_table((title, "count"), counts.items())

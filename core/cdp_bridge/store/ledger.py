@@ -55,9 +55,16 @@ class Ledger:
         with self._database.reading() as connection:
             return connection.execute(counted).scalar_one()
 
-    def fingerprints(self, audience: str) -> Iterator[list[tuple[bytes, bytes]]]:
-        """All (member_key, fingerprint) in member_key order, in chunks, as of one moment."""
-        wanted = sa.select(tables.member.c.member_key, tables.member.c.fingerprint).where(_of(audience))
+    def fingerprints(self, audience: str, since: datetime | None = None) -> Iterator[list[tuple[bytes, bytes]]]:
+        """All (member_key, fingerprint) in member_key order, in chunks, as of one moment.
+
+        What was acknowledged before `since` has an empty fingerprint, like a row in doubt.
+        """
+        fingerprint: sa.ColumnElement[bytes] = tables.member.c.fingerprint
+        if since is not None:
+            is_old = tables.member.c.acknowledged_at < since
+            fingerprint = sa.case((is_old, sa.literal(b"")), else_=fingerprint)
+        wanted = sa.select(tables.member.c.member_key, fingerprint).where(_of(audience))
         with self._database.reading() as connection:
             yield from _pages(connection, wanted, ROWS)
 

@@ -146,7 +146,11 @@ class AudienceExecution(Execution):
         rows, ref = self._batch_rows(diff), self._ref
         leaving, arriving = difference.leaving - self._waiting, difference.arriving + len(shared)
         transfer.carry(ref, "remove", diff.leaving(rows), leaving, self._sending("remove", leaving))
-        transfer.carry(ref, "add", diff.arriving(rows, transfer.not_removed), arriving, self._sending("add", arriving))
+        # While a removal is under way, what it takes with it may not be sent again: either could come last.
+        early = diff.sharing(transfer.removing) - transfer.not_removed
+        transfer.deferred += len(early)
+        staying = diff.arriving(rows, transfer.not_removed | early)
+        transfer.carry(ref, "add", staying, arriving, self._sending("add", arriving))
 
     def _known_segment(self) -> CDPSegment:
         activation = self._activation

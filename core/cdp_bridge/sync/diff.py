@@ -182,6 +182,16 @@ class Diff:
         self._connection.execute(_SHARING).complete()
         return [key for keys in self._keys("share") for key in keys]
 
+    def sharing(self, leaving: Collection[bytes]) -> set[bytes]:
+        """Who is to be sent and shares an identifier with one of these, as the ledger has them."""
+        rows = self._store.ledger.rows(self._audience, list(leaving)) if leaving else []
+        self._register("chunk", value=[value for row in rows for value in _identifying(row.identifiers)])
+        found = self._connection.execute(
+            """SELECT member_key FROM (SELECT member_key, unnest(handles) AS handle FROM present) JOIN todo
+               USING (member_key) WHERE action <> 'remove' AND handle IN (SELECT hash(value) FROM chunk)"""
+        ).fetchall()
+        return {key for (key,) in found}
+
     def _filled(self, rows: list[Any]) -> list[Row]:
         """Rows whose packed identifiers the stage left out, since the ledger has the same."""
         missing = [row[0] for row in rows if row[3] is None]

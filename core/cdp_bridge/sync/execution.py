@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -66,7 +66,7 @@ class Execution(ABC):
         # Settling changes their rows, and comes after the read: of a platform that is slow to answer, others who read
         # the same must not wait.
         self._unsettled = {key for delivery in store.deliveries(self._name) for key, *_ in delivery.members}
-        self._stage.know(store.ledger.fingerprints(self._name), without=self._unsettled)
+        self._stage.know(store.ledger.fingerprints(self._name, self._renewed_since()), without=self._unsettled)
 
     def run(self, approve_removals: bool, sleep: Callable[[float], None]) -> None:
         """The whole of it."""
@@ -194,6 +194,11 @@ class Execution(ABC):
         """Where an incremental run goes on from."""
         cursor = self._cursor() if self._setup.sync.incremental else None
         return cursor["state"] if cursor else None
+
+    def _renewed_since(self) -> datetime | None:
+        """Whom the platform was sent before that, it is sent again, long before it forgets them; None: it does not."""
+        expires = self._setup.target.expires
+        return datetime.now(UTC) - timedelta(seconds=expires / 2) if expires else None
 
     def _held(self) -> Lease:
         assert self._lease is not None, "only a preview has no lease"

@@ -36,9 +36,9 @@ class Transfer:
     """The deliveries of one run to one audience, under its lease.
 
     `log` is kept current, and saved with every batch; `columns` are the profile's. `in_flight` are the members of whose
-    deliveries the platform has not said the last word. `not_removed` and `deferred` say who may still be at the
-    platform under the old identifiers, and how many members were not delivered at all; `doubted` are those of earlier
-    deliveries of which the platform will never say what became of them.
+    deliveries the platform has not said the last word, `removing` those whose removal is under way. `not_removed` and
+    `deferred` say who may still be at the platform under the old identifiers, and how many members were not delivered
+    at all; `doubted` are those of earlier deliveries of which the platform will never say what became of them.
     """
 
     def __init__(self, store: Store, lease: Lease, sender: Sender, log: SyncLog, *, columns: Sequence[str]) -> None:
@@ -47,6 +47,7 @@ class Transfer:
         self._dead = set(store.dead_fingerprints(log.audience))
         self._open: _Open | None = None
         self.in_flight: set[bytes] = set()
+        self.removing: set[bytes] = set()
         self.not_removed: set[bytes] = set()
         self.deferred = self.doubted = 0
 
@@ -79,7 +80,7 @@ class Transfer:
                     batch = Batch(audience=audience, operation=delivery.operation, keys=keys, identifiers={})
                     self._record(transaction, delivery, [Part(batch, outcome)])
                     if outcome.pending is not None:
-                        self.in_flight.update(batch.keys)
+                        self.in_flight.update(keys)
 
     def flush(self) -> None:
         """Record the last delivery."""
@@ -172,12 +173,12 @@ class Transfer:
             if delivery.operation == "remove":
                 self.not_removed |= keys
             return
+        rejected, unknown = keys & outcome.rejected.keys(), outcome.open(keys)
         if outcome.pending is not None:
-            transaction.open_delivery(
-                replace(delivery, id=uuid.uuid4().hex, members=rows, status="pending", pending=outcome.pending)
-            )
-        rejected = keys & outcome.rejected.keys()
-        unknown = keys - rejected if outcome.pending is not None else keys & outcome.unknown
+            waiting = [row for row in rows if row[0] in unknown]
+            pending = replace(delivery, id=uuid.uuid4().hex, members=waiting, status="pending", pending=outcome.pending)
+            transaction.open_delivery(pending)
+        _count(outcome.counts, into=self._log.funnel.platform_reasons)
         self._log.unknown += len(unknown)
         self._log.rejected += len(rejected)
         self._bury(transaction, delivery, [row for row in rows if row[0] in rejected], outcome.rejected, now)
@@ -189,6 +190,7 @@ class Transfer:
             transaction.drop_members(delivery.audience, [row[0] for row in taken])
             transaction.blank_members(delivery.audience, [row[0] for row in doubtful])
             self.not_removed |= rejected | unknown
+            self.removing |= unknown if outcome.pending is not None else set()
             return
         # What is pending is not sent again before it is settled.
         doubtful = doubtful if outcome.pending is not None else list(map(_doubtful, doubtful))
@@ -220,6 +222,13 @@ class Transfer:
                 for key, print_, *_ in rows
             ]
         )
+
+
+def _count(counts: Mapping[str, int], *, into: dict[str, int]) -> None:
+    for reason, count in counts.items():
+        # From outside, and kept: never more than a short word.
+        name = redact(reason)[:64]
+        into[name] = into.get(name, 0) + count
 
 
 def _doubtful(row: Row) -> Row:

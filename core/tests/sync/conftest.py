@@ -130,6 +130,7 @@ class Platform:
         self.settlements: list[Exception | Outcome] = []
         self.hated: dict[str, str] = {}
         self.account = "act_1"
+        self.expires: float | None = None
         self.opening: Exception | None = None
         self.closing: Exception | None = None
         self._numbers = itertools.count(1)
@@ -138,7 +139,7 @@ class Platform:
         return []
 
     def discover(self, settings: Settings) -> Catalog:
-        audience = Stream(name="audience", profile="meta", operations=("add", "remove"))
+        audience = Stream(name="audience", profile="meta", operations=("add", "remove"), expires=self.expires)
         conversions = Stream(name="conversions", profile="meta", operations=("track",), limits=Limits(rows=2))
         return Catalog((audience, conversions))
 

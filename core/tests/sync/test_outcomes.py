@@ -196,6 +196,34 @@ def test_who_is_rejected_when_settled_is_not_accepted(bed: Any) -> None:
     assert bed.sync().membership_calls == 0
 
 
+@pytest.mark.parametrize("how", ["at once", "when settled"])
+def test_whom_the_platform_only_counts_nobody_is_accepted_for_and_all_are_sent_again(bed: Any, how: str) -> None:
+    counted = Outcome(counts={"google:NO_CONSENT": 2, "google:x@y.zz": 1})
+    bed.platform.answers = [lambda batch: counted]
+    if how == "when settled":
+        bed.platform.answers, bed.platform.settlements = [pending, lambda batch: counted], [counted]
+        assert bed.sync().funnel.platform_reasons == {}
+    log = bed.sync()
+    assert (log.status, log.rejected, log.funnel.accepted) == ("partial", 0, 0)
+    times = 2 if how == "when settled" else 1
+    assert log.funnel.platform_reasons["google:NO_CONSENT"] == 2 * times
+    assert "x@y.zz" not in str(log.funnel.platform_reasons)
+    assert bed.doubts() == 5
+    log = bed.sync()
+    assert (log.status, log.funnel.platform_reasons, bed.platform.operations) == ("succeeded", {}, [("add", 5)])
+    bed.assert_equal()
+
+
+def test_who_is_rejected_at_once_is_not_accepted_when_the_others_are_settled(bed: Any) -> None:
+    bed.platform.answers = [lambda batch: Outcome(rejected={batch.keys[0]: "bad"}, pending="job 7")]
+    log = bed.sync()
+    assert (log.rejected, log.unknown, len(bed.store.deliveries("vip")[0].members)) == (1, 4, 4)
+    bed.platform.settlements = [Outcome()]
+    log = bed.sync()
+    assert (log.status, log.funnel.accepted, log.membership_calls) == ("succeeded", 4, 0)
+    assert len(bed.store.dead_letters("vip")) == 1
+
+
 def test_a_pending_job_that_the_platform_has_forgotten_is_sent_again(bed: Any) -> None:
     bed.platform.answers = [pending]
     bed.sync()

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from cdp_bridge.model import Outcome
 
 
 class Killed(BaseException):
@@ -107,3 +108,23 @@ def test_who_was_refused_is_not_sent_again_for_sharing(household: Any) -> None:
     household.platform.hated.clear()
     household.sync()
     assert household.platform.operations == [("remove", 1)]
+
+
+@pytest.mark.parametrize("incremental", [False, True])
+def test_nobody_who_shares_is_sent_while_the_removal_is_under_way(household: Any, incremental: bool) -> None:
+    household.configure(incremental=incremental)
+    household.sync()
+    household.cdp.drop("u0")
+    household.cdp.put("u9", email="u9@example.com", phone="+14155550190")
+    household.cdp.put("u8", email="u8@example.com")
+    household.platform.answers = [lambda batch: Outcome(pending="job 7")]
+    log = household.sync()
+    assert (log.status, household.platform.operations) == ("partial", [("remove", 1), ("add", 1)])
+    (removal,) = [batch for batch in household.platform.batches if batch.operation == "remove"]
+    household.platform.settlements = [Outcome(pending="job 7")]
+    assert household.sync().membership_calls == 0
+    household.platform.apply(removal)
+    household.platform.settlements = [Outcome()]
+    household.sync()
+    assert household.platform.operations == [("add", 2)]
+    household.assert_equal()
