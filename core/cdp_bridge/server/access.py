@@ -9,7 +9,6 @@ from typing import Any
 
 from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
-from litestar.handlers import BaseRouteHandler
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
 
@@ -19,7 +18,6 @@ from .problems import problem
 from .turns import in_turn
 
 RANKS: dict[Role, int] = {"viewer": 0, "operator": 1, "admin": 2}
-Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]
 
 A_SECOND, BURST = 300.0, 600.0
 """Requests of one key: so many a second for ever, and so many at once."""
@@ -48,7 +46,11 @@ class Rates:
 
 
 class Access(ASGIMiddleware):
-    """Lets in who presents a valid API key, as `connection.user`; not asked for by /docs and handlers marked `open`."""
+    """Lets in who presents a valid API key of the handler's `role` or a higher one, as `connection.user`.
+
+    None is asked for by /docs and handlers marked `open`. No guard of Litestar: those that wait for nothing would each
+    take a thread.
+    """
 
     scopes = (ScopeType.HTTP,)
     exclude_opt_key = "open"
@@ -60,7 +62,7 @@ class Access(ASGIMiddleware):
         self._strangers = Rates(STRANGERS_A_SECOND, STRANGERS_BURST)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Look the key up, and count the request."""
+        """Look the key up, count the request, compare the roles."""
         connection: ASGIConnection[Any, Any, Any, Any] = ASGIConnection(scope)
         scheme, _, text = connection.headers.get("authorization", "").partition(" ")
         key = None
@@ -76,6 +78,7 @@ class Access(ASGIMiddleware):
                 headers={"WWW-Authenticate": 'Bearer realm="cdp-bridge"'},
             )
         count(self._callers, key.id)
+        _compare(key.role, scope["route_handler"].opt.get("role", "viewer"))
         scope["user"], scope["auth"] = key, key.role
         await next_app(scope, receive, send)
 
@@ -96,20 +99,14 @@ def count(rates: Rates, caller: str) -> None:
         )
 
 
-def needs(role: Role) -> Guard:
-    """Refuses callers of a lower role."""
-
-    def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-        key: ApiKey = connection.user
-        if RANKS[key.role] < RANKS[role]:
-            raise problem(
-                HTTPStatus.FORBIDDEN,
-                f"this takes the role {role}",
-                place="header Authorization",
-                remedy=f"Use a key of the role {role}",
-            )
-
-    return guard
+def _compare(role: Role, needed: Role) -> None:
+    if RANKS[role] < RANKS[needed]:
+        raise problem(
+            HTTPStatus.FORBIDDEN,
+            f"this takes the role {needed}",
+            place="header Authorization",
+            remedy=f"Use a key of the role {needed}",
+        )
 
 
 def who(key: ApiKey) -> str:

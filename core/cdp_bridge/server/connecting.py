@@ -10,13 +10,14 @@ from typing import Any
 from litestar import MediaType, Request, Response, get
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+from litestar.types import Guard
 from msgspec import Struct
 
 from ..entities import ApiKey, CDPConnection, DestinationAccount
 from ..errors import BridgeError, ConfigError
 from ..redact import redact
 from ..store.audit import Deed
-from .access import STRANGERS_A_SECOND, STRANGERS_BURST, Guard, Rates, count, who
+from .access import STRANGERS_A_SECOND, STRANGERS_BURST, Rates, count, who
 from .depositing import described
 from .endpoint import Core, CoreGiven
 
@@ -70,7 +71,7 @@ def callback() -> HTTPRouteHandler:
 def _patient() -> Guard:
     rates = Rates(STRANGERS_A_SECOND, STRANGERS_BURST)
 
-    def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         count(rates, connection.client.host if connection.client else "")
 
     return guard

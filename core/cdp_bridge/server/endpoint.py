@@ -18,7 +18,6 @@ from ..entities import ApiKey, Role
 from ..oauth import Grants
 from ..registry import Registry
 from ..store import Store
-from .access import needs
 from .asking import Asking
 from .paging import Cursors
 from .problems import MEDIA_TYPE, ProblemDetails
@@ -92,4 +91,4 @@ def _by_turns(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _declared(role: Role, more: dict[str, Any]) -> dict[str, Any]:
     opt = {"role": role, **more.pop("opt", {})}
-    return {"guards": [needs(role)], "responses": PROBLEMS, "sync_to_thread": True, "opt": opt, **more}
+    return {"responses": PROBLEMS, "sync_to_thread": True, "opt": opt, **more}
