@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from ..entities import ApiKey, Role
 from ..errors import ConfigError
 from . import tables
-from .database import Database, row_of, struct_of
+from .database import Database, row_of, struct_of, structs_of
 
 PREFIX = "cdpb_"
 _table = tables.api_key
@@ -58,8 +58,8 @@ class ApiKeys:
     def all(self) -> list[ApiKey]:
         """Every key that was ever made, oldest first."""
         with self._database.reading() as connection:
-            rows = connection.execute(sa.select(_table).order_by(_table.c.created_at, _table.c.id))
-            return [struct_of(ApiKey, row) for row in rows]
+            rows = connection.execute(sa.select(_table).order_by(_table.c.created_at, _table.c.id)).all()
+        return structs_of(ApiKey, rows)
 
     def revoke(self, key_id: str) -> None:
         """Let it in no more, from now on; ConfigError when there is no such key in use."""

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from ..entities import DeadLetter
 from ..model import AudienceRef
 from . import runs, tables
-from .database import Database, by_chunks, struct_of
+from .database import Database, by_chunks, struct_of, structs_of
 from .ledger import Ledger
 from .values import AudienceRow, Delivery, MemberRow
 
@@ -22,7 +22,16 @@ def deliveries(database: Database, audience: str) -> list[Delivery]:
     wanted = _named(table).where(tables.audience.c.name == audience).order_by(table.c.created_at, table.c.id)
     with database.reading() as connection:
         return [
-            struct_of(Delivery, row, members=msgspec.msgpack.decode(row.members, type=list[MemberRow]))
+            Delivery(
+                id=row.id,
+                audience=row.audience,
+                operation=row.operation,
+                run_id=row.run_id,
+                members=msgspec.msgpack.decode(row.members, type=list[MemberRow]),
+                status=row.status,
+                pending=row.pending,
+                created_at=row.created_at,
+            )
             for row in connection.execute(wanted)
         ]
 
@@ -34,7 +43,7 @@ def dead_letters(database: Database, audience: str | None, limit: int | None) ->
     if audience is not None:
         wanted = wanted.where(tables.audience.c.name == audience)
     with database.reading() as connection:
-        return [struct_of(DeadLetter, row) for row in connection.execute(wanted)]
+        return structs_of(DeadLetter, connection.execute(wanted).all())
 
 
 def dead_fingerprints(database: Database, audience: str) -> dict[bytes, bytes]:
@@ -61,12 +70,12 @@ def refs(database: Database, names: Sequence[str]) -> dict[str, AudienceRef]:
     """What the platforms call those of these audiences that they have."""
     wanted = _named(tables.audience_ref)
     with database.reading() as connection:
-        rows = (
+        rows = [
             row
             for chunk in by_chunks(names)
             for row in connection.execute(wanted.where(tables.audience.c.name.in_(chunk)))
-        )
-        return {row.audience: struct_of(AudienceRef, row) for row in rows}
+        ]
+    return dict(zip((row.audience for row in rows), structs_of(AudienceRef, rows), strict=True))
 
 
 def overview(database: Database) -> list[AudienceRow]:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from ..entities import AuditEntry
 from . import tables
-from .database import Database, row_of, struct_of
+from .database import Database, row_of, structs_of
 
 _table = tables.audit
 
@@ -42,7 +42,7 @@ class Audit:
         if before is not None:
             wanted = wanted.where(_table.c.id < before)
         with self._database.reading() as connection:
-            return [struct_of(AuditEntry, row) for row in connection.execute(wanted)]
+            return structs_of(AuditEntry, connection.execute(wanted).all())
 
 
 def record(connection: sa.Connection, deed: Deed, now: float) -> None:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from ..entities import Activation, Bridge, CDPConnection, ConversionFeed, DataMapping, DestinationAccount
 from ..errors import ConfigError
 from . import audit, tables
-from .database import Database, row_of, struct_of
+from .database import Database, row_of, structs_of
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -107,8 +107,9 @@ def _load(connection: sa.Connection) -> Bridge:
 def _mappings(connection: sa.Connection) -> dict[str, tuple[DataMapping, ...]]:
     names = connection.execute(sa.select(tables.mapping.c.name).order_by(tables.mapping.c.position)).scalars()
     rules: dict[str, list[DataMapping]] = {name: [] for name in names}
-    for row in connection.execute(sa.select(tables.data_mapping).order_by(tables.data_mapping.c.position)):
-        rules[row.mapping].append(struct_of(DataMapping, row))
+    rows = connection.execute(sa.select(tables.data_mapping).order_by(tables.data_mapping.c.position)).all()
+    for row, rule in zip(rows, structs_of(DataMapping, rows), strict=True):
+        rules[row.mapping].append(rule)
     return {name: tuple(given) for name, given in rules.items()}
 
 
@@ -130,7 +131,7 @@ def _forget(connection: sa.Connection, before: Bridge, after: Bridge) -> None:
 
 def _all(connection: sa.Connection, table: sa.Table, kind: type[S], *which: sa.ColumnElement[bool]) -> list[S]:
     wanted = sa.select(table).where(*which).order_by(table.c.position)
-    return [struct_of(kind, row) for row in connection.execute(wanted)]
+    return structs_of(kind, connection.execute(wanted).all())
 
 
 def _insert(

@@ -130,11 +130,18 @@ def row_of(table: sa.Table, value: msgspec.Struct, **instead: Any) -> dict[str, 
     }
 
 
-def struct_of(kind: type[S], row: sa.Row[Any], **instead: Any) -> S:
-    """A row as a struct: the columns that are fields, `instead` first."""
-    given = dict(zip(row._fields, row, strict=True)) | instead
-    fields = {name: given[name] for name in kind.__struct_fields__ if name in given}
-    return msgspec.convert(fields, kind, builtin_types=(bytes, datetime))
+def structs_of(kind: type[S], rows: Sequence[sa.Row[Any]]) -> list[S]:
+    """Rows of one result as structs: the columns that are fields."""
+    # Lists of the API are hundreds of these: what is the same for all rows is done once.
+    names = enumerate(rows[0]._fields if rows else ())
+    places = [(str(name), place) for place, name in names if name in kind.__struct_fields__]
+    given = ({name: row[place] for name, place in places} for row in rows)
+    return [msgspec.convert(fields, kind, builtin_types=(bytes, datetime)) for fields in given]
+
+
+def struct_of(kind: type[S], row: sa.Row[Any]) -> S:
+    """A row as a struct."""
+    return structs_of(kind, [row])[0]
 
 
 def by_chunks(values: Sequence[V]) -> Iterator[Sequence[V]]:

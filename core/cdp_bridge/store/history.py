@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from ..entities import RequestState, Run, RunRequest, SyncLog
 from . import tables
-from .database import Database, struct_of
+from .database import Database, struct_of, structs_of
 
 Position = tuple[datetime, str]
 """`at` and `id` of a run: neither ever changes."""
 
 _request, _run = tables.run_request, tables.run
+
+# To make a statement takes as long as to run it.
+_THE_REQUEST = sa.select(_request).where(_request.c.id == sa.bindparam("id"))
+_THE_LOG = sa.select(_run).where(_run.c.run_id == sa.bindparam("id"))
+_LOGS = sa.select(_run).where(_run.c.run_id.in_(sa.bindparam("ids", expanding=True)))
+_GOING_ON = (
+    sa.select(_run)
+    .where(_run.c.audience == sa.bindparam("audience"), _run.c.status == "running")
+    .order_by(_run.c.sync_timestamp.desc())
+    .limit(1)
+)
 
 
 class History:
@@ -38,38 +49,30 @@ class History:
         at, key = before or (None, None)
         given = {"audience": audience, "state": state, "at": at, "key": key, "limit": limit}
         with self._database.reading() as connection:
-            rows = connection.execute(asked, given).all()
-            if len(rows) == limit:
+            runs = [_of_request(one) for one in structs_of(RunRequest, connection.execute(asked, given).all())]
+            if len(runs) == limit:
                 # Without this, it would look for runs that nobody asked for through all of the past.
-                plain, given["since"] = recent, rows[-1].requested_at
-            places = [((row.requested_at, row.id), row, True) for row in rows]
-            places += [((row.sync_timestamp, row.run_id), row, False) for row in connection.execute(plain, given).all()]
-            newest = sorted(places, key=lambda place: place[0], reverse=True)[:limit]
-            requests = [struct_of(RunRequest, row) for _, row, is_asked in newest if is_asked]
-            others = [_of_log(struct_of(SyncLog, row)) for _, row, is_asked in newest if not is_asked]
-            found = {(run.at, run.id): run for run in (*_of_requests(connection, requests), *others)}
-        return [found[place] for place, _, _ in newest]
+                plain, given["since"] = recent, runs[-1].at
+            runs += map(_of_log, _logs(connection, plain, given))
+            newest = sorted(runs, key=lambda run: (run.at, run.id), reverse=True)[:limit]
+            return _with_logs(connection, newest)
 
     def one(self, run_id: str) -> Run | None:
         """The run of that id, of a request or a record; one that goes on with its record so far."""
         with self._database.reading() as connection:
-            asked = connection.execute(sa.select(_request).where(_request.c.id == run_id)).first()
+            asked = connection.execute(_THE_REQUEST, {"id": run_id}).first()
             if asked is None:
-                alone = sa.select(_run).where(_run.c.run_id == run_id)
-                return next(map(_of_log, _logs(connection, alone)), None)
-            (found,) = _of_requests(connection, [struct_of(RunRequest, asked)])
+                return next(map(_of_log, _logs(connection, _THE_LOG, {"id": run_id})), None)
+            (found,) = _with_logs(connection, [_of_request(struct_of(RunRequest, asked))])
             if found.state == "running":
-                going_on = (_run.c.audience == found.audience) & (_run.c.status == "running")
-                newest = sa.select(_run).where(going_on).order_by(_run.c.sync_timestamp.desc()).limit(1)
-                found = msgspec.structs.replace(found, log=next(iter(_logs(connection, newest)), None))
+                going_on = _logs(connection, _GOING_ON, {"audience": found.audience})
+                found = replace(found, log=next(iter(going_on), None))
         return found
 
 
 @cache
 def _statements(of_audience: bool, in_state: bool, before: bool) -> tuple[sa.Select[Any], ...]:
-    """Requests; runs that nobody asked for; of these, the ones `since` a moment. To make them takes as long as to run
-    them.
-    """
+    """Requests; runs that nobody asked for; of these, the ones `since` a moment."""
     asked = _older(sa.select(_request), _request.c.requested_at, _request.c.id, before)
     plain = _older(sa.select(_run).where(_unasked()), _run.c.sync_timestamp, _run.c.run_id, before)
     if of_audience:
@@ -95,23 +98,20 @@ def _unasked() -> sa.ColumnElement[bool]:
     return ~sa.exists(mine) & ((_run.c.status != "running") | ~sa.exists(current))
 
 
-def _of_requests(connection: sa.Connection, requests: list[RunRequest]) -> Iterable[Run]:
-    ids = [request.run_id for request in requests if request.run_id]
-    logs = {log.run_id: log for log in _logs(connection, sa.select(_run).where(_run.c.run_id.in_(ids)))} if ids else {}
-    for request in requests:
-        yield Run(
-            id=request.id,
-            audience=request.audience,
-            at=request.requested_at,
-            state=request.state,
-            request=request,
-            log=logs.get(request.run_id or ""),
-        )
+def _of_request(request: RunRequest) -> Run:
+    return Run(id=request.id, audience=request.audience, at=request.requested_at, state=request.state, request=request)
 
 
 def _of_log(log: SyncLog) -> Run:
     return Run(id=log.run_id, audience=log.audience, at=log.sync_timestamp, state=log.status, log=log)
 
 
-def _logs(connection: sa.Connection, wanted: sa.Select[Any]) -> list[SyncLog]:
-    return [struct_of(SyncLog, row) for row in connection.execute(wanted).all()]
+def _with_logs(connection: sa.Connection, runs: list[Run]) -> list[Run]:
+    """Runs, those that were asked for with their records."""
+    ids = [run.request.run_id for run in runs if run.request and run.request.run_id]
+    logs = {log.run_id: log for log in _logs(connection, _LOGS, {"ids": ids})} if ids else {}
+    return [replace(run, log=logs.get(run.request.run_id or "")) if run.request else run for run in runs]
+
+
+def _logs(connection: sa.Connection, wanted: sa.Select[Any], given: Mapping[str, Any]) -> list[SyncLog]:
+    return structs_of(SyncLog, connection.execute(wanted, given).all())

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from ..entities import DeadLetter
 from . import tables
-from .database import Database, struct_of
+from .database import Database, structs_of
 
 Position = tuple[datetime, str, bytes]
 """`created_at`, audience and member key of a letter."""
@@ -36,8 +36,8 @@ class Letters:
             later = (_name > before[1]) | ((_name == before[1]) & (key > before[2]))
             wanted = wanted.where((at < before[0]) | ((at == before[0]) & later))
         with self._database.reading() as connection:
-            rows = connection.execute(wanted.order_by(at.desc(), _name, key).limit(limit))
-            return [struct_of(DeadLetter, row) for row in rows]
+            rows = connection.execute(wanted.order_by(at.desc(), _name, key).limit(limit)).all()
+        return structs_of(DeadLetter, rows)
 
     def take_back(self, audience: str, reason: str | None = None) -> int:
         """Forget the letters of an audience (with one reason): the next run sends these members again; how many."""

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from ..entities import RunNote
 from . import tables
-from .database import Database, struct_of
+from .database import Database, structs_of
 
 MOST = 1_000
 """Notes of one run; later ones are not kept."""
@@ -40,4 +40,4 @@ class Notes:
             .order_by(_table.c.number)
         )
         with self._database.reading() as connection:
-            return [struct_of(RunNote, row) for row in connection.execute(wanted)]
+            return structs_of(RunNote, connection.execute(wanted).all())

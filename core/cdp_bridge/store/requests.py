@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from ..entities import RequestState, RunRequest
 from . import leases, tables
-from .database import Database, insert, insert_missing, row_of, struct_of
+from .database import Database, insert, insert_missing, row_of, struct_of, structs_of
 from .leases import Lease
 
 End = Literal["succeeded", "failed", "partial", "waiting", "cancelled"]
@@ -52,7 +52,7 @@ class Requests:
         if state is not None:
             wanted = wanted.where(_table.c.state == state)
         with self._database.reading() as connection:
-            return [struct_of(RunRequest, row) for row in connection.execute(wanted)]
+            return structs_of(RunRequest, connection.execute(wanted).all())
 
     def ready(self, limit: int = 1_000) -> list[RunRequest]:
         """Queued requests that may start now, oldest first."""
@@ -63,7 +63,7 @@ class Requests:
             .limit(limit)
         )
         with self._database.reading() as connection:
-            return [struct_of(RunRequest, row) for row in connection.execute(wanted)]
+            return structs_of(RunRequest, connection.execute(wanted).all())
 
     def hold(self, audience: str, seconds: float = 60) -> AbstractContextManager[Lease]:
         """The right to run an audience, asked for or not, for a `with` block; LeaseHeldError when somebody else has it.

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from ..entities import CDPSegment, SyncLog
 from . import tables
-from .database import Database, by_chunks, row_of, struct_of, upsert
+from .database import Database, by_chunks, row_of, struct_of, structs_of, upsert
 
 
 def newest(database: Database, audience: str | None, limit: int) -> list[SyncLog]:
@@ -20,7 +20,7 @@ def newest(database: Database, audience: str | None, limit: int) -> list[SyncLog
     if audience is not None:
         wanted = wanted.where(tables.run.c.audience == audience)
     with database.reading() as connection:
-        return [struct_of(SyncLog, row) for row in connection.execute(wanted)]
+        return structs_of(SyncLog, connection.execute(wanted).all())
 
 
 def last(database: Database, audiences: Sequence[str]) -> dict[str, SyncLog]:
@@ -31,8 +31,8 @@ def last(database: Database, audiences: Sequence[str]) -> dict[str, SyncLog]:
     its = tables.activation.join(tables.run, tables.run.c.run_id == newest.scalar_subquery())
     wanted = sa.select(tables.run).select_from(its)
     with database.reading() as connection:
-        rows = (row for chunk in by_chunks(audiences) for row in connection.execute(wanted.where(name.in_(chunk))))
-        return {row.audience: struct_of(SyncLog, row) for row in rows}
+        rows = [row for chunk in by_chunks(audiences) for row in connection.execute(wanted.where(name.in_(chunk)))]
+    return {log.audience: log for log in structs_of(SyncLog, rows)}
 
 
 def one(database: Database, run_id: str) -> SyncLog | None:
@@ -46,7 +46,7 @@ def segments(database: Database) -> list[CDPSegment]:
     """All segments, by connection and id."""
     wanted = sa.select(tables.segment).order_by(tables.segment.c.connection, tables.segment.c.segment_id)
     with database.reading() as connection:
-        return [struct_of(CDPSegment, row) for row in connection.execute(wanted)]
+        return structs_of(CDPSegment, connection.execute(wanted).all())
 
 
 def see_segments(
@@ -55,8 +55,8 @@ def see_segments(
     """See `Store.see_segments`."""
     mine = sa.select(tables.segment).where(tables.segment.c.connection == connection_name)
     with database.writing() as connection:
-        rows = connection.execute(mine.with_for_update())
-        known = {one.segment_id: one for one in (struct_of(CDPSegment, row) for row in rows)}
+        rows = connection.execute(mine.with_for_update()).all()
+        known = {one.segment_id: one for one in structs_of(CDPSegment, rows)}
         found = {one.segment_id: _seen(one, known.get(one.segment_id, one)) for one in seen}
         missing = [one for name, one in known.items() if whole and name not in found and one.gone_since is None]
         now = datetime.fromtimestamp(database.clock(), UTC)

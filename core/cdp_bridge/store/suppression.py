@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from ..entities import SuppressionCount
 from . import tables
-from .database import CHUNK, Database, insert, struct_of
+from .database import CHUNK, Database, insert, structs_of
 
 ROWS = 50_000
 
@@ -54,7 +54,7 @@ def counts(database: Database) -> list[SuppressionCount]:
         .order_by(table.c.source, table.c.profile)
     )
     with database.reading() as connection:
-        return [struct_of(SuppressionCount, row) for row in connection.execute(wanted)]
+        return structs_of(SuppressionCount, connection.execute(wanted).all())
 
 
 def entries(database: Database, profile: str) -> Iterator[list[tuple[str, bytes]]]:
