@@ -17,8 +17,8 @@ from .settings import Settings
 LONGEST_NAME = 70
 """Characters; TikTok cuts a longer name, and with it the marker."""
 
-KINDS = {"streaming": "Partner Audience", "file": "Customer File Audience"}
-"""How an audience was made -> what TikTok calls it (tiktok.md 3)."""
+OTHERS = {"streaming": "Customer File Audience", "file": "Partner Audience"}
+"""Way of uploading -> what TikTok calls the audiences of the other way (tiktok.md 3)."""
 
 TIME = "%Y-%m-%d %H:%M:%S"
 
@@ -98,7 +98,7 @@ def _find_or_create(client: Client, settings: Settings, audience: Audience) -> E
 
 
 def _fitting(settings: Settings, entry: Entry) -> Entry:
-    if entry.audience_type not in ("", KINDS[settings.upload]):
+    if entry.audience_type == OTHERS[settings.upload]:
         raise ConfigError(
             f"TikTok has the audience as a {entry.audience_type}, which takes no upload of the kind {settings.upload}",
             place=f"audience {entry.audience_id}",
