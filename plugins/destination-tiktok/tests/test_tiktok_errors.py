@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from cdp_bridge.sdk import ConfigError, RejectedError, TransientError
+from destination_tiktok.errors import RULES
 
 WAIT, STOP, REFUSED = TransientError, ConfigError, RejectedError
 OUTCOMES = [
@@ -57,6 +58,10 @@ def test_every_code_ends_in_the_outcome_of_the_contract(refuse: Any, account: An
         assert error.place == "/open_api/v1.3/segment/mapping/"
     if isinstance(error, RejectedError):
         assert error.reason == f"tiktok:{code}"
+
+
+def test_every_rule_is_tried() -> None:
+    assert set(RULES) <= {code for code, _ in OUTCOMES}
 
 
 def test_an_audience_that_is_being_processed_is_waited_for(refuse: Any) -> None:
