@@ -201,4 +201,4 @@ def _click(event: Conversion) -> dict[str, str]:
 
 
 def _whole(quantity: float | None) -> str | None:
-    return str(int(quantity)) if quantity is not None and quantity.is_integer() else None
+    return str(int(quantity)) if quantity is not None and quantity == int(quantity) else None
