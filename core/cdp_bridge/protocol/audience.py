@@ -24,7 +24,8 @@ from .hashing import Fields, apply_profile, canonical
 
 log = logging.getLogger(__name__)
 
-SETTLE_SECONDS, SETTLE_ATTEMPTS = 5.0, 120
+SETTLE_SECONDS, SETTLE_ATTEMPTS = 5.0, 24
+"""How often to ask what became of pending batches; a platform that takes hours has them, and is not waited for."""
 DELETED = "_ab_cdc_deleted_at"
 """The field in which Airbyte's sources mark a deleted row."""
 
@@ -63,6 +64,7 @@ class AudienceWriter:
         self._waiting: dict[bytes, Entry] = {}
         self._tally = Tally()
         self._reasons: Counter[str] = Counter()
+        self._counted: Counter[str] = Counter()
         self._unknown = 0
 
     def collect(self, data: Mapping[str, Any]) -> None:
@@ -107,12 +109,15 @@ class AudienceWriter:
         """Log what was refused and what is in doubt: reasons and counts."""
         for reason, count in self._reasons.most_common():
             log.warning("stream %s: %s records rejected: %s", self.name, count, reason)
+        for reason, count in self._counted.most_common():
+            log.warning("stream %s: %s records refused, nobody says which: %s", self.name, count, reason)
         if self._unknown:
             log.warning("stream %s: the platform did not say which of %s records it took", self.name, self._unknown)
 
     def _send(self, operation: Operation, members: Sequence[tuple[Entry, bytes]], columns: Sequence[str]) -> None:
         cut = list(_cut(members, self._limits))
         entries = {entry.key: entry for entry, _ in members}
+        pending: dict[str, set[bytes]] = {}
         for number, part in enumerate(cut, start=1):
             batch = Batch(
                 audience=self._ensure(),
@@ -127,23 +132,30 @@ class AudienceWriter:
             for sent in self._sender.send(batch):
                 if sent.outcome is None:
                     raise TransientError(f"{len(sent.batch.keys)} records of stream {self.name} could not be delivered")
-                self._settle(sent.outcome, entries)
+                pending |= self._book(sent.outcome, set(sent.batch.keys), entries)
+        self._settle(pending, entries)
 
-    def _settle(self, outcome: Outcome, entries: Mapping[bytes, Entry]) -> None:
-        """Book an outcome, waiting for the final word on one that is pending."""
-        self._book(outcome, entries)
+    def _settle(self, pending: dict[str, set[bytes]], entries: Mapping[bytes, Entry]) -> None:
+        """Wait a while for the last word on members by the platform's references; who is left is in doubt."""
         for _ in range(SETTLE_ATTEMPTS):
-            if outcome.pending is None:
+            if not pending:
                 return
             time.sleep(SETTLE_SECONDS)
-            outcome = self._writer.settle(self._ensure(), outcome.pending)
-            self._book(outcome, entries)
-        raise TransientError(f"the platform has not settled a batch of stream {self.name}")
+            asked, pending = pending, {}
+            for reference, keys in asked.items():
+                pending |= self._book(self._writer.settle(self._ensure(), reference), keys, entries)
+        self._unknown += sum(map(len, pending.values()))
 
-    def _book(self, outcome: Outcome, entries: Mapping[bytes, Entry]) -> None:
+    def _book(self, outcome: Outcome, keys: set[bytes], entries: Mapping[bytes, Entry]) -> dict[str, set[bytes]]:
+        """Count what is known; returns whom the platform has yet to say something of, by its reference."""
         for key, reason in outcome.rejected.items():
             self._reject(entries[key].tallies, reason)
-        self._unknown += len(outcome.unknown)
+        self._counted.update(outcome.counts)
+        unsaid = outcome.open(keys)
+        if outcome.pending is not None:
+            return {outcome.pending: unsaid}
+        self._unknown += len(unsaid)
+        return {}
 
     def _reject(self, tallies: Sequence[Tally], reason: str) -> None:
         self._reasons[reason] += 1

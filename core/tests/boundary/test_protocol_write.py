@@ -171,11 +171,14 @@ def test_a_pending_batch_is_settled_before_its_state_leaves(shelf: Shelf, monkey
     assert [note for note in shelf.notes if "settle" in note] == [{"settle": "later"}] * 2
 
 
-def test_a_batch_that_never_settles_keeps_its_state(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_platform_that_takes_hours_has_the_batch_and_is_not_waited_for(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(audience, "SETTLE_SECONDS", 0.0)
     told = shelf.send(record(1), state(1), pending=10_000)
-    assert (told.code, told.of("STATE")) == (1, [])
-    assert told.error["failure_type"] == "transient_error"
+    assert counts(told) == [(1, 1, 0)]
+    assert len([note for note in shelf.notes if "settle" in note]) == audience.SETTLE_ATTEMPTS
+    assert "did not say which of 1 records it took" in told.raw.decode()
 
 
 def test_states_leave_in_order_and_only_after_their_records(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
