@@ -8,9 +8,12 @@ import signal
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import Literal
+from functools import partial
+from itertools import islice
+from typing import Literal, NamedTuple
 
 from .entities import RunRequest, SyncLog
 from .errors import BridgeError, ConfigError, RejectedError, TransientError
@@ -23,8 +26,10 @@ from .schedule import finish
 from .store import Lease, LeaseHeldError, Store
 from .store.requests import End
 from .sync.progress import Progress
+from .sync.reading import Seat
 from .sync.run import Run
 from .sync.session import held
+from .sync.together import MOST, read_alike, together
 from .telling import Telling
 
 log = logging.getLogger(__name__)
@@ -84,14 +89,16 @@ class Reins:
         return False
 
 
-Sync = Callable[[RunRequest, Reins, Lease], SyncLog]
-"""Carries out a request under a lease that is kept, and says how it ended; ConfigError when it cannot even begin."""
+Sync = Callable[[RunRequest, Reins, Lease, Seat], SyncLog]
+"""Carries out a request under a lease that is kept, reading from a seat that others may sit beside, and says how it
+ended; ConfigError when it cannot even begin.
+"""
 
 
 def syncing(store: Store, registry: Registry, launcher: Launcher | None = None) -> Sync:
     """The runs of `cdp-bridge sync`, with connectors in processes that `launcher` starts, or here."""
 
-    def sync(request: RunRequest, reins: Reins, lease: Lease) -> SyncLog:
+    def sync(request: RunRequest, reins: Reins, lease: Lease, seat: Seat) -> SyncLog:
         found = [one for one in store.bridge().syncs if one.name == request.audience]
         if not found:
             raise ConfigError("is not configured any more", place=f"audiences.{request.audience}")
@@ -101,7 +108,16 @@ def syncing(store: Store, registry: Registry, launcher: Launcher | None = None) 
                 telling.progress(made)
                 reins.progress(made)
 
-            run = Run(store, registry, found[0], progress=progress, sleep=reins.sleep, launcher=launcher, lease=lease)
+            run = Run(
+                store,
+                registry,
+                found[0],
+                progress=progress,
+                sleep=reins.sleep,
+                launcher=launcher,
+                lease=lease,
+                seat=seat,
+            )
             return run.sync(approve_removals=request.approve_removals)
 
     return sync
@@ -135,12 +151,22 @@ def work(flow: Flow, store: Store, sync: Sync, *, slots: int, stop: threading.Ev
         ended.set()
 
 
+class _Taken(NamedTuple):
+    """A request that was started under a lease, which `release` gives back."""
+
+    request: RunRequest
+    lease: Lease
+    release: ExitStack
+
+
 class _Worker:
     """What is done with one order; the store decides whether there is something to do at all."""
 
     def __init__(self, store: Store, sync: Sync, hurry: threading.Event) -> None:
         self._store, self._requests = store, store.requests
         self._sync, self._hurry = sync, hurry
+        # Of runs that could read together, two that begin at the same time would each take some.
+        self._taking = threading.Lock()
 
     def handle(self, delivery: Delivery[RunOrder]) -> None:
         """Returning means that the request is over, whoever has seen to it."""
@@ -149,18 +175,55 @@ class _Worker:
             raise RejectedError("the store has no such run request", reason="unknown_request")
         if request.state in _OVER:
             return
-        try:
-            with held(self._store, request.audience) as lease:
-                started = self._requests.start(request.id, lease)
-                if started is not None:
-                    self._carry_out(started, lease)
-                elif (wait := _wait(request)) > 0:
-                    raise TransientError("it is too early", retry_after=wait)
-        except LeaseHeldError as taken:
-            seconds = (taken.until - datetime.now(UTC)).total_seconds()
-            raise TransientError(str(taken), retry_after=min(max(seconds, 0.1), LONGEST_WAIT)) from None
+        with ExitStack() as stack:
+            jobs = []
+            with self._taking:
+                for taken in islice(self._take_with_siblings(request), MOST):
+                    stack.push(taken.release)
+                    jobs.append(partial(self._carry_out, taken))
+            if jobs:
+                together(jobs, self._hurry)
+            elif (wait := _wait(request)) > 0:
+                raise TransientError("it is too early", retry_after=wait)
 
-    def _carry_out(self, request: RunRequest, lease: Lease) -> None:
+    def _take_with_siblings(self, request: RunRequest) -> Iterator[_Taken]:
+        """A request, and then those that wait to read the same people; nothing when there is nothing to do.
+
+        Each of them has an order of its own, which finds it running or over, or takes it over.
+        """
+        try:
+            mine = self._take(request)
+        except LeaseHeldError as error:
+            seconds = (error.until - datetime.now(UTC)).total_seconds()
+            raise TransientError(str(error), retry_after=min(max(seconds, 0.1), LONGEST_WAIT)) from None
+        if mine is None:
+            return
+        yield mine
+        siblings = self._siblings(request.audience)
+        for other in self._requests.ready() if siblings else ():
+            # Of an audience that is run already, also by a request of this list, the lease is taken.
+            with contextlib.suppress(LeaseHeldError):
+                if other.audience in siblings and (taken := self._take(other)):
+                    yield taken
+
+    def _siblings(self, name: str) -> set[str]:
+        """What else the same is read for."""
+        syncs = self._store.bridge().syncs
+        mine = next((one for one in syncs if one.name == name), None)
+        return {one.name for one in syncs if mine and one.name != name and read_alike(one, mine)}
+
+    def _take(self, request: RunRequest) -> _Taken | None:
+        """Hold and start a request; None when there is nothing to do, LeaseHeldError when somebody has the audience."""
+        with ExitStack() as stack:
+            lease = stack.enter_context(held(self._store, request.audience))
+            started = self._requests.start(request.id, lease)
+            return _Taken(started, lease, stack.pop_all()) if started else None
+
+    def _carry_out(self, taken: _Taken, seat: Seat) -> None:
+        with taken.release:
+            self._see_to(taken.request, taken.lease, seat)
+
+    def _see_to(self, request: RunRequest, lease: Lease, seat: Seat) -> None:
         if request.takeovers > MOST_TAKEOVERS:
             why = f"given up, since its worker died or was cut off {request.takeovers} times. See the workers' logs"
             record = retrying()(self._failed, request, lease, why)
@@ -168,7 +231,7 @@ class _Worker:
             retrying()(self._requests.finish, request.id, lease, "failed", record)
             return
         reins = Reins(self._store, request, self._hurry)
-        state, run_id = self._run(request, reins, lease)
+        state, run_id = self._run(request, reins, lease, seat)
         if reins.pulled == "handed over" and state == "failed":
             with contextlib.suppress(BridgeError):
                 self._requests.hand_back(request.id, lease)
@@ -179,9 +242,9 @@ class _Worker:
         retrying()(finish, self._store, request, lease, state, run_id, now=datetime.now(UTC))
         log.info("run request %s of %s has ended: %s", request.id, request.audience, state)
 
-    def _run(self, request: RunRequest, reins: Reins, lease: Lease) -> tuple[End, str | None]:
+    def _run(self, request: RunRequest, reins: Reins, lease: Lease, seat: Seat) -> tuple[End, str | None]:
         try:
-            done = self._sync(request, reins, lease)
+            done = self._sync(request, reins, lease, seat)
         except Exception as error:
             what = str(error) if isinstance(error, BridgeError) else type(error).__name__
             return "failed", retrying()(self._failed, request, lease, f"it could not begin: {what}")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
     from ..model import Launcher
     from ..registry import Registry
     from ..store import Store
-    from ..sync.progress import OnProgress, Preview
+    from ..sync.progress import Preview, Progress
+    from ..sync.reading import Seat
+
+    Show = Callable[[str, Progress], None]
 
 _STEPS = ("in_segment", "mapped", "valid", "consented", "not_suppressed", "identifiable")
 
@@ -63,7 +68,8 @@ def sync(  # noqa: PLR0913 - a parameter for each option
                 previews = {one.name: Run(store, registry, one, launcher=launcher).preview() for one in syncs}
             _show(previews, as_json)
             return
-        logs = [_sync(store, registry, launcher, one, approve_removals, quiet=as_json) for one in syncs]
+        with _bars(quiet=as_json) as show, connectors_print_to_stderr():
+            logs = _Runs(store, registry, launcher, show, approve_removals).sync(syncs)
     if as_json:
         print_json(logs)
     else:
@@ -97,43 +103,65 @@ def _chosen(syncs: Sequence[Sync], names: Sequence[str]) -> list[Sync]:
     return [known[name] for name in dict.fromkeys(names)] if names else list(syncs)
 
 
-def _sync(
-    store: Store,
-    registry: Registry,
-    launcher: Launcher | None,
-    chosen: Sync,
-    approve_removals: bool,
-    *,
-    quiet: bool,
-) -> SyncLog:
-    """One run; an activation that cannot even start is a failed run, so that the others go on."""
-    from datetime import UTC, datetime
+class _Runs:
+    """Carries out runs, those that read the same side by side, and ends all of them when it is interrupted."""
 
-    from ..entities import SyncLog
-    from ..protocol.failure import sentence
-    from ..sync.run import Run
-    from ..sync.session import held
+    def __init__(
+        self, store: Store, registry: Registry, launcher: Launcher | None, show: Show, approve_removals: bool
+    ) -> None:
+        self._store, self._registry, self._launcher, self._show = store, registry, launcher, show
+        self._approve_removals = approve_removals
+        self._stop = threading.Event()
 
-    try:
-        with (
-            _progress(chosen.name, quiet=quiet) as progress,
-            connectors_print_to_stderr(),
-            held(store, chosen.name) as lease,
-        ):
-            run = Run(store, registry, chosen, progress=progress, launcher=launcher, lease=lease)
-            return run.sync(approve_removals=approve_removals)
-    except BridgeError as error:
-        moment = datetime.now(UTC)
-        return SyncLog(
-            run_id="", audience=chosen.name, sync_timestamp=moment, status="failed", errors=1, error=sentence(error)
-        )
+    def sync(self, syncs: Sequence[Sync]) -> list[SyncLog]:
+        """A run of each, in this order."""
+        from ..sync.together import groups, together
+
+        jobs = ([partial(self._sync, one) for one in group] for group in groups(syncs))
+        logs = {log.audience: log for group in jobs for log in together(group, self._stop)}
+        return [logs[one.name] for one in syncs]
+
+    def _sync(self, chosen: Sync, seat: Seat) -> SyncLog:
+        """One run; one that cannot even start is a failed run, so that the others go on."""
+        from datetime import UTC, datetime
+
+        from ..entities import SyncLog
+        from ..protocol.failure import sentence
+        from ..sync.run import Run
+        from ..sync.session import held
+
+        def progress(made: Progress) -> None:
+            if self._stop.is_set():
+                raise KeyboardInterrupt
+            self._show(chosen.name, made)
+
+        try:
+            with held(self._store, chosen.name) as lease:
+                run = Run(
+                    self._store,
+                    self._registry,
+                    chosen,
+                    progress=progress,
+                    sleep=self._sleep,
+                    launcher=self._launcher,
+                    lease=lease,
+                    seat=seat,
+                )
+                return run.sync(approve_removals=self._approve_removals)
+        except BridgeError as error:
+            moment, why = datetime.now(UTC), sentence(error)
+            return SyncLog(run_id="", audience=chosen.name, sync_timestamp=moment, status="failed", errors=1, error=why)
+
+    def _sleep(self, seconds: float) -> None:
+        if self._stop.wait(seconds):
+            raise KeyboardInterrupt
 
 
 @contextmanager
-def _progress(name: str, *, quiet: bool) -> Iterator[OnProgress]:
-    """A bar per phase on a terminal, nothing elsewhere."""
+def _bars(*, quiet: bool) -> Iterator[Show]:
+    """A bar per audience and phase on a terminal, nothing elsewhere."""
     if quiet or not sys.stderr.isatty():
-        yield lambda _: None
+        yield lambda *_: None
         return
     from rich.console import Console
     from rich.progress import Progress as Bars
@@ -142,11 +170,11 @@ def _progress(name: str, *, quiet: bool) -> Iterator[OnProgress]:
     with Bars(console=Console(stderr=True), transient=True) as bars:
         tasks: dict[str, TaskID] = {}
 
-        def show(progress: object) -> None:
-            phase, done, total = (getattr(progress, part) for part in ("phase", "done", "total"))
-            if phase not in tasks:
-                tasks[phase] = bars.add_task(f"{name}: {phase}", total=total)
-            bars.update(tasks[phase], completed=done, total=total)
+        def show(name: str, made: Progress) -> None:
+            title = f"{name}: {made.phase}"
+            if title not in tasks:
+                tasks[title] = bars.add_task(title, total=made.total)
+            bars.update(tasks[title], completed=made.done, total=made.total)
 
         yield show
 

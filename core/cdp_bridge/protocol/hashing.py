@@ -11,8 +11,7 @@ from msgspec import Struct
 from .. import engine
 from ..entities import DataMapping
 from ..identity import FIELDS
-from ..mapping import compile_mapping, events
-from ..model import Page
+from ..mapping import compile_mapping, events, record_batch
 from ..sync.stage import Stage
 
 Fields = Mapping[str, Any]
@@ -50,7 +49,7 @@ def apply_profile(profile: str, records: Sequence[Fields]) -> Hashed:
     mappings = [DataMapping(omniads_field=field, cdp_field=field, policy="clear") for field in named]
     with engine.connect() as connection:
         stage = Stage(connection, compile_mapping(mappings, (), {}), profile, fields, key=b"", suppressed=iter(()))
-        stage.take(Page("records", rows))
+        stage.take(record_batch(rows))
         stage.finish()
         members = connection.execute("SELECT user_id, packed FROM desired").fetchall()
         reasons = connection.execute(

@@ -21,7 +21,6 @@ from ..store import Lease, Store
 from .blame import blame, opened
 from .deliver import Sender
 from .diff import Diff, Difference
-from .extract import extract
 from .members import Row, batch_columns, conversions, sent_bytes
 from .progress import OnProgress, Preview, Progress
 from .setup import Setup
@@ -115,15 +114,7 @@ class Execution(ABC):
         return self._request.checkpoint is None
 
     def _extract(self) -> Mapping[str, Any] | None:
-        source = self._setup.source
-        state = extract(
-            source.code,
-            source.connector,
-            source.settings,
-            self._request,
-            into=self._stage,
-            progress=lambda done: self._progress(Progress("read", done)),
-        )
+        state = self._setup.seat.read(self._request, self._stage, self._progress)
         self._log.funnel = self._stage.finish()
         return state
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from ..loading import sound
@@ -13,7 +13,7 @@ from .blame import blame
 _END: Any = object()
 
 
-def items_of(source: Source, connector: Connector, settings: Any, request: ReadRequest) -> Iterator[Page | Checkpoint]:
+def items_of(source: Source, connector: Connector, settings: Any, request: ReadRequest) -> Generator[Page | Checkpoint]:
     """All pages and checkpoints; the source's own failures are blamed on it, not what the caller does in between."""
     with blame(connector):
         items = iter(source.read(settings, request))

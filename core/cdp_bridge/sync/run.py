@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import closing, nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..entities import ConversionFeed, Sync, SyncLog
@@ -19,8 +20,10 @@ from .audience import AudienceExecution, LostAudienceError
 from .conversions import ConversionExecution
 from .execution import Execution, fail
 from .progress import OnProgress, Preview
+from .reading import Seat, SharedRead
 from .session import connected, held, plain_failures, rare_collections
 from .setup import prepare
+from .side import side
 
 if TYPE_CHECKING:
     import duckdb
@@ -30,10 +33,11 @@ class Run:
     """Runs an activation or a conversion feed of the store's configuration; ConfigError if what it names is no use.
 
     `sleep` is what waits where the platform asks for it. The connectors work where `launcher` starts them, or here.
-    `lease` is the audience's, if the caller has it already and keeps it.
+    `lease` is the audience's, if the caller has it already and keeps it; `seat` a place at a read that is shared with
+    other runs (see `together`).
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a parameter for each part that a caller may lend
         self,
         store: Store,
         registry: Registry,
@@ -43,12 +47,19 @@ class Run:
         sleep: Callable[[float], None] = time.sleep,
         launcher: Launcher | None = None,
         lease: Lease | None = None,
+        seat: Seat | None = None,
     ) -> None:
         self._store, self._registry, self._progress, self._sleep = store, registry, progress, sleep
         self._id, self._lease = uuid.uuid4().hex, lease
-        resolve = Grants(store, registry.secret).resolve
-        token = lease.token if lease else 0
-        self._setup = prepare(store.bridge(), registry, sync, resolve, launcher, self._id, token)
+        open_side = partial(
+            side,
+            registry,
+            Grants(store, registry.secret).resolve,
+            launcher=launcher,
+            run=self._id,
+            token=lease.token if lease else 0,
+        )
+        self._setup = prepare(store.bridge(), registry, sync, open_side, seat or SharedRead().seats[0])
 
     def sync(self, *, approve_removals: bool = False) -> SyncLog:
         """Carry it out; a failure is in the log's `status` and `error`, not an exception."""
@@ -59,7 +70,7 @@ class Run:
         try:
             with (
                 plain_failures(),
-                rare_collections(),
+                rare_collections,
                 nullcontext(self._lease) if self._lease else held(self._store, name) as lease,
             ):
                 try:

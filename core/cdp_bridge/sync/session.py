@@ -66,17 +66,31 @@ def _kept(lease: Lease) -> Iterator[None]:
         keeper.join()
 
 
-@contextmanager
-def rare_collections() -> Iterator[None]:
-    """Lets Python look for garbage seldom: scanning all modules while millions of small lists pass doubles a run."""
-    thresholds = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*thresholds)
-        gc.unfreeze()
+class _Collector:
+    """The settings of Python's garbage collector, which all runs of this process share."""
+
+    def __init__(self) -> None:
+        self._lock, self._runs = threading.Lock(), 0
+        self._usual = gc.get_threshold()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._runs:
+                self._usual = gc.get_threshold()
+                gc.freeze()
+                gc.set_threshold(50_000, 20, 50)
+            self._runs += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._runs -= 1
+            if not self._runs:
+                gc.set_threshold(*self._usual)
+                gc.unfreeze()
+
+
+rare_collections = _Collector()
+"""Lets Python look for garbage seldom: scanning all modules while millions of small lists pass doubles a run."""
 
 
 @contextmanager

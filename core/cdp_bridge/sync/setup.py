@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -14,26 +15,29 @@ from ..errors import ConfigError
 from ..identity import load_profile
 from ..loading import sound
 from ..mapping import Form, Mapper, allowed, compile_mapping
-from ..model import Catalog, Destination, Launcher, Limits, Operation, ReadRequest, Source, Stream
+from ..model import Catalog, Connector, Destination, Limits, Operation, ReadRequest, Source, Stream
 from ..registry import Registry
-from ..settings import Resolve
 from .blame import blame
-from .side import Side, side
+from .reading import Seat
+from .side import Open, Side
 
 E = TypeVar("E", CDPConnection, DestinationAccount)
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 class Setup(Struct, frozen=True, kw_only=True):
     """What a run works with: `stream` of the source and the `target` that is written, one of the destination's objects.
 
-    `fields` are the identifiers that the mapping's policies and the profile let out.
+    `seat` is its place where the source is read, `fields` are the identifiers that the mapping's policies and the
+    profile let out.
     """
 
     sync: Sync
     bridge: Bridge
     connection: CDPConnection
     account: DestinationAccount
-    source: Side
+    seat: Seat
     destination: Side
     mapper: Mapper
     stream: str
@@ -56,56 +60,45 @@ class Setup(Struct, frozen=True, kw_only=True):
         return self.target.limits or self.destination.connector.limits
 
     def close(self) -> None:
-        """End the processes of connectors that have one."""
-        _both(Side.close, self.source, self.destination)
+        """End the processes of connectors that have one; the source's, if nobody else reads from it."""
+        _both(self.seat.leave, self.destination.close)
 
     def request(self, checkpoint: dict[str, Any] | None) -> ReadRequest:
         """What to ask the source for."""
         return ReadRequest(stream=self.stream, segment=self.segment, fields=self.mapper.fields, checkpoint=checkpoint)
 
 
-def prepare(
-    bridge: Bridge,
-    registry: Registry,
-    sync: Sync,
-    resolve: Resolve,
-    launcher: Launcher | None = None,
-    run: str = "",
-    token: int = 0,
-) -> Setup:
+def prepare(bridge: Bridge, registry: Registry, sync: Sync, open_side: Open, seat: Seat) -> Setup:
     """Resolve an activation or conversion feed; ConfigError naming the part that is missing or cannot work.
 
-    `resolve` knows the secrets. The connectors work in processes that `launcher` starts for that run and lease; None:
-    in this one.
+    Whatever it raises, the seat is left then.
     """
     place = f"{'conversions' if isinstance(sync, ConversionFeed) else 'audiences'}.{sync.name}"
-    connection = _named(bridge.connections, sync.connection, f"{place}.connection")
-    account = _named(bridge.destinations, sync.destination, f"{place}.destination")
-    if sync.mapping not in bridge.mappings:
-        raise ConfigError(
-            f"there is no mapping {sync.mapping}", place=f"{place}.mapping", remedy="Apply a bridge.yaml that has it"
-        )
-    mappings = bridge.mappings[sync.mapping]
     with ExitStack() as stack:
+        stack.callback(seat.leave)
+        connection = _named(bridge.connections, sync.connection, f"{place}.connection")
+        account = _named(bridge.destinations, sync.destination, f"{place}.destination")
+        if sync.mapping not in bridge.mappings:
+            remedy = "Apply a bridge.yaml that has it"
+            raise ConfigError(f"there is no mapping {sync.mapping}", place=f"{place}.mapping", remedy=remedy)
+        mappings = bridge.mappings[sync.mapping]
         reads = registry.connector(connection.cdp_provider, "source")
-        source = side(registry, resolve, reads, connection.api_credentials, launcher, run, token)
-        stack.callback(source.close)
         writes = registry.connector(account.connector, "destination")
-        destination = side(registry, resolve, writes, account.settings, launcher, run, token)
+        destination = open_side(writes, account.settings)
         stack.callback(destination.close)
-        _both(Side.start, source, destination)
+        source = partial(_source, open_side, reads, connection.api_credentials, sync, place)
+        stream, _ = _both(partial(seat.open, source), destination.start)
         target = _object(destination, "track" if isinstance(sync, ConversionFeed) else "add")
-        stream = sync.stream or _stream(source, membership=isinstance(sync, Activation), place=f"{place}.stream")
+        mapper = compile_mapping(mappings, sync.consent, registry.functions)
+        rules = load_profile(target.profile or "").fields
+        forms: dict[str, Form] = {field: "hashed" if rule.send == "hash" else "clear" for field, rule in rules.items()}
         stack.pop_all()
-    mapper = compile_mapping(mappings, sync.consent, registry.functions)
-    rules = load_profile(target.profile or "").fields
-    forms: dict[str, Form] = {field: "hashed" if rule.send == "hash" else "clear" for field, rule in rules.items()}
     return Setup(
         sync=sync,
         bridge=bridge,
         connection=connection,
         account=account,
-        source=source,
+        seat=seat,
         destination=destination,
         mapper=mapper,
         stream=stream,
@@ -114,11 +107,22 @@ def prepare(
     )
 
 
-def _both(action: Callable[[Side], None], source: Side, destination: Side) -> None:
+def _both(one: Callable[[], A], other: Callable[[], B]) -> tuple[A, B]:
     """At the same time: containers take their time to come and to go."""
     with ThreadPoolExecutor() as pool:
-        for _ in pool.map(action, (source, destination)):
-            pass
+        first, second = pool.submit(one), pool.submit(other)
+    return first.result(), second.result()
+
+
+def _source(open_side: Open, connector: Connector, raw: dict[str, Any], sync: Sync, place: str) -> tuple[Side, str]:
+    """The source at work, and its stream that is to be read."""
+    with ExitStack() as stack:
+        source = open_side(connector, raw)
+        stack.callback(source.close)
+        source.start()
+        stream = sync.stream or _stream(source, membership=isinstance(sync, Activation), place=f"{place}.stream")
+        stack.pop_all()
+    return source, stream
 
 
 def _object(destination: Side, operation: Operation) -> Stream:

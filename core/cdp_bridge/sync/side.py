@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -30,6 +31,10 @@ class Side(Struct, frozen=True):
         """End its process, if it has one."""
         if isinstance(self.code, Remote):
             self.code.close()
+
+
+Open = Callable[[Connector, dict[str, Any]], Side]
+"""`side`, where it is known already who resolves secrets and for which run connectors work."""
 
 
 def side(

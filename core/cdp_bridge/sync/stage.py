@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..entities import Funnel
 from ..identity import compile_profile, register
-from ..mapping import record_batch, refuse
+from ..mapping import refuse
 from .members import EVENT, PACK_MACROS, pack_sql
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from ..mapping import Mapper
-    from ..model import Page
 
 IDENTIFYING = ("email", "phone", "mobile_ad_id")
 """A person without any of these is not sent: names and places alone match nobody for sure.
@@ -95,9 +94,8 @@ class Stage:
         """
         self._known = ([row for row in chunk if row[0] not in without] for chunk in ledger) if without else ledger
 
-    def take(self, page: Page) -> int:
-        """Stage one page, now or together with later ones; returns its number of records."""
-        records = record_batch(page.records)
+    def take(self, records: pa.RecordBatch) -> int:
+        """Stage what `record_batch` makes of a page, now or together with later ones; returns the number of records."""
         if not records.num_rows:
             return 0  # The last page of some vendors; Arrow makes no table of it.
         if self._waiting and self._waiting[0].schema != records.schema:

@@ -11,6 +11,7 @@ from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, 
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.registry import Registry
 from cdp_bridge.store import Store
+from cdp_bridge.sync.reading import SharedRead
 from cdp_bridge.sync.session import held
 from cdp_bridge.worker import Reins, syncing
 
@@ -42,7 +43,7 @@ FIELDS = {"user_id": "id", "email": "email"}
 
 def run(store: Store, asked: RunRequest, reins: Reins) -> SyncLog:
     with held(store, asked.audience) as lease:
-        return syncing(store, Registry())(asked, reins, lease)
+        return syncing(store, Registry())(asked, reins, lease, SharedRead().seats[0])
 
 
 def request(audience: str = "vip") -> RunRequest:

@@ -17,7 +17,7 @@ from cdp_bridge.dispatch import Dispatcher
 from cdp_bridge.entities import RunRequest, SyncLog
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.flow import RUNS, Flow, LocalServer, RunOrder
-from cdp_bridge.store import Lease, Store
+from cdp_bridge.store import Store
 from cdp_bridge.worker import Reins, Sync, work
 from msgspec.structs import replace
 
@@ -39,7 +39,7 @@ worker.FINISH_SECONDS = 0.1
 worker.LONGEST_WAIT = 0.3
 store = Store.open(url)
 
-def sync(request, reins, lease):
+def sync(request, reins, lease, seat):
     log = SyncLog(run_id=f"{name} {request.id}", audience=request.audience, sync_timestamp=datetime.now(UTC))
     os.write(1, f"{request.id}\\n".encode())
     for _ in range(10):
@@ -204,7 +204,7 @@ def test_a_worker_that_is_asked_to_stop_hands_a_long_run_over(
 def test_a_run_that_is_nearly_done_is_finished_before_the_worker_ends(short: Flow, store: Store) -> None:
     stop = threading.Event()
 
-    def sync(request: RunRequest, reins: Reins, _: Lease) -> SyncLog:
+    def sync(request: RunRequest, reins: Reins, *_: object) -> SyncLog:
         stop.set()
         reins.sleep(0.8)
         return succeed(request, reins)
@@ -219,7 +219,7 @@ def test_a_run_that_is_nearly_done_is_finished_before_the_worker_ends(short: Flo
 def test_the_flow_may_die_while_a_run_goes_on(short: Flow, store: Store, own_server: LocalServer, working: Any) -> None:
     begun: list[str] = []
 
-    def sync(request: RunRequest, reins: Reins, _: Lease) -> SyncLog:
+    def sync(request: RunRequest, reins: Reins, *_: object) -> SyncLog:
         begun.append(request.id)
         os.kill(own_server.pid, signal.SIGKILL)
         reins.sleep(1.5)
@@ -264,7 +264,7 @@ def test_a_running_request_can_be_cancelled(
 ) -> None:
     monkeypatch.setattr(worker, "LOOK_SECONDS", 0.05)
 
-    def sync(request: RunRequest, reins: Reins, _: Lease) -> SyncLog:
+    def sync(request: RunRequest, reins: Reins, *_: object) -> SyncLog:
         store.requests.cancel(request.id)
         log = succeed(request, reins)
         try:
@@ -306,7 +306,7 @@ def test_two_runs_of_one_audience_are_never_carried_out_at_once(
     monkeypatch.setattr(worker, "LONGEST_WAIT", 0.2)
     together, most = [0], [0]
 
-    def sync(request: RunRequest, reins: Reins, _: Lease) -> SyncLog:
+    def sync(request: RunRequest, reins: Reins, *_: object) -> SyncLog:
         together[0] += 1
         most[0] = max(most[0], together[0])
         reins.sleep(0.3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import itertools
 import sys
@@ -147,8 +148,10 @@ class Platform:
     def open(self, settings: Settings) -> Iterator[Platform]:
         if self.opening:
             raise self.opening
-        self.account = f"act_{settings.account}"
-        yield self
+        # A writer of its own for each run, to the same audiences.
+        writer = copy.copy(self)
+        writer.account = f"act_{settings.account}"
+        yield writer
         if self.closing:
             raise self.closing
 

@@ -6,8 +6,7 @@ from typing import Any
 
 from cdp_bridge import engine
 from cdp_bridge.entities import Consent, DataMapping
-from cdp_bridge.mapping import compile_mapping
-from cdp_bridge.model import Page
+from cdp_bridge.mapping import compile_mapping, record_batch
 from cdp_bridge.sync.stage import Stage, count_funnel
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -65,7 +64,7 @@ def test_everybody_is_somewhere_once(records: list[dict[str, Any]]) -> None:
             connection, MAPPER, "meta", ("email", "phone"), key=b"k" * 32, suppressed=iter([[("email", digest)]])
         )
         for start in range(0, len(records), 7):
-            stage.take(Page("people", records[start : start + 7]))
+            stage.take(record_batch(records[start : start + 7]))
         funnel = stage.finish()
         desired = connection.execute("SELECT count(*), count(DISTINCT member_key) FROM desired").fetchone()
     steps = [getattr(funnel, step) for step in STEPS]

@@ -29,7 +29,8 @@ def heard(bed: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
             if how in ("accepted", "unknown, done", "forgotten, done"):
                 bed.platform.apply(batch)
             bed.platform.settlements = [answers[how]]
-            return bed.platform.settle(*_)
+            outcome: Outcome = bed.platform.settle(*_)
+            return outcome
 
         monkeypatch.setattr(bed.platform, "settle", settle)
 

@@ -12,7 +12,6 @@ import pytest
 from cdp_bridge import engine
 from cdp_bridge.entities import DataMapping
 from cdp_bridge.mapping import compile_mapping
-from cdp_bridge.model import Page
 from cdp_bridge.sync.stage import Stage
 
 PEOPLE, A_PAGE = 120_000, 20_000
@@ -50,7 +49,7 @@ class Watch:
             thread.join()
 
 
-def page(start: int, several: bool) -> Page:
+def page(start: int, several: bool) -> pa.RecordBatch:
     numbers = range(start, start + A_PAGE)
     emails: Any = [f"kanarie{number}@example.com" for number in numbers]
     if several:
@@ -63,7 +62,7 @@ def page(start: int, several: bool) -> Page:
         "last_name": [f"Zugvogel{number}" for number in numbers],
         "country": ["us"] * A_PAGE,
     }
-    return Page("people", pa.record_batch(columns))
+    return pa.record_batch(columns)
 
 
 @pytest.mark.parametrize("several", [False, True])

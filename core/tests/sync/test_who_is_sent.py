@@ -1,5 +1,6 @@
 """Consent, suppression, validation and policies: who is sent, with what, and why the others are not."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,9 @@ import pytest
 from cdp_bridge.entities import Consent, DataMapping
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.identity import load_profile
+from cdp_bridge.sync.reading import SharedRead
 from cdp_bridge.sync.setup import prepare
+from cdp_bridge.sync.side import side
 from msgspec.structs import replace
 
 ID = DataMapping(omniads_field="user_id", cdp_field="id")
@@ -204,4 +207,4 @@ def test_setup_names_what_is_missing(bed: Any) -> None:
     ):
         activation = replace(bed.bridge.audiences[0], **change)
         with pytest.raises(ConfigError, match=place):
-            prepare(bed.bridge, registry, activation, registry.secret)
+            prepare(bed.bridge, registry, activation, partial(side, registry, registry.secret), SharedRead().seats[0])

@@ -1,0 +1,174 @@
+"""What runs read: the source's pages, read once for all who want the same, and where the next run may go on from."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import closing
+from typing import Any
+
+from msgspec.structs import replace
+
+from ..mapping import record_batch
+from ..model import Checkpoint, ReadRequest
+from .items import items_of
+from .progress import OnProgress, Progress
+from .side import Side
+from .stage import Stage
+
+State = Mapping[str, Any]
+
+
+class SharedRead:
+    """One read of one source for several runs, each in a thread of its own, on one of the `seats`.
+
+    Each run comes with its request and its stage, or leaves. Once nobody is awaited any more, one of those who came
+    reads for all; whoever comes again, or late, is read for alone. A run alone waits for nobody.
+    """
+
+    def __init__(self, runs: int = 1) -> None:
+        self.seats = [Seat(self) for _ in range(runs)]
+        self._taken, self._awaited = set(self.seats), set(self.seats)
+        self._readers: list[_Reader] = []
+        self._is_reading = False
+        self._changed = threading.Condition()
+        self._opening = threading.Lock()
+        self._source: tuple[Side, str] | None = None
+
+    def open(self, source: Callable[[], tuple[Side, str]]) -> str:
+        """See `Seat.open`."""
+        with self._opening:
+            if self._source is None:
+                self._source = source()
+            return self._source[1]
+
+    def read(self, seat: Seat, reader: _Reader) -> State | None:
+        """See `Seat.read`."""
+        readers: list[_Reader] = []
+        with self._changed:
+            self._awaited.discard(seat)
+            self._readers.append(reader)
+            self._changed.wait_for(lambda: reader.end.done() or not (self._awaited or self._is_reading))
+            if not reader.end.done():
+                readers, self._readers, self._is_reading = self._readers, [], True
+        if readers:
+            try:
+                self._read_all(readers)
+            finally:
+                with self._changed:
+                    self._is_reading = False
+                    self._changed.notify_all()
+        return reader.end.result()
+
+    def leave(self, seat: Seat) -> None:
+        """See `Seat.leave`."""
+        with self._changed:
+            self._taken.discard(seat)
+            self._awaited.discard(seat)
+            self._changed.notify_all()
+            source = None if self._taken else self._source
+            if source:
+                self._source = None
+        if source:
+            source[0].close()
+
+    def _read_all(self, readers: Sequence[_Reader]) -> None:
+        """Read for all of them; those who go on from different checkpoints are read for apart."""
+        for same in _alike(readers):
+            try:
+                self._read_once(same)
+            # Also what ends the process: each of them must hear of it.
+            except BaseException as error:
+                self._end(same, error)
+
+    def _read_once(self, readers: Sequence[_Reader]) -> None:
+        assert self._source, "whoever reads has opened the source"
+        side, _ = self._source
+        request, state = _merged([one.request for one in readers]), None
+        with closing(items_of(side.code, side.connector, side.settings, request)) as items:
+            for item in items:
+                if item.stream != request.stream:
+                    continue
+                if isinstance(item, Checkpoint):
+                    state = item.state
+                    continue
+                # Once for all: of plain dicts, this takes longer than reading them.
+                records = record_batch(item.records)
+                for one in readers:
+                    if not one.end.done():
+                        try:
+                            one.take(records)
+                        except BaseException as error:
+                            self._end([one], error)
+                if all(one.end.done() for one in readers):
+                    return
+        self._end(readers, state)
+
+    def _end(self, readers: Sequence[_Reader], how: BaseException | State | None) -> None:
+        with self._changed:
+            for one in readers:
+                if one.end.done():
+                    continue
+                if isinstance(how, BaseException):
+                    one.end.set_exception(how)
+                else:
+                    one.end.set_result(how)
+            self._changed.notify_all()
+
+
+class Seat:
+    """One run's place at a read."""
+
+    def __init__(self, shared: SharedRead) -> None:
+        self._shared = shared
+
+    def open(self, source: Callable[[], tuple[Side, str]]) -> str:
+        """The stream to read: what `source` says, which the first to come calls for all; it names its side, too.
+
+        What it raises, only its caller hears; the next one tries anew.
+        """
+        return self._shared.open(source)
+
+    def read(self, request: ReadRequest, into: Stage, progress: OnProgress) -> State | None:
+        """Read everything into the stage; the state of the last checkpoint, or None when the source keeps none.
+
+        Returning at all means that the source said it was complete. What the stage or `progress` raises ends this run's
+        part only, what the source raises ends all.
+        """
+        return self._shared.read(self, _Reader(request, into, progress))
+
+    def leave(self) -> None:
+        """Read no more, and let nobody wait; the last to leave closes the source. No error when it was left already."""
+        self._shared.leave(self)
+
+
+class _Reader:
+    """What a run has come with; `end` is how the read ends for it."""
+
+    def __init__(self, request: ReadRequest, stage: Stage, progress: OnProgress) -> None:
+        self.request = request
+        self.end: Future[State | None] = Future()
+        self._stage, self._progress = stage, progress
+        self._done = 0
+
+    def take(self, records: Any) -> None:
+        """Stage some records."""
+        self._done += self._stage.take(records)
+        self._progress(Progress("read", self._done))
+
+
+def _alike(readers: Sequence[_Reader]) -> Iterator[list[_Reader]]:
+    """Those who want the same, whatever fields of it."""
+    left = list(readers)
+    while left:
+        wanted = replace(left[0].request, fields=())
+        yield [one for one in left if replace(one.request, fields=()) == wanted]
+        left = [one for one in left if replace(one.request, fields=()) != wanted]
+
+
+def _merged(requests: Sequence[ReadRequest]) -> ReadRequest:
+    """One request for the fields of all; no field named means every field."""
+    named = all(one.fields for one in requests)
+    fields = dict.fromkeys(field for one in requests for field in one.fields) if named else ()
+    return replace(requests[0], fields=tuple(fields))
