@@ -136,7 +136,7 @@ def _ref(settings: Settings, entry: Entry) -> AudienceRef:
 
 def _status(entry: Entry) -> str:
     if not entry.audience_id:
-        return f"to be made from the first file, as {entry.name}"
+        return "to be made from the first file"
     if entry.expired_time and entry.expired_time < datetime.now(UTC).strftime(TIME):
         return "expired"
     if not entry.is_valid:

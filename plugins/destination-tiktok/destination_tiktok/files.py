@@ -129,8 +129,7 @@ class FileWriter:
         """The audience by its ref or by its marker in the name; without an id if the first file has yet to make it."""
         ref = audiences.ensure(self._client, self._settings, audience)
         if not ref.id:
-            # The name is in the status, so that refs without an id can be told apart.
-            self._new.setdefault(ref.status, _New(audience))
+            self._new.setdefault(ref.name, _New(audience))
         return ref
 
     def write(self, batch: Batch) -> Outcome:
@@ -139,7 +138,7 @@ class FileWriter:
             return conversions.write(self._client, self._settings, self._silence, batch)
         made = file(batch)
         rejected = dict.fromkeys(made.empty, NOTHING_TO_MATCH)
-        new = None if batch.audience.id else self._new[batch.audience.status]
+        new = None if batch.audience.id else self._new[batch.audience.name]
         audience_id = new.id if new else batch.audience.id
         if len(rejected) == len(batch.keys) or (not audience_id and batch.operation == "remove"):
             return Outcome(rejected=rejected)

@@ -80,8 +80,8 @@ def test_a_file_has_a_row_a_member_and_blank_cells(account: Any, batch: Any, dig
 
 
 def test_the_first_file_makes_the_audience(account: Any, writer: Any, ref: Any, batch: Any) -> None:
-    assert (ref.id, ref.account) == ("", account.number)
-    assert ref.status.startswith("to be made from the first file, as VIP [cdp-bridge:")
+    assert (ref.id, ref.account, ref.status) == ("", account.number, "to be made from the first file")
+    assert ref.name.startswith("VIP [cdp-bridge:")
     assert account.audiences() == []
     outcome = writer.write(batch(ref, range(3), mobile_ad_id={1: [numbered.digest("m")]}))
     assert outcome.pending == held(account)["id"]
