@@ -16,6 +16,14 @@ from .ledger import Ledger
 from .values import AudienceRow, Delivery, MemberRow
 
 
+def _named(table: sa.Table) -> sa.Select[Any]:
+    return sa.select(table, tables.audience.c.name.label("audience")).join(tables.audience)
+
+
+# Made once: it takes as long as to run it.
+_REFS = _named(tables.audience_ref).where(tables.audience.c.name.in_(sa.bindparam("names", expanding=True)))
+
+
 def deliveries(database: Database, audience: str) -> list[Delivery]:
     """Batches whose outcome is not recorded, oldest first."""
     table = tables.delivery
@@ -68,13 +76,8 @@ def ref(database: Database, audience: str) -> AudienceRef | None:
 
 def refs(database: Database, names: Sequence[str]) -> dict[str, AudienceRef]:
     """What the platforms call those of these audiences that they have."""
-    wanted = _named(tables.audience_ref)
     with database.reading() as connection:
-        rows = [
-            row
-            for chunk in by_chunks(names)
-            for row in connection.execute(wanted.where(tables.audience.c.name.in_(chunk)))
-        ]
+        rows = [row for chunk in by_chunks(names) for row in connection.execute(_REFS, {"names": chunk}).all()]
     return dict(zip((row.audience for row in rows), structs_of(AudienceRef, rows), strict=True))
 
 
@@ -93,7 +96,3 @@ def overview(database: Database) -> list[AudienceRow]:
         )
         for name in names
     ]
-
-
-def _named(table: sa.Table) -> sa.Select[Any]:
-    return sa.select(table, tables.audience.c.name.label("audience")).join(tables.audience)

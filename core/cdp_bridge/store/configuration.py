@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,6 +19,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 _LOCK = 0x636470636F6E66  # "cdpconf": the advisory lock of those who change the configuration.
 
 _HAS_SEGMENT = tables.activation.c.segment.is_not(None)
+_HAS_NONE = tables.activation.c.segment.is_(None)
 _NO_AUDIENCE: dict[str, Any] = {"segment": None, "audience_name": None, "removal_limit": 1.0}
 
 # Each before those that it refers to.
@@ -95,19 +97,14 @@ def _load(connection: sa.Connection) -> Bridge:
         destinations=tuple(_all(connection, tables.destination, DestinationAccount)),
         mappings=_mappings(connection),
         audiences=tuple(_all(connection, tables.activation, Activation, _HAS_SEGMENT)),
-        conversions=tuple(_all(connection, tables.activation, ConversionFeed, sa.not_(_HAS_SEGMENT))),
-        suppressions=tuple(
-            connection.execute(
-                sa.select(tables.suppression_list.c.source).order_by(tables.suppression_list.c.position)
-            ).scalars()
-        ),
+        conversions=tuple(_all(connection, tables.activation, ConversionFeed, _HAS_NONE)),
+        suppressions=tuple(row.source for row in connection.execute(_in_order(tables.suppression_list))),
     )
 
 
 def _mappings(connection: sa.Connection) -> dict[str, tuple[DataMapping, ...]]:
-    names = connection.execute(sa.select(tables.mapping.c.name).order_by(tables.mapping.c.position)).scalars()
-    rules: dict[str, list[DataMapping]] = {name: [] for name in names}
-    rows = connection.execute(sa.select(tables.data_mapping).order_by(tables.data_mapping.c.position)).all()
+    rules: dict[str, list[DataMapping]] = {row.name: [] for row in connection.execute(_in_order(tables.mapping))}
+    rows = connection.execute(_in_order(tables.data_mapping)).all()
     for row, rule in zip(rows, structs_of(DataMapping, rows), strict=True):
         rules[row.mapping].append(rule)
     return {name: tuple(given) for name, given in rules.items()}
@@ -130,8 +127,13 @@ def _forget(connection: sa.Connection, before: Bridge, after: Bridge) -> None:
 
 
 def _all(connection: sa.Connection, table: sa.Table, kind: type[S], *which: sa.ColumnElement[bool]) -> list[S]:
-    wanted = sa.select(table).where(*which).order_by(table.c.position)
-    return structs_of(kind, connection.execute(wanted).all())
+    return structs_of(kind, connection.execute(_in_order(table, *which)).all())
+
+
+@cache
+def _in_order(table: sa.Table, *which: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Rows as they were saved. Made once: it takes as long as to run it."""
+    return sa.select(table).where(*which).order_by(table.c.position)
 
 
 def _insert(

@@ -13,6 +13,20 @@ from ..entities import CDPSegment, SyncLog
 from . import tables
 from .database import Database, by_chunks, row_of, struct_of, structs_of, upsert
 
+_candidate = tables.run.alias()
+_newest = (
+    sa.select(_candidate.c.run_id)
+    .where(_candidate.c.audience == tables.activation.c.name)
+    .order_by(_candidate.c.sync_timestamp.desc(), _candidate.c.run_id.desc())
+    .limit(1)
+)
+# Made once: it takes as long as to run it.
+_LAST = (
+    sa.select(tables.run)
+    .select_from(tables.activation.join(tables.run, tables.run.c.run_id == _newest.scalar_subquery()))
+    .where(tables.activation.c.name.in_(sa.bindparam("names", expanding=True)))
+)
+
 
 def newest(database: Database, audience: str | None, limit: int) -> list[SyncLog]:
     """The newest runs, of one audience or of all."""
@@ -25,13 +39,8 @@ def newest(database: Database, audience: str | None, limit: int) -> list[SyncLog
 
 def last(database: Database, audiences: Sequence[str]) -> dict[str, SyncLog]:
     """The newest run of each of these configured audiences that has one."""
-    name, run = tables.activation.c.name, tables.run.alias()
-    newest = sa.select(run.c.run_id).where(run.c.audience == name).limit(1)
-    newest = newest.order_by(run.c.sync_timestamp.desc(), run.c.run_id.desc())
-    its = tables.activation.join(tables.run, tables.run.c.run_id == newest.scalar_subquery())
-    wanted = sa.select(tables.run).select_from(its)
     with database.reading() as connection:
-        rows = [row for chunk in by_chunks(audiences) for row in connection.execute(wanted.where(name.in_(chunk)))]
+        rows = [row for chunk in by_chunks(audiences) for row in connection.execute(_LAST, {"names": chunk}).all()]
     return {log.audience: log for log in structs_of(SyncLog, rows)}
 
 

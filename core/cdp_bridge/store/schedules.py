@@ -15,6 +15,12 @@ from . import requests, tables
 from .database import Database, by_chunks, insert_missing
 
 _STATE = ("version", "timetable", "last_slot", "served", "successes", "paused")
+# Made once: it takes as long as to run it.
+_PAUSED = (
+    sa.select(tables.activation.c.name, tables.activation.c.schedule, tables.schedule.c.paused)
+    .outerjoin(tables.schedule, tables.schedule.c.audience == tables.activation.c.name)
+    .where(tables.activation.c.name.in_(sa.bindparam("names", expanding=True)))
+)
 
 
 class Standing(Struct, frozen=True, kw_only=True):
@@ -72,14 +78,11 @@ class Schedules:
 
     def paused(self, audiences: Sequence[str]) -> set[str]:
         """Which of these configured audiences are started by hand only."""
-        activation, state = tables.activation, tables.schedule
-        wanted = sa.select(activation.c.name, activation.c.schedule, state.c.paused)
-        wanted = wanted.outerjoin(state, state.c.audience == activation.c.name)
         with self._database.reading() as connection:
             return {
                 row.name
                 for chunk in by_chunks(audiences)
-                for row in connection.execute(wanted.where(activation.c.name.in_(chunk)))
+                for row in connection.execute(_PAUSED, {"names": chunk})
                 if row.paused or (row.schedule or {}).get("paused")
             }
 
