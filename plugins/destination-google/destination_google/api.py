@@ -36,6 +36,7 @@ class UserList(msgspec.Struct, rename="camel"):
     """What a user list says about itself (google.md 5)."""
 
     id: str
+    display_name: str = ""
     integration_code: str = ""
     membership_status: str = "OPEN"
     membership_duration: str = ""
@@ -90,9 +91,9 @@ def user_lists(settings: Settings) -> str:
     return f"/v1/{settings.operating_account.path}/userLists"
 
 
-def entries(client: Client, settings: Settings, chosen: str) -> Iterator[UserList]:
-    """The account's user lists that a filter (AIP-160) chooses, to the last page."""
-    params: dict[str, Any] = {"filter": chosen, "pageSize": PAGE}
+def entries(client: Client, settings: Settings, chosen: str = "") -> Iterator[UserList]:
+    """The account's user lists that a filter (AIP-160) chooses, or all, to the last page."""
+    params: dict[str, Any] = {"pageSize": PAGE} | ({"filter": chosen} if chosen else {})
     while True:
         page = shaped(client.read(user_lists(settings), params=params), _Page)
         yield from page.user_lists

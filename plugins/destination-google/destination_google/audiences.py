@@ -7,7 +7,7 @@ import hashlib
 import time
 from typing import Any
 
-from cdp_bridge.sdk import Audience, AudienceRef, Client, ConfigError, RejectedError, TransientError
+from cdp_bridge.sdk import Audience, AudienceRef, Client, ConfigError, Inventory, RejectedError, TransientError
 
 from .api import UserList, entries, shaped, user_lists
 from .errors import LIST, GoneError
@@ -33,6 +33,12 @@ def ensure(client: Client, settings: Settings, audience: Audience) -> AudienceRe
         return _ref(settings, _lasting(client, settings, _writable(found)))
     except RejectedError as error:
         raise ConfigError(error.problem, place=place, remedy="Check the audience's name and membership_days") from None
+
+
+def inventory(client: Client, settings: Settings) -> Inventory:
+    """The account of the settings, and its user lists; the Data Manager API names no other accounts."""
+    found = tuple(_ref(settings, entry) for entry in entries(client, settings))
+    return Inventory(accounts={settings.account: ""}, audiences=found)
 
 
 def new_list(settings: Settings, name: str, **fields: Any) -> dict[str, Any]:
@@ -116,6 +122,7 @@ def _ref(settings: Settings, found: UserList) -> AudienceRef:
     return AudienceRef(
         id=found.id,
         account=settings.account,
+        name=found.display_name,
         status=f"{found.membership_status}; {small}",
         lower_bound=size,
         upper_bound=size,

@@ -12,6 +12,7 @@ from cdp_bridge.sdk import (
     Batch,
     Catalog,
     Client,
+    Inventory,
     Outcome,
     Probe,
     RejectedError,
@@ -44,6 +45,12 @@ def discover(settings: Settings) -> Catalog:
         expires=settings.membership_days * DAY,
     )
     return Catalog((audience, conversions.STREAM))
+
+
+def inventory(settings: Settings) -> Inventory:
+    """The account of the settings, and its user lists."""
+    with connect(settings) as client:
+        return audiences.inventory(client, settings)
 
 
 @contextlib.contextmanager

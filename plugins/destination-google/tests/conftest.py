@@ -32,8 +32,8 @@ class Account(Controlled):
         )
 
     def raw(self, **changes: Any) -> dict[str, Any]:
-        """Raw settings with all that is needed."""
-        return {
+        """Raw settings with all that is needed; None leaves one out."""
+        raw = {
             "credentials": {"type": "access_token", "access_token": self.token},
             "operating_account": {"account_id": self.number},
             "customer_match_terms": True,
@@ -42,7 +42,8 @@ class Account(Controlled):
             "base_url": self.url,
             "ads_url": self.url,
             "token_url": f"{self.url}/token",
-        } | changes
+        }
+        return {name: value for name, value in (raw | changes).items() if value is not None}
 
     def settings(self, **changes: Any) -> Settings:
         return settings_module.load(Settings, self.raw(**changes))

@@ -19,7 +19,10 @@ def test_creates_a_list_for_contacts_with_the_marker_as_integration_code(account
     assert info["uploadKeyTypes"] == ["CONTACT_ID"]
     assert info["contactIdInfo"]["dataSourceType"] == "DATA_SOURCE_TYPE_FIRST_PARTY"
     assert ref == AudienceRef(
-        id=shown["id"], account=account.number, status="OPEN; no size yet: Google wants 100 active people"
+        id=shown["id"],
+        account=account.number,
+        name=shown["displayName"],
+        status="OPEN; no size yet: Google wants 100 active people",
     )
 
 

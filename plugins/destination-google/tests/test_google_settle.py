@@ -1,0 +1,132 @@
+"""What Google says half an hour later: done, under way, or how many it refused and why."""
+
+from typing import Any
+
+import pytest
+from cdp_bridge.sdk import RejectedError, TransientError
+
+HALF_AN_HOUR = 1_800
+
+
+@pytest.fixture
+def writer(account: Any) -> Any:
+    account.configure(processing=HALF_AN_HOUR)
+    with account.open() as writer:
+        yield writer
+    account.configure(processing=0)
+
+
+@pytest.fixture
+def ref(account: Any, writer: Any) -> Any:
+    return writer.ensure(account.audience())
+
+
+@pytest.fixture
+def told(account: Any, writer: Any, ref: Any) -> Any:
+    """What `settle` makes of one status, or of several."""
+
+    def settled(*statuses: Any) -> Any:
+        body = {"requestStatusPerDestination": list(statuses)}
+        account.fault("status", "requestStatus", status=200, body=body)
+        return writer.settle(ref, "126365e1")
+
+    return settled
+
+
+def counts(**reasons: int) -> dict[str, Any]:
+    found = [{"recordCount": str(n), "reason": f"PROCESSING_ERROR_REASON_{name}"} for name, n in reasons.items()]
+    return {"errorInfo": {"errorCounts": found}}
+
+
+@pytest.mark.parametrize("operation", ["add", "remove"])
+def test_a_request_is_pending_until_google_has_processed_it(
+    account: Any, writer: Any, ref: Any, batch: Any, clock: Any, operation: str
+) -> None:
+    pending = writer.write(batch(ref, range(3), operation)).pending
+    assert writer.settle(ref, pending).pending == pending
+    clock.advance(HALF_AN_HOUR)
+    outcome = writer.settle(ref, pending)
+    assert (outcome.pending, outcome.rejected, outcome.unknown, outcome.counts) == (None, {}, frozenset(), {})
+    assert account.held(ref.id)["held_rows"] == (3 if operation == "add" else 0)
+
+
+def test_whoever_opens_a_new_writer_can_settle_too(account: Any, writer: Any, ref: Any, batch: Any, clock: Any) -> None:
+    pending = writer.write(batch(ref, range(3))).pending
+    clock.advance(HALF_AN_HOUR)
+    with account.open() as later:
+        assert later.settle(ref, pending).pending is None
+
+
+def test_a_part_that_google_refused_is_counted(account: Any, writer: Any, ref: Any, batch: Any, clock: Any) -> None:
+    account.fault("partial", "audienceMembers", rows=2)
+    pending = writer.write(batch(ref, range(5))).pending
+    clock.advance(HALF_AN_HOUR)
+    assert writer.settle(ref, pending).counts == {"google:INTERNAL_ERROR": 3}
+
+
+def test_consent_that_was_denied_is_counted(account: Any, ref: Any, batch: Any, clock: Any) -> None:
+    with account.open(ad_user_data="denied") as writer:
+        pending = writer.write(batch(ref, range(5))).pending
+        clock.advance(HALF_AN_HOUR)
+        assert writer.settle(ref, pending).counts == {"google:DENIED_CONSENT": 5}
+    assert account.held(ref.id)["held_rows"] == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "found"),
+    [
+        ({"requestStatus": "SUCCESS"}, {}),
+        ({"requestStatus": "SUCCESS", "warningInfo": {"warningCounts": [{"recordCount": "3"}]}}, {}),
+        ({"requestStatus": "SUCCESS"} | counts(NO_CONSENT=3), {}),
+        (
+            {"requestStatus": "PARTIAL_SUCCESS"} | counts(NO_CONSENT=3, INVALID_FORMAT=1),
+            {"google:NO_CONSENT": 3, "google:INVALID_FORMAT": 1},
+        ),
+        ({"requestStatus": "FAILED"} | counts(UNKNOWN_CONSENT=9), {"google:UNKNOWN_CONSENT": 9}),
+        ({"requestStatus": "FAILED"}, {"google:FAILED": 1}),
+        ({"requestStatus": "PARTIAL_SUCCESS", "errorInfo": {}}, {"google:PARTIAL_SUCCESS": 1}),
+        ({"requestStatus": "FAILED"} | counts(NO_CONSENT=0), {"google:FAILED": 1}),
+        (
+            {"requestStatus": "FAILED", "errorInfo": {"errorCounts": [{"recordCount": 2, "reason": "jane@x.com"}]}},
+            {"google:unknown": 2},
+        ),
+    ],
+)
+def test_statuses(told: Any, status: Any, found: Any) -> None:
+    outcome = told(status)
+    assert (outcome.counts, outcome.pending) == (found, None)
+
+
+@pytest.mark.parametrize("name", ["PROCESSING", "REQUEST_STATUS_UNKNOWN"])
+def test_what_is_under_way_stays_pending(told: Any, name: str) -> None:
+    assert told({"requestStatus": name}).pending == "126365e1"
+    assert told({}).pending == "126365e1"
+    assert told().pending == "126365e1"
+
+
+def test_a_status_of_another_shape_is_asked_for_again(told: Any) -> None:
+    with pytest.raises(TransientError):
+        told({"requestStatus": "FAILURE"})
+
+
+def test_row_29_what_google_has_forgotten_is_in_doubt(
+    account: Any, writer: Any, ref: Any, batch: Any, clock: Any
+) -> None:
+    for pending in ("", "t-a8896317", "no-such-request"):
+        with pytest.raises(RejectedError) as refusal:
+            writer.settle(ref, pending)
+        assert refusal.value.reason == "google:INVALID_REQUEST_ID"
+    pending = writer.write(batch(ref, [1])).pending
+    clock.advance(51 * 86_400)
+    with pytest.raises(RejectedError) as refusal:
+        writer.settle(ref, pending)
+    assert refusal.value.reason == "google:REQUEST_TOO_OLD"
+
+
+def test_an_unwell_google_is_asked_again(account: Any, writer: Any, ref: Any, batch: Any, clock: Any) -> None:
+    pending = writer.write(batch(ref, [1])).pending
+    clock.advance(HALF_AN_HOUR)
+    account.fault("status", "requestStatus", status=503)
+    account.fault("reset", "requestStatus")
+    assert writer.settle(ref, pending).pending is None
+    assert len(clock.slept) == 2
