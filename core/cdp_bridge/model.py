@@ -188,7 +188,8 @@ class AudienceRef(Struct, frozen=True, kw_only=True):
     """An audience as the platform holds it.
 
     `account` is whose `Limits` it uses up, `name` the one for people, `status` the platform's own word, `lower_bound`
-    and `upper_bound` its estimate of how many people it has matched.
+    and `upper_bound` its estimate of how many people it has matched. `id` is empty while the platform has none yet,
+    since the first batch makes it: `name` then tells the audience from others, and a later `ensure` gives the id.
     """
 
     id: str

@@ -11,6 +11,7 @@ import click
 import pytest
 from cdp_bridge import configuration
 from cdp_bridge.cli import bridge
+from cdp_bridge.mapping.events import FIELDS
 from cdp_bridge.registry import Registry
 
 ROOT = Path(__file__).parents[2]
@@ -99,6 +100,20 @@ def test_the_bridge_yaml_of_the_readme_is_valid(tmp_path: Path) -> None:
     (audience,) = loaded.audiences
     assert (audience.segment, audience.destination, len(loaded.mappings["people"])) == ("vip", "meta", 7)
     assert loaded.suppressions == (str(tmp_path / "opted_out.csv"),)
+
+
+def test_the_bridge_yaml_of_conversions_is_valid(tmp_path: Path) -> None:
+    (example,) = blocks("docs/conversions.md", "yaml")
+    (tmp_path / "bridge.yaml").write_text(example)
+    loaded = configuration.load(tmp_path / "bridge.yaml", Registry())
+    assert [one.name for one in loaded.conversions] == ["meta-orders"]
+    filled = {one.omniads_field for one in loaded.mappings["orders"]}
+    assert {"event_id", "event_name", "occurred_at", "value", "user_agent"} <= filled
+
+
+def test_every_field_of_an_event_is_described() -> None:
+    described = set(re.findall(r"`([a-z_]+)`", text("docs/conversions.md")))
+    assert set(FIELDS) <= described
 
 
 def test_the_answer_of_the_readme_is_true(monkeypatch: pytest.MonkeyPatch) -> None:

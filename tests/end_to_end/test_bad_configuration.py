@@ -128,4 +128,5 @@ def test_a_store_that_is_none_is_left_alone(empty_judge: Any, tmp_path: Path) ->
 
 def test_all_of_nothing_is_no_success(empty_judge: Any) -> None:
     empty_judge.complains([r"the store has no audience to sync\. Apply a bridge\.yaml first"], "sync", "--all")
-    empty_judge.complains([r"there is no audience or conversion feed named vips\. Apply a bridge\.yaml first"], "sync", "vips")
+    unknown = r"there is no audience or conversion feed named vips\. Apply a bridge\.yaml first"
+    empty_judge.complains([unknown], "sync", "vips")

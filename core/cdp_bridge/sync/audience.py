@@ -99,12 +99,12 @@ class AudienceExecution(Execution):
         """The audience; the platform is asked for it only if there is something to send."""
         before = self._store.audience_ref(self._name)
         target = {"digest": digest_of(self._setup.account.connector, self._setup.account.settings)}
-        if before and not difference.some and self._store.cursor(self._name, _TARGET, None) == target:
+        if before and before.id and not difference.some and self._store.cursor(self._name, _TARGET, None) == target:
             return before
         activation = self._activation
         name = activation.audience_name or activation.segment
         ref = sender.ensure(Audience(marker=self._marker(), name=name, ref=before))
-        is_lost = before is not None and before.id != ref.id
+        is_lost = before is not None and before.id not in ("", ref.id)
         if is_lost:
             self._forget_ledger()
         with self._store.transaction(self._lease) as transaction:
