@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import socket
@@ -76,6 +77,9 @@ class Service:
         # Two, since whoever asks the API for much would keep the segments from being seen.
         asked, looking = (Asking(registry, resolve, self._parts.launcher) for _ in range(2))
         api = self._api(asked)
+        # What was imported is there to stay. To look for garbage in it would keep all requests waiting for 0.1 s.
+        gc.collect()
+        gc.freeze()
         self._start("api", lambda: api.run(sockets=[self._listener]))
         self._start("scheduler", lambda: _schedule(store, flow, self._stop))
         self._start("segments", lambda: _repeat(lambda: look(store, looking), LOOK_SECONDS, self._stop))
