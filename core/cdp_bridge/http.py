@@ -90,9 +90,11 @@ class Client:
         """The JSON that answers one request, tried once; the arguments are those of `send`."""
         return self.decode(self.send(method, path, **request))
 
-    def read(self, path: str, **request: Any) -> Any:
-        """The JSON of a GET, tried again (back-off with jitter, Retry-After obeyed) while the failure is transient."""
-        return retrying()(lambda: self.call("GET", path, **request))
+    def read(self, path: str, *, method: str = "GET", **request: Any) -> Any:
+        """The JSON of a request that changes nothing, tried again (back-off with jitter, Retry-After obeyed) while the
+        failure is transient.
+        """
+        return retrying()(lambda: self.call(method, path, **request))
 
     @staticmethod
     def by_status(response: requests.Response) -> Failure | None:

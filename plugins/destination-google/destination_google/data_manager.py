@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
-from cdp_bridge.sdk import Client, Outcome
+from cdp_bridge.sdk import Batch, Client, Outcome
 
 from .api import shaped
 from .membership import ADDRESS, Identifier
@@ -59,9 +59,9 @@ class DataManager:
     def __init__(self, client: Client, settings: Settings) -> None:
         self._client, self._settings = client, settings
 
-    def send(self, list_id: str, operation: str, members: Sequence[Sequence[Identifier]]) -> str:
+    def send(self, batch: Batch, members: Sequence[Sequence[Identifier]]) -> str:
         """Send members as one request; returns its id, which stands for them until they are settled."""
-        return self.post(PATHS[operation], body(self._settings, list_id, operation, members))
+        return self.post(PATHS[batch.operation], body(self._settings, batch, members))
 
     def post(self, path: str, wanted: Mapping[str, Any]) -> str:
         """Send a request; returns its id, which stands for what is in it until that is settled."""
@@ -80,28 +80,26 @@ class DataManager:
         return Outcome(counts={reason: number for reason, number in counts.items() if reason not in KNOWN_ALREADY})
 
 
-def request(
-    settings: Settings, list_id: str, operation: str, members: Sequence[Sequence[Identifier]]
-) -> dict[str, Any]:
+def request(settings: Settings, batch: Batch, members: Sequence[Sequence[Identifier]]) -> dict[str, Any]:
     """The request for members as JSON values, credentials masked."""
     return {
         "method": "POST",
-        "url": settings.base_url + PATHS[operation],
+        "url": settings.base_url + PATHS[batch.operation],
         "headers": {"Authorization": "Bearer ***", "Content-Type": "application/json"},
-        "json": body(settings, list_id, operation, members),
+        "json": body(settings, batch, members),
     }
 
 
-def body(settings: Settings, list_id: str, operation: str, members: Sequence[Sequence[Identifier]]) -> dict[str, Any]:
+def body(settings: Settings, batch: Batch, members: Sequence[Sequence[Identifier]]) -> dict[str, Any]:
     """The body of a request; a removal has neither consent nor terms (google.md 4.2)."""
     made: dict[str, Any] = {
-        "destinations": [destination(settings, list_id)],
+        "destinations": [destination(settings, batch.audience.id)],
         "audienceMembers": [
             {"compositeData": {"userData": {"userIdentifiers": list(map(identifier, one))}}} for one in members
         ],
         "encoding": "HEX",
     }
-    if operation == "add":
+    if batch.operation == "add":
         made["termsOfService"] = {"customerMatchTermsOfServiceStatus": "ACCEPTED"}
         if given := consent(settings):
             made["consent"] = given

@@ -19,11 +19,12 @@ from cdp_bridge.sdk import (
     Stream,
 )
 
-from . import audiences, conversions, data_manager
+from . import audiences, conversions, data_manager, google_ads
 from .api import connect
 from .audiences import DAY
 from .data_manager import DataManager
 from .errors import MembersError
+from .google_ads import GoogleAds, is_job
 from .membership import MOST_MEMBERS, SCHEMA, Members, members
 from .probes import expect_terms, probe
 from .settings import Settings
@@ -56,23 +57,24 @@ def inventory(settings: Settings) -> Inventory:
 @contextlib.contextmanager
 def open(settings: Settings) -> Iterator[GoogleWriter]:
     """A writer to one account."""
-    with connect(settings) as client:
-        yield GoogleWriter(client, settings)
+    with connect(settings) as client, connect(settings, ads=True) as ads:
+        yield GoogleWriter(client, ads, settings)
 
 
 def preview(settings: Settings, batch: Batch) -> dict[str, Any]:
     """The request for a batch as JSON values, credentials masked."""
     if batch.operation == "track":
         return conversions.preview(settings, batch)
-    return data_manager.request(settings, batch.audience.id, batch.operation, members(batch).identifiers)
+    request = google_ads.request if settings.api == "google-ads" else data_manager.request
+    return request(settings, batch, members(batch).identifiers)
 
 
 class GoogleWriter:
     """Writes to the user lists and conversion actions of one account."""
 
-    def __init__(self, client: Client, settings: Settings) -> None:
+    def __init__(self, client: Client, ads: Client, settings: Settings) -> None:
         self._client, self._settings = client, settings
-        self._uploads = DataManager(client, settings)
+        self._manager, self._jobs = DataManager(client, settings), GoogleAds(ads, settings)
 
     def ensure(self, audience: Audience) -> AudienceRef:
         """The user list by its ref, by its marker as integration code, or a new one."""
@@ -100,13 +102,14 @@ class GoogleWriter:
         return self._sent(batch, others)
 
     def settle(self, audience: AudienceRef, pending: str) -> Outcome:
-        """What became of an earlier batch: all of it is in, or Google counts who is not."""
-        return self._uploads.settle(pending)
+        """What became of an earlier batch, by whichever API it went: all of it is in, or Google counts who is not."""
+        return self._jobs.settle(pending) if is_job(pending) else self._manager.settle(pending)
 
     def _sent(self, batch: Batch, sent: Members) -> Outcome:
         if not sent.owners:
             return Outcome(rejected=sent.refused)
-        pending = self._uploads.send(batch.audience.id, batch.operation, sent.identifiers)
+        uploads = self._jobs if self._settings.api == "google-ads" else self._manager
+        pending = uploads.send(batch, sent.identifiers)
         if self._settings.test_mode:
             return Outcome(rejected=sent.refused, unknown=frozenset(batch.keys).difference(sent.refused))
         return Outcome(rejected=sent.refused, pending=pending)

@@ -40,6 +40,14 @@ class NameTakenError(TransientError):
     """The account has a list of this name, so an earlier try to create it has worked."""
 
 
+class BusyError(TransientError):
+    """Something else at Google writes to the same list."""
+
+
+class StartedError(ConfigError):
+    """The job of the Google Ads API runs already, or has run."""
+
+
 class MembersError(RejectedError):
     """Google names the members over which it refuses the request: reasons by their position in it."""
 
@@ -102,7 +110,8 @@ UNKNOWN = Rule(RejectedError, "Google refuses the request for a reason that is n
 RULES: dict[str, Rule] = {
     **dict.fromkeys(["UNAVAILABLE", "DEADLINE_EXCEEDED", "INTERNAL", "INTERNAL_ERROR", "UNKNOWN", "ABORTED"], BUSY),
     **dict.fromkeys(["RESOURCE_EXHAUSTED", "RATE_LIMIT_EXCEEDED", "RESOURCE_TEMPORARILY_EXHAUSTED"], LIMIT),
-    **dict.fromkeys(["CONCURRENT_MODIFICATION", "TRANSIENT_ERROR"], BUSY),
+    "TRANSIENT_ERROR": BUSY,
+    "CONCURRENT_MODIFICATION": Rule(BusyError, "somebody else writes to the user list at the same time"),
     "UNAUTHENTICATED": NO_TOKEN,
     "SERVICE_DISABLED": Rule(
         ProjectError,
@@ -151,6 +160,7 @@ RULES: dict[str, Rule] = {
         ],
         NOT_ALLOWED,
     ),
+    "JOB_ALREADY_STARTED": Rule(StartedError, "the job was started already", "Run again"),
     **dict.fromkeys(["DISPLAY_NAME_ALREADY_USED", "ALREADY_EXISTS"], NAME_TAKEN),
     **dict.fromkeys(
         [
@@ -163,7 +173,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(
         [
             *("INVALID_UPDATE_MASK", "INVALID_PAGE_TOKEN", "INVALID_FILTER", "UNSUPPORTED_VERSION"),
-            *("MULTIPLE_DATA_TYPES_NOT_ALLOWED", "CONFLICTING_OPERATION", "JOB_ALREADY_STARTED"),
+            *("MULTIPLE_DATA_TYPES_NOT_ALLOWED", "CONFLICTING_OPERATION", "INVALID_OPERATION_ORDER"),
         ],
         MISUNDERSTOOD,
     ),
@@ -238,7 +248,8 @@ def interpret(response: requests.Response) -> Failure | None:
         return _page_instead_of_json(response)
     # The stream of the Google Ads API wraps an error in a list (google.md 12).
     first = body[0] if isinstance(body, list) and body else body
-    error = first.get("error") if isinstance(first, dict) else None
+    # The Google Ads API says 200 also when it takes a part only (google.md 10.4).
+    error = (first.get("error") or first.get("partialFailureError")) if isinstance(first, dict) else None
     if error is None and response.status_code < 300:
         return None
     return _meaning(read(error if isinstance(error, dict) else {}), response)

@@ -10,16 +10,17 @@ from functools import partial
 from cdp_bridge.sdk import Client, ConfigError, Probe, RejectedError
 
 from . import conversions
-from .api import user_lists
+from .api import connect, user_lists
 from .audiences import new_list
 from .errors import NOT_SIGNED, AccessError, ProjectError, ScopeError
+from .google_ads import customer
 from .settings import Settings
 
 
 def probe(client: Client, settings: Settings) -> Iterator[Probe]:
     """The findings in order; the first that fails is the last, since later ones would only repeat it."""
     for name, find in PROBES.items():
-        if name == "conversions" and not settings.conversion_actions:
+        if name in ONLY_IF and not ONLY_IF[name](settings):
             continue
         found = Probe.of(name, partial(find, client, settings))
         yield found
@@ -71,6 +72,13 @@ def _lists(client: Client, settings: Settings) -> str:
     return "user lists may be made"
 
 
+def _google_ads(client: Client, settings: Settings) -> str:
+    """That its uploads are open to the project shows in the first one only."""
+    with connect(settings, ads=True) as ads:
+        ads.call("POST", f"{customer(settings)}/googleAds:search", json={"query": "SELECT customer.id FROM customer"})
+    return f"account {settings.account} is reachable by the Google Ads API"
+
+
 def _conversions(client: Client, settings: Settings) -> str:
     """Google looks at events that are made up, and does not keep them."""
     conversions.probe(client, settings)
@@ -88,5 +96,11 @@ PROBES: dict[str, Callable[[Client, Settings], str]] = {
     "account": _account,
     "terms": _terms,
     "lists": _lists,
+    "google_ads": _google_ads,
     "conversions": _conversions,
 }
+ONLY_IF: dict[str, Callable[[Settings], bool]] = {
+    "google_ads": lambda settings: settings.api == "google-ads",
+    "conversions": lambda settings: bool(settings.conversion_actions),
+}
+"""Of probes that some settings need only."""
