@@ -168,6 +168,7 @@ class Funnel(Struct, kw_only=True):
     reason.
 
     `sent` and later steps count members whose present state the platform has taken, in this run or an earlier one.
+    `matched_lower` and `matched_upper` are the platform's own estimate of the audience, if it was asked in this run.
     `platform_reasons` count whom the platform has refused since the last run without saying who it is.
     """
 

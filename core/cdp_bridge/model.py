@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from msgspec import Struct, field
@@ -190,6 +191,7 @@ class AudienceRef(Struct, frozen=True, kw_only=True):
     `account` is whose `Limits` it uses up, `name` the one for people, `status` the platform's own word, `lower_bound`
     and `upper_bound` its estimate of how many people it has matched. `id` is empty while the platform has none yet,
     since the first batch makes it: `name` then tells the audience from others, and a later `ensure` gives the id.
+    `asked_at`, which the core fills, is when the platform said so.
     """
 
     id: str
@@ -198,6 +200,7 @@ class AudienceRef(Struct, frozen=True, kw_only=True):
     status: str = ""
     lower_bound: int | None = None
     upper_bound: int | None = None
+    asked_at: datetime | None = None
 
 
 class Inventory(Struct, frozen=True, kw_only=True):

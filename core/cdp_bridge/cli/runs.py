@@ -11,6 +11,7 @@ from .output import print_json, print_table
 
 if TYPE_CHECKING:
     from ..entities import SyncLog
+    from ..model import AudienceRef
 
 RUN_COLUMNS = ("audience", "status", "people", "+", "~", "-", "rejected", "unknown", "match", "seconds")
 
@@ -54,13 +55,22 @@ def audiences(store_url: str, as_json: bool) -> None:
             one.name,
             one.ref.id if one.ref else None,
             one.ref.status if one.ref else None,
+            _estimate(one.ref),
             one.members,
             one.last_run.status if one.last_run else "never",
             _time(one.last_run) if one.last_run else None,
         )
         for one in found
     ]
-    print_table(("audience", "id at the platform", "status there", "members", "last run", "at"), rows)
+    print_table(("audience", "id at the platform", "status there", "matched there", "members", "last run", "at"), rows)
+
+
+def _estimate(ref: AudienceRef | None) -> str | None:
+    """How many people the platform says it has matched, and when it said so."""
+    if ref is None or (ref.lower_bound, ref.upper_bound) == (None, None):
+        return None
+    bounds = dict.fromkeys("?" if bound is None else f"{bound:,}" for bound in (ref.lower_bound, ref.upper_bound))
+    return " to ".join(bounds) + (f" ({ref.asked_at:%m-%d %H:%M})" if ref.asked_at else "")
 
 
 def _time(log: SyncLog) -> str:

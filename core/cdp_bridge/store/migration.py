@@ -12,7 +12,7 @@ from . import tables
 from .database import Database
 from .failures import READ_ONLY, known
 
-HEAD = "0009"
+HEAD = "0010"
 """The newest migration in `migrations/versions`; a test keeps it true."""
 VERSION_TABLE = "cdp_bridge_version"
 _LOCK = 0x6364705F627269  # "cdp_bri": the advisory lock of those who open a new PostgreSQL store.

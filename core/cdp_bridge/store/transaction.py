@@ -76,10 +76,9 @@ class Transaction:
         upsert(self._connection, tables.cursor, [row])
 
     def save_audience(self, audience: str, ref: AudienceRef) -> None:
-        """Remember what the platform calls the audience."""
-        upsert(
-            self._connection, tables.audience_ref, [row_of(tables.audience_ref, ref, audience_id=self._id(audience))]
-        )
+        """Remember what the platform says of the audience."""
+        row = row_of(tables.audience_ref, ref, audience_id=self._id(audience))
+        upsert(self._connection, tables.audience_ref, [row])
 
     def save_segment(self, segment: CDPSegment) -> None:
         """Insert or replace what is known of a segment."""

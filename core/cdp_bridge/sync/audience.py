@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 from msgspec.structs import replace
@@ -17,6 +18,9 @@ from .diff import Diff, Difference
 from .execution import Execution, digest_of
 from .members import Row
 from .transfer import Transfer
+
+ESTIMATE_LASTS = timedelta(days=1)
+"""How long the platform's word on state and size of an audience that does not change is good enough."""
 
 # The "stream" under which the cursor table keeps what destination the audience was made at.
 _TARGET = "(destination)"
@@ -57,7 +61,8 @@ class AudienceExecution(Execution):
         funnel = self._log.funnel
         if self._is_whole and funnel.not_suppressed:
             self._log.match_rate = min(funnel.accepted / funnel.not_suppressed, 1.0)
-        funnel.matched_lower, funnel.matched_upper = self._ref.lower_bound, self._ref.upper_bound
+        if self._ref.asked_at == self._log.sync_timestamp:
+            funnel.matched_lower, funnel.matched_upper = self._ref.lower_bound, self._ref.upper_bound
         if self._waiting:
             self._log.status = "waiting"
 
@@ -96,14 +101,16 @@ class AudienceExecution(Execution):
         return self._is_whole and self._log.funnel.in_segment == 0
 
     def _ensured(self, sender: Sender, difference: Difference) -> AudienceRef:
-        """The audience; the platform is asked for it only if there is something to send."""
+        """The audience; the platform is asked for it only if there is something to send, or its word is old."""
         before = self._store.audience_ref(self._name)
         target = {"digest": digest_of(self._setup.account.connector, self._setup.account.settings)}
-        if before and before.id and not difference.some and self._store.cursor(self._name, _TARGET, None) == target:
+        is_same = before and before.id and self._store.cursor(self._name, _TARGET, None) == target
+        if before and is_same and not difference.some and not self._is_old(before):
             return before
         activation = self._activation
         name = activation.audience_name or activation.segment
         ref = sender.ensure(Audience(marker=self._marker(), name=name, ref=before))
+        ref = replace(ref, asked_at=self._log.sync_timestamp)
         is_lost = before is not None and before.id not in ("", ref.id)
         if is_lost:
             self._forget_ledger()
@@ -113,6 +120,9 @@ class AudienceExecution(Execution):
         if is_lost:
             raise LostAudienceError("the platform has lost the audience twice while it was being filled")
         return ref
+
+    def _is_old(self, ref: AudienceRef) -> bool:
+        return ref.asked_at is None or self._log.sync_timestamp - ref.asked_at > ESTIMATE_LASTS
 
     def _marker(self) -> str:
         """Unique to this bridge and activation, so that nobody else's audience is ever taken for ours."""

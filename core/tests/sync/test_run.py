@@ -1,10 +1,12 @@
 """What one run does with what the CDP says: create, change, remove, and nothing where nothing changed."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from cdp_bridge.entities import CDPSegment
 from cdp_bridge.model import Limits
+from cdp_bridge.sync.audience import ESTIMATE_LASTS
 from cdp_bridge.sync.progress import Progress
 from msgspec.structs import replace
 
@@ -253,3 +255,17 @@ def test_two_activations_do_not_touch_each_other(bed: Any) -> None:
     assert [len(rows) for rows in bed.platform.audiences.values()] == [5, 5]
     assert len({audience.marker for audience in bed.platform.ensured}) == 1
     assert len(bed.platform.markers) == 2
+
+
+def test_the_platforms_estimate_is_dated_and_asked_for_anew_once_it_is_old(bed: Any) -> None:
+    first = bed.sync()
+    assert (first.funnel.matched_lower, bed.store.audience_ref("vip").asked_at) == (7, first.sync_timestamp)
+    again = bed.sync()
+    assert (len(bed.platform.ensured), again.funnel.matched_lower) == (0, None)
+    ref = bed.store.audience_ref("vip")
+    assert (ref.lower_bound, ref.asked_at) == (7, first.sync_timestamp)
+    with bed.store.transaction() as change:
+        change.save_audience("vip", replace(ref, asked_at=ref.asked_at - ESTIMATE_LASTS - timedelta(seconds=1)))
+    later = bed.sync()
+    assert (len(bed.platform.ensured), later.funnel.matched_lower, later.membership_calls) == (1, 7, 0)
+    assert bed.store.audience_ref("vip").asked_at == later.sync_timestamp
