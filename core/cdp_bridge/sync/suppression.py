@@ -12,6 +12,9 @@ from ..store import Store
 
 log = logging.getLogger(__name__)
 
+USUAL = ("meta", "google")
+"""Profiles by whose rules a CDP may have hashed: phones without and with plus, e-mails of Gmail as written and not."""
+
 
 def refresh(store: Store, lists: tuple[str, ...], profile: str) -> None:
     """Make the store's suppression entries of a profile equal to the files; ConfigError for one that cannot be read.
@@ -27,13 +30,17 @@ def refresh(store: Store, lists: tuple[str, ...], profile: str) -> None:
 
 
 def digests(entries: Sequence[str], profile: str) -> Iterator[tuple[str, str, bytes]]:
-    """(entry, field, digest) of each e-mail address, phone or hash as a profile wants it; nothing of other entries."""
+    """(entry, field, digest) of each e-mail address, phone or hash as a profile wants it; nothing of other entries.
+
+    Also as others want it: a hash that the CDP has already may be by their rules, and is sent as it is.
+    """
     # A bare hash may be of either, so it suppresses both.
     asked = [(entry, field) for entry in entries for field in (("email",) if "@" in entry else ("email", "phone"))]
-    answers = explain_many(profile, [Question(field, entry) for entry, field in asked])
-    for (entry, _), answer in zip(asked, answers, strict=True):
-        if answer.rejected is None and answer.hashed and answer.value:
-            yield entry, answer.field, bytes.fromhex(answer.value)
+    for rules in dict.fromkeys((profile, *USUAL)):
+        answers = explain_many(rules, [Question(field, entry) for entry, field in asked])
+        for (entry, _), answer in zip(asked, answers, strict=True):
+            if answer.rejected is None and answer.hashed and answer.value:
+                yield entry, answer.field, bytes.fromhex(answer.value)
 
 
 def _read(path: str) -> list[str]:

@@ -89,6 +89,17 @@ def test_a_hash_suppresses_what_it_stands_for(bed: Any, tmp_path: Path, hashed: 
     assert set(bed.ledger()) == {"u2", "u3", "u4"}
 
 
+def test_a_hash_of_the_cdp_is_suppressed_by_whichever_rules_it_was_made(bed: Any, tmp_path: Path, hashed: Any) -> None:
+    """Meta hashes a phone without its plus, others with it; a hash that the CDP has is sent as it is."""
+    bed.cdp.put("u0", email="u0@example.com", phone=hashed("+14155550100"))
+    bed.cdp.put("u1", email=hashed("first.last@gmail.com"))
+    bed.cdp.put("u2", email=hashed("firstlast@gmail.com"))
+    bed.suppress(tmp_path / "list", "+14155550100", "First.Last@gmail.com")
+    log = bed.sync()
+    assert log.funnel.dropped == {"suppressed": 3}
+    assert set(bed.ledger()) == {"u3", "u4"}
+
+
 def test_suppression_sees_what_must_not_leave(bed: Any, tmp_path: Path) -> None:
     bed.configure(mappings=(ID, EMAIL, DataMapping(omniads_field="phone", cdp_field="phone", policy="never")))
     bed.suppress(tmp_path / "list", "+14155550100")
