@@ -1,0 +1,118 @@
+"""Whole runs against a Google that takes half an hour: nobody is lost, and nothing is sent before its time."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount, SyncLog
+from cdp_bridge.registry import Registry
+from cdp_bridge.store import Store
+from cdp_bridge.sync.run import Run
+
+HALF_AN_HOUR = 1_800
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+class Bed:
+    """A file of people, kept equal to one user list."""
+
+    def __init__(self, store: Store, account: Any, file: Path, api: str) -> None:
+        self.store, self.account, self.file, self.api = store, account, file, api
+        self.people = {f"u{n}": f"u{n}@example.com" for n in range(5)}
+
+    def sync(self, **settings: Any) -> SyncLog:
+        """One run with what the file and the settings say now."""
+        with self.file.open("w", newline="") as file:
+            csv.writer(file).writerows([("id", "email"), *self.people.items()])
+        source = {"path": str(self.file), "id_column": "id"}
+        activation = Activation(name="vip", connection="cdp", segment="vip", destination="ads", mapping="people")
+        bridge = Bridge(
+            connections=(CDPConnection(name="cdp", cdp_provider="source-file", api_credentials=source),),
+            destinations=(
+                DestinationAccount(
+                    name="ads", connector="destination-google", settings=self.account.raw(api=self.api, **settings)
+                ),
+            ),
+            mappings={"people": (DataMapping(omniads_field="user_id", cdp_field="id"), EMAIL)},
+            audiences=(activation,),
+        )
+        self.store.save_bridge(bridge)
+        return Run(self.store, Registry(), activation).sync()
+
+    def held(self) -> set[str]:
+        """The identifiers in the list."""
+        (audience,) = self.account.audiences()
+        return set().union(*self.account.values(audience["id"]))
+
+
+EMAIL = DataMapping(omniads_field="email", cdp_field="email")
+
+
+@pytest.fixture(params=["data-manager", "google-ads"])
+def bed(account: Any, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Bed]:
+    account.configure(processing=HALF_AN_HOUR, legacy_uploads=True)
+    with Store.open(f"sqlite:///{tmp_path}/cdp-bridge.db") as store:
+        yield Bed(store, account, tmp_path / "people.csv", request.param)
+    account.configure(processing=0, legacy_uploads=False)
+
+
+def test_members_are_accepted_once_google_says_so(bed: Bed, clock: Any, digest: Any) -> None:
+    log = bed.sync()
+    assert (log.status, log.unknown, log.funnel.accepted, log.error) == ("partial", 5, 0, "")
+    assert bed.sync().membership_calls == 0
+    clock.advance(HALF_AN_HOUR)
+    log = bed.sync()
+    assert (log.status, log.membership_calls, log.funnel.accepted) == ("succeeded", 0, 5)
+    assert bed.held() == {digest(email) for email in bed.people.values()}
+
+
+def test_an_addition_waits_for_the_removal_before_it(bed: Bed, clock: Any, digest: Any) -> None:
+    bed.sync()
+    clock.advance(HALF_AN_HOUR)
+    bed.sync()
+    bed.people["u0"] = "new@example.com"
+    assert bed.sync().membership_calls == 1
+    assert bed.sync().membership_calls == 0
+    clock.advance(HALF_AN_HOUR)
+    assert bed.sync().membership_calls == 1
+    clock.advance(HALF_AN_HOUR)
+    log = bed.sync()
+    assert (log.status, log.funnel.accepted) == ("succeeded", 5)
+    assert bed.held() == {digest(email) for email in bed.people.values()}
+
+
+@pytest.mark.parametrize("point", ["delivery_opened", "written", "delivery_closed"])
+def test_a_death_between_sending_and_settling_loses_nobody(
+    bed: Bed, clock: Any, digest: Any, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    def die(name: str) -> None:
+        if name == point:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cdp_bridge.sync.transfer.failpoint", die)
+        with pytest.raises(Killed):
+            bed.sync()
+    for _ in range(4):
+        log = bed.sync()
+        clock.advance(HALF_AN_HOUR)
+    assert (log.status, log.funnel.accepted) == ("succeeded", 5)
+    assert bed.held() == {digest(email) for email in bed.people.values()}
+
+
+def test_consent_that_is_missing_shows_in_the_funnel(bed: Bed, clock: Any) -> None:
+    bed.sync(ad_user_data="denied")
+    clock.advance(HALF_AN_HOUR)
+    log = bed.sync(ad_user_data="denied")
+    reasons = {"data-manager": {"google:DENIED_CONSENT": 5}, "google-ads": {"google:FAILED": 1}}
+    assert log.funnel.platform_reasons == reasons[bed.api]
+    assert (log.status, log.funnel.accepted, bed.held()) == ("partial", 0, set())
+    clock.advance(HALF_AN_HOUR)
+    bed.sync()
+    clock.advance(HALF_AN_HOUR)
+    assert bed.sync().funnel.accepted == 5
