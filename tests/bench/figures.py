@@ -14,6 +14,7 @@ from .authoring import new_to_green
 from .bench import Bench, Row
 from .comparison import PEERS, SAMPLE, differing
 from .control import api, containers, schedules
+from .platforms import fanout
 from .process import Measure, medians, run
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
@@ -104,7 +105,7 @@ def author(bench: Bench) -> Iterator[Row]:
 
 FIGURES: dict[str, Callable[[Bench], Iterator[Row]]] = {
     figure.__name__: figure
-    for figure in (engine, phones, meta, peers, million, cold, author, containers, schedules, api)
+    for figure in (engine, phones, meta, fanout, peers, million, cold, author, containers, schedules, api)
 }
 
 

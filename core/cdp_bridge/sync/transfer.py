@@ -183,13 +183,14 @@ class Transfer:
         self._log.rejected += len(rejected)
         self._bury(transaction, delivery, [row for row in rows if row[0] in rejected], outcome.rejected, now)
         self._dead |= rejected
-        taken = [row for row in rows if row[0] not in rejected | unknown]
+        not_taken = rejected | unknown
+        taken = [row for row in rows if row[0] not in not_taken]
         doubtful = [row for row in rows if row[0] in unknown]
         transaction.exhume(delivery.audience, [row[0] for row in taken if row[0] in self._dead])
         if delivery.operation == "remove":
             transaction.drop_members(delivery.audience, [row[0] for row in taken])
             transaction.blank_members(delivery.audience, [row[0] for row in doubtful])
-            self.not_removed |= rejected | unknown
+            self.not_removed |= not_taken
             self.removing |= unknown if outcome.pending is not None else set()
             return
         # What is pending is not sent again before it is settled.
