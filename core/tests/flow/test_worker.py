@@ -14,10 +14,19 @@ from typing import Any
 import pytest
 from cdp_bridge import dispatch, worker
 from cdp_bridge.dispatch import Dispatcher
-from cdp_bridge.entities import RunRequest, SyncLog
+from cdp_bridge.entities import (
+    Activation,
+    Bridge,
+    CDPConnection,
+    DataMapping,
+    DestinationAccount,
+    RunRequest,
+    SyncLog,
+)
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.flow import RUNS, Flow, LocalServer, RunOrder
-from cdp_bridge.store import Store
+from cdp_bridge.store import Lease, Store
+from cdp_bridge.sync.reading import Seat
 from cdp_bridge.worker import Reins, Sync, work
 from msgspec.structs import replace
 
@@ -31,7 +40,8 @@ from cdp_bridge import worker
 from cdp_bridge.entities import SyncLog
 from cdp_bridge.flow import Flow, local
 from cdp_bridge.redact import log_to
-from cdp_bridge.store import Store
+from cdp_bridge.store import Lease, Store
+from cdp_bridge.sync.reading import Seat
 folder, url, name, step = sys.argv[1:]
 log_to(sys.stderr)
 worker.RUNS = replace(worker.RUNS, silence=1.0)
@@ -349,6 +359,132 @@ def test_each_request_is_ordered_once_and_again_when_the_flow_has_lost_it(short:
     assert dispatcher.tick() == 2
     assert short.count(SHORT) == 2
     assert waiting.state == "queued"
+
+
+def configure(store: Store, *names: str) -> None:
+    """Audiences for the same segment, and one for another."""
+    people: dict[str, Any] = {"connection": "crm", "destination": "ads", "mapping": "people"}
+    audiences = [Activation(name=name, segment="vip", **people) for name in names]
+    store.save_bridge(
+        Bridge(
+            connections=(CDPConnection(name="crm", cdp_provider="source-file"),),
+            destinations=(DestinationAccount(name="ads", connector="destination-file"),),
+            mappings={"people": (DataMapping(omniads_field="user_id", cdp_field="id"),)},
+            audiences=(*audiences, Activation(name="other", segment="other", **people)),
+        )
+    )
+
+
+class Meeting:
+    """A sync that notes on which read each run has its seat, and goes on once so many have met."""
+
+    def __init__(self, expected: int) -> None:
+        self.reads: dict[str, Any] = {}
+        self._met = threading.Barrier(expected)
+
+    def __call__(self, request: RunRequest, reins: Reins, lease: Lease, seat: Seat) -> SyncLog:
+        self.reads[request.audience] = seat._shared
+        self._met.wait(30)
+        return self.go_on(request, reins)
+
+    def go_on(self, request: RunRequest, reins: Reins) -> SyncLog:
+        return succeed(request)
+
+
+def test_what_waits_for_the_same_people_is_taken_along(short: Flow, store: Store, working: Any) -> None:
+    configure(store, "meta", "tiktok", "google")
+    for name in ("meta", "other", "tiktok", "google"):
+        store.requests.add(name, "test")
+    Dispatcher(store, short).tick()
+    sync = Meeting(4)
+    working(sync, slots=2)
+    until(lambda: states(store) == {"succeeded"} and short.count(SHORT) == 0)
+    together = {sync.reads[name] for name in ("meta", "tiktok", "google")}
+    assert len(together) == 1
+    assert sync.reads["other"] not in together
+
+
+def test_what_is_not_due_or_somebody_elses_is_left(short: Flow, store: Store, working: Any) -> None:
+    configure(store, "meta", "tiktok", "google")
+    requests = [store.requests.add(name, "test") for name in ("meta", "tiktok")]
+    sync = Meeting(1)
+    with store.lease("audience:tiktok"):
+        short.publish(SHORT, RunOrder(request=requests[0].id), id=requests[0].id)
+        working(sync)
+        until(lambda: store.requests.one(requests[0].id).state == "succeeded")  # type: ignore[union-attr]
+    assert set(sync.reads) == {"meta"}
+    assert store.requests.one(requests[1].id).state == "queued"  # type: ignore[union-attr]
+
+
+def test_one_that_is_cancelled_or_fails_ends_alone(
+    short: Flow, store: Store, working: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "LOOK_SECONDS", 0.05)
+    configure(store, "meta", "tiktok", "google")
+    requests = {name: store.requests.add(name, "test").id for name in ("meta", "tiktok", "google")}
+
+    class Different(Meeting):
+        def go_on(self, request: RunRequest, reins: Reins) -> SyncLog:
+            log = succeed(request)
+            if request.audience == "google":
+                raise ValueError("of google")
+            if request.audience == "tiktok":
+                store.requests.cancel(request.id)
+                try:
+                    reins.sleep(30)
+                except worker.StopRunError as error:
+                    log.status, log.error = "failed", str(error)
+            return log
+
+    Dispatcher(store, short).tick()
+    working(Different(3))
+    until(lambda: short.count(SHORT) == 0)
+    ended = {name: found.state for name, id_ in requests.items() for found in [store.requests.one(id_)] if found}
+    assert ended == {"meta": "succeeded", "tiktok": "cancelled", "google": "failed"}
+
+
+def test_a_worker_that_is_asked_to_stop_hands_all_of_them_over(
+    short: Flow, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "FINISH_SECONDS", 0.1)
+    configure(store, "meta", "tiktok")
+    requests = [store.requests.add(name, "test") for name in ("meta", "tiktok")]
+    Dispatcher(store, short).tick()
+    stop = threading.Event()
+
+    class Long(Meeting):
+        def go_on(self, request: RunRequest, reins: Reins) -> SyncLog:
+            stop.set()
+            log = succeed(request)
+            try:
+                reins.sleep(30)
+            except worker.StopRunError as error:
+                log.status, log.error = "failed", str(error)
+            return log
+
+    work(short, store, Long(2), slots=1, stop=stop)
+    assert states(store) == {"queued"}
+    again = threading.Event()
+    thread = threading.Thread(target=work, args=(short, store, Meeting(2)), kwargs={"slots": 1, "stop": again})
+    thread.start()
+    until(lambda: states(store) == {"succeeded"})
+    again.set()
+    thread.join()
+    assert [one.takeovers for request in requests for one in [store.requests.one(request.id)] if one] == [0, 0]
+
+
+def test_of_a_worker_that_dies_each_run_is_taken_over(short: Flow, store: Store, start: Any, working: Any) -> None:
+    configure(store, "meta", "tiktok")
+    requests = [store.requests.add(name, "test") for name in ("meta", "tiktok")]
+    Dispatcher(store, short).tick()
+    dying = start("dying", step=1)
+    begun = {dying.stdout.readline().strip() for _ in requests}
+    assert begun == {request.id for request in requests}
+    os.kill(dying.pid, signal.SIGKILL)
+    dying.communicate()
+    working(succeed)
+    until(lambda: states(store) == {"succeeded"})
+    assert [one.takeovers for request in requests for one in [store.requests.one(request.id)] if one] == [1, 1]
 
 
 def purge(flow: Flow) -> None:
