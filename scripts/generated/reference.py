@@ -41,7 +41,7 @@ SECTIONS = (
     Section("Checking", ("Probe",)),
     Section("Discovering", ("Catalog", "Stream")),
     Section("Reading", ("ReadRequest", "Page", "Checkpoint")),
-    Section("Writing", ("Audience", "AudienceRef", "Batch", "Outcome")),
+    Section("Writing", ("Audience", "AudienceRef", "Batch", "Conversion", "Item", "Outcome", "Inventory")),
     Section("Errors", ("ConfigError", "TransientError", "RejectedError")),
     Section("HTTP", ("Client",)),
     Section(

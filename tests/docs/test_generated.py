@@ -51,7 +51,7 @@ def test_every_field_is_listed(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        ("Batch", "| `operation` | `Literal['add', 'remove']` |  |"),
+        ("Batch", "| `operation` | `Literal['add', 'remove', 'track']` |  |"),
         ("Connector", "| `delivery` | `Literal['idempotent', 'upsert', 'append']` | `'idempotent'` |"),
         ("Outcome", "| `rejected` | `Mapping[bytes, str]` | `{}` |"),
         ("Probe", "| field | type | default |"),
