@@ -18,6 +18,8 @@ import sandbox
 from cdp_bridge.store import Store
 from sandbox.people import generate
 
+from tests.ear import Ear
+
 BRIDGE = """\
 connections:
   - name: segment
@@ -30,6 +32,18 @@ destinations:
   - name: meta
     connector: destination-meta
     settings: {{access_token: env:META_TOKEN, ad_account_id: act_1001, base_url: {meta}}}
+  - name: google
+    connector: destination-google
+    settings:
+      credentials: {{type: access_token, access_token: env:GOOGLE_TOKEN}}
+      operating_account: {{account_id: "1234567890"}}
+      customer_match_terms: true
+      ad_user_data: granted
+      ad_personalization: granted
+      base_url: {google}
+  - name: tiktok
+    connector: destination-tiktok
+    settings: {{access_token: env:TIKTOK_TOKEN, advertiser_id: "7000000000000000001", base_url: {tiktok}}}
 mappings:
   people:
     - {{omniads_field: user_id, cdp_field: canonical_segment_id}}
@@ -49,7 +63,7 @@ AUDIENCE = """\
   - name: {name}
     connection: segment
     segment: {segment}
-    destination: meta
+    destination: {destination}
     mapping: people
     removal_limit: 1.0
     consent: [{{purpose: advertising, cdp_field: traits.consent_advertising}}]
@@ -86,6 +100,18 @@ class Town:
         path.write_text(text)
         return path
 
+    def apply(self, text: str) -> None:
+        """Let this be the bridge.yaml from now on."""
+        self.write(text)
+        applied = self.bridge("apply", "-f", "bridge.yaml", "--yes")
+        assert applied.code == 0, applied.err
+
+    def rewrite(self, old: str, new: str) -> None:
+        """Change the bridge.yaml, and apply it."""
+        text = (self.folder / "bridge.yaml").read_text()
+        assert old in text
+        self.apply(text.replace(old, new))
+
     def suppress(self, entries: Iterable[str]) -> None:
         """Who has opted out, from the next run on."""
         self.write("\n".join(entries) + "\n", "opted_out.csv")
@@ -120,6 +146,15 @@ class Town:
         return answer
 
     @contextmanager
+    def overhear(self, platform: str) -> Iterator[Ear]:
+        """Listen to what bridge and platform say to each other from now on."""
+        url = getattr(self.twins, platform)
+        ear = Ear(url)
+        with ear.running():
+            self.rewrite(url, ear.url)
+            yield ear
+
+    @contextmanager
     def store(self) -> Iterator[Store]:
         with Store.open(self.store_url) as opened:
             yield opened
@@ -127,10 +162,10 @@ class Town:
 
 @pytest.fixture(scope="session")
 def found_town(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
-    """Context manager: the twins with `people`, and a bridge.yaml with an audience `meta-<segment>` each, applied."""
+    """Context manager: the twins with `people`, and a bridge.yaml with audiences `<platform>-<segment>`, applied."""
 
     @contextmanager
-    def found(people: int, *segments: str, seed: int = 1) -> Iterator[Town]:
+    def found(people: int, *segments: str, platforms: Iterable[str] = ("meta",), seed: int = 1) -> Iterator[Town]:
         folder = tmp_path_factory.mktemp("town")
         warehouse = f"duckdb:///{folder}/profiles_sync.duckdb"
         with sandbox.running(people=people, seed=seed, warehouse=warehouse) as twins:
@@ -140,14 +175,16 @@ def found_town(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
                 "CDP_BRIDGE_STORE": f"sqlite:///{folder}/cdp-bridge.db",
                 "SEGMENT_TOKEN": "sandbox-papi-token",
                 "SEGMENT_WAREHOUSE": warehouse,
-                "META_TOKEN": "sandbox-token",
+                **dict.fromkeys(["META_TOKEN", "GOOGLE_TOKEN", "TIKTOK_TOKEN"], "sandbox-token"),
             }
             town = Town(twins, folder, environment)
-            text = BRIDGE.format(segment=twins.segment, meta=twins.meta)
+            text = BRIDGE.format(segment=twins.segment, meta=twins.meta, google=twins.google, tiktok=twins.tiktok)
             town.suppress(generate(people, seed).suppressed)
-            town.write(text + "".join(AUDIENCE.format(name=f"meta-{one}", segment=one) for one in segments))
-            applied = town.bridge("apply", "-f", "bridge.yaml", "--yes")
-            assert applied.code == 0, applied.err
+            pairs = [(platform, segment) for platform in platforms for segment in segments]
+            audiences = [
+                AUDIENCE.format(name=f"{one}-{segment}", segment=segment, destination=one) for one, segment in pairs
+            ]
+            town.apply("".join([text, *audiences]))
             yield town
 
     return found

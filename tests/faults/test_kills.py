@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from cdp_bridge import failpoint
 
+from tests.truth import Truth, ledger, rows_needed, rows_of
+
 PEOPLE, SEGMENT, NAME = 1_500, "everyone", "meta-everyone"
 RANDOM_KILLS, RANDOM_IN_A_ROW, NAMED_IN_A_ROW = 30, 5, 3
 # Shares of the time that a whole sync takes: before, it only starts.
@@ -22,8 +24,8 @@ LATER = [(point, passes) for passes in (2, 3) for point in ("delivery_opened", "
 class Siege:
     """Kills a sync some times in a row, lets one end, and counts what that cost."""
 
-    def __init__(self, town: Any, truth: Any, count_rows: Any) -> None:
-        self.town, self.truth, self.rows = town, truth, count_rows
+    def __init__(self, town: Any) -> None:
+        self.town, self.truth = town, Truth(PEOPLE)
         self.kills = self.in_flight = self.received = self.repeats = 0
         # Of the last sync that was left alone, in seconds; measured again and again, since the machine has other work.
         self.length = 0.0
@@ -35,7 +37,7 @@ class Siege:
         else:
             self.truth.churn(self.town, 0.5, seed=self.kills)
         with self.town.store() as store:
-            before = {} if refill else self.rows.ledger(store, NAME)
+            before = {} if refill else ledger(store, NAME)
         received = 0 if refill else self._received()
         allowed = sum(map(self._kill, kills))
         started = time.monotonic()
@@ -45,7 +47,7 @@ class Siege:
         assert healed.json[0]["status"] == "succeeded"
         assert self.truth.differences(self.town, SEGMENT) == []
         with self.town.store() as store:
-            needed = self.rows.needed(before, self.rows.ledger(store, NAME))
+            needed = rows_needed(before, ledger(store, NAME))
         received = self._received() - received
         assert needed <= received <= needed + allowed
         self.received += received
@@ -59,7 +61,7 @@ class Siege:
         assert len(open_ones) <= 1
         self.kills += was_killed
         self.in_flight += bool(open_ones)
-        return sum(map(self.rows.of_delivery, open_ones))
+        return sum(map(rows_of, open_ones))
 
     def at(self, point: str, passes: int) -> bool:
         with self.town.start("sync", "--all", CDP_BRIDGE_FAILPOINT=f"{point}:{passes}") as process:
@@ -88,9 +90,9 @@ class Siege:
 
 
 @pytest.fixture(scope="module")
-def siege(found_town_of_small_batches: Any, make_truth: Any, count_rows: Any) -> Any:
+def siege(found_town_of_small_batches: Any) -> Any:
     with found_town_of_small_batches(PEOPLE, SEGMENT) as town:
-        yield Siege(town, make_truth(PEOPLE), count_rows)
+        yield Siege(town)
 
 
 def test_a_kill_at_any_named_instant(siege: Any) -> None:

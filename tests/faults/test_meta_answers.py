@@ -15,6 +15,8 @@ from cdp_bridge.retry import retrying
 from cdp_bridge.store import Store
 from cdp_bridge.sync.run import Run
 
+from tests.truth import Truth
+
 PEOPLE, SEGMENT, NAME = 300, "everyone", "meta-everyone"
 LIMIT, UNUSUAL = 60, 300
 """Seconds to stay away after a rate limit, and after "unusual volume" (where no header says otherwise)."""
@@ -92,11 +94,11 @@ def town(found_town_of_small_batches: Any) -> Iterator[Any]:
 
 
 @pytest.fixture
-def account(town: Any, make_truth: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+def account(town: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
     for name in ("SEGMENT_TOKEN", "SEGMENT_WAREHOUSE", "META_TOKEN"):
         monkeypatch.setenv(name, town.environment[name])
     url = f"sqlite:///{tmp_path}/store.db"
-    truth = make_truth(PEOPLE)
+    truth = Truth(PEOPLE)
     own = replace(town, environment=town.environment | {"CDP_BRIDGE_STORE": url})
     own.suppress(truth.population.suppressed)
     passed = 0.0
