@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 from cdp_bridge import configuration
-from cdp_bridge.entities import SyncLog
+from cdp_bridge.entities import Bridge, SyncLog
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.registry import Registry
 from cdp_bridge.store import Store
@@ -55,11 +55,16 @@ class Carried:
         lines = ["id,email", *(f"u{number},person.{number}@example.com" for number in numbers)]
         (self.folder / "people.csv").write_text("\n".join(lines))
 
-    def run(self, **faults: Any) -> Run:
+    def configure(self, **faults: Any) -> Bridge:
         settings = msgspec.json.encode({"path": str(self.folder / "chaos")} | faults).decode()
         (self.folder / "bridge.yaml").write_text(BRIDGE.format(folder=self.folder, settings=settings))
         bridge = configuration.load(self.folder / "bridge.yaml", self.registry)
         self.store.save_bridge(bridge)
+        return bridge
+
+    def run(self, **faults: Any) -> Run:
+        """A run whose processes are there already: it is to be carried out."""
+        bridge = self.configure(**faults)
         return Run(self.store, self.registry, bridge.audiences[0], sleep=lambda _: None, launcher=self.launcher)
 
     def sync(self, **faults: Any) -> Sync:

@@ -123,7 +123,7 @@ def test_a_connector_whose_program_is_not_there_is_named(monkeypatch: pytest.Mon
 def test_sigterm_stops_a_sync_and_leaves_no_process(carry: Carry) -> None:
     bed = carry("local")
     bed.people(*range(250))
-    bed.run(slow=30)
+    bed.configure(slow=30)
     command = [str(Path(sys.executable).with_name("cdp-bridge")), "sync", "vip", "--launcher", "local"]
     store = {"CDP_BRIDGE_STORE": f"sqlite:///{bed.folder}/store.db"}
     with subprocess.Popen(command, env=os.environ | store, stderr=subprocess.PIPE, text=True) as process:
