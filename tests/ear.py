@@ -24,9 +24,10 @@ class Ear(Relay):
     def __init__(self, upstream: str) -> None:
         super().__init__(upstream)
         self.heard: list[Exchange] = []
-        self._awaited, self._act = "", lambda: None
+        self._awaited = ""
+        self._act: Callable[[], object] | None = None
 
-    def once(self, path: str, act: Callable[[], None]) -> None:
+    def once(self, path: str, act: Callable[[], object]) -> None:
         """Do something when the twin has done the next request to a path, and before it has answered."""
         self._awaited, self._act = path, act
 
@@ -34,7 +35,7 @@ class Ear(Relay):
         """The twin's answer to a request."""
         status, headers, answer = super().ask(request)
         self.heard.append(Exchange(request, status, answer))
-        if self._awaited and re.search(self._awaited, request.path):
-            self._awaited = ""
-            self._act()
+        if self._act is not None and re.search(self._awaited, request.path):
+            act, self._act = self._act, None
+            act()
         return status, headers, answer
