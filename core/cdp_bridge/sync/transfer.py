@@ -78,7 +78,11 @@ class Transfer:
                 else:
                     keys = [key for key, *_ in delivery.members]
                     batch = Batch(audience=audience, operation=delivery.operation, keys=keys, identifiers={})
+                    known = self._store.ledger.rows(self._log.audience, keys)
+                    doubtful = [row.member_key for row in known if not row.fingerprint]
                     self._record(transaction, delivery, [Part(batch, outcome)])
+                    # In doubt since somebody who shares with them went after this was sent: they are sent again.
+                    transaction.blank_members(self._log.audience, doubtful)
                     if outcome.pending is not None:
                         self.in_flight.update(keys)
 

@@ -96,3 +96,23 @@ def test_a_preview_knows_of_what_is_not_settled(bed: Any) -> None:
     assert (preview.adds, preview.changes, preview.removes) == (0, 0, 0)
     bed.cdp.drop("u0")
     assert bed.preview().removes == 1
+
+
+def test_who_shares_with_a_removal_is_sent_again_though_an_addition_was_under_way(bed: Any) -> None:
+    bed.cdp.put("u0", email="u0@example.com", phone="+14155550190")
+    bed.sync()
+    bed.cdp.put("new", email="new@example.com", phone="+14155550190")
+    bed.platform.answers = [lambda batch: Outcome(pending="addition")]
+    bed.sync()
+    (addition,) = bed.platform.batches
+    bed.cdp.drop("u0")
+    bed.platform.settlements = [Outcome(pending="addition")]
+    bed.platform.answers = [lambda batch: Outcome(pending="removal")]
+    bed.sync()
+    (removal,) = bed.platform.batches
+    bed.platform.apply(addition)
+    bed.platform.apply(removal)
+    bed.platform.settlements = [Outcome(), Outcome()]
+    bed.sync()
+    bed.sync()
+    bed.assert_equal()
