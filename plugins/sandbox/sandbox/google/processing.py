@@ -37,9 +37,9 @@ def people(directory: Directory, members: Sequence[Member]) -> set[int]:
 def shown_size(twin: Twin, user_list: UserList) -> tuple[int | None, int | None]:
     """The size that is shown, rounded down to two digits, and the match rate in percent; neither below the floor."""
     members, floor = user_list.members.members(), twin.config.floor
-    matched = sum(bool(twin.directory.meant(member.links)) for member in members)
-    rate = 100 * matched // len(members) if members and len(members) >= floor else None
-    size = len(people(twin.directory, members))
+    meant = [twin.directory.meant(member.links) for member in members]
+    rate = 100 * sum(map(bool, meant)) // len(members) if members and len(members) >= floor else None
+    size = len(set().union(*meant))
     step = int("1".ljust(len(str(size)) - 1, "0"))
     return (size // step * step if size >= floor else None), rate
 

@@ -61,10 +61,11 @@ def listed(twin: Twin, call: Call) -> dict[str, Any]:
         refuse("page_size", "INVALID_NUMBER_FORMAT", "The size of a page is a number.")
     fits, key = chosen(text), hashlib.sha256(f"{account_id} {text}".encode()).hexdigest()[:16]
     start = _position(call.query.get("pageToken", ""), key)
-    rows = [row for each in twin.live_lists(account_id) if fits(row := shown(twin, each))]
+    # Only those that are answered are sized: that goes through all of their members.
+    found = [each for each in twin.live_lists(account_id) if fits(_described(twin, each))]
     end = start + min(int(size) or 50, 1_000)
-    more = {"nextPageToken": base64.urlsafe_b64encode(f"{key}:{end}".encode()).decode()} if end < len(rows) else {}
-    return {"userLists": rows[start:end]} | more
+    more = {"nextPageToken": base64.urlsafe_b64encode(f"{key}:{end}".encode()).decode()} if end < len(found) else {}
+    return {"userLists": [shown(twin, each) for each in found[start:end]]} | more
 
 
 def update(twin: Twin, call: Call) -> dict[str, Any]:
@@ -103,19 +104,25 @@ def delete(twin: Twin, call: Call) -> dict[str, Any]:
 
 def shown(twin: Twin, user_list: UserList) -> dict[str, Any]:
     """A list as it is answered; sizes and match rate are left out below the floor."""
+    answered = _described(twin, user_list)
+    size, match_rate = shown_size(twin, user_list)
+    if size is not None:
+        kinds = ("displayNetwork", "searchNetwork", "youtube", "gmail")
+        answered["sizeInfo"] = {f"{kind}MembersCount": str(size) for kind in kinds}
+    info = dict(answered["ingestedUserListInfo"])
+    if user_list.key_type == "CONTACT_ID" and match_rate is not None:
+        info["contactIdInfo"] = info.get("contactIdInfo", {}) | {"matchRatePercentage": match_rate}
+    return answered | {"ingestedUserListInfo": info}
+
+
+def _described(twin: Twin, user_list: UserList) -> dict[str, Any]:
+    """A list as it is answered, but for what depends on its members."""
     fields = user_list.fields | {"membershipDuration": f"{int(user_list.duration)}s"}
     account = twin.config.accounts[user_list.account_id]
     name = f"accountTypes/{account.type}/accounts/{user_list.account_id}/userLists/{user_list.list_id}"
     about: dict[str, Any] = {"name": name, "id": user_list.list_id, "readOnly": False, "accessReason": "OWNED"}
-    size, match_rate = shown_size(twin, user_list)
-    if size is not None:
-        kinds = ("displayNetwork", "searchNetwork", "youtube", "gmail")
-        about["sizeInfo"] = {f"{kind}MembersCount": str(size) for kind in kinds}
-    info = dict(fields["ingestedUserListInfo"])
-    if user_list.key_type == "CONTACT_ID" and match_rate is not None:
-        info["contactIdInfo"] = info.get("contactIdInfo", {}) | {"matchRatePercentage": match_rate}
     network = {"eligibleForDisplay": True, "eligibleForSearch": True} | fields.get("targetNetworkInfo", {})
-    return about | fields | {"ingestedUserListInfo": info, "targetNetworkInfo": network}
+    return about | fields | {"targetNetworkInfo": network}
 
 
 def check_name(twin: Twin, account_id: str, name: str, own: UserList | None = None) -> bool:
