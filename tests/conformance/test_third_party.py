@@ -15,7 +15,7 @@ from cdp_bridge.testing.vendor import PEOPLE, SEGMENT, TOKEN, Vendor
 
 from tests.fresh import ROOT, Environment, build
 
-CONNECTORS = {"source-acme": range(17, 26), "destination-acme": range(26, 42)}
+CONNECTORS = {"source-acme": range(17, 26), "destination-acme": range(26, 43)}
 """Each with the MUSTs of its kind."""
 BRIDGE = """\
 connections:

@@ -23,7 +23,8 @@ def test_from_plan_to_audience_and_back(judge: Any, empty_judge: Any) -> None:
 
     changes = bridge("plan", "-f", "bridge.yaml")
     assert {one["kind"] for one in changes} == {"create"}
-    assert [one["what"] for one in changes] == ["connection", "destination", "mapping", "audience", "suppression"]
+    kinds = ["connection", *["destination"] * 3, "mapping", "audience", "suppression"]
+    assert [one["what"] for one in changes] == kinds
     assert bridge("apply", "-f", "bridge.yaml", "--yes") == changes
     assert bridge("plan", "-f", "bridge.yaml") == []
 
