@@ -68,24 +68,24 @@ def test_what_is_missing_is_left_out(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"),
+    ("text", "fraction"),
     [
-        ("{now}", NOW),
-        ("{now}000", NOW),
-        ("{now}000000", NOW),
-        ("{now}.25", NOW + 0.25),
-        ("{utc}Z", NOW),
-        ("{utc}.500Z", NOW + 0.5),
-        ("{utc}", NOW),
-        ("{east}+02:00", NOW),
-        ("{east}.25+0200", NOW + 0.25),
-        ("{east}+02", NOW),
+        ("{now}", 0),
+        ("{now}000", 0),
+        ("{now}000000", 0),
+        ("{now}.25", 0.25),
+        ("{utc}Z", 0),
+        ("{utc}.500Z", 0.5),
+        ("{utc}", 0),
+        ("{east}+02:00", 0),
+        ("{east}.25+0200", 0.25),
+        ("{east}+02", 0),
     ],
 )
-def test_times_are_understood(run: Run, text: str, seconds: float) -> None:
+def test_times_are_understood(run: Run, text: str, fraction: float) -> None:
     utc, east = (time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(NOW + ahead)) for ahead in (0, 7200))
     row = only(run, EVENT | {"occurred_at": text.format(now=NOW, utc=utc, east=east)})
-    assert conversion(row).occurred_at == seconds
+    assert conversion(row).occurred_at == NOW + fraction
 
 
 @pytest.mark.parametrize(
