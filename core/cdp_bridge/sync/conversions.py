@@ -22,6 +22,8 @@ class ConversionExecution(Execution):
 
     _refused = 0
     """Events of this extract that the platform has refused before."""
+    _again = 0
+    """Events that were in doubt, and are told again."""
 
     def _compare(self, diff: Diff, in_flight: Collection[bytes] = ()) -> Difference:
         return diff.compare(whole=True, unsettled=self._unsettled, in_flight=in_flight, once=True)
@@ -31,7 +33,7 @@ class ConversionExecution(Execution):
             transaction.save_audience(self._name, self._ref)
         diff = Diff(self._connection, self._store, self._name)
         difference = self._compare(diff, transfer.in_flight)
-        self._refused = diff.refused()
+        self._refused, self._again = diff.refused(), difference.changes + difference.refreshes
         failpoint("diffed")
         self._log.adds, total = difference.adds, difference.arriving
         for operation, chunks in self._parts(diff, self._batch_rows(diff)):
@@ -71,6 +73,6 @@ class ConversionExecution(Execution):
         cursor: dict[str, Any] = {"basis": self._basis(self._ref)}
         if not (self._log.unknown or transfer.in_flight):
             return cursor | {"state": dict(state)}
-        is_over = not (transfer.in_flight or transfer.doubted)
+        is_over = not (transfer.in_flight or self._again)
         past = before.get("next" if is_over and "next" in before else "state")
         return cursor | {"state": past, "next": dict(state)}

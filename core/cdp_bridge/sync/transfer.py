@@ -38,7 +38,7 @@ class Transfer:
     `log` is kept current, and saved with every batch; `columns` are the profile's. `in_flight` are the members of whose
     deliveries the platform has not said the last word, `removing` those whose removal is under way. `not_removed` and
     `deferred` say who may still be at the platform under the old identifiers, and how many members were not delivered
-    at all; `doubted` are those of earlier deliveries of which the platform will never say what became of them.
+    at all.
     """
 
     def __init__(self, store: Store, lease: Lease, sender: Sender, log: SyncLog, *, columns: Sequence[str]) -> None:
@@ -49,7 +49,7 @@ class Transfer:
         self.in_flight: set[bytes] = set()
         self.removing: set[bytes] = set()
         self.not_removed: set[bytes] = set()
-        self.deferred = self.doubted = 0
+        self.deferred = 0
 
     def carry(
         self,
@@ -155,7 +155,6 @@ class Transfer:
         failpoint("delivery_closed")
 
     def _doubt(self, transaction: Transaction, delivery: Delivery) -> None:
-        self.doubted += len(delivery.members)
         transaction.close_delivery(delivery.id)
         if delivery.operation != "remove":
             rows = list(map(_doubtful, delivery.members))

@@ -230,6 +230,17 @@ def test_the_cursor_does_not_pass_events_in_doubt(shop: Shop) -> None:
     assert position(shop) == 4
 
 
+def test_the_cursor_does_not_pass_events_that_stay_in_doubt(shop: Shop) -> None:
+    shop.configure(incremental=True)
+    for number in (3, 4):
+        shop.platform.answers = [lambda batch: Outcome(unknown=frozenset(batch.keys))] * 2
+        shop.sync()
+        shop.order(number)
+    shop.sync()
+    assert position(shop) is None
+    assert shop.store.ledger.count(NAME, outcome="accepted") == 5
+
+
 def test_the_cursor_follows_one_run_behind_a_platform_that_answers_late(shop: Shop) -> None:
     shop.configure(incremental=True)
     positions = []
