@@ -143,7 +143,7 @@ def test_a_run_goes_on_in_the_other_worker_when_the_container_of_one_is_killed(s
         if json.loads(stack.twin("faults"))[0]["times"]:
             return None
         running = {name: str(engine.api.top(one)["Processes"]) for name, one in containers.items()}
-        return next(name for name, processes in running.items() if "destination-meta" in processes)
+        return next((name for name, processes in running.items() if "destination-meta" in processes), None)
 
     engine.api.kill(containers[eventually(busy)])
     engine.close()

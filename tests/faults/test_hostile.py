@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 from cdp_bridge.cli import main
+from cdp_bridge.cli.sync import _Runs
 from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount
 from cdp_bridge.store import Store
 from cdp_bridge.sync.members import unpack
-from cdp_bridge.sync.run import Run
 from cdp_bridge.testing.vendor import SEGMENT, TOKEN, Vendor
 from hostile.misdeeds import PERSON, PHONE
 
@@ -279,8 +279,7 @@ def test_a_reason_that_quotes_people_is_redacted(bed: Bed) -> None:
 
 def test_an_endless_wait_is_an_hour(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
-    defaults: Any = Run.__init__.__kwdefaults__
-    monkeypatch.setitem(defaults, "sleep", slept.append)
+    monkeypatch.setattr(_Runs, "_sleep", lambda _, seconds: slept.append(seconds))
     code, _, err = bed.sync(destination={"misdeed": "asks for an endless wait", "at": "ensure"})
     assert (code, err) == (1, f"{NAME}: busy\n")
     assert set(slept) == {3_600.0}

@@ -4,5 +4,5 @@ import msgspec
 from cdp_bridge import flow, worker
 from cdp_bridge.sync import session
 
-msgspec.structs.force_setattr(flow.RUNS, "silence", 1.5)
-session.LEASE_SECONDS, worker.LONGEST_WAIT = 4.0, 0.5
+msgspec.structs.force_setattr(flow.RUNS, "silence", 5.0)
+session.LEASE_SECONDS, worker.LONGEST_WAIT = 15.0, 0.5
