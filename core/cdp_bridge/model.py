@@ -263,6 +263,22 @@ class Batch(Struct, frozen=True, kw_only=True):
     last: bool = True
     total: int = 0
 
+    def rows(self, columns: Sequence[str]) -> tuple[list[tuple[str, ...]], list[int]]:
+        """The members as rows of `columns`, "" where there is no value, and the place of each row's owner in `keys`.
+
+        First one row a member, then the further rows of members with several values in a column. In those a shorter
+        column starts over, so each value is there at least once and only beside others of its owner.
+        """
+        held = [self.identifiers[column] for column in columns]
+        owners = list(range(len(self.keys)))
+        rows = list(zip(*([v[0] if v else "" for v in column] for column in held), strict=True)) or [()] * len(owners)
+        for owner in sorted({i for column in held for i, count in enumerate(map(len, column)) if count > 1}):
+            values = [column[owner] for column in held]
+            for turn in range(1, max(map(len, values))):
+                rows.append(tuple(v[turn % len(v)] if v else "" for v in values))
+                owners.append(owner)
+        return rows, owners
+
 
 class Outcome(Struct, frozen=True, kw_only=True):
     """What the platform said of a batch: each member is rejected with a reason, unknown, or accepted (all others).

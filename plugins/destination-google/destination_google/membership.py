@@ -63,12 +63,16 @@ def members(batch: Batch) -> Members:
 
 def known(batch: Batch) -> tuple[list[list[Identifier]], dict[bytes, str]]:
     """The identifiers behind each key of a batch, and who is refused for one that Google would not take."""
-    filled = [column for column in SCHEMA if any(batch.identifiers.get(column, ()))]
-    refused = {
-        batch.keys[i]: CHECKS[column][1] for column in filled for i in _faulty(column, batch.identifiers[column])
-    }
-    rows = range(len(batch.keys))
-    return [_identifiers({column: batch.identifiers[column][i] for column in filled}) for i in rows], refused
+    columns = {column: batch.identifiers[column] for column in SCHEMA if any(batch.identifiers.get(column, ()))}
+    refused = {batch.keys[i]: CHECKS[column][1] for column, values in columns.items() for i in _faulty(column, values)}
+    people: list[list[Identifier]] = [[] for _ in batch.keys]
+    for column in ("email", "phone"):
+        for found, values in zip(people, columns.get(column, ()), strict=False):
+            found += [(column, value) for value in values]
+    if all(column in columns for column in ADDRESS):
+        for found, *parts in zip(people, *(columns[column] for column in ADDRESS), strict=True):
+            found += _addresses(parts)
+    return people, refused
 
 
 def _faulty(column: str, values: Sequence[Sequence[str]]) -> list[int]:
@@ -76,10 +80,8 @@ def _faulty(column: str, values: Sequence[Sequence[str]]) -> list[int]:
     return [i for i, mine in enumerate(values) if not all(map(is_good, mine))]
 
 
-def _identifiers(values: Mapping[str, Sequence[str]]) -> list[Identifier]:
-    """Every value at least once; in addresses a shorter column starts over."""
-    found: list[Identifier] = [(column, value) for column in ("email", "phone") for value in values.get(column, ())]
-    parts = [values.get(column, ()) for column in ADDRESS]
-    if all(parts):
-        found += [("address", *(part[turn % len(part)] for part in parts)) for turn in range(max(map(len, parts)))]
-    return found
+def _addresses(parts: Sequence[Sequence[str]]) -> list[Identifier]:
+    """Every value at least once, a shorter column starts over; none where a part is missing."""
+    if not all(parts):
+        return []
+    return [("address", *[part[turn % len(part)] for part in parts]) for turn in range(max(map(len, parts)))]

@@ -50,27 +50,12 @@ def upload(batch: Batch, limited_data_use: LimitedDataUse = "none") -> Upload:
     A column without any value is left out. Removals carry no limited data use: it marks people who are in.
     """
     filled = [column for column in SCHEMA if any(batch.identifiers.get(column, ()))]
-    rows, owners = _rows([batch.identifiers[column] for column in filled])
+    rows, owners = batch.rows(filled) if filled else ([], [])
     keys = tuple(SCHEMA[column] for column in filled)
     data: Sequence[tuple[Any, ...]] = rows
     if batch.operation == "add" and limited_data_use != "none":
         keys, data = keys + LDU_KEYS, [row + LDU_CELLS[limited_data_use] for row in rows]
     return Upload(rows, owners, msgspec.json.encode({"schema": keys, "data": data}))
-
-
-def _rows(columns: list[Sequence[Sequence[str]]]) -> tuple[list[Row], list[int]]:
-    """One row a member, then the further rows of members with several values in a column.
-
-    In those a shorter column starts over, so each value is sent at least once and only beside others of its owner.
-    """
-    rows: list[Row] = list(zip(*([v[0] if v else "" for v in column] for column in columns), strict=True))
-    owners = list(range(len(rows)))
-    for owner in sorted({i for column in columns for i, count in enumerate(map(len, column)) if count > 1}):
-        values = [column[owner] for column in columns]
-        for turn in range(1, max(map(len, values))):
-            rows.append(tuple(v[turn % len(v)] if v else "" for v in values))
-            owners.append(owner)
-    return rows, owners
 
 
 def judge(sent: Upload, keys: Sequence[bytes], received: int, invalid: int, samples: Any) -> Outcome:

@@ -34,28 +34,26 @@ class Upload(msgspec.Struct, frozen=True):
 def upload(batch: Batch, advertiser_id: str) -> Upload:
     """One row a member, further ones for those with several values in a column; a cell is {} where there is none."""
     filled = [column for column in SCHEMA if any(batch.identifiers.get(column, ()))]
-    rows, empty = [], []
-    for i, key in enumerate(batch.keys):
-        values = [batch.identifiers[column][i] for column in filled]
-        turns = max(map(len, values), default=0)
-        if not turns:
-            empty.append(key)
-        rows += [[v[turn % len(v)] if v else "" for v in values] for turn in range(turns)]
+    rows, _ = batch.rows(filled)
+    empty = [key for key, row in zip(batch.keys, rows, strict=False) if not any(row)]
+    rows = [row for row in rows if any(row)] if empty else rows
     body = {
         "advertiser_ids": [advertiser_id],
         "action": ACTIONS[batch.operation],
         "id_schema": [name for column in filled for name in SCHEMA[column]],
-        "batch_data": [_cells(row, filled, batch.audience.id) for row in rows],
+        "batch_data": _cells(rows, filled, batch.audience.id),
     }
     return Upload(len(rows), empty, msgspec.json.encode(body))
 
 
-def _cells(row: Sequence[str], columns: Sequence[str], audience_id: str) -> list[dict[str, Any]]:
-    return [
-        {"id": value, "audience_ids": [audience_id]} if value else {}
-        for value, column in zip(row, columns, strict=True)
-        for _ in SCHEMA[column]
+def _cells(rows: Sequence[Sequence[str]], columns: Sequence[str], audience_id: str) -> list[tuple[dict[str, Any], ...]]:
+    nothing: dict[str, Any] = {}
+    audience_ids = [audience_id]
+    cells = [
+        [{"id": value, "audience_ids": audience_ids} if value else nothing for value in values]
+        for values in zip(*rows, strict=True)
     ]
+    return list(zip(*(own for column, own in zip(columns, cells, strict=True) for _ in SCHEMA[column]), strict=True))
 
 
 def judge(batch: Batch, data: Any) -> Outcome:
