@@ -156,8 +156,9 @@ class AudienceExecution(Execution):
         rows, ref = self._batch_rows(diff), self._ref
         leaving, arriving = difference.leaving - self._waiting, difference.arriving + len(shared)
         transfer.carry(ref, "remove", diff.leaving(rows), leaving, self._sending("remove", leaving))
-        # While a removal is under way, what it takes with it may not be sent again: either could come last.
-        early = diff.sharing(transfer.removing) - transfer.not_removed
+        # While a removal is under way, what it takes with it may not be sent again: either could come last. Who is on
+        # the way already comes with the next run.
+        early = (diff.sharing(transfer.removing) | transfer.in_flight.intersection(shared)) - transfer.not_removed
         transfer.deferred += len(early)
         staying = diff.arriving(rows, transfer.not_removed | early)
         transfer.carry(ref, "add", staying, arriving, self._sending("add", arriving))

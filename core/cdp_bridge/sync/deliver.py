@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
@@ -13,14 +14,18 @@ from ..errors import RejectedError, TransientError
 from ..model import Audience, AudienceRef, Batch, Limits, Outcome, Writer
 from ..retry import ATTEMPTS, bounded, retrying
 
+log = logging.getLogger(__name__)
+
 MOST_SPLITS = 128
 """How often one batch is cut in two before what is still refused waits for the next run; one poison member in 10,000
 costs 14.
 """
 
-
 MOST_RESERVED = 20
 """Requests that one run may reserve at once, and at most a thousandth of what the account has."""
+
+LONG_WAIT = 5.0
+"""Seconds of waiting from which on whoever watches the run is told."""
 
 
 class Budget(Protocol):
@@ -56,7 +61,7 @@ class Sender:
     ) -> None:
         self.calls = 0
         self._writer, self._limits, self._budget = writer, limits, budget
-        self._retrying = retrying(attempts=attempts, sleep=sleep)
+        self._retrying = retrying(attempts=attempts, sleep=self._wait)
         self._sleep = sleep
         self._splits_left = 0
         # Asking the budget for each request costs a commit; what a run reserves and does not need is not given back.
@@ -107,9 +112,14 @@ class Sender:
     def _reserve(self, account: str) -> None:
         if self._budget and not self._reserved:
             while wait := self._budget.take(account, self._limits, self._block):
-                self._sleep(wait)
+                self._wait(wait)
             self._reserved = self._block
         self._reserved -= 1
+
+    def _wait(self, seconds: float) -> None:
+        if seconds >= LONG_WAIT:
+            log.info("waiting %.0f s, since the platform is busy or the account's limit is reached", seconds)
+        self._sleep(seconds)
 
     def _pause(self, account: str, seconds: float) -> None:
         """Keep away from the account, and give no reserved request a way around that."""

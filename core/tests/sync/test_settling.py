@@ -116,3 +116,21 @@ def test_who_shares_with_a_removal_is_sent_again_though_an_addition_was_under_wa
     bed.sync()
     bed.sync()
     bed.assert_equal()
+
+
+def test_who_is_on_the_way_is_not_sent_a_second_time_for_sharing(bed: Any) -> None:
+    bed.cdp.put("u0", email="u0@example.com", phone="+14155550190")
+    bed.sync()
+    bed.cdp.put("new", email="new@example.com", phone="+14155550190")
+    bed.platform.answers = [pending]
+    bed.sync()
+    (addition,) = bed.platform.batches
+    bed.cdp.drop("u0")
+    bed.platform.settlements = [Outcome(pending="job")]
+    log = bed.sync()
+    assert (log.status, bed.platform.operations) == ("partial", [("remove", 1)])
+    bed.platform.apply(addition)
+    bed.platform.settlements = [Outcome()]
+    bed.sync()
+    assert bed.platform.operations == [("add", 1)]
+    bed.assert_equal()
