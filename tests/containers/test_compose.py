@@ -142,7 +142,7 @@ def test_a_run_goes_on_in_the_other_worker_when_the_container_of_one_is_killed(s
         """The worker with a connector's process, once the platform has got a request that it leaves waiting."""
         if json.loads(stack.twin("faults"))[0]["times"]:
             return None
-        running = {name: str(engine.api.top(one)["Processes"]) for name, one in containers.items()}
+        running = {name: str(engine.api.top(one, ps_args="-efww")["Processes"]) for name, one in containers.items()}
         return next((name for name, processes in running.items() if "destination-meta" in processes), None)
 
     engine.api.kill(containers[eventually(busy)])
