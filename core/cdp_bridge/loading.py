@@ -10,6 +10,7 @@ import msgspec
 from .errors import ConfigError
 from .model import Connector
 from .redact import redact
+from .structs import make_ready
 
 T = TypeVar("T")
 
@@ -19,6 +20,7 @@ def implementation(connector: Connector) -> Any:
     path, _, attribute = connector.load.partition(":")
     try:
         module = import_module(path)
+        make_ready()
         return getattr(module, attribute) if attribute else module
     except (Exception, SystemExit) as error:
         raise ConfigError(

@@ -12,6 +12,7 @@ import msgspec
 
 from . import redact
 from .errors import ConfigError
+from .structs import make_ready
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -95,6 +96,7 @@ def load(settings: type[S], raw: Mapping[str, Any], resolve: Resolve | None = No
             faults.append(ConfigError(error.problem, place=_place_of(value, raw), remedy=error.remedy))
             return Secret("")
 
+    make_ready()
     loaded = msgspec.convert(dict(raw), settings, dec_hook=decode)
     if faults:
         raise SettingsError(faults)

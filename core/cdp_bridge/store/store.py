@@ -9,6 +9,7 @@ from typing import Any
 
 from ..entities import Bridge, CDPSegment, DeadLetter, SuppressionCount, SyncLog
 from ..model import AudienceRef, Limits
+from ..structs import make_ready
 from . import audiences, budgets, configuration, keys, leases, migration, retention, runs, suppression
 from .api_keys import ApiKeys
 from .audit import Audit, Deed
@@ -55,6 +56,7 @@ class Store:
         Raises ConfigError whose place is the URL without credentials. `clock` gives seconds since 1970; hosts that
         share a store must agree on them to a few seconds.
         """
+        make_ready()
         database = Database(url, clock)
         try:
             migration.upgrade(database)
