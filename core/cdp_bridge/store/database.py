@@ -56,6 +56,7 @@ class Database:
 
     def __init__(self, url: str, clock: Clock) -> None:
         self.clock = clock
+        self._writer = threading.Lock()
         self._was_there = False
         address = _address(url)
         self.place = _place(address)
@@ -87,8 +88,19 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """One transaction, committed durably at the end of the block and rolled back by an exception."""
-        with plainly(self.place, was_there=self._was_there), self.engine.begin() as connection:
+        with plainly(self.place, was_there=self._was_there), self._turn(), self.engine.begin() as connection:
             yield connection
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """SQLite takes one writer at a time and lets others sleep; those of this process wait here, and wake at once."""
+        has_turn = self.path is not None and self._writer.acquire(timeout=LOCK_SECONDS)
+        try:
+            # Who has waited in vain hears it from the database.
+            yield
+        finally:
+            if has_turn:
+                self._writer.release()
 
     def _set_up_postgresql(self, connection: Any, _: object) -> None:
         self._was_there = True
