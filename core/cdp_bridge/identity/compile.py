@@ -6,15 +6,12 @@ VARCHAR[] where clear; in order, without repetitions, an empty list where nothin
 (VARCHAR[]) holds one code `field:reason` for each value that did not survive. NULL is absent, not refused.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from cdp_bridge.identity.profile import Profile, Rule, load_profile
 from cdp_bridge.identity.steps import CHECKS, EMPTY_DIGEST, IS_DIGEST, IS_REFUSAL, PARTS, STEPS, refuse
-
-if TYPE_CHECKING:
-    import pyarrow
 
 _FIRST_STEPS = ("trim", "nothing")
 _COUNTRY_STEPS = (*_FIRST_STEPS, "country")
@@ -36,28 +33,27 @@ class CompiledProfile(NamedTuple):
             for output in self.profile.outputs(field)
         }
 
-    def select(self, fields: Sequence[str], source: str = "page", *, single: bool = False) -> str:
-        """The SELECT over the relation `source`; `single` promises lists of at most one value and is faster."""
+    def select(self, fields: Sequence[str], source: str = "page", *, single: Collection[str] = ()) -> str:
+        """The SELECT over the relation `source`; of the fields in `single` nobody has two values, which is faster."""
         values = self.values(fields, source, single=single)
         together = self.profile.together
         return _all_or_none(values, together, fields) if set(together) & set(fields) else values
 
-    def values(self, fields: Sequence[str], source: str, *, single: bool) -> str:
+    def values(self, fields: Sequence[str], source: str, *, single: Collection[str]) -> str:
         """As `select`, each identifier for itself: before identifiers that go together only are held back."""
         shape = _Shape(single)
         taken = [field for field in fields if field in self.profile.fields]
-        outputs = {
-            output: shape.each(_output(self.profile.fields[field], part), field)
-            for field in taken
-            for output, part in self.profile.outputs(field).items()
-        }
+        outputs = [(output, field, part) for field in taken for output, part in self.profile.outputs(field).items()]
         columns = [f"* EXCLUDE ({', '.join([*fields, 'person_country'])})"]
-        columns += [f"{sql} AS {output}" for output, sql in outputs.items()]
+        columns += [
+            f"{shape.each(_output(self.profile.fields[field], part), field)} AS {output}"
+            for output, field, part in outputs
+        ]
         columns += [f"{shape.refused(taken)} AS refused"]
         computed = f"SELECT {', '.join(columns)} FROM ({self.verdicts(fields, source, single=single)})"
-        return _replace({output: shape.survivors(output) for output in outputs}, computed)
+        return _replace({output: shape.survivors(output, field) for output, field, _ in outputs}, computed)
 
-    def verdicts(self, fields: Sequence[str], source: str, *, single: bool) -> str:
+    def verdicts(self, fields: Sequence[str], source: str, *, single: Collection[str]) -> str:
         """The page with every identifier normalised or refused (as text), and `person_country`, an alpha-2 code."""
         shape, rules = _Shape(single), self.profile.fields
         sql = _replace({field: shape.value(field) for field in fields}, f"SELECT * FROM {source}")
@@ -77,21 +73,21 @@ class CompiledProfile(NamedTuple):
 
 
 class _Shape(NamedTuple):
-    """How a template over one value is applied: to a column of single values, or within a column of lists."""
+    """How a template over one value is applied: to the value of a field in `single`, or to each in a list."""
 
-    single: bool
+    single: Collection[str]
 
-    def value(self, column: str) -> str:
-        return f"{column}[1]" if self.single else column
+    def value(self, field: str) -> str:
+        return f"{field}[1]" if field in self.single else field
 
-    def each(self, template: str, column: str) -> str:
+    def each(self, template: str, field: str) -> str:
         template = template.replace("{country}", "person_country")
-        if self.single:
-            return template.replace("{x}", column)
-        return f"list_transform({column}, lambda x: {template.replace('{x}', 'x')})"
+        if field in self.single:
+            return template.replace("{x}", field)
+        return f"list_transform({field}, lambda x: {template.replace('{x}', 'x')})"
 
-    def survivors(self, column: str) -> str:
-        if self.single:
+    def survivors(self, column: str, field: str) -> str:
+        if field in self.single:
             return f"CASE WHEN {column} IS NULL THEN [] ELSE [{column}] END"
         distinct = f"list_filter({column}, lambda x, i: x IS NOT NULL AND list_position({column}, x) = i)"
         return (
@@ -100,16 +96,21 @@ class _Shape(NamedTuple):
 
     def first_country(self) -> str:
         is_code = "strlen({x}) = 2"
-        if self.single:
+        if "country" in self.single:
             return f"CASE WHEN {is_code.replace('{x}', 'country')} THEN country END"
         return f"list_filter(country, lambda x: {is_code.replace('{x}', 'x')})[1]"
 
     def refused(self, fields: Sequence[str]) -> str:
-        codes = [
-            self.each(f"CASE WHEN {IS_REFUSAL} THEN '{field}:' || substr({{x}}, 2) END", field) for field in fields
-        ]
-        everything = f"[{', '.join(codes)}]" if self.single else f"flatten([{', '.join(codes)}])"
-        return f"list_filter({everything}, lambda x: x IS NOT NULL)" if fields else "[]::VARCHAR[]"
+        codes = {
+            field: self.each(f"CASE WHEN {IS_REFUSAL} THEN '{field}:' || substr({{x}}, 2) END", field)
+            for field in fields
+        }
+        if codes.keys() <= set(self.single):
+            everything = f"[{', '.join(codes.values())}]::VARCHAR[]"
+        else:
+            lists = [f"[{code}]" if field in self.single else code for field, code in codes.items()]
+            everything = f"flatten([{', '.join(lists)}])"
+        return f"list_filter({everything}, lambda x: x IS NOT NULL)"
 
 
 def _layers(names: Iterable[str], rule: Rule | None) -> list[str]:
@@ -169,13 +170,6 @@ def _all_or_none(values: str, together: Sequence[str], fields: Sequence[str]) ->
     kept = {field: f"CASE WHEN {complete} THEN {field} ELSE [] END" for field in mine}
     code = f"CASE WHEN ({some}) AND NOT ({complete}) THEN list_append(refused, 'address:incomplete') ELSE refused END"
     return _replace({**kept, "refused": code}, values)
-
-
-def is_single(page: "pyarrow.Table | pyarrow.RecordBatch", fields: Iterable[str]) -> bool:
-    """Whether no person of `page` has two values of one identifier: `select(..., single=True)` is then right."""
-    from pyarrow import compute
-
-    return all((compute.max(compute.list_value_length(page[field])).as_py() or 0) < 2 for field in fields)
 
 
 @cache

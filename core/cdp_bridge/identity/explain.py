@@ -55,9 +55,9 @@ def explain_many(profile: str, questions: Iterable[Question]) -> list[Explanatio
         register(connection)
         connection.register("page", _page(fields, asked))
         verdicts = (
-            connection.sql(f"FROM ({compiled.verdicts(fields, 'page', single=True)})").to_arrow_table().to_pylist()
+            connection.sql(f"FROM ({compiled.verdicts(fields, 'page', single=fields)})").to_arrow_table().to_pylist()
         )
-        sent = connection.sql(f"FROM ({compiled.values(fields, 'page', single=True)})").to_arrow_table().to_pylist()
+        sent = connection.sql(f"FROM ({compiled.values(fields, 'page', single=fields)})").to_arrow_table().to_pylist()
         connection.unregister("page")
     return [
         _explanation(compiled.profile, question.field, *person)

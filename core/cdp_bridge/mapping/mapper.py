@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -85,11 +86,11 @@ class Mapper:
             self._last = (schema, relation, self._build(schema, relation))
         return self._last[2]
 
-    def is_single(self, schema: pa.Schema) -> bool:
-        """Whether no person of such pages can have two values of one identifier."""
-        fields = [cell.field for cell in self._cells]
-        many = any(cell.path and paths.read(schema, cell.path).many for cell in self._cells)
-        return not many and len(fields) == len(set(fields))
+    def single(self, schema: pa.Schema) -> list[str]:
+        """Those of `columns` of which no person of such pages can have two values."""
+        fields = Counter(cell.field for cell in self._cells)
+        many = {cell.field for cell in self._cells if cell.path and paths.read(schema, cell.path).many}
+        return [column for column in self.columns if fields[column] == 1 and column not in many]
 
     def _build(self, schema: pa.Schema, relation: str) -> str:
         cells = [_Columns(cell, schema) for cell in self._cells]

@@ -93,7 +93,7 @@ class Database:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """SQLite takes one writer at a time and lets others sleep; those of this process wait here, and wake at once."""
+        """SQLite takes one writer at a time and lets others sleep: ours wait here, and wake at once."""
         has_turn = self.path is not None and self._writer.acquire(timeout=LOCK_SECONDS)
         try:
             # Who has waited in vain hears it from the database.

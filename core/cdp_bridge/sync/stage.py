@@ -139,19 +139,20 @@ class Stage:
             self._connection.unregister("page")
 
     def _statements(self, schema: pa.Schema) -> Iterator[str]:
-        """SQL: people with one value of each kind on the profile's faster path, then all others.
+        """SQL: people with one value of each kind, all of them on the profile's faster path, then all others.
 
         Two statements, since a table that one statement reads twice is kept by the engine and may spill: raw values.
         """
-        mapped = self._mapper.select(schema)
-        if self._mapper.is_single(schema):
-            yield self._statement(mapped, single=True)
+        mapped, columns, single = self._mapper.select(schema), self._mapper.columns, self._mapper.single(schema)
+        listed = [column for column in columns if column not in single]
+        if not listed:
+            yield self._statement(mapped, single=columns)
             return
-        plain = " AND ".join(f"len({column}) <= 1" for column in self._mapper.columns) or "true"
-        yield self._statement(f"SELECT * FROM ({mapped}) WHERE {plain}", single=True)
-        yield self._statement(f"SELECT * FROM ({mapped}) WHERE NOT ({plain})", single=False)
+        plain = " AND ".join(f"len({column}) <= 1" for column in listed)
+        yield self._statement(f"SELECT * FROM ({mapped}) WHERE {plain}", single=columns)
+        yield self._statement(f"SELECT * FROM ({mapped}) WHERE NOT ({plain})", single=single)
 
-    def _statement(self, mapped: str, *, single: bool) -> str:
+    def _statement(self, mapped: str, *, single: Collection[str]) -> str:
         key = "event_id" if self._mapper.is_events else "user_id"
         return f"""
             INSERT INTO staged

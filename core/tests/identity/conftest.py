@@ -1,6 +1,6 @@
 """One connection for all tests of the package, and a page made of plain lists."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import duckdb
@@ -23,7 +23,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 def run(connection: duckdb.DuckDBPyConnection) -> Run:
     """run(profile, page, single=...) -> output columns as Python lists."""
 
-    def run(profile: str, page: Page, *, single: bool = False) -> dict[str, list[Any]]:
+    def run(profile: str, page: Page, *, single: Collection[str] = ()) -> dict[str, list[Any]]:
         columns = {name: pa.array(lists, pa.list_(pa.string())) for name, lists in page.items()}
         connection.register("people", pa.table(columns))
         answer = connection.sql(compile_profile(profile).select(list(page), "people", single=single)).to_arrow_table()

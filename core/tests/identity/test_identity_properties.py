@@ -80,7 +80,7 @@ def test_a_list_is_its_values_one_by_one(profile: str, run: Any, raws: list[str]
     each = run(
         profile,
         {**{field: [[raw] for raw in raws] for field in fields}, "country": [[country]] * len(raws)},
-        single=True,
+        single=[*fields, "country"],
     )
     for output in compiled.outputs(fields):
         assert whole[output][0] == list(dict.fromkeys(value for row in each[output] for value in row))
