@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -114,17 +115,27 @@ class Database:
 
 def insert(connection: sa.Connection, table: sa.Table) -> Any:
     """The dialect's INSERT: both resolve conflicts in the same words, but SQLAlchemy has no common type for them."""
+    return _inserting(connection.dialect.name, table)
+
+
+def _inserting(dialect: str, table: sa.Table) -> Any:
     # Only the dialect in use is imported; the engine has done so already.
-    return import_module(f"sqlalchemy.dialects.{connection.dialect.name}").insert(table)
+    return import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
 
 
 def upsert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert rows, or replace all other columns of those whose primary key is there."""
     if rows:
-        statement = insert(connection, table)
-        keys = [column.name for column in table.primary_key]
-        changes = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changes), rows)
+        connection.execute(_upserting(connection.dialect.name, table, tuple(rows[0])), rows)
+
+
+@cache
+def _upserting(dialect: str, table: sa.Table, columns: tuple[str, ...]) -> Any:
+    """Made once, since a run saves its record with every batch."""
+    statement = _inserting(dialect, table)
+    keys = [column.name for column in table.primary_key]
+    changes = {name: statement.excluded[name] for name in columns if name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=changes)
 
 
 def insert_missing(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> None:

@@ -86,9 +86,12 @@ class Transaction:
 
     def _id(self, audience: str) -> int:
         if audience not in self._audience_ids:
-            insert_missing(self._connection, tables.audience, {"name": audience})
-            found = sa.select(tables.audience.c.id).where(tables.audience.c.name == audience)
-            self._audience_ids[audience] = self._connection.execute(found).scalar_one()
+            wanted = sa.select(tables.audience.c.id).where(tables.audience.c.name == audience)
+            found = self._connection.execute(wanted).scalar()
+            if found is None:
+                insert_missing(self._connection, tables.audience, {"name": audience})
+                found = self._connection.execute(wanted).scalar_one()
+            self._audience_ids[audience] = found
         return self._audience_ids[audience]
 
     def _members(self, table: sa.Table, audience: str, keys: Sequence[bytes]) -> list[sa.ColumnElement[bool]]:
