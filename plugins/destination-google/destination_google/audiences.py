@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from cdp_bridge.sdk import Audience, AudienceRef, Client, ConfigError, Inventory, RejectedError, TransientError
@@ -35,10 +36,13 @@ def ensure(client: Client, settings: Settings, audience: Audience) -> AudienceRe
         raise ConfigError(error.problem, place=place, remedy="Check the audience's name and membership_days") from None
 
 
-def inventory(client: Client, settings: Settings) -> Inventory:
-    """The account of the settings, and its user lists; the Data Manager API names no other accounts."""
+def inventory(client: Client, settings: Settings, reached: Sequence[str]) -> Inventory:
+    """The account of the settings, others that are `reached`, and its user lists.
+
+    The Data Manager API names no accounts, the Google Ads API only their numbers.
+    """
     found = tuple(_ref(settings, entry) for entry in entries(client, settings))
-    return Inventory(accounts={settings.account: ""}, audiences=found)
+    return Inventory(accounts=dict.fromkeys([settings.account, *reached], ""), audiences=found)
 
 
 def new_list(settings: Settings, name: str, **fields: Any) -> dict[str, Any]:

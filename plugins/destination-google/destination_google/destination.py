@@ -49,9 +49,10 @@ def discover(settings: Settings) -> Catalog:
 
 
 def inventory(settings: Settings) -> Inventory:
-    """The account of the settings, and its user lists."""
-    with connect(settings) as client:
-        return audiences.inventory(client, settings)
+    """The account of the settings and its user lists; over the Google Ads API, all accounts that can be reached."""
+    with connect(settings) as client, connect(settings, ads=True) as ads:
+        reached = google_ads.accessible(ads) if settings.api == "google-ads" else []
+        return audiences.inventory(client, settings, reached)
 
 
 @contextlib.contextmanager

@@ -41,6 +41,10 @@ class _Found(msgspec.Struct):
     results: list[_Row] = []
 
 
+class _Accessible(msgspec.Struct, rename="camel"):
+    resource_names: list[str] = []
+
+
 class GoogleAds:
     """Puts members into jobs, one for a list and operation, and starts each with its last batch.
 
@@ -106,6 +110,12 @@ class GoogleAds:
             wanted["validateOnly"] = True
         answer = self._client.call("POST", f"{customer(self._settings)}/offlineUserDataJobs:create", json=wanted)
         return shaped(answer, _Created).resource_name
+
+
+def accessible(client: Client) -> list[str]:
+    """The numbers of the accounts whose user the caller is (google.md 1.2)."""
+    answer = client.read(f"/{VERSION}/customers:listAccessibleCustomers")
+    return [name.rpartition("/")[2] for name in shaped(answer, _Accessible).resource_names]
 
 
 def is_job(pending: str) -> bool:

@@ -17,6 +17,17 @@ def test_lists_with_size_and_state(account: Any, count: int) -> None:
     assert all(one.name.startswith("A ") and one.status and one.account == account.number for one in found.audiences)
 
 
+def test_over_the_google_ads_api_all_accounts_that_can_be_reached(account: Any) -> None:
+    answer = {"resourceNames": ["customers/1112223333", f"customers/{account.number}"]}
+    account.fault("status", "listAccessibleCustomers", "GET", status=200, body=answer)
+    found = destination.inventory(account.settings(api="google-ads"))
+    assert found.accounts == {account.number: "", "1112223333": ""}
+
+
+def test_over_the_google_ads_api_the_twin_names_the_account(account: Any) -> None:
+    assert account.number in destination.inventory(account.settings(api="google-ads")).accounts
+
+
 def test_lists_of_all_pages(account: Any) -> None:
     for page in ({"userLists": [{"id": "1"}], "nextPageToken": "more"}, {"userLists": [{"id": "2"}]}):
         account.fault("status", "userLists", "GET", status=200, body=page)
