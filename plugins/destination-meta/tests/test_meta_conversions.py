@@ -204,9 +204,10 @@ def test_row_34_nobody_to_match(writer: Any, received: Any, changes: Any) -> Non
     assert len(received()) == told
 
 
-def test_row_32_what_happened_in_a_store_may_be_two_months_old(writer: Any, received: Any) -> None:
-    ages = {"young": 61, "old": 63}
-    events = [event(name, source="store", occurred_at=time.time() - days * DAY) for name, days in ages.items()]
+@pytest.mark.parametrize(("source", "days"), [("web", 7), ("crm", 7), ("store", 62)])
+def test_row_32_how_old_an_event_may_be(writer: Any, received: Any, source: str, days: int) -> None:
+    ages = {"young": days - 1, "old": days + 1}
+    events = [event(name, source=source, occurred_at=time.time() - age * DAY) for name, age in ages.items()]
     outcome = writer.write(track(*events))
     assert outcome.rejected == dict.fromkeys(keys(1), "meta:too_old")
     assert [each["event_id"] for each in received()] == ["young"]
