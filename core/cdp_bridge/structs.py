@@ -22,10 +22,10 @@ def make_ready() -> None:
     with _lock:
         for kind in _below(Struct):
             if kind not in _ready:
-                # One with fields that msgspec cannot decode is not converted to.
+                # One that cannot be read yet may be of a module that another thread is just importing.
                 with suppress(Exception):
                     json.Decoder(kind)
-                _ready.add(kind)
+                    _ready.add(kind)
 
 
 def _below(kind: type[Struct]) -> Iterator[type[Struct]]:
