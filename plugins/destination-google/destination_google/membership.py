@@ -66,8 +66,8 @@ def known(batch: Batch) -> tuple[list[list[Identifier]], dict[bytes, str]]:
     columns = {column: batch.identifiers[column] for column in SCHEMA if any(batch.identifiers.get(column, ()))}
     refused = {batch.keys[i]: CHECKS[column][1] for column, values in columns.items() for i in _faulty(column, values)}
     people: list[list[Identifier]] = [[] for _ in batch.keys]
-    for column in ("email", "phone"):
-        for found, values in zip(people, columns.get(column, ()), strict=False):
+    for column in [column for column in columns if column not in ADDRESS]:
+        for found, values in zip(people, columns[column], strict=True):
             found += [(column, value) for value in values]
     if all(column in columns for column in ADDRESS):
         for found, *parts in zip(people, *(columns[column] for column in ADDRESS), strict=True):
