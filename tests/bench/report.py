@@ -29,7 +29,8 @@ memory, each process at its worst moment. Rates and ratios are of *run*; seconds
   Parquet file, the ledger a SQLite file with full synchronisation, batches keep Meta's limits (10,000 rows, 1 MB).
 - `engine` and `million` build Meta's payload and drop it; `meta` sends it to the twin on loopback, on the same cores.
 - `fanout` reads one segment from the warehouse of the Segment twin once for all platforms; each platform's
-  twin is a process of its own. TikTok's pace of 8 requests a second is lifted at both ends: for 100,000 members it takes 12 s by itself.
+  twin is a process of its own. TikTok's pace of 8 requests a second is lifted at both ends: for 100,000 members it
+  takes 12 s by itself.
 - Peers read the same file, map, normalise and hash the same and build the same payload (compared hash by hash), in
   batches of 10,000. They keep no ledger, compare nothing, and survive no crash.
 """
