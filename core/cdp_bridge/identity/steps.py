@@ -57,7 +57,8 @@ STEPS: dict[str, str] = {
     f"THEN regexp_replace({{x}}, '^{_BLANK}|{_BLANK}$', '', 'g') ELSE {{x}} END",
     "nothing": f"CASE WHEN regexp_full_match({{x}}, '(?i){_NOTHING}') THEN '' ELSE {{x}} END",
     "lower": "lower({x})",
-    "nfc": "nfc_normalize({x})",
+    # The engine's function ends at a NUL, and with it would the name.
+    "nfc": "nfc_normalize(replace({x}, chr(0), ''))",
     "remove_spaces": f"CASE WHEN regexp_matches({{x}}, '{_BLANK}') "
     f"THEN regexp_replace({{x}}, '{_BLANK}', '', 'g') ELSE {{x}} END",
     # Marks stay: they carry the vowels of Indic scripts.

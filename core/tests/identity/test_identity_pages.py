@@ -77,3 +77,9 @@ def test_the_single_form_equals_the_general_form(run: Any) -> None:
     for profile in PROFILES:
         for single in (FIELDS, FIELDS[::2], FIELDS[1::2]):
             assert run(profile, page, single=single) == run(profile, page)
+
+
+def test_a_nul_cuts_nothing_off(run: Any) -> None:
+    given = {"first_name": "Zoé \0Maria", "last_name": "Silva", "postal_code": "1229-076", "country": "PT"}
+    answer = run("google", {field: [[value]] for field, value in given.items()})
+    assert answer["first_name"] == [[digest("zoé maria")]]
