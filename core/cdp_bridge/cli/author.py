@@ -41,12 +41,14 @@ class Test(Struct, frozen=True, kw_only=True):
 @click.argument("kind", type=click.Choice(["source", "destination"]))
 @click.argument("name")
 @click.option("--in", "folder", default=".", metavar="DIR", help="Where to make the package (default: here).")
-@click.option("--twin", is_flag=True, help="Also write tests/vendor.py, a stand-in to turn into your vendor's.")
-def new(kind: Kind, name: str, folder: str, twin: bool) -> None:
-    """Begin a connector package, DIR/source-NAME or DIR/destination-NAME: small, complete, and green under `test`."""
+def new(kind: Kind, name: str, folder: str) -> None:
+    """Begin a connector package, DIR/source-NAME or DIR/destination-NAME: small, complete, and green under `test`.
+
+    tests/vendor.py is its twin: a server that stands in for the vendor, to turn into yours.
+    """
     from ..scaffold import create
 
-    made = create(kind, name, Path(folder), twin=twin)
+    made = create(kind, name, Path(folder))
     click.echo(f"{made} is made. Next:\n  pip install -e {made}\n  cdp-bridge test {made}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -75,27 +76,34 @@ def lines_of_code(package: Path) -> int:
 
 
 def test_new_packages_are_small_and_clean_under_strict_types(cli: Any, tmp_path: Path) -> None:
-    for kind, twin, longest in (("source", [], 60), ("destination", ["--twin"], 80)):
+    for kind, longest in (("source", 60), ("destination", 80)):
         made = tmp_path / f"{kind}-acme"
-        answer = cli("new", kind, "acme", "--in", tmp_path, *twin)
+        answer = cli("new", kind, "acme", "--in", tmp_path)
         assert (answer.code, answer.err) == (0, "")
         assert f"cdp-bridge test {made}" in answer.out
         assert lines_of_code(made) <= longest
-        assert (made / "tests" / "vendor.py").exists() is bool(twin)
         assert ruff(made) == ""
-    folders = [tmp_path / folder for folder in ("source-acme", "destination-acme")]
-    cache = SETTINGS.with_name(".mypy_cache")
-    typed = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", cache, *folders],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert typed.returncode == 0, typed.stdout
+        typed = subprocess.run(
+            [sys.executable, "-m", "mypy", "--strict", "--cache-dir", SETTINGS.with_name(".mypy_cache"), "."],
+            cwd=made,
+            capture_output=True,
+            text=True,
+        )
+        assert typed.returncode == 0, typed.stdout
+
+
+def test_new_leaves_no_variable_unfilled(cli: Any, tmp_path: Path) -> None:
+    for kind in ("source", "destination"):
+        cli("new", kind, "acme", "--in", tmp_path)
+        files = [path for path in (tmp_path / f"{kind}-acme").rglob("*") if path.is_file()]
+        assert len(files) == 10
+        for path in files:
+            assert not re.search(r"\{\{|\{%|\.jinja", f"{path} {path.read_text()}"), path
+            assert path.name in ("py.typed", "__init__.py") or path.read_text().endswith("\n")
 
 
 def test_the_twin_is_the_vendor_of_the_kit_itself(cli: Any, tmp_path: Path) -> None:
-    cli("new", "source", "acme", "--in", tmp_path, "--twin")
+    cli("new", "source", "acme", "--in", tmp_path)
     vendor = Path(testing.__file__).with_name("vendor.py")
     assert (tmp_path / "source-acme" / "tests" / "vendor.py").read_bytes() == vendor.read_bytes()
 
@@ -157,7 +165,7 @@ def test_new_overwrites_nothing(cli: Any, tmp_path: Path) -> None:
 def test_what_is_missing_names_the_extra(
     cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shop_package: Callable[..., Path]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "copier", None)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
     monkeypatch.setattr("cdp_bridge.cli.author.find_spec", lambda name: None)
     for arguments in (["new", "source", "acme", "--in", tmp_path], ["test", shop_package(PASSES)]):
         answer = cli(*arguments)
