@@ -169,7 +169,7 @@ class _Handler(BaseHTTPRequestHandler):
                 _sleep(0.02)
 
     def cut(self) -> None:
-        """End the connection without a word."""
+        """Close the connection without an answer."""
         self.close_connection = True
         self.connection.shutdown(socket.SHUT_RDWR)
 
@@ -180,4 +180,4 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _read  # noqa: N815
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Write no log line."""
