@@ -25,8 +25,8 @@ GOOD = (
         limits=LIMITS,
     ),
 )
-DEAR = (4, 12, 39, 40)
-"""Dear rules (processes, many streams, traced memory) are tried on the good connectors and on those that break them."""
+EXPENSIVE = (4, 12, 39, 40)
+"""Rules that take long (processes, many streams, traced memory): tried on good connectors and those that break them."""
 
 
 @pytest.fixture
@@ -67,10 +67,12 @@ class OfDestinations(DestinationSuite):
 
 
 def _suite(connector: Connector, must: int) -> type:
-    """A suite without what is too dear for a connector that breaks something else."""
+    """A suite without the expensive rules that the connector does not break."""
     base = OfSources if connector.kind == "source" else OfDestinations
-    dear = [name for name in dir(base) for dear in DEAR if name.startswith(f"test_must_{dear:02}_") and must != dear]
-    return type(f"Test{connector.load}", (base,), {"connector": connector, **dict.fromkeys(dear)})
+    left_out = [
+        name for name in dir(base) for rule in EXPENSIVE if name.startswith(f"test_must_{rule:02}_") and rule != must
+    ]
+    return type(f"Test{connector.load}", (base,), {"connector": connector, **dict.fromkeys(left_out)})
 
 
 class TestGoodSource(OfSources):
@@ -81,4 +83,4 @@ class TestGoodDestination(OfDestinations):
     connector = GOOD[1]
 
 
-globals().update({f"Test{number}": _suite(one.connector, one.must) for number, one in enumerate(BREACHES)})
+globals().update({f"Test{number}": _suite(breach.connector, breach.must) for number, breach in enumerate(BREACHES)})

@@ -108,7 +108,7 @@ def test_a_row_says_limits_delivery_and_identifiers() -> None:
     ],
 )
 def test_a_suite_is_counted_in_musts(outcomes: list[tuple[int, str]], words: str) -> None:
-    tests = [author.Test(connector="one", must=must, name="", outcome=outcome, reason="") for must, outcome in outcomes]
+    tests = [author.Test(connector="one", must=must, name="", rule="", outcome=outcome, reason="") for must, outcome in outcomes]
     assert connectors.summaries(tests) == {"one": words}
 
 

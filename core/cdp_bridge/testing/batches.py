@@ -32,7 +32,7 @@ class BatchSuite:
     def test_must_36_a_full_batch_is_delivered(
         self, harness: DestinationHarness, most: Literal["rows", "bytes"]
     ) -> None:
-        """A batch as full as `Limits` allow, of short members or of long ones, is added at once, and removed at once."""
+        """A batch as full as `Limits` allow, of short members or of long ones, is added, and removed, at once."""
         columns = harness.columns if most == "bytes" else _shortest(harness)
         count = rows_in_full_batch(harness.stream.profile or "", columns, harness.connector.limits)
         with harness.open() as (writer, _, ref):
@@ -43,8 +43,8 @@ class BatchSuite:
                     verdict = Verdict.of(settled(writer, [Part(batch, writer.write(batch))]))
                 except Exception as error:
                     pytest.fail(
-                        f"{operation}: {count} members in one batch raised {type(error).__name__}; the core sends as much as "
-                        f"Limits promise, so promise what the platform takes: {error}"
+                        f"{operation}: {count} members in one batch raised {type(error).__name__}; the core sends as "
+                        f"much as Limits promise, so promise what the platform takes: {error}"
                     )
                 wrong = difference(batch.keys, verdict.accepted, short)
                 assert not wrong, f"{operation}, accepted: {wrong}; promise in Limits what the platform takes"

@@ -68,7 +68,7 @@ class FaultSuite:
             extra = sum(waited) - sum(usual)
             assert extra > 0, f"it went on without a wait after a 429 {when}; raise TransientError"
             assert extra >= least, (
-                f"expected a wait of {least:.0f} s after a 429 {when}, got {extra:.0f} s; raise TransientError(retry_after=...)"
+                f"after a 429 {when} expected a wait of {least:.0f} s, got {extra:.0f} s; obey Retry-After"
             )
             assert max(waited) <= AN_HOUR, f"it waited {max(waited):.0f} s after a 429 {when}; wait at most an hour"
 

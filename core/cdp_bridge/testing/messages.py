@@ -40,7 +40,7 @@ def member_difference(
 
     def show(member: Member) -> str:
         key = f"member key {short(keys[member])} with " if keys and member in keys else ""
-        ordered = sorted(member, key=lambda value: (value in wanted & nearest, value))
+        ordered = sorted(member, key=lambda value: (value in wanted & nearest, not _HASH.fullmatch(value), value))
         shown = [*map(value_text, ordered[:_SHOWN]), *["..."] * (len(member) > _SHOWN)]
         return f"{key}{len(member)} values ({', '.join(shown)})"
 

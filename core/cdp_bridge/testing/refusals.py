@@ -29,8 +29,8 @@ class RefusalSuite:
         verdict = Verdict.of(harness.send("add", range(8)))
         _expect_held(harness, others)
         assert not verdict.open, (
-            f"nothing is said of {len(verdict.open)} members, such as {short(min(verdict.open))}, though the platform "
-            "named whom it refused; take the others for accepted"
+            f"expected each member rejected or accepted, got nothing on {len(verdict.open)}, such as "
+            f"{short(min(verdict.open))}; the platform named whom it refused, so take the others for accepted"
         )
         wrong = difference({key(person) for person in refused}, verdict.rejected, short)
         assert not wrong, f"rejected: {wrong}; put just the keys that the platform named into Outcome.rejected"

@@ -36,7 +36,9 @@ class SourceSuite(ConnectorSuite):
         for stream, rows in _every_stream(harness):
             validator = Draft7Validator(stream.schema)
             faults = {_fault(error) for record in as_json(rows) for error in validator.iter_errors(record)}
-            assert not faults, f"{stream.name}: records do not fit; mend the schema or the records: {sorted(faults)}"
+            assert not faults, (
+                f"{stream.name}: expected records that fit the schema, got {sorted(faults)}; mend the schema or them"
+            )
             keys = [tuple(record.get(name) for name in stream.primary_key) for record in rows]
             empty = [key_text(key) for key in keys if any(part in (None, "") for part in key)]
             assert not empty, (
@@ -116,8 +118,8 @@ class SourceSuite(ConnectorSuite):
         changes = records(harness.anew().read(checkpoint=_saved(checkpoint)))
         unsaid = [harness.key(record) for record in changes if not isinstance(record.get("is_member"), bool)]
         assert not unsaid, (
-            f"{len(unsaid)} records of a read from a checkpoint, such as {key_text(unsaid[0])}, have no is_member; "
-            "say in it, as a bool, who is in the segment"
+            f"expected is_member in each record of a read from a checkpoint, got {len(unsaid)} without, such as "
+            f"{key_text(unsaid[0])}; say in it, as a bool, who is in the segment"
         )
         member = {harness.key(record): record["is_member"] for record in changes}
         left = {key for key, is_member in member.items() if not is_member}

@@ -184,7 +184,7 @@ class ConnectorSuite(FaultSuite):
         )
         by_executable, in_process = harness.by_executable(executable), harness.in_process()
         wrong = harness.differs(in_process, by_executable)
-        assert by_executable == in_process, f"the executable: {wrong}; keep no state between commands"
+        assert by_executable == in_process, f"the executable: {wrong}; do the same in process and as an executable"
 
 
 def _wrong(harness: AnyHarness) -> dict[str, Any]:

@@ -36,10 +36,19 @@ PASSES = "    def test_must_05_check_names_its_probes(self):\n        assert Tru
 FAILS = """\
     @pytest.mark.parametrize("case", ["empty", "full"])
     def test_must_18_everybody_is_there(self, case):
+        "Everybody is there, and nobody else."
         assert case == "full", "somebody is missing"
 
 """
 OTHER = "    def test_of_the_author(self):\n        assert False\n"
+RAISES = """\
+    def test_must_16_outages_are_transient(self):
+        try:
+            raise ValueError("of the connector")
+        except ValueError:
+            pytest.fail("it raised a ValueError; raise a TransientError")
+
+"""
 COMPARES = "    def test_must_19_twice_the_same(self):\n        assert 1 > 2\n"
 SKIPPED = "    def test_must_22_checkpoints(self):\n        pytest.skip('there are no checkpoints')\n"
 CRASHES = "    def test_must_06_x(self):\n        import os\n        os._exit(7)\n"
@@ -175,7 +184,7 @@ def test_what_is_missing_names_the_extra(
 
 def test_the_report_has_a_line_for_each_must_and_why(cli: Any, shop_package: Callable[..., Path]) -> None:
     package = shop_package(
-        FAILS, PASSES, COMPARES, SKIPPED, BREAKS, "    def test_of_the_author(self):\n        assert False\n"
+        FAILS, PASSES, RAISES, COMPARES, SKIPPED, BREAKS, "    def test_of_the_author(self):\n        assert False\n"
     )
     answer = cli("test", package)
     assert answer.code == 1
@@ -184,18 +193,22 @@ def test_the_report_has_a_line_for_each_must_and_why(cli: Any, shop_package: Cal
         "  05  passed   check names its probes\n"
         "  07  FAILED   ends well\n"
         "               OSError: cannot be taken down\n"
+        "  16  FAILED   outages are transient\n"
+        "               it raised a ValueError; raise a TransientError\n"
         "  18  FAILED   everybody is there\n"
+        "               must hold: Everybody is there, and nobody else.\n"
         "               empty\n"
         "               somebody is missing\n"
         "  19  FAILED   twice the same\n"
         "               assert 1 > 2\n"
         "  22  skipped  checkpoints (there are no checkpoints)\n\n"
-        "2 passed, 3 failed, 1 skipped\n"
+        "2 passed, 4 failed, 1 skipped\n"
     )
     assert answer.err == ""
     debug = cli("--debug", "test", package)
     assert debug.out == answer.out
     assert "test_shop.py" in debug.err
+    assert re.search(r"- MUST 18 of docs/connector-spec.md -+\nEverybody is there", debug.err)
 
 
 def test_the_report_as_json_has_every_test(cli: Any, shop_package: Callable[..., Path]) -> None:
