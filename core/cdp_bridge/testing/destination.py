@@ -20,14 +20,17 @@ from .lines import LineSuite
 from .messages import difference, member_difference, short, value_text
 from .people import Person
 from .refusals import RefusalSuite
-from .relay import Fault, Kind, Relay
+from .relay import Fault, FaultKind, Relay
 from .suite import ConnectorSuite
 from .twin import DestinationTwin
 from .verdict import Verdict
 
 
 class DestinationSuite(RefusalSuite, BatchSuite, LineSuite, ConnectorSuite):
-    """The kit for a destination: `class TestAcme(DestinationSuite): connector = CONNECTOR`, and a fixture `twin`."""
+    """The tests of a destination: `class TestAcme(DestinationSuite)` with the attribute `connector = CONNECTOR`.
+
+    A fixture `twin`, in the class or in its module, gives the `DestinationTwin` that the destination writes to.
+    """
 
     @pytest.fixture
     def harness(self, twin: DestinationTwin, relay: Relay | None, clock: Clock) -> DestinationHarness:
@@ -67,7 +70,7 @@ class DestinationSuite(RefusalSuite, BatchSuite, LineSuite, ConnectorSuite):
 
     @pytest.mark.parametrize("kind", ["cut_after", "half"])
     def test_must_27_a_lost_answer_makes_no_second_audience(
-        self, harness: DestinationHarness, wire: Relay, kind: Kind
+        self, harness: DestinationHarness, wire: Relay, kind: FaultKind
     ) -> None:
         """There is one audience in the end, whichever answer gets lost on the way to it."""
         harness.anew().prepare()

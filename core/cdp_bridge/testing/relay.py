@@ -18,7 +18,7 @@ _sleep = time.sleep
 
 PAGE = b"<!DOCTYPE html><html><body>Sorry, something went wrong.</body></html>"
 Headers = Sequence[tuple[str, str]]
-Kind = Literal["answer", "cut_before", "cut_after", "half", "slow"]
+FaultKind = Literal["answer", "cut_before", "cut_after", "half", "slow"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Fault:
     ends before the twin was asked, or after; `half`: half of the twin's body; `slow`: the twin's answer in drips.
     """
 
-    kind: Kind = "answer"
+    kind: FaultKind = "answer"
     status: int = 503
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = PAGE

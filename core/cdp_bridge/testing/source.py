@@ -24,7 +24,10 @@ UNKNOWN = "kit-unknown-0123456789"
 
 
 class SourceSuite(ConnectorSuite):
-    """The kit for a source: `class TestAcme(SourceSuite): connector = CONNECTOR`, and a fixture `twin`."""
+    """The tests of a source: `class TestAcme(SourceSuite)` with the attribute `connector = CONNECTOR`.
+
+    A fixture `twin`, in the class or in its module, gives the `SourceTwin` that the source reads from.
+    """
 
     @pytest.fixture
     def harness(self, twin: SourceTwin, relay: Relay | None, clock: Clock) -> SourceHarness:
