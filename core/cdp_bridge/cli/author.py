@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import Struct
 
-from ..errors import ConfigError
-from .options import json_option
-from .output import print_json
+from cdp_bridge.cli.options import json_option
+from cdp_bridge.cli.output import print_json
+from cdp_bridge.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ..model import Kind
+    from cdp_bridge.model import Kind
 
 PASSED, FAILED, NOT_COLLECTED, NOTHING_COLLECTED = 0, 1, 2, 5
 """Exit codes of pytest."""
@@ -44,7 +44,7 @@ class Test(Struct, frozen=True, kw_only=True):
 @click.option("--twin", is_flag=True, help="Also write tests/vendor.py, a stand-in to turn into your vendor's.")
 def new(kind: Kind, name: str, folder: str, twin: bool) -> None:
     """Begin a connector package, DIR/source-NAME or DIR/destination-NAME: small, complete, and green under `test`."""
-    from ..scaffold import create
+    from cdp_bridge.scaffold import create
 
     made = create(kind, name, Path(folder), twin=twin)
     click.echo(f"{made} is made. Next:\n  pip install -e {made}\n  cdp-bridge test {made}")

@@ -9,14 +9,14 @@ from typing import Literal
 
 import pytest
 
-from ..model import AudienceRef, Batch, Operation
-from ..sync.deliver import Part
-from .bench import IDENTIFYING, DestinationBench, settled
-from .crowds import crowd, full
-from .memory import kept
-from .people import key
-from .relay import Fault, Relay
-from .verdict import Verdict
+from cdp_bridge.delivery.sender import Part
+from cdp_bridge.model import AudienceRef, Batch, Operation
+from cdp_bridge.testing.bench import IDENTIFYING, DestinationBench, settled
+from cdp_bridge.testing.crowds import crowd, full
+from cdp_bridge.testing.memory import kept
+from cdp_bridge.testing.people import key
+from cdp_bridge.testing.relay import Fault, Relay
+from cdp_bridge.testing.verdict import Verdict
 
 OPERATIONS: tuple[Operation, ...] = ("add", "remove")
 _NOISE = 16_000

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from ..errors import ConfigError, TransientError
-from .bench import Clock
-from .relay import Fault, Relay
+from cdp_bridge.errors import ConfigError, TransientError
+from cdp_bridge.testing.bench import Clock
+from cdp_bridge.testing.relay import Fault, Relay
 
 ASKED = 600.0
 """Seconds that a limited answer asks to wait for."""

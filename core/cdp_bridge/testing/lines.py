@@ -7,11 +7,11 @@ from urllib.parse import unquote_plus
 
 import pytest
 
-from . import executable
-from .bench import DestinationBench
-from .executable import Ended, Executable
-from .hostile_streams import HOSTILE_STREAMS, Item, State, lines
-from .people import fields, hidden
+from cdp_bridge.testing import executable
+from cdp_bridge.testing.bench import DestinationBench
+from cdp_bridge.testing.executable import Ended, Executable
+from cdp_bridge.testing.hostile_streams import HOSTILE_STREAMS, Item, State, lines
+from cdp_bridge.testing.people import fields, hidden
 
 _PEOPLE = range(12)
 

@@ -7,13 +7,13 @@ import re
 
 import pytest
 
-from ..errors import RejectedError
-from ..model import Batch
-from ..sync.deliver import Part
-from .bench import DestinationBench, settled
-from .people import key
-from .twin import Refusal
-from .verdict import Listener, Said, Verdict
+from cdp_bridge.delivery.sender import Part
+from cdp_bridge.errors import RejectedError
+from cdp_bridge.model import Batch
+from cdp_bridge.testing.bench import DestinationBench, settled
+from cdp_bridge.testing.people import key
+from cdp_bridge.testing.twin import Refusal
+from cdp_bridge.testing.verdict import Listener, Said, Verdict
 
 _REASON = re.compile(r"[\w.:/+-]{1,64}")
 

@@ -9,13 +9,13 @@ import msgspec
 import pytest
 from jsonschema import Draft7Validator
 
-from ..errors import ConfigError
-from ..mapping.paths import dotted, parse
-from ..model import Checkpoint, Page, Stream
-from .bench import Clock, Record, SourceBench, as_json, pointed_at, records
-from .relay import PAGE, Fault, Relay
-from .suite import ConnectorSuite
-from .twin import SourceTwin
+from cdp_bridge.errors import ConfigError
+from cdp_bridge.mapping.paths import dotted, parse
+from cdp_bridge.model import Checkpoint, Page, Stream
+from cdp_bridge.testing.bench import Clock, Record, SourceBench, as_json, pointed_at, records
+from cdp_bridge.testing.relay import PAGE, Fault, Relay
+from cdp_bridge.testing.suite import ConnectorSuite
+from cdp_bridge.testing.twin import SourceTwin
 
 Key = tuple[Any, ...]
 NOBODY = "kit-unknown-0123456789"
