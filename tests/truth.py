@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cdp_bridge.staging.packing import unpack
 from cdp_bridge.store import Store
-from cdp_bridge.sync.members import unpack
 from sandbox.churn import churn
 from sandbox.directory import sha256
 from sandbox.google.directory import normal_email

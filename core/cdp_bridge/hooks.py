@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 import pluggy
 
-from .model import Channel, Connector, Kind, Launcher, LifecycleEvent, MappingFunction
-from .settings import Secret
+from cdp_bridge.model import Channel, Connector, Kind, Launcher, LifecycleEvent, MappingFunction
+from cdp_bridge.secrets import Secret
 
 __all__ = [
     "Channel",

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import msgspec
 import requests
 
-from .errors import ConfigError, Failure, RejectedError, TransientError
-from .retry import bounded, retrying
+from cdp_bridge.errors import ConfigError, Failure, RejectedError, TransientError
+from cdp_bridge.retry import bounded, retrying
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import tenacity
 
-from .errors import TransientError
+from cdp_bridge.errors import TransientError
 
 ATTEMPTS = 8
 LONGEST_BACKOFF = 60.0

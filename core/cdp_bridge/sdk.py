@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .errors import ConfigError, RejectedError, TransientError
-from .hooks import hookimpl
-from .model import (
+from cdp_bridge.errors import ConfigError, RejectedError, TransientError
+from cdp_bridge.hooks import hookimpl
+from cdp_bridge.model import (
     Audience,
     AudienceRef,
     Batch,
@@ -25,10 +25,11 @@ from .model import (
     ReadRequest,
     Stream,
 )
-from .settings import Secret, option
+from cdp_bridge.secrets import Secret
+from cdp_bridge.settings import option
 
 if TYPE_CHECKING:
-    from .http import Client
+    from cdp_bridge.http import Client
 
 __all__ = [
     "Audience",
@@ -64,7 +65,7 @@ def run(connector: Connector, argv: Sequence[str] | None = None) -> NoReturn:
     `main = partial(run, CONNECTOR)` in `__init__.py` is what a console script needs. `argv` are the arguments, those of
     the process unless given.
     """
-    from .protocol import run
+    from cdp_bridge.protocol import run
 
     run(connector, argv)
 
@@ -73,6 +74,6 @@ def __getattr__(name: str) -> Any:
     # The HTTP client costs more than a whole `spec`, so it is imported on first use.
     if name != "Client":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from .http import Client
+    from cdp_bridge.http import Client
 
     return Client

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import os
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from . import redact
-from .errors import ConfigError
-from .structs import make_ready
+from cdp_bridge.errors import ConfigError
+from cdp_bridge.secrets import Resolver, Secret
+from cdp_bridge.structs import make_ready
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -21,40 +19,12 @@ S = TypeVar("S", bound=msgspec.Struct)
 Json = dict[str, Any]
 
 
-class Secret:
-    """A credential that no format, join or serialiser can print; only `reveal` gives the value.
-
-    Deliberately not a `str`: a subclass would leak through `json.dumps` and `"".join`.
-    """
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-        redact.learn(value)
-
-    def reveal(self) -> str:
-        """The value, for the one line that sends it."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
-
-    __str__ = __repr__
-
-
 class SettingsError(ConfigError):
     """All that is wrong with some settings, one `ConfigError` each in `errors`."""
 
     def __init__(self, errors: list[ConfigError]) -> None:
         self.errors = errors
         super().__init__("\n".join(str(error) for error in errors))
-
-
-Resolve = Callable[[str], Secret | None]
-
-BUILT_IN = ("env", "file", "store", "oauth")
-"""Schemes of references that need no plugin; the last two are those of a store."""
 
 
 def option(title: str, description: str = "", **constraints: Any) -> msgspec.Meta:
@@ -79,11 +49,12 @@ def schema(settings: type[msgspec.Struct]) -> Json:
     return {"$schema": "http://json-schema.org/draft-07/schema#", **plain}
 
 
-def load(settings: type[S], raw: Mapping[str, Any], resolve: Resolve | None = None) -> S:
-    """Checked settings with secret references (`env:NAME`, `file:PATH`, or what `resolve` knows) replaced by secrets.
+def load(settings: type[S], raw: Mapping[str, Any], resolver: Resolver | None = None) -> S:
+    """Checked settings with secret references (those of this machine, unless a `resolver` knows more) as secrets.
 
-    Raises SettingsError naming every fault with path and remedy, and no value of a secret; what else `resolve` raises.
+    Raises SettingsError naming every fault with path and remedy, and no value of a secret; what else `resolver` raises.
     """
+    resolver = resolver or Resolver()
     check(settings, raw)
     faults: list[ConfigError] = []
 
@@ -91,7 +62,7 @@ def load(settings: type[S], raw: Mapping[str, Any], resolve: Resolve | None = No
         if expected is not Secret:
             raise NotImplementedError
         try:
-            return reveal_reference(value, resolve)
+            return resolver.secret(value)
         except ConfigError as error:
             faults.append(ConfigError(error.problem, place=_place_of(value, raw), remedy=error.remedy))
             return Secret("")
@@ -134,12 +105,6 @@ def check_schema(json_schema: Json, raw: Any) -> None:
         raise SettingsError(list({str(fault): fault for fault in faults}.values()))
 
 
-def is_reference(value: str) -> bool:
-    """Whether a string names a secret held elsewhere instead of being one."""
-    scheme, colon, rest = value.partition(":")
-    return bool(colon and rest) and scheme.isalpha() and scheme.islower()
-
-
 def secrets(json_schema: Json, raw: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], str]:
     """The secret settings that are given: where in the raw settings, and what stands there."""
     if json_schema.get("airbyte_secret"):
@@ -153,39 +118,6 @@ def secrets(json_schema: Json, raw: Any, path: tuple[str, ...] = ()) -> dict[tup
             part = named.get(name, others)
             found |= secrets(part, value, (*path, str(name))) if isinstance(part, dict) else {}
     return found
-
-
-def reveal_reference(value: str, resolve: Resolve | None = None) -> Secret:
-    """The secret that a reference names, or the value itself as a secret when it is not a reference."""
-    scheme, _, rest = value.partition(":")
-    if scheme == "env" and rest:
-        if rest not in os.environ:
-            raise ConfigError(
-                f"the environment variable {rest} is not set", remedy=f"Export {rest} or name another reference"
-            )
-        return _filled(os.environ[rest], f"the environment variable {rest}")
-    if scheme == "file" and rest:
-        try:
-            text = Path(rest).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            raise ConfigError(
-                f"the secret file {rest} cannot be read", remedy="Create it, readable by this user, in UTF-8"
-            ) from None
-        return _filled(text, f"the secret file {rest}")
-    found = resolve(value) if resolve else None
-    if found is None and scheme in BUILT_IN and rest:
-        raise ConfigError(
-            f"{scheme}: names what a store keeps, and none is in use here",
-            remedy="Use env:NAME or file:PATH, or ask for the connection or destination of the store by its name",
-        )
-    return found or _filled(value, "the secret")
-
-
-def _filled(text: str, where: str) -> Secret:
-    """A secret without the line break that editors and shells put behind it; an empty one is never meant."""
-    if not text.strip():
-        raise ConfigError(f"{where} is empty", remedy="Put the secret there")
-    return Secret(text.strip())
 
 
 def _secret_schema(kind: type) -> Json:

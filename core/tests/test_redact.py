@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from cdp_bridge import redact
-from cdp_bridge.settings import Secret
+from cdp_bridge.secrets import Secret
 
 HASH = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 

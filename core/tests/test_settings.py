@@ -9,17 +9,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 import pytest
 from cdp_bridge.errors import ConfigError
-from cdp_bridge.settings import (
-    Secret,
-    SettingsError,
-    check,
-    is_reference,
-    load,
-    option,
-    reveal_reference,
-    schema,
-    secrets,
-)
+from cdp_bridge.secrets import Resolver, Secret, is_reference
+from cdp_bridge.settings import SettingsError, check, load, option, schema, secrets
 from msgspec import Struct
 
 
@@ -95,7 +86,9 @@ def test_loading_reveals_references(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 def test_a_plugin_resolves_its_own_references() -> None:
     found = load(
-        Account, GOOD | {"access": {"kind": "key", "key": "vault:k"}, "webhook": "vault:w"}, lambda r: Secret(r[6:])
+        Account,
+        GOOD | {"access": {"kind": "key", "key": "vault:k"}, "webhook": "vault:w"},
+        Resolver(plugins=lambda reference: Secret(reference[6:])),
     )
     assert isinstance(found.access, Key)
     assert found.access.key.reveal() == "k"
@@ -175,19 +168,19 @@ def test_is_reference(value: str, expected: bool) -> None:
 
 
 def test_what_is_no_reference_is_the_secret_itself() -> None:
-    assert reveal_reference("plain").reveal() == "plain"
+    assert Resolver().secret("plain").reveal() == "plain"
 
 
 def test_a_missing_variable_names_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ABSENT", raising=False)
     with pytest.raises(ConfigError, match=r"the environment variable ABSENT is not set\. Export ABSENT"):
-        reveal_reference("env:ABSENT")
+        Resolver().secret("env:ABSENT")
 
 
 def test_a_secret_comes_without_the_line_break_behind_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TOKEN", "token\r\n")
     (tmp_path / "token").write_text("token\n")
-    assert [reveal_reference(value).reveal() for value in ("env:TOKEN", f"file:{tmp_path}/token")] == ["token"] * 2
+    assert [Resolver().secret(value).reveal() for value in ("env:TOKEN", f"file:{tmp_path}/token")] == ["token"] * 2
 
 
 @pytest.mark.parametrize("value", ["env:TOKEN", "file:token", ""])
@@ -196,11 +189,11 @@ def test_an_empty_secret_is_refused(value: str, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("TOKEN", " ")
     (tmp_path / "token").write_text("\n")
     with pytest.raises(ConfigError, match=r"is empty\. Put the secret there"):
-        reveal_reference(value)
+        Resolver().secret(value)
 
 
-@pytest.mark.parametrize("resolve", [None, lambda _: None], ids=["alone", "with plugins"])
+@pytest.mark.parametrize("resolver", [Resolver(), Resolver(plugins=lambda _: None)], ids=["alone", "with plugins"])
 @pytest.mark.parametrize("reference", ["store:connection.crm.1", "oauth:shop"])
-def test_what_a_store_keeps_is_never_taken_for_the_secret_itself(reference: str, resolve: Any) -> None:
+def test_what_a_store_keeps_is_never_taken_for_the_secret_itself(reference: str, resolver: Resolver) -> None:
     with pytest.raises(ConfigError, match=r"names what a store keeps, and none is in use here\. Use env:NAME or"):
-        reveal_reference(reference, resolve)
+        resolver.secret(reference)

@@ -9,8 +9,8 @@ from typing import Any
 
 from cdp_bridge import settings
 from cdp_bridge.cli.author import Test, run_kit
+from cdp_bridge.connectors.loading import implementation
 from cdp_bridge.errors import BridgeError
-from cdp_bridge.loading import implementation
 from cdp_bridge.model import Catalog, Connector, Limits, Stream
 
 from .packages import packages

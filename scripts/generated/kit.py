@@ -22,8 +22,8 @@ SECTIONS = (
     Section(
         "Suites",
         ("SourceSuite", "DestinationSuite"),
-        "A suite is a class of pytest, with a test for each rule. A rule that cannot apply is skipped, with the reason. A\n"
-        "test that fails says what it saw and what to do, and names the rule.",
+        "A suite is a class of pytest, with a test for each rule. A rule that cannot apply is skipped, with the\n"
+        "reason. A test that fails says what it saw and what to do, and names the rule.",
         testing,
     ),
     Section("Twins", ("SourceTwin", "DestinationTwin"), "", testing),

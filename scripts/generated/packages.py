@@ -8,8 +8,8 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 from cdp_bridge import hooks
+from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.model import Connector
-from cdp_bridge.registry import Registry
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
 NOT_OFFERED = {"hostile"}

@@ -16,14 +16,14 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
+from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount, SyncLog
 from cdp_bridge.hooks import PROJECT, hookimpl
 from cdp_bridge.model import Connector
-from cdp_bridge.registry import Registry
 from cdp_bridge.store import Store
-from cdp_bridge.sync.reading import Seat
+from cdp_bridge.sync.reading import ReadTicket
 from cdp_bridge.sync.run import Run
-from cdp_bridge.sync.together import together
+from cdp_bridge.sync.run_group import together
 from destination_tiktok import CONNECTOR
 from msgspec.structs import replace
 
@@ -62,8 +62,8 @@ def main(store_path: str, segment: str, warehouse: str, *platforms: str) -> None
     Path(os.environ["BENCH_REPORT"]).write_text(json.dumps({"started": started, "ended": ended, "runs": said}))
 
 
-def _run(store: Store, registry: Registry, activation: Activation, seat: Seat) -> SyncLog:
-    return Run(store, registry, activation, seat=seat).sync()
+def _run(store: Store, registry: Registry, activation: Activation, ticket: ReadTicket) -> SyncLog:
+    return Run(store, registry, activation, ticket=ticket).sync()
 
 
 def _bridge(segment: str, warehouse: str, platforms: dict[str, str]) -> Bridge:

@@ -13,9 +13,9 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
+from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount
 from cdp_bridge.hooks import PROJECT
-from cdp_bridge.registry import Registry
 from cdp_bridge.store import Store
 from cdp_bridge.sync.run import Run
 

@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 import sandbox
-from cdp_bridge.launch.hardening import INTERFACE
-from cdp_bridge.launch.origins import origins
+from cdp_bridge.connectors.launch.hardening import INTERFACE
+from cdp_bridge.connectors.launch.origins import origins
+from cdp_bridge.connectors.registry import Registry
+from cdp_bridge.connectors.transport import Remote
 from cdp_bridge.model import Connector
-from cdp_bridge.registry import Registry
 from cdp_bridge.settings import load, seal
-from cdp_bridge.transport import Remote
 
 import docker
 

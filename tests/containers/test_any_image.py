@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from cdp_bridge import configuration
-from cdp_bridge.registry import Registry
+from cdp_bridge.connectors.probing import check
+from cdp_bridge.connectors.registry import Registry
+from cdp_bridge.secrets import Resolver
 from cdp_bridge.store import Store
-from cdp_bridge.sync.account import check
 from cdp_bridge.sync.run import Run
 from cdp_bridge.sync.session import held
 
@@ -113,7 +114,7 @@ def test_people_go_from_one_image_to_another(mailbox: Mailbox, engine: docker.AP
 def test_its_config_is_a_file_for_it_alone(mailbox: Mailbox) -> None:
     registry = Registry()
     raw = {"config": {"url": mailbox.url}, "secrets": {"token": "env:POSTING_TOKEN"}}
-    found = check(registry, registry.connector(DESTINATION), raw, registry.secret)
+    found = check(registry, registry.connector(DESTINATION), raw, Resolver(plugins=registry.secret))
     assert [one.name for one in found if not one.passed] == []
     (said,) = mailbox.letters
     assert (said["mode"], said["user"]) == (0o400, 65532)
@@ -129,6 +130,6 @@ def test_its_config_is_a_file_for_it_alone(mailbox: Mailbox) -> None:
 )
 def test_what_is_no_connector_is_named(engine: docker.APIClient, image: str, problem: str) -> None:
     registry = Registry()
-    (found,) = check(registry, registry.connector(f"docker:{image}", "source"), {}, registry.secret)
+    (found,) = check(registry, registry.connector(f"docker:{image}", "source"), {}, Resolver(plugins=registry.secret))
     assert not found.passed
     assert problem in found.detail

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cdp_bridge.connectors.launch import containers
+from cdp_bridge.connectors.launch.checks import checks
+from cdp_bridge.connectors.launch.containers import DockerLauncher
+from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.errors import ConfigError
-from cdp_bridge.launch import containers
-from cdp_bridge.launch.checks import checks
-from cdp_bridge.launch.containers import DockerLauncher
 from cdp_bridge.model import Connector
-from cdp_bridge.registry import Registry
 
 import docker
 

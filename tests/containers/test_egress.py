@@ -10,14 +10,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from cdp_bridge.connectors.launch.egress import PROXY_PORT, Place, Proxy, Rules, Tunnel, tunnelled
+from cdp_bridge.connectors.launch.hardening import Box
+from cdp_bridge.connectors.launch.origins import origins
+from cdp_bridge.connectors.launch.tcp_listener import RefusedError
 from cdp_bridge.errors import ConfigError, TransientError
 from cdp_bridge.http import Client
-from cdp_bridge.launch.doors import RefusedError
-from cdp_bridge.launch.egress import PROXY_PORT, Place, Proxy, Rules, Tunnel, tunnelled
-from cdp_bridge.launch.hardening import Box
-from cdp_bridge.launch.origins import origins
 from cdp_bridge.model import Connector
-from cdp_bridge.settings import Secret
+from cdp_bridge.secrets import Secret
 from msgspec import Struct
 
 GATEWAY = "127.0.0.77"

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 import requests
+from cdp_bridge.connectors.registry import Registry
+from cdp_bridge.connectors.transport import Remote
 from cdp_bridge.errors import BridgeError, ConfigError
 from cdp_bridge.model import ReadRequest
-from cdp_bridge.registry import Registry
 from cdp_bridge.server.application import application
 from cdp_bridge.server.service import configured, listen
 from cdp_bridge.store import Store
-from cdp_bridge.transport import Remote
 
 import docker
 
@@ -116,7 +116,7 @@ LAUNCHER = """
 import sys
 sys.path.insert(0, {boxed!r})
 from boxed import CONNECTOR
-from cdp_bridge.launch.containers import DockerLauncher
+from cdp_bridge.connectors.launch.containers import DockerLauncher
 with DockerLauncher().start(CONNECTOR) as channel:
     print("started", flush=True)
     sys.stdin.read()

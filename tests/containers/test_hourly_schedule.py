@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import sandbox
 from cdp_bridge import configuration
-from cdp_bridge.registry import Registry
+from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.store import Store
 from cdp_bridge.sync.run import Run
 from sandbox.people import generate
@@ -36,7 +36,7 @@ boxed, clock = sys.argv.pop(1), Path(sys.argv.pop(1))
 sys.path.insert(0, boxed)
 import msgspec
 from cdp_bridge import cli, flow, worker
-from cdp_bridge.registry import Registry
+from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.server import service
 
 class Clock(datetime):

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import sandbox
 from cdp_bridge import configuration
-from cdp_bridge.registry import Registry
+from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.store import Store
 from cdp_bridge.sync.run import Run
 from sandbox.people import generate

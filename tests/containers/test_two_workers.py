@@ -23,12 +23,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from cdp_bridge import dispatch
-from cdp_bridge.dispatch import Dispatcher
 from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount, Retry, Schedule
 from cdp_bridge.errors import BridgeError
 from cdp_bridge.flow import RUNS, Address, Flow
-from cdp_bridge.settings import Secret
+from cdp_bridge.orchestration import dispatcher as dispatch
+from cdp_bridge.orchestration.dispatcher import Dispatcher
+from cdp_bridge.secrets import Secret
 from cdp_bridge.store import Store
 from destination_chaos import held
 from msgspec.structs import replace

@@ -11,8 +11,8 @@ import click
 import pytest
 from cdp_bridge import configuration
 from cdp_bridge.cli import bridge
+from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.mapping.events import FIELDS
-from cdp_bridge.registry import Registry
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(

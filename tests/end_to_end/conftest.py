@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from cdp_bridge.sync.members import unpack
+from cdp_bridge.staging.packing import unpack
 
 TABOO = ("Traceback", "bug:", "fault in the connector", "hunter2", "secret.person")
 """Nobody should see these; bad input holds `hunter2` where a secret belongs and `secret.person` where people do."""

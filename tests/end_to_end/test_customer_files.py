@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import sandbox
 from cdp_bridge.configuration import load
+from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import SyncLog
-from cdp_bridge.registry import Registry
 from cdp_bridge.store import Store
 from cdp_bridge.sync.run import Run
 from sandbox.trial import Controlled

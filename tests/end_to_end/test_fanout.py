@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount, SyncLog
-from cdp_bridge.registry import Registry
 from cdp_bridge.store import Store
-from cdp_bridge.sync.reading import Seat
+from cdp_bridge.sync.reading import ReadTicket
 from cdp_bridge.sync.run import Run
-from cdp_bridge.sync.together import together
+from cdp_bridge.sync.run_group import together
 
 PLATFORMS = ("meta", "tiktok", "google")
 TOO_MANY = {"code": 40100, "message": "Too many requests. Please retry in some time.", "request_id": "1", "data": {}}
@@ -79,9 +79,9 @@ class Fan:
         """The newest run of each audience that has one, as it is recorded."""
         return {name: log.status for name, log in self.store.last_runs(PLATFORMS).items()}
 
-    def _run(self, activation: Activation, seat: Seat) -> SyncLog:
+    def _run(self, activation: Activation, ticket: ReadTicket) -> SyncLog:
         sleep = partial(self._sleep, activation.name)
-        return Run(self.store, Registry(), activation, sleep=sleep, seat=seat).sync()
+        return Run(self.store, Registry(), activation, sleep=sleep, ticket=ticket).sync()
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DeadLetter, DestinationAccount, SyncLog
-from cdp_bridge.registry import Registry
+from cdp_bridge.staging.packing import unpack
 from cdp_bridge.store import Store
-from cdp_bridge.sync.members import unpack
 from cdp_bridge.sync.run import Run
 from destination_chaos import held
 

@@ -17,8 +17,8 @@ import pytest
 from cdp_bridge.cli import main
 from cdp_bridge.cli.sync import _Runs
 from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount
+from cdp_bridge.staging.packing import unpack
 from cdp_bridge.store import Store
-from cdp_bridge.sync.members import unpack
 from cdp_bridge.testing.vendor import SEGMENT, TOKEN, Vendor
 from hostile.misdeeds import PERSON, PHONE
 

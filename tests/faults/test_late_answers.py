@@ -54,7 +54,7 @@ class Siege:
         self._next()
         with self.town.start("sync", "--all", CDP_BRIDGE_FAILPOINT=f"{point}:{passes}") as process:
             process.communicate()
-        self._bury(process.returncode)
+        self._save_dead_letters(process.returncode)
 
     def asking(self, path: str) -> None:
         """A run that dies when the twin has done what it was asked, and nobody has heard of it."""
@@ -62,7 +62,7 @@ class Siege:
         with self.town.start("sync", "--all") as process:
             self.ear.once(path, process.kill)
             process.communicate()
-        self._bury(process.returncode, settling=True)
+        self._save_dead_letters(process.returncode, settling=True)
 
     def heal(self) -> None:
         """A run that is left alone."""
@@ -94,7 +94,7 @@ class Siege:
         self._look()
         return ended.json[0]
 
-    def _bury(self, code: int | None, *, settling: bool = False) -> None:
+    def _save_dead_letters(self, code: int | None, *, settling: bool = False) -> None:
         """Note what the kill may cost: the batch that was on its way, or one that was being settled."""
         self.kills += code == -signal.SIGKILL
         open_ones = self._look()

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import SyncLog
-from cdp_bridge.registry import Registry
 from cdp_bridge.retry import retrying
 from cdp_bridge.store import Store
 from cdp_bridge.sync.run import Run

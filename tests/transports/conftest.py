@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 from cdp_bridge import configuration
+from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import Bridge, SyncLog
 from cdp_bridge.errors import ConfigError
-from cdp_bridge.registry import Registry
 from cdp_bridge.store import Store
 from cdp_bridge.sync.progress import Preview
 from cdp_bridge.sync.run import Run

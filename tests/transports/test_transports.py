@@ -13,10 +13,10 @@ from typing import Any
 
 import psutil
 import pytest
+from cdp_bridge.connectors.registry import Registry
+from cdp_bridge.connectors.transport import Remote
 from cdp_bridge.errors import ConfigError
-from cdp_bridge.registry import Registry
 from cdp_bridge.settings import load, seal
-from cdp_bridge.transport import Remote
 from destination_chaos import CONNECTOR
 
 Carry = Callable[[str | None], Any]

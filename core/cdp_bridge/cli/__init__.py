@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import click
 
-from ..errors import BridgeError
+from cdp_bridge.errors import BridgeError
 
 OK, FAILED, USAGE, PARTLY = 0, 1, 2, 3
 """Exit codes; PARTLY: done, but too much was rejected or waits for approval."""
@@ -64,7 +64,7 @@ def bridge(debug: bool) -> None:
     """
     import logging
 
-    from ..redact import log_to
+    from cdp_bridge.redact import log_to
 
     log_to(sys.stderr, logging.DEBUG if debug else logging.WARNING)
 
@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         sys.stdout = open("/dev/null", "w", encoding="utf-8")  # noqa: SIM115 - stays open until the process ends
         code = FAILED
     except BridgeError as error:
-        from ..protocol.failure import sentence
+        from cdp_bridge.protocol.failure import sentence
 
         code = _fail(sentence(error))
     except Exception as error:
@@ -104,8 +104,8 @@ def _fail(text: str) -> int:
 def _fail_with_bug(error: Exception, *, debug: bool) -> int:
     import traceback
 
-    from ..protocol.failure import sentence
-    from ..redact import redact
+    from cdp_bridge.protocol.failure import sentence
+    from cdp_bridge.redact import redact
 
     if debug:
         click.echo(redact("".join(traceback.format_exception(error))), err=True)

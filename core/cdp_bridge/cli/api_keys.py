@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from .options import json_option, open_store, store_option
-from .output import print_json, print_table
+from cdp_bridge.cli.options import json_option, open_store, store_option
+from cdp_bridge.cli.output import print_json, print_table
 
 
 @click.command("create")
@@ -20,12 +20,12 @@ def create_key(name: str, role: str, sees_hashes: bool, days: int | None, store_
     from datetime import UTC, datetime, timedelta
     from typing import cast
 
-    from ..entities import Role
-    from ..store.audit import Deed
+    from cdp_bridge.entities import Role
+    from cdp_bridge.store.access.audit import AuditRecord
 
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
     with open_store(store_url) as store:
-        store.audit.add(Deed(who="command line", action="create", what="api key", name=name))
+        store.audit.add(AuditRecord(who="command line", action="create", what="api key", name=name))
         made, text = store.api_keys.create(name, cast(Role, role), sees_hashes=sees_hashes, expires_at=expires_at)
     if as_json:
         print_json({"id": made.id, "key": text})
@@ -54,8 +54,8 @@ def list_key(store_url: str, as_json: bool) -> None:
 @store_option
 def revoke_key(key_id: str, store_url: str) -> None:
     """Let a key in no more, at once."""
-    from ..store.audit import Deed
+    from cdp_bridge.store.access.audit import AuditRecord
 
     with open_store(store_url) as store:
         store.api_keys.revoke(key_id)
-        store.audit.add(Deed(who="command line", action="revoke", what="api key", name=key_id))
+        store.audit.add(AuditRecord(who="command line", action="revoke", what="api key", name=key_id))

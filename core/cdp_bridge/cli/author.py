@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import Struct
 
-from ..errors import ConfigError
-from .options import json_option
-from .output import print_json
+from cdp_bridge.cli.options import json_option
+from cdp_bridge.cli.output import print_json
+from cdp_bridge.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ..model import Kind
+    from cdp_bridge.model import Kind
 
 PASSED, FAILED, NOT_COLLECTED, NOTHING_COLLECTED = 0, 1, 2, 5
 """Exit codes of pytest."""
@@ -48,7 +48,7 @@ def new(kind: Kind, name: str, folder: str) -> None:
 
     tests/vendor.py is its twin: a server that stands in for the vendor, to turn into yours.
     """
-    from ..scaffold import create
+    from cdp_bridge.scaffold import create
 
     made = create(kind, name, Path(folder))
     click.echo(f"{made} is made. Next:\n  pip install -e {made}\n  cdp-bridge test {made}")

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import ConfigError
-from .options import connectors_print_to_stderr, find_plugins, json_option, open_store, store_option
-from .output import print_json, print_table
+from cdp_bridge.cli.options import connectors_print_to_stderr, find_plugins, json_option, open_store, store_option
+from cdp_bridge.cli.output import print_json, print_table
+from cdp_bridge.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ..entities import Bridge
-    from ..model import Connector, Probe
-    from ..registry import Registry
-    from ..settings import Resolve
+    from cdp_bridge.connectors.registry import Registry
+    from cdp_bridge.entities import Bridge
+    from cdp_bridge.model import Connector, Probe
+    from cdp_bridge.secrets import Resolver
 
 
 @click.command()
@@ -30,9 +30,10 @@ def check(name: str, config: str | None, connection: str | None, store_url: str,
     registry = find_plugins()
     connector = registry.connector(name)
     if config is not None:
-        from ..protocol import catalog
+        from cdp_bridge.protocol import catalog
+        from cdp_bridge.secrets import Resolver
 
-        probes = probe(registry, connector, catalog.config(config), registry.secret)
+        probes = probe(registry, connector, catalog.config(config), Resolver(plugins=registry.secret))
     else:
         probes = _check_configured(registry, connector, str(connection), store_url)
     report(probes, as_json)
@@ -48,12 +49,12 @@ def report(probes: list[Probe], as_json: bool) -> None:
         click.get_current_context().exit(1)
 
 
-def probe(registry: Registry, connector: Connector, raw: dict[str, Any], resolve: Resolve) -> list[Probe]:
+def probe(registry: Registry, connector: Connector, raw: dict[str, Any], resolver: Resolver) -> list[Probe]:
     """The connector's probes; settings that are wrong are one failed probe each."""
-    from ..sync.account import check
+    from cdp_bridge.connectors.probing import check
 
     with connectors_print_to_stderr():
-        return check(registry, connector, raw, resolve)
+        return check(registry, connector, raw, resolver)
 
 
 def print_probes(probes: list[Probe]) -> None:
@@ -81,12 +82,12 @@ def settings_of(bridge: Bridge, connector: Connector, name: str) -> dict[str, An
 
 
 def _check_configured(registry: Registry, connector: Connector, name: str, store_url: str) -> list[Probe]:
-    from ..oauth import Grants
+    from cdp_bridge.connectors.credentials import resolver
 
     with open_store(store_url) as store:
         bridge = store.bridge()
         raw = settings_of(bridge, connector, name)
-        probes = probe(registry, connector, raw, Grants(store, registry.secret).resolve)
+        probes = probe(registry, connector, raw, resolver(store, registry))
         if any(one.name == name for one in bridge.connections):
             store.set_connection_status(name, "connected" if all(one.passed for one in probes) else "failed")
     return probes

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import (
+from cdp_bridge.cli.options import (
     catalog_option,
     config_option,
     connectors_print_to_stderr,
@@ -16,10 +16,10 @@ from .options import (
     open_store,
     store_option,
 )
-from .output import print_json, print_table
+from cdp_bridge.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
-    from ..model import Inventory, Kind, Stream
+    from cdp_bridge.model import Inventory, Kind, Stream
 
 
 @click.command()
@@ -46,7 +46,7 @@ def connectors(as_json: bool) -> None:
 @click.argument("name")
 def spec(name: str) -> None:
     """Print a connector's specification (settings as JSON Schema)."""
-    from ..protocol.description import specification
+    from cdp_bridge.protocol.description import specification
 
     print_json(specification(find_plugins().connector(name)))
 
@@ -98,20 +98,21 @@ def write(name: str, config: str, catalog: str) -> None:
 
 
 def _discovered(name: str, connection: str, store_url: str) -> tuple[tuple[Stream, ...], Inventory]:
-    from ..oauth import Grants
-    from ..sync.account import discovered
-    from .check import settings_of
+    from cdp_bridge.cli.check import settings_of
+    from cdp_bridge.connectors.credentials import resolver
+    from cdp_bridge.connectors.probing import discovered
 
     registry = find_plugins()
     connector = registry.connector(name)
     with open_store(store_url) as store:
-        raw, resolve = settings_of(store.bridge(), connector, connection), Grants(store, registry.secret).resolve
-        with connectors_print_to_stderr(), discovered(registry, connector, raw, resolve) as account:
+        raw = settings_of(store.bridge(), connector, connection)
+        known = resolver(store, registry)
+        with connectors_print_to_stderr(), discovered(registry, connector, raw, known) as account:
             return account.catalog.streams, account.inventory()
 
 
 def _execute(name: str, kind: Kind | None, arguments: Sequence[str]) -> None:
     connector = find_plugins().connector(name, kind)
-    from ..protocol import run
+    from cdp_bridge.protocol import run
 
     run(connector, arguments)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import BridgeError
-from .check import configured, probe, report
-from .options import find_plugins, json_option, open_store, store_option
+from cdp_bridge.cli.check import configured, probe, report
+from cdp_bridge.cli.options import find_plugins, json_option, open_store, store_option
+from cdp_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
-    from ..model import Probe
-    from ..registry import Registry
-    from ..store import Store
+    from cdp_bridge.connectors.registry import Registry
+    from cdp_bridge.model import Probe
+    from cdp_bridge.store import Store
 
 LEAST_PYTHON = (3, 11)
 LEAST_SPACE = 1_000_000_000
@@ -89,7 +89,7 @@ def _store(store: Store) -> Iterator[Probe]:
 
 
 def _secrets(store: Store) -> Probe:
-    from ..model import Probe
+    from cdp_bridge.model import Probe
 
     return Probe.of("secrets", lambda: f"{store.secrets.examine()} kept in the store, each opened with the keyring")
 
@@ -97,12 +97,12 @@ def _secrets(store: Store) -> Probe:
 def _accounts(registry: Registry, store: Store) -> Iterator[Probe]:
     from msgspec.structs import replace
 
-    from ..oauth import Grants
+    from cdp_bridge.connectors.credentials import resolver
 
-    resolve = Grants(store, registry.secret).resolve
+    known = resolver(store, registry)
     for name, (connector, raw) in configured(store.bridge()).items():
         try:
-            found = probe(registry, registry.connector(connector), raw, resolve)
+            found = probe(registry, registry.connector(connector), raw, known)
         except BridgeError as error:
             found = [_probe("connector", False, str(error))]
         for one in found:
@@ -111,7 +111,7 @@ def _accounts(registry: Registry, store: Store) -> Iterator[Probe]:
 
 def _containers(registry: Registry) -> Iterator[Probe]:
     """What cannot be started, then each of the checks over all that can."""
-    from ..launch.containers import DockerLauncher
+    from cdp_bridge.connectors.launch.containers import DockerLauncher
 
     found: dict[str, list[Probe]] = {}
     for connector in registry.connectors.values():
@@ -126,6 +126,6 @@ def _containers(registry: Registry) -> Iterator[Probe]:
 
 
 def _probe(name: str, passed: bool, detail: str, remedy: str = "") -> Probe:
-    from ..model import Probe
+    from cdp_bridge.model import Probe
 
     return Probe(name, passed, detail, "" if passed else remedy)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import ConfigError
+from cdp_bridge.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ..identity import Question
+    from cdp_bridge.identity import Question
 
 LINES_AT_ONCE = 5_000
 
@@ -27,7 +27,7 @@ def identity(profile: str) -> None:
     """
     import msgspec
 
-    from ..identity import explain_many, load_profile
+    from cdp_bridge.identity import explain_many, load_profile
 
     load_profile(profile)
     questions = _questions(sys.stdin.buffer)
@@ -40,7 +40,7 @@ def identity(profile: str) -> None:
 def _questions(lines: Iterable[bytes]) -> Iterator[Question]:
     import msgspec
 
-    from ..identity import FIELDS, Question
+    from cdp_bridge.identity import FIELDS, Question
 
     decoder = msgspec.json.Decoder(Question)
     for number, line in enumerate(lines, start=1):

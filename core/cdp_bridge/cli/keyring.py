@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .options import open_store, store_option
+from cdp_bridge.cli.options import open_store, store_option
 
 
 @click.command("rotate")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from ..registry import Registry
-    from ..store import Store
+    from cdp_bridge.connectors.registry import Registry
+    from cdp_bridge.store import Store
 
 DEFAULT_STORE = "sqlite:///cdp-bridge.db"
 
@@ -37,20 +37,20 @@ catalog_option = click.option("--catalog", required=True, metavar="FILE", help="
 
 def connectors_print_to_stderr() -> AbstractContextManager[object]:
     """What a connector prints by itself must not end up in the tables and JSON of a command."""
-    from ..redact import Aside
+    from cdp_bridge.redact import Aside
 
     return redirect_stdout(Aside())
 
 
 def open_store(url: str) -> Store:
     """The store of that URL."""
-    from ..store import Store
+    from cdp_bridge.store import Store
 
     return Store.open(url)
 
 
 def find_plugins() -> Registry:
     """The plugins of this environment."""
-    from ..registry import Registry
+    from cdp_bridge.connectors.registry import Registry
 
     return Registry()

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import find_plugins, json_option, open_store, store_option
-from .output import print_json, print_table
+from cdp_bridge.cli.options import find_plugins, json_option, open_store, store_option
+from cdp_bridge.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
-    from ..configuration import Change
+    from cdp_bridge.configuration import Change
 
 _file_option = click.option(
     "-f", "--file", "file", required=True, type=click.Path(path_type=Path), metavar="FILE", help="The bridge.yaml."
@@ -24,7 +24,7 @@ _file_option = click.option(
 @json_option
 def plan(file: Path, store_url: str, as_json: bool) -> None:
     """Show what `apply` would create, change and remove."""
-    from .. import configuration
+    from cdp_bridge import configuration
 
     wanted = configuration.load(file, find_plugins())
     with open_store(store_url) as store:
@@ -38,7 +38,7 @@ def plan(file: Path, store_url: str, as_json: bool) -> None:
 @json_option
 def apply(file: Path, yes: bool, store_url: str, as_json: bool) -> None:
     """Make the store's configuration equal to the file."""
-    from .. import configuration
+    from cdp_bridge import configuration
 
     wanted = configuration.load(file, find_plugins())
     with open_store(store_url) as store:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from .options import json_option, open_store, store_option
-from .output import print_json, print_table
+from cdp_bridge.cli.options import json_option, open_store, store_option
+from cdp_bridge.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
-    from ..store.retention import Retention
+    from cdp_bridge.store.retention import Retention
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,7 +42,7 @@ def retention_options(command: F) -> F:
 
 def retention(options: dict[str, int]) -> Retention:
     """What the options say."""
-    from ..store.retention import Retention
+    from cdp_bridge.store.retention import Retention
 
     return Retention(**{name: options[f"keep_{name}"] for name in _KEPT})
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import json_option, open_store, store_option
-from .output import print_json, print_table
+from cdp_bridge.cli.options import json_option, open_store, store_option
+from cdp_bridge.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
-    from ..entities import SyncLog
-    from ..model import AudienceRef
+    from cdp_bridge.entities import SyncLog
+    from cdp_bridge.model import AudienceRef
 
 RUN_COLUMNS = ("audience", "status", "people", "+", "~", "-", "rejected", "unknown", "match", "seconds")
 

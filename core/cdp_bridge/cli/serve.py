@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import ConfigError
-from .options import find_plugins, launcher_option, open_store, store_option
-from .prune import retention, retention_options
+from cdp_bridge.cli.options import find_plugins, launcher_option, open_store, store_option
+from cdp_bridge.cli.prune import retention, retention_options
+from cdp_bridge.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ..flow import Find
-    from ..registry import Registry
+    from cdp_bridge.connectors.registry import Registry
+    from cdp_bridge.flow import Find
 
 queue_options = (
     click.option(
@@ -70,9 +70,9 @@ def serve(  # noqa: PLR0913 - a parameter for each option
 ) -> None:
     """Serve the API, start audiences on schedule and carry out their runs, until SIGTERM."""
     with needing_server():
-        from ..flow import Flow
-        from ..server.service import Parts, Service, first_key, listen
-        from ..worker import stop_on_signals
+        from cdp_bridge.flow import Flow
+        from cdp_bridge.orchestration.worker import stop_on_signals
+        from cdp_bridge.server.service import Parts, Service, first_key, listen
     registry = find_plugins()
     launcher = registry.launcher(launcher_name) if launcher_name else None
     with (
@@ -101,8 +101,8 @@ def serve(  # noqa: PLR0913 - a parameter for each option
 def worker(slots: int, queue_folder: Path, queue: str | None, launcher_name: str | None, store_url: str) -> None:
     """Carry out runs beside a `serve` that shares store and queues, until SIGTERM."""
     with needing_server():
-        from ..flow import Flow, local
-        from ..worker import stop_on_signals, syncing, work
+        from cdp_bridge.flow import Flow, local
+        from cdp_bridge.orchestration.worker import stop_on_signals, syncing, work
     registry = find_plugins()
     launcher = registry.launcher(launcher_name) if launcher_name else None
     find = cluster(registry, queue) if queue else local(queue_folder)
@@ -121,11 +121,12 @@ def needing_server() -> Iterator[None]:
 
 def cluster(registry: Registry, config: str) -> Find:
     """The cluster that a file names."""
-    from .. import settings
-    from ..flow import Address
-    from ..protocol import catalog
+    from cdp_bridge import settings
+    from cdp_bridge.flow import Address
+    from cdp_bridge.protocol import catalog
+    from cdp_bridge.secrets import Resolver
 
-    address = settings.load(Address, catalog.config(config), registry.secret)
+    address = settings.load(Address, catalog.config(config), Resolver(plugins=registry.secret))
     return lambda: address
 
 
@@ -135,7 +136,7 @@ def queues(registry: Registry, folder: Path, config: str | None) -> Iterator[Fin
     if config is not None:
         yield cluster(registry, config)
         return
-    from ..flow import LocalServer
+    from cdp_bridge.flow import LocalServer
 
     with LocalServer(folder) as server:
         yield server.find

@@ -11,18 +11,25 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import BridgeError, ConfigError
-from .options import connectors_print_to_stderr, find_plugins, json_option, launcher_option, open_store, store_option
-from .output import print_json, print_table
-from .runs import RUN_COLUMNS, run_row
+from cdp_bridge.cli.options import (
+    connectors_print_to_stderr,
+    find_plugins,
+    json_option,
+    launcher_option,
+    open_store,
+    store_option,
+)
+from cdp_bridge.cli.output import print_json, print_table
+from cdp_bridge.cli.runs import RUN_COLUMNS, run_row
+from cdp_bridge.errors import BridgeError, ConfigError
 
 if TYPE_CHECKING:
-    from ..entities import Funnel, Sync, SyncLog
-    from ..model import Launcher
-    from ..registry import Registry
-    from ..store import Store
-    from ..sync.progress import Preview, Progress
-    from ..sync.reading import Seat
+    from cdp_bridge.connectors.registry import Registry
+    from cdp_bridge.entities import Funnel, Sync, SyncLog
+    from cdp_bridge.model import Launcher
+    from cdp_bridge.store import Store
+    from cdp_bridge.sync.progress import Preview, Progress
+    from cdp_bridge.sync.reading import ReadTicket
 
     Show = Callable[[str, Progress], None]
 
@@ -55,7 +62,7 @@ def sync(  # noqa: PLR0913 - a parameter for each option
     as_json: bool,
 ) -> None:
     """Make audiences equal to their segments; tell platforms of conversions."""
-    from ..sync.run import Run
+    from cdp_bridge.sync.run import Run
 
     if bool(names) == everything:
         raise click.UsageError("name the audiences to sync, or give --all")
@@ -115,20 +122,20 @@ class _Runs:
 
     def sync(self, syncs: Sequence[Sync]) -> list[SyncLog]:
         """A run of each, in this order."""
-        from ..sync.together import groups, together
+        from cdp_bridge.sync.run_group import groups, together
 
         jobs = ([partial(self._sync, one) for one in group] for group in groups(syncs))
         logs = {log.audience: log for group in jobs for log in together(group, self._stop)}
         return [logs[one.name] for one in syncs]
 
-    def _sync(self, chosen: Sync, seat: Seat) -> SyncLog:
+    def _sync(self, chosen: Sync, ticket: ReadTicket) -> SyncLog:
         """One run; one that cannot even start is a failed run, so that the others go on."""
         from datetime import UTC, datetime
 
-        from ..entities import SyncLog
-        from ..protocol.failure import sentence
-        from ..sync.run import Run
-        from ..sync.session import held
+        from cdp_bridge.entities import SyncLog
+        from cdp_bridge.protocol.failure import sentence
+        from cdp_bridge.sync.run import Run
+        from cdp_bridge.sync.session import held
 
         def progress(made: Progress) -> None:
             if self._stop.is_set():
@@ -145,7 +152,7 @@ class _Runs:
                     sleep=self._sleep,
                     launcher=self._launcher,
                     lease=lease,
-                    seat=seat,
+                    ticket=ticket,
                 )
                 return run.sync(approve_removals=self._approve_removals)
         except BridgeError as error:

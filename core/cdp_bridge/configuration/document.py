@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from msgspec import Struct
 
-from ..errors import ConfigError
+from cdp_bridge.errors import ConfigError
 
 LARGEST_FILE = 5_000_000
 """Bytes."""

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .. import settings
-from ..entities import Bridge, ConversionFeed
-from ..errors import ConfigError
-from ..mapping import compile_mapping, paths
-from ..mapping.validation import SCHEMA as VALIDATION_SCHEMA
-from ..settings import SettingsError
-from . import document, schedules
+from cdp_bridge import secrets, settings
+from cdp_bridge.configuration import document, schedules
+from cdp_bridge.entities import Bridge, ConversionFeed
+from cdp_bridge.errors import ConfigError
+from cdp_bridge.mapping import compile_mapping, paths
+from cdp_bridge.mapping.validation import SCHEMA as VALIDATION_SCHEMA
+from cdp_bridge.settings import SettingsError
 
 if TYPE_CHECKING:
-    from ..model import Connector, Kind
-    from ..registry import Registry
+    from cdp_bridge.connectors.registry import Registry
+    from cdp_bridge.model import Connector, Kind
 
 Settings = dict[str, Any]
 
@@ -131,10 +131,10 @@ def _settings_faults(
 
 def is_reference(value: str, registry: Registry) -> bool:
     """Whether a secret setting names where the secret is kept, instead of being it."""
-    if not settings.is_reference(value):
+    if not secrets.is_reference(value):
         return False
     # Of another scheme only its plugin can tell a reference from a secret with a colon in it.
-    return value.partition(":")[0] in settings.BUILT_IN or registry.secret(value) is not None
+    return value.partition(":")[0] in secrets.BUILT_IN or registry.secret(value) is not None
 
 
 def _faults_of_mappings(bridge: Bridge, registry: Registry) -> Iterator[ConfigError]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from ..entities import Bridge
+from cdp_bridge.entities import Bridge
 
 _SETTINGS = ("api_credentials", "settings")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 
-from .. import schedule
-from ..entities import Bridge, Schedule, Sync
-from ..errors import ConfigError
+from cdp_bridge import schedule
+from cdp_bridge.entities import Bridge, Schedule, Sync
+from cdp_bridge.errors import ConfigError
 
 
 def placed(bridge: Bridge) -> Iterator[tuple[str, Sync]]:

@@ -10,8 +10,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from ..errors import TransientError
-from ..settings import Secret, option, seal, unseal
+from cdp_bridge.errors import TransientError
+from cdp_bridge.secrets import Secret
+from cdp_bridge.settings import option, seal, unseal
 
 _FILE = "address"
 _SERVER = r"(nats|tls)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?"

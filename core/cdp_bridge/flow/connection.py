@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 import nats.errors
 from nats.aio.client import Client
 
-from ..errors import ConfigError, TransientError
-from ..settings import Secret
-from .address import Address, Find
-from .failures import FullError, ThereAlreadyError, plainly
+from cdp_bridge.errors import ConfigError, TransientError
+from cdp_bridge.flow.address import Address, Find
+from cdp_bridge.flow.failures import FullError, ThereAlreadyError, plainly
+from cdp_bridge.secrets import Secret
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

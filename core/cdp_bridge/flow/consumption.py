@@ -16,10 +16,10 @@ from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from ..errors import BridgeError, RejectedError, TransientError
-from .connection import Connection
-from .declaration import CONSUMER
-from .streams import Stream, Undeliverable
+from cdp_bridge.errors import BridgeError, RejectedError, TransientError
+from cdp_bridge.flow.connection import Connection
+from cdp_bridge.flow.declaration import CONSUMER
+from cdp_bridge.flow.streams import Stream, Undeliverable
 
 log = logging.getLogger(__name__)
 M = TypeVar("M", bound=Struct)
@@ -57,10 +57,10 @@ class Consumption(Generic[M]):
         stream: Stream[M],
         handler: Handler[M],
         declare: Callable[[], Awaitable[None]],
-        bury: Callable[[Undeliverable], Awaitable[None]],
+        save_dead_letters: Callable[[Undeliverable], Awaitable[None]],
     ) -> None:
         self._connection, self._stream, self._handler = connection, stream, handler
-        self._declare, self._bury = declare, bury
+        self._declare, self._save_dead_letters = declare, save_dead_letters
         self._is_lost = False
 
     async def run(self, slots: int, stop: threading.Event, grace: float) -> None:
@@ -149,7 +149,7 @@ class Consumption(Generic[M]):
             stream=self._stream.name, sequence=number, reason=reason, attempts=attempt, body=message.data
         )
         try:
-            await self._bury(letter)
+            await self._save_dead_letters(letter)
         except BridgeError as error:
             log.error("message %d of %s cannot be kept aside, and stays: %s", number, self._stream.name, error)
             return _later(_backoff(attempt))

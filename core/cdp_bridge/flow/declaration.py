@@ -8,8 +8,8 @@ from nats.js import api
 from nats.js.client import JetStreamContext
 from nats.js.errors import NotFoundError
 
-from ..errors import ConfigError
-from .streams import Stream
+from cdp_bridge.errors import ConfigError
+from cdp_bridge.flow.streams import Stream
 
 CONSUMER = "workers"
 """The one durable consumer of a `work` stream: whoever works on it shares it."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import nats.errors
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError, ServiceUnavailableError
 
-from ..errors import BridgeError, ConfigError, RejectedError, TransientError
+from cdp_bridge.errors import BridgeError, ConfigError, RejectedError, TransientError
 
 # Error codes of the JetStream API (nats-server, server/errors.json).
 _NOT_STORED = 10077

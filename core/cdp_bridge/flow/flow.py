@@ -12,12 +12,12 @@ import msgspec
 from msgspec import Struct
 from nats.aio.client import Client
 
-from .address import Find
-from .connection import Connection
-from .consumption import ANSWER_SECONDS, Consumption, Handler
-from .declaration import declare
-from .failures import ThereAlreadyError
-from .streams import RUNS, UNDELIVERABLE, Stream, Undeliverable
+from cdp_bridge.flow.address import Find
+from cdp_bridge.flow.connection import Connection
+from cdp_bridge.flow.consumption import ANSWER_SECONDS, Consumption, Handler
+from cdp_bridge.flow.declaration import declare
+from cdp_bridge.flow.failures import ThereAlreadyError
+from cdp_bridge.flow.streams import RUNS, UNDELIVERABLE, Stream, Undeliverable
 
 M = TypeVar("M", bound=Struct)
 T = TypeVar("T")
@@ -83,7 +83,7 @@ class Flow:
             stream,
             handler,
             lambda: self._connection.use(self._declare),
-            self._bury,
+            self._save_dead_letters,
         )
         self._run(consumption.run(slots, stop, grace))
 
@@ -143,5 +143,5 @@ class Flow:
         except ThereAlreadyError:
             return False
 
-    async def _bury(self, letter: Undeliverable) -> None:
+    async def _save_dead_letters(self, letter: Undeliverable) -> None:
         await self._publish(UNDELIVERABLE, letter, f"{letter.stream}-{letter.sequence}")

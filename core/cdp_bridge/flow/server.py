@@ -19,11 +19,12 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import IO, Self
 
-from ..errors import ConfigError
-from ..redact import redact
-from ..settings import Secret
-from . import address, mortal
-from .address import Address, Find
+from cdp_bridge.errors import ConfigError
+from cdp_bridge.flow import address
+from cdp_bridge.flow import die_with_parent as die_with_parent
+from cdp_bridge.flow.address import Address, Find
+from cdp_bridge.redact import redact
+from cdp_bridge.secrets import Secret
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ class LocalServer:
         secret = Secret(token)
         configuration = self._folder / "nats.json"
         address.write_private(configuration, _configuration(self._folder, token))
-        command = [sys.executable, "-I", "-S", mortal.__file__, str(os.getpid()), self._program, "-c"]
+        command = [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid()), self._program, "-c"]
         with self._starting:
             if self._ended.is_set():
                 return "it was not wanted any more"

@@ -1,8 +1,8 @@
 """Data mappings: a list of `DataMapping` compiled to one DuckDB SELECT over a page of records."""
 
-from .compile import compile_mapping
-from .mapper import Mapper, refuse
-from .policy import Form, allowed, withheld
-from .records import record_batch
+from cdp_bridge.mapping.compile import compile_mapping
+from cdp_bridge.mapping.mapper import Mapper, refuse
+from cdp_bridge.mapping.policy import Form, allowed, withheld
+from cdp_bridge.mapping.records import record_batch
 
 __all__ = ["Form", "Mapper", "allowed", "compile_mapping", "record_batch", "refuse", "withheld"]

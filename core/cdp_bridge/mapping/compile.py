@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 from cdp_bridge import engine, settings
 from cdp_bridge.entities import Consent, DataMapping
 from cdp_bridge.errors import ConfigError
+from cdp_bridge.mapping import events, expressions, paths, validation
+from cdp_bridge.mapping.fields import IDENTIFIERS, USER_ID
+from cdp_bridge.mapping.mapper import Cell, Mapper, register_function
 from cdp_bridge.settings import SettingsError
-
-from . import events, expressions, paths, validation
-from .fields import IDENTIFIERS, USER_ID
-from .mapper import Cell, Mapper, register_function
 
 if TYPE_CHECKING:
     import duckdb

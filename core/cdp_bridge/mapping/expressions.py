@@ -13,8 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from cdp_bridge.errors import ConfigError
-
-from . import paths
+from cdp_bridge.mapping import paths
 
 if TYPE_CHECKING:
     from sqlglot import exp

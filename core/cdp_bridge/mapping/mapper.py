@@ -10,10 +10,9 @@ from msgspec import Struct
 
 from cdp_bridge.entities import Consent, OnInvalid
 from cdp_bridge.errors import ConfigError
-
-from . import events, paths
-from .fields import IDENTIFIERS, USER_ID
-from .validation import conditions
+from cdp_bridge.mapping import events, paths
+from cdp_bridge.mapping.fields import IDENTIFIERS, USER_ID
+from cdp_bridge.mapping.validation import conditions
 
 if TYPE_CHECKING:
     import duckdb

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from cdp_bridge.entities import DataMapping
-
-from .fields import IDENTIFIERS
+from cdp_bridge.mapping.fields import IDENTIFIERS
 
 Form = Literal["hashed", "clear"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .paths import literal
+from cdp_bridge.mapping.paths import literal
 
 _FORMATS = {
     "date": "TRY_CAST({v} AS DATE) IS NOT NULL AND regexp_full_match({v}, '\\d{{4}}-\\d{{2}}-\\d{{2}}')",

@@ -16,13 +16,13 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 from msgspec import Struct
 
-from .. import settings
-from ..errors import ConfigError, TransientError
-from ..model import OAuth
-from ..settings import Resolve, Secret
-from ..store import LeaseHeldError, Store
-from . import tokens
-from .tokens import App, Grant
+from cdp_bridge import settings
+from cdp_bridge.errors import ConfigError, TransientError
+from cdp_bridge.model import OAuth
+from cdp_bridge.oauth import tokens
+from cdp_bridge.oauth.tokens import App, Grant
+from cdp_bridge.secrets import Resolver, Secret
+from cdp_bridge.store import LeaseHeldError, Store
 
 log = logging.getLogger(__name__)
 
@@ -51,17 +51,17 @@ class _Pending(Struct, frozen=True, kw_only=True):
 
 
 class Grants:
-    """The accounts that people have connected; `others` resolves references that are not the store's."""
+    """The accounts that people have connected; `resolver` knows the secrets of the apps with which they did."""
 
     def __init__(
         self,
         store: Store,
-        others: Resolve = lambda _: None,
+        resolver: Resolver,
         *,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._store, self._others, self._clock, self._sleep = store, others, clock, sleep
+        self._store, self._resolver, self._clock, self._sleep = store, resolver, clock, sleep
 
     def begin(
         self, terms: OAuth, connector_settings: type[msgspec.Struct], raw: Mapping[str, Any], redirect_uri: str
@@ -72,7 +72,7 @@ class Grants:
         """
         name = _name_in(raw, terms.access_token)
         _refuse_plain(redirect_uri)
-        loaded = settings.load(connector_settings, raw, self._resolve_before)
+        loaded = settings.load(connector_settings, raw, self._resolver.granting(lambda _: Secret("")))
         app = App(
             token_url=_filled(terms.token_url, loaded),
             client_id=_required(raw, terms.client_id),
@@ -122,16 +122,13 @@ class Grants:
         """Throw away what was granted; no error when nothing was."""
         self._store.secrets.drop(_of_grant(name))
 
-    def resolve(self, reference: str) -> Secret | None:
-        """The secret behind `oauth:NAME` (a token that is good), `store:NAME`, or a reference that others know.
+    def token(self, name: str) -> Secret:
+        """The secret behind `oauth:NAME`: a token that is good.
 
         Raises ConfigError where nothing is kept or a person has to connect the account again, TransientError when a
         token that has expired cannot be renewed now.
         """
-        scheme, _, name = reference.partition(":")
-        if scheme == SCHEME and name:
-            return Secret(self._good(name).access_token)
-        return self._store.secrets.resolve(reference) or self._others(reference)
+        return Secret(self._good(name).access_token)
 
     def _good(self, name: str) -> Grant:
         """The grant with a token that is good, renewed by one process at a time: a refresh token may work only once."""
@@ -180,11 +177,7 @@ class Grants:
         return grant.expires_at is not None and grant.expires_at <= self._clock()
 
     def _client_secret(self, app: App) -> Secret:
-        return settings.reveal_reference(app.client_secret, self.resolve)
-
-    def _resolve_before(self, reference: str) -> Secret | None:
-        """As `resolve`; but the token is what is about to come."""
-        return Secret("") if reference.startswith(f"{SCHEME}:") else self.resolve(reference)
+        return self._resolver.secret(app.client_secret)
 
 
 def _sealed(value: Struct) -> Secret:

@@ -10,9 +10,9 @@ import msgspec
 import requests
 from msgspec import Struct
 
-from ..errors import ConfigError, Failure, TransientError
-from ..http import Client
-from ..settings import Secret
+from cdp_bridge.errors import ConfigError, Failure, TransientError
+from cdp_bridge.http import Client
+from cdp_bridge.secrets import Secret
 
 # RFC 6749, section 5.2; other words of the platform might quote what we sent.
 _CODES = (

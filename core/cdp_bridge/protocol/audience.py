@@ -13,14 +13,14 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..errors import TransientError
-from ..identity import FIELDS
-from ..mapping import events
-from ..model import Audience, AudienceRef, Batch, Limits, Operation, Outcome, Stream, Writer
-from ..sync.deliver import Sender
-from ..sync.members import batch_columns, conversions, sent_bytes
-from .catalog import ConfiguredStream
-from .hashing import Fields, apply_profile, canonical
+from cdp_bridge.delivery.sender import Sender
+from cdp_bridge.errors import TransientError
+from cdp_bridge.identity import FIELDS
+from cdp_bridge.mapping import events
+from cdp_bridge.model import Audience, AudienceRef, Batch, Limits, Operation, Outcome, Stream, Writer
+from cdp_bridge.protocol.catalog import ConfiguredStream
+from cdp_bridge.protocol.hashing import Fields, apply_profile, canonical
+from cdp_bridge.staging.packing import batch_columns, conversions, sent_bytes
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from ..model import Limits
+from cdp_bridge.model import Limits
 
 
 class ProcessBudget:

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from msgspec import Struct, field
 
-from ..errors import ConfigError
+from cdp_bridge.errors import ConfigError
 
 T = TypeVar("T")
 NO_CURSOR = {"__ab_no_cursor_state_message": True}

@@ -18,13 +18,13 @@ from typing import Any, NoReturn
 import msgspec
 from msgspec import Struct
 
-from ..errors import BridgeError, ConfigError
-from ..launch.hardening import FILES, IMAGE, RUN, TOKEN, USER, Box, Start
-from ..launch.origins import origins_in
-from ..model import Connector
-from ..redact import log_to
-from .executable import SIGNALLED
-from .messages import Output, error
+from cdp_bridge.connectors.launch.hardening import FILES, IMAGE, RUN, TOKEN, USER, Box, Start
+from cdp_bridge.connectors.launch.origins import origins_in
+from cdp_bridge.errors import BridgeError, ConfigError
+from cdp_bridge.model import Connector
+from cdp_bridge.protocol.executable import SIGNALLED
+from cdp_bridge.protocol.messages import Output, error
+from cdp_bridge.redact import log_to
 
 _ENDED_WELL = "ended with exit code 0"
 
@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> NoReturn:
 
 def _relay(image: str, hosts: Sequence[str], command: str, options: dict[str, str]) -> None:
     try:
-        from ..launch.docker import contained
+        from cdp_bridge.connectors.launch.docker import contained
     except ModuleNotFoundError:
         remedy = "Install it: pip install 'cdp-bridge[docker]'"
         raise ConfigError("the Docker SDK for Python is not installed", remedy=remedy) from None

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .. import settings
-from ..loading import implementation
-from ..model import Catalog, Connector, Probe, Stream
-from ..redact import redact
-from .messages import PROTOCOL_VERSION, Message
+from cdp_bridge import settings
+from cdp_bridge.connectors.loading import implementation
+from cdp_bridge.model import Catalog, Connector, Probe, Stream
+from cdp_bridge.protocol.messages import PROTOCOL_VERSION, Message
+from cdp_bridge.redact import redact
 
 _SYNC_MODES = {"add": "append", "remove": "soft_delete", "track": "append"}
 
@@ -79,7 +79,7 @@ def _schema(stream: Stream) -> dict[str, Any]:
     if stream.schema or "track" not in stream.operations:
         return stream.schema or {"type": "object", "additionalProperties": True}
     # `spec` pays for no mapping.
-    from ..mapping import events
+    from cdp_bridge.mapping import events
 
     fields: dict[str, Any] = {field: {} for field in events.FIELDS}
     return {"type": "object", "properties": fields, "required": list(events.REQUIRED), "additionalProperties": True}

@@ -14,16 +14,17 @@ from contextlib import contextmanager, redirect_stdout
 from functools import cache
 from typing import IO, Any, NoReturn
 
-from .. import settings
-from ..errors import BridgeError, Stopped
-from ..loading import implementation, sound
-from ..model import Catalog, Connector, Probe
-from ..redact import Aside
-from ..registry import Registry
-from ..sync.blame import blame
-from . import catalog, description
-from .failure import sentence
-from .messages import ByteStream, LogMessages, Output, error
+from cdp_bridge import settings
+from cdp_bridge.connectors.errors import connector_errors
+from cdp_bridge.connectors.loading import implementation, validated
+from cdp_bridge.connectors.registry import Registry
+from cdp_bridge.errors import BridgeError, Stopped
+from cdp_bridge.model import Catalog, Connector, Probe
+from cdp_bridge.protocol import catalog, description
+from cdp_bridge.protocol.failure import sentence
+from cdp_bridge.protocol.messages import ByteStream, LogMessages, Output, error
+from cdp_bridge.redact import Aside
+from cdp_bridge.secrets import Resolver
 
 _COMMANDS = {
     "source": {"spec": (), "bridge": (), "check": ("config",), "discover": ("config",), "read": ("config", "catalog")},
@@ -45,7 +46,7 @@ def run(connector: Connector, argv: Sequence[str] | None = None) -> NoReturn:
     """Be the executable of a connector, from command line to exit code."""
     arguments = sys.argv[1:] if argv is None else argv
     if list(arguments) == ["bridge"]:
-        from ..transport import serve_process
+        from cdp_bridge.connectors.transport import serve_process
 
         serve_process(connector)
         sys.exit(0)
@@ -85,17 +86,17 @@ def _execute(connector: Connector, arguments: argparse.Namespace, stdin: IO[byte
             output.send(description.connection_status(_check(connector, arguments.config)))
         case "discover":
             loaded = _settings(connector, arguments.config)
-            with blame(connector):
-                offered = sound(Catalog, implementation(connector).discover(loaded))
+            with connector_errors(connector):
+                offered = validated(Catalog, implementation(connector).discover(loaded))
             output.send(description.catalog(connector, offered))
         case "read":
-            from .reading import read
+            from cdp_bridge.protocol.reading import read
 
             chosen = catalog.configured_catalog(arguments.catalog)
             loaded, states = _settings(connector, arguments.config), catalog.states(arguments.state)
             read(connector, loaded, chosen, states, output)
         case "write":
-            from .writing import write
+            from cdp_bridge.protocol.writing import write
 
             chosen = catalog.configured_catalog(arguments.catalog)
             write(connector, _settings(connector, arguments.config), chosen, stdin, output)
@@ -105,15 +106,16 @@ def _check(connector: Connector, path: str) -> list[str]:
     """What failed; settings that are wrong are a finding, not a failure of the command."""
     try:
         loaded = _settings(connector, path)
-        with blame(connector):
-            return description.failures(sound(list[Probe], implementation(connector).check(loaded)))
+        with connector_errors(connector):
+            return description.failures(validated(list[Probe], implementation(connector).check(loaded)))
     except BridgeError as problem:
         return [sentence(problem)]
 
 
 def _settings(connector: Connector, path: str) -> Any:
     plugins = cache(Registry)
-    return settings.load(connector.settings, catalog.config(path), lambda reference: plugins().secret(reference))
+    resolver = Resolver(plugins=lambda reference: plugins().secret(reference))
+    return settings.load(connector.settings, catalog.config(path), resolver)
 
 
 def _parser(connector: Connector) -> argparse.ArgumentParser:

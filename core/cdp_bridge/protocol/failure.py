@@ -5,9 +5,9 @@ from __future__ import annotations
 import traceback
 from typing import Literal
 
-from ..errors import BridgeError, ConfigError, Stopped, TransientError
-from ..redact import redact
-from ..settings import SettingsError
+from cdp_bridge.errors import BridgeError, ConfigError, Stopped, TransientError
+from cdp_bridge.redact import redact
+from cdp_bridge.settings import SettingsError
 
 FailureType = Literal["config_error", "transient_error", "system_error"]
 

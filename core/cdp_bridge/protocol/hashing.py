@@ -8,11 +8,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from .. import engine
-from ..entities import DataMapping
-from ..identity import FIELDS
-from ..mapping import compile_mapping, events, record_batch
-from ..sync.stage import Stage
+from cdp_bridge import engine
+from cdp_bridge.entities import DataMapping
+from cdp_bridge.identity import FIELDS
+from cdp_bridge.mapping import compile_mapping, events, record_batch
+from cdp_bridge.staging.stage import Stage
 
 Fields = Mapping[str, Any]
 

@@ -9,7 +9,7 @@ from typing import IO, Any
 import msgspec
 from msgspec import Struct
 
-from ..errors import ConfigError
+from cdp_bridge.errors import ConfigError
 
 LONGEST_LINE = 64 * 1024 * 1024
 """Bytes; Airbyte platforms cut records far below this."""

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 import msgspec
 
-from ..errors import Stopped
-from ..redact import redact
-from .failure import failure_type, sentence
+from cdp_bridge.errors import Stopped
+from cdp_bridge.protocol.failure import failure_type, sentence
+from cdp_bridge.redact import redact
 
 PROTOCOL_VERSION = "0.18.0"
 Message = dict[str, Any]

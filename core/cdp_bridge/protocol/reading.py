@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..errors import ConfigError
-from ..loading import implementation, sound
-from ..model import Catalog, Checkpoint, Connector, Page, ReadRequest
-from ..sync.blame import blame
-from ..sync.items import items_of
-from .catalog import NO_CURSOR, ConfiguredCatalog, ConfiguredStream
-from .messages import Output, estimate, state, stream_status
+from cdp_bridge.connectors.errors import connector_errors
+from cdp_bridge.connectors.items import items_of
+from cdp_bridge.connectors.loading import implementation, validated
+from cdp_bridge.errors import ConfigError
+from cdp_bridge.model import Catalog, Checkpoint, Connector, Page, ReadRequest
+from cdp_bridge.protocol.catalog import NO_CURSOR, ConfiguredCatalog, ConfiguredStream
+from cdp_bridge.protocol.messages import Output, estimate, state, stream_status
 
 ROWS_AT_ONCE = 5_000
 """Records turned into lines at a time; bounds memory when a source yields a huge page."""
@@ -21,8 +21,8 @@ def read(
     connector: Connector, settings: Any, catalog: ConfiguredCatalog, states: Mapping[str, Any], output: Output
 ) -> None:
     """Read every chosen stream to its end; the first that fails is INCOMPLETE and ends the command."""
-    with blame(connector):
-        offered = sound(Catalog, implementation(connector).discover(settings))
+    with connector_errors(connector):
+        offered = validated(Catalog, implementation(connector).discover(settings))
     for chosen in catalog.streams:
         if offered.stream(chosen.stream.name) is None:
             known = ", ".join(stream.name for stream in offered.streams)
@@ -46,7 +46,7 @@ def _request(chosen: ConfiguredStream, states: Mapping[str, Any]) -> ReadRequest
 def _read_stream(connector: Connector, settings: Any, request: ReadRequest, output: Output) -> None:
     name, source = request.stream, implementation(connector)
     if hasattr(source, "estimate"):
-        with blame(connector):
+        with connector_errors(connector):
             expected = source.estimate(settings, request)
         if isinstance(expected, int):
             output.send(estimate(name, expected))

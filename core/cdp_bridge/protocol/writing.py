@@ -11,16 +11,16 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
-from ..errors import ConfigError
-from ..loading import implementation, sound
-from ..model import Catalog, Connector, Stream
-from ..sync.blame import blame, opened
-from ..sync.deliver import Sender
-from .audience import AudienceWriter, Tally
-from .budget import ProcessBudget
-from .catalog import ConfiguredCatalog, ConfiguredStream, StreamName
-from .intake import BadLineError, Record, lines
-from .messages import Message, Output
+from cdp_bridge.connectors.errors import connector_errors, opened
+from cdp_bridge.connectors.loading import implementation, validated
+from cdp_bridge.delivery.sender import Sender
+from cdp_bridge.errors import ConfigError
+from cdp_bridge.model import Catalog, Connector, Stream
+from cdp_bridge.protocol.audience import AudienceWriter, Tally
+from cdp_bridge.protocol.budget import ProcessBudget
+from cdp_bridge.protocol.catalog import ConfiguredCatalog, ConfiguredStream, StreamName
+from cdp_bridge.protocol.intake import BadLineError, Record, lines
+from cdp_bridge.protocol.messages import Message, Output
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +33,8 @@ SECONDS_AT_MOST = 60.0
 def write(connector: Connector, settings: Any, catalog: ConfiguredCatalog, stdin: IO[bytes], output: Output) -> None:
     """Obey every line of `stdin`; BadLineError ends it after what came before the bad line is delivered."""
     destination = implementation(connector)
-    with blame(connector):
-        objects = sound(Catalog, destination.discover(settings)).streams
+    with connector_errors(connector):
+        objects = validated(Catalog, destination.discover(settings)).streams
     with opened(destination, settings, connector) as writer:
         sender = Sender(writer, connector.limits, ProcessBudget())
         audiences = [

@@ -8,8 +8,8 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ..errors import ConfigError
-from ..model import Kind
+from cdp_bridge.errors import ConfigError
+from cdp_bridge.model import Kind
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 MAX_NAME = 25

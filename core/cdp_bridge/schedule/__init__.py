@@ -1,8 +1,8 @@
 """Which sync is due, each slot exactly once: timetables, and the scheduler that asks the store for runs."""
 
-from .retry import finish
-from .scheduler import Scheduler
-from .timetable import Timetable
-from .when import effective, slots
+from cdp_bridge.schedule.retry import finish
+from cdp_bridge.schedule.scheduler import Scheduler
+from cdp_bridge.schedule.timetable import Timetable
+from cdp_bridge.schedule.when import effective, slots
 
 __all__ = ["Scheduler", "Timetable", "effective", "finish", "slots"]

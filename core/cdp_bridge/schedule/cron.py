@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 # a second time when clocks go back, and to the latter weekday 0 is Monday.
 from cronsim import CronSim, CronSimError
 
-from ..errors import ConfigError
+from cdp_bridge.errors import ConfigError
 
 FIELDS = ("minute", "hour", "day-of-month", "month", "day-of-week")
 

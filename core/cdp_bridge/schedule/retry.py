@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from ..entities import Retry, RunRequest
-from ..store import Lease, Store
-from ..store.requests import End
-from .interval import duration
+from cdp_bridge.entities import Retry, RunRequest
+from cdp_bridge.schedule.interval import duration
+from cdp_bridge.store import Lease, Store
+from cdp_bridge.store.runs.requests import End
 
 LONGEST = timedelta(days=1)
 

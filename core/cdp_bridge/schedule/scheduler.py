@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..entities import RunRequest, Schedule
-from ..errors import ConfigError
-from ..store import Store
-from ..store.schedules import Move, Standing
-from .interval import duration
-from .timetable import Timetable
-from .when import effective, slots, text
+from cdp_bridge.entities import RunRequest, Schedule
+from cdp_bridge.errors import ConfigError
+from cdp_bridge.schedule.interval import duration
+from cdp_bridge.schedule.timetable import Timetable
+from cdp_bridge.schedule.when import effective, slots, text
+from cdp_bridge.store import Store
+from cdp_bridge.store.runs.schedules import Move, Standing
 
 LOOK = timedelta(seconds=5)
 """How soon a scheduler sees what other processes have changed: configuration, pauses, runs that others wait for."""

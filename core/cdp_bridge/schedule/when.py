@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from msgspec.structs import replace
 
-from ..entities import Schedule
-from ..errors import ConfigError
-from .cron import Cron
-from .interval import Every, duration
-from .timetable import Slots
+from cdp_bridge.entities import Schedule
+from cdp_bridge.errors import ConfigError
+from cdp_bridge.schedule.cron import Cron
+from cdp_bridge.schedule.interval import Every, duration
+from cdp_bridge.schedule.timetable import Slots
 
 _WORDS = {"hourly": "0 * * * *", "daily": "0 0 * * *", "weekly": "0 0 * * 1", "monthly": "0 0 1 * *"}
 _INTERVAL = re.compile(r"[1-9][0-9]{0,4}[smhdw]", re.ASCII)

@@ -17,11 +17,10 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..entities import ApiKey
-from ..oauth import Grants
-from ..registry import Registry
-from ..store import Store
-from . import (
+from cdp_bridge.connectors.credentials import grants, resolver
+from cdp_bridge.connectors.registry import Registry
+from cdp_bridge.entities import ApiKey
+from cdp_bridge.server.api import (
     accounts,
     audiences,
     audit,
@@ -29,20 +28,21 @@ from . import (
     conversions,
     dead_letters,
     mappings,
-    problems,
     runs,
     segments,
     suppressions,
 )
-from .access import Access
-from .asking import Asking
-from .connecting import callback
-from .description import STYLE_SOURCE, Page
-from .endpoint import Core
-from .health import Condition, health
-from .metrics import Metrics, metrics
-from .paging import Cursors
-from .repeats import Repeats
+from cdp_bridge.server.api.health import Condition, health
+from cdp_bridge.server.api.metrics import Metrics, metrics
+from cdp_bridge.server.api.sign_in import callback
+from cdp_bridge.server.web import problems
+from cdp_bridge.server.web.access import Access
+from cdp_bridge.server.web.connector_calls import ConnectorCalls
+from cdp_bridge.server.web.description import STYLE_SOURCE, Page
+from cdp_bridge.server.web.endpoint import Core
+from cdp_bridge.server.web.idempotency import Idempotency
+from cdp_bridge.server.web.paging import Cursors
+from cdp_bridge.store import Store
 
 LARGEST_BODY = 4_000_000
 """Bytes."""
@@ -60,7 +60,7 @@ def application(
     registry: Registry,
     parts: Mapping[str, Condition] | None = None,
     *,
-    asking: Asking | None = None,
+    asking: ConnectorCalls | None = None,
     public_url: str = "",
 ) -> Litestar:
     """The API over a store; `parts` are what else this process runs, for /readyz.
@@ -68,9 +68,9 @@ def application(
     Connectors are asked by `asking`; None: in this process. Nobody can connect an account by signing in without a
     `public_url`.
     """
-    grants = Grants(store, registry.secret)
-    asking = asking or Asking(registry, grants.resolve)
-    core = Core(store, registry, Cursors(store), grants, asking, public_url.rstrip("/"))
+    granted = grants(store, registry)
+    asking = asking or ConnectorCalls(registry, resolver(store, registry))
+    core = Core(store, registry, Cursors(store), granted, asking, public_url.rstrip("/"))
     collected = Metrics(store)
     resources = Router(
         "/v1",
@@ -94,7 +94,7 @@ def application(
             "core": Provide(lambda: core, sync_to_thread=False),
             "caller": Provide(_caller, sync_to_thread=False),
         },
-        middleware=[collected, Access(store), _Strict(), Repeats(store)],
+        middleware=[collected, Access(store), _Strict(), Idempotency(store)],
         exception_handlers=problems.HANDLERS,
         before_send=[_add_headers, collected.count],
         openapi_config=_openapi(),

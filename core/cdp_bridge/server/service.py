@@ -17,19 +17,19 @@ import uvicorn
 from litestar import Litestar
 from msgspec import Struct
 
-from ..dispatch import Dispatcher
-from ..errors import BridgeError, ConfigError
-from ..flow import Flow
-from ..model import Launcher
-from ..oauth import Grants
-from ..registry import Registry
-from ..schedule import Scheduler
-from ..store import Store
-from ..store.retention import Retention
-from ..worker import syncing, work
-from .application import application
-from .asking import MOST, Asking
-from .segments import look
+from cdp_bridge.connectors.credentials import resolver
+from cdp_bridge.connectors.registry import Registry
+from cdp_bridge.errors import BridgeError, ConfigError
+from cdp_bridge.flow import Flow
+from cdp_bridge.model import Launcher
+from cdp_bridge.orchestration.dispatcher import Dispatcher
+from cdp_bridge.orchestration.worker import syncing, work
+from cdp_bridge.schedule import Scheduler
+from cdp_bridge.server.api.segments import look
+from cdp_bridge.server.application import application
+from cdp_bridge.server.web.connector_calls import MOST, ConnectorCalls
+from cdp_bridge.store import Store
+from cdp_bridge.store.retention import Retention
 
 log = logging.getLogger(__name__)
 
@@ -73,9 +73,9 @@ class Service:
     def run(self) -> bool:
         """Whether it ended because it was asked to."""
         store, registry, flow = self._parts.store, self._parts.registry, self._parts.flow
-        resolve = Grants(store, registry.secret).resolve
+        known = resolver(store, registry)
         # Two, since whoever asks the API for much would keep the segments from being seen.
-        asked, looking = (Asking(registry, resolve, self._parts.launcher) for _ in range(2))
+        asked, looking = (ConnectorCalls(registry, known, self._parts.launcher) for _ in range(2))
         api = self._api(asked)
         # What was imported is there to stay. To look for garbage in it would keep all requests waiting for 0.1 s.
         gc.collect()
@@ -95,7 +95,7 @@ class Service:
             thread.join()
         return not self._failed
 
-    def _api(self, asking: Asking) -> uvicorn.Server:
+    def _api(self, asking: ConnectorCalls) -> uvicorn.Server:
         conditions = {
             name: lambda name=name: name not in self._threads or self._threads[name].is_alive()
             for name in ("scheduler", "worker")

@@ -1,9 +1,9 @@
 """The bridge's one database, SQLite or PostgreSQL: configuration, ledger, runs, leases. Nobody else opens it."""
 
-from .leases import Lease, LeaseHeldError, LeaseLostError
-from .store import Store
-from .transaction import Transaction
-from .values import AudienceRow, Delivery, Member, MemberRow
+from cdp_bridge.store.leases import Lease, LeaseHeldError, LeaseLostError
+from cdp_bridge.store.store import Store
+from cdp_bridge.store.transaction import Transaction
+from cdp_bridge.store.values import AudienceRow, Delivery, Member, MemberRow
 
 __all__ = [
     "AudienceRow",

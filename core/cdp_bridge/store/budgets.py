@@ -7,9 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ..model import Limits
-from . import tables
-from .database import Database, insert, insert_missing
+from cdp_bridge.model import Limits
+from cdp_bridge.store import tables
+from cdp_bridge.store.database import Database, insert, insert_missing
 
 SLOTS = 60
 """Uses are counted in this many slots a window: few rows, and at most one slot of the window lost to rounding."""

@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 import msgspec
 import sqlalchemy as sa
 
-from ..errors import ConfigError
-from ..redact import learn
-from .failures import READ_ONLY, known, plainly
+from cdp_bridge.errors import ConfigError
+from cdp_bridge.redact import learn
+from cdp_bridge.store.failures import READ_ONLY, known, plainly
 
 S = TypeVar("S", bound=msgspec.Struct)
 V = TypeVar("V")

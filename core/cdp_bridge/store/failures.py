@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from ..errors import BridgeError, ConfigError, TransientError
+from cdp_bridge.errors import BridgeError, ConfigError, TransientError
 
 FULL = ("the disk is full", "Free space, then run again; what was recorded before is intact")
 BROKEN = ("the disk fails to read or write", "Check the disk; run cdp-bridge doctor afterwards")

@@ -6,8 +6,8 @@ import secrets
 
 import sqlalchemy as sa
 
-from . import tables
-from .database import Database, insert_missing
+from cdp_bridge.store import tables
+from cdp_bridge.store.database import Database, insert_missing
 
 BYTES = 32
 

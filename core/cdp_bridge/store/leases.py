@@ -12,9 +12,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from ..errors import BridgeError
-from . import tables
-from .database import Database, insert
+from cdp_bridge.errors import BridgeError
+from cdp_bridge.store import tables
+from cdp_bridge.store.database import Database, insert
 
 log = logging.getLogger(__name__)
 

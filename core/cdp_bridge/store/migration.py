@@ -7,10 +7,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from ..errors import ConfigError
-from . import tables
-from .database import Database
-from .failures import READ_ONLY, known
+from cdp_bridge.errors import ConfigError
+from cdp_bridge.store import tables
+from cdp_bridge.store.database import Database
+from cdp_bridge.store.failures import READ_ONLY, known
 
 HEAD = "0010"
 """The newest migration in `migrations/versions`; a test keeps it true."""

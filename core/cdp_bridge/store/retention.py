@@ -8,10 +8,10 @@ from typing import Annotated
 import sqlalchemy as sa
 from msgspec import Meta, Struct
 
-from ..errors import TransientError
-from . import tables
-from .database import Database
-from .failures import plainly
+from cdp_bridge.errors import TransientError
+from cdp_bridge.store import tables
+from cdp_bridge.store.database import Database
+from cdp_bridge.store.failures import plainly
 
 BATCH = 1_000
 """Rows that one transaction deletes: nobody waits for long."""

@@ -7,25 +7,29 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from ..entities import Bridge, CDPSegment, DeadLetter, SuppressionCount, SyncLog
-from ..model import AudienceRef, Limits
-from ..structs import make_ready
-from . import audiences, budgets, configuration, keys, leases, migration, retention, runs, suppression
-from .api_keys import ApiKeys
-from .audit import Audit, Deed
-from .counts import Counts
-from .database import Clock, Database
-from .history import History
-from .idempotency import Answers
-from .leases import Lease
-from .ledger import Ledger
-from .letters import Letters
-from .notes import Notes
-from .requests import Requests
-from .schedules import Schedules
-from .secrets import Secrets
-from .transaction import Transaction
-from .values import AudienceRow, Delivery
+from cdp_bridge.entities import Bridge, CDPSegment, DeadLetter, SuppressionCount, SyncLog
+from cdp_bridge.model import AudienceRef, Limits
+from cdp_bridge.store import budgets, keys, leases, migration, retention
+from cdp_bridge.store.access.api_keys import ApiKeys
+from cdp_bridge.store.access.audit import Audit, AuditRecord
+from cdp_bridge.store.access.idempotency import Answers
+from cdp_bridge.store.audiences import refs as audiences
+from cdp_bridge.store.audiences import suppression
+from cdp_bridge.store.audiences.dead_letters import DeadLetters
+from cdp_bridge.store.audiences.ledger import Ledger
+from cdp_bridge.store.configuration import bridge as configuration
+from cdp_bridge.store.database import Clock, Database
+from cdp_bridge.store.leases import Lease
+from cdp_bridge.store.runs import records as runs
+from cdp_bridge.store.runs.counts import Counts
+from cdp_bridge.store.runs.history import History
+from cdp_bridge.store.runs.notes import Notes
+from cdp_bridge.store.runs.requests import Requests
+from cdp_bridge.store.runs.schedules import Schedules
+from cdp_bridge.store.secrets.stored import Secrets
+from cdp_bridge.store.transaction import Transaction
+from cdp_bridge.store.values import AudienceRow, Delivery
+from cdp_bridge.structs import make_ready
 
 
 class Store:
@@ -42,7 +46,7 @@ class Store:
         self.schedules = Schedules(database)
         self.history = History(database)
         self.counts = Counts(database)
-        self.letters = Letters(database)
+        self.letters = DeadLetters(database)
         self.notes = Notes(database)
         self.api_keys = ApiKeys(database)
         self.audit = Audit(database)
@@ -103,7 +107,7 @@ class Store:
         """
         configuration.save(self._database, bridge)
 
-    def edit_bridge(self, change: Callable[[Bridge], tuple[Bridge, Deed]]) -> Bridge:
+    def edit_bridge(self, change: Callable[[Bridge], tuple[Bridge, AuditRecord]]) -> Bridge:
         """Replace the configuration by what `change` makes of it, and record the deed; nobody else edits meanwhile.
 
         What `change` raises undoes it.

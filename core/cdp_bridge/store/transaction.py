@@ -9,11 +9,12 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from ..entities import CDPSegment, DeadLetter, SyncLog
-from ..model import AudienceRef
-from . import ledger, tables
-from .database import by_chunks, insert_missing, row_of, upsert
-from .values import Acknowledgement, Delivery, MemberRow
+from cdp_bridge.entities import CDPSegment, DeadLetter, SyncLog
+from cdp_bridge.model import AudienceRef
+from cdp_bridge.store import tables
+from cdp_bridge.store.audiences import ledger
+from cdp_bridge.store.database import by_chunks, insert_missing, row_of, upsert
+from cdp_bridge.store.values import Acknowledgement, Delivery, MemberRow
 
 
 class Transaction:
@@ -51,17 +52,17 @@ class Transaction:
         for where in self._members(tables.member, audience, keys):
             self._connection.execute(sa.delete(tables.member).where(where))
 
-    def blank_members(self, audience: str, keys: Sequence[bytes]) -> None:
+    def mark_in_doubt(self, audience: str, keys: Sequence[bytes]) -> None:
         """Empty the fingerprints: the state at the platform is unknown, so the next run sends again."""
         for where in self._members(tables.member, audience, keys):
             self._connection.execute(sa.update(tables.member).where(where).values(fingerprint=b"", outcome="unknown"))
 
-    def bury(self, letters: Sequence[DeadLetter]) -> None:
+    def save_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         """Record refused members; a member's newer letter replaces the older one."""
         rows = [row_of(tables.dead_letter, letter, audience_id=self._id(letter.audience)) for letter in letters]
         upsert(self._connection, tables.dead_letter, rows)
 
-    def exhume(self, audience: str, keys: Sequence[bytes]) -> None:
+    def delete_dead_letters(self, audience: str, keys: Sequence[bytes]) -> None:
         """Delete the dead letters of these members, if there are any."""
         for where in self._members(tables.dead_letter, audience, keys):
             self._connection.execute(sa.delete(tables.dead_letter).where(where))

@@ -7,8 +7,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from ..entities import SyncLog
-from ..model import AudienceRef, Operation
+from cdp_bridge.entities import SyncLog
+from cdp_bridge.model import AudienceRef, Operation
 
 Acknowledgement = Literal["accepted", "unknown"]
 MemberRow = tuple[bytes, bytes, str | None, bytes]

@@ -9,15 +9,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from ..entities import Activation, CDPSegment
-from ..errors import BridgeError
-from ..failpoint import failpoint
-from ..model import Audience, AudienceRef, Operation
-from .deliver import Sender
-from .diff import Diff, Difference
-from .execution import Execution, digest_of
-from .members import Row
-from .transfer import Transfer
+from cdp_bridge.delivery.sender import Sender
+from cdp_bridge.delivery.transfer import Transfer
+from cdp_bridge.entities import Activation, CDPSegment
+from cdp_bridge.errors import BridgeError
+from cdp_bridge.failpoint import failpoint
+from cdp_bridge.model import Audience, AudienceRef, Operation
+from cdp_bridge.staging.packing import Row
+from cdp_bridge.sync.diff import Diff, Difference
+from cdp_bridge.sync.execution import Execution, digest_of
 
 ESTIMATE_LASTS = timedelta(days=1)
 """How long the platform's word on state and size of an audience that does not change is good enough."""
@@ -152,7 +152,7 @@ class AudienceExecution(Execution):
         shared = diff.share_identifiers()
         if shared:
             with self._store.transaction(self._lease) as transaction:
-                transaction.blank_members(self._name, shared)
+                transaction.mark_in_doubt(self._name, shared)
         rows, ref = self._batch_rows(diff), self._ref
         leaving, arriving = difference.leaving - self._waiting, difference.arriving + len(shared)
         transfer.carry(ref, "remove", diff.leaving(rows), leaving, self._sending("remove", leaving))

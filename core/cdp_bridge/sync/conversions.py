@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from ..failpoint import failpoint
-from ..model import AudienceRef, Operation
-from .deliver import Sender
-from .diff import Diff, Difference
-from .execution import Execution
-from .members import Row
-from .transfer import Transfer
+from cdp_bridge.delivery.sender import Sender
+from cdp_bridge.delivery.transfer import Transfer
+from cdp_bridge.failpoint import failpoint
+from cdp_bridge.model import AudienceRef, Operation
+from cdp_bridge.staging.packing import Row
+from cdp_bridge.sync.diff import Diff, Difference
+from cdp_bridge.sync.execution import Execution
 
 
 class ConversionExecution(Execution):

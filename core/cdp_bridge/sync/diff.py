@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from .members import Row, fingerprint, unpack
-from .stage import IDENTIFYING, SUPPRESSED
+from cdp_bridge.staging.packing import Row, fingerprint, unpack
+from cdp_bridge.staging.stage import IDENTIFYING, SUPPRESSED
 
 if TYPE_CHECKING:
     import duckdb
 
-    from ..store import Store
+    from cdp_bridge.store import Store
 
 CHUNK = 20_000
 

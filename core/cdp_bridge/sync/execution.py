@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..entities import SyncLog
-from ..errors import BridgeError
-from ..failpoint import failpoint
-from ..identity import load_profile
-from ..loading import sound
-from ..model import AudienceRef, Batch, Operation
-from ..redact import redact
-from ..store import Lease, Store
-from .blame import blame, opened
-from .deliver import Sender
-from .diff import Diff, Difference
-from .members import Row, batch_columns, conversions, sent_bytes
-from .progress import OnProgress, Preview, Progress
-from .setup import Setup
-from .stage import Stage
-from .suppression import refresh
-from .transfer import Transfer
+from cdp_bridge.connectors.errors import connector_errors, opened
+from cdp_bridge.connectors.loading import validated
+from cdp_bridge.delivery.sender import Sender
+from cdp_bridge.delivery.transfer import Transfer
+from cdp_bridge.entities import SyncLog
+from cdp_bridge.errors import BridgeError
+from cdp_bridge.failpoint import failpoint
+from cdp_bridge.identity import load_profile
+from cdp_bridge.model import AudienceRef, Batch, Operation
+from cdp_bridge.redact import redact
+from cdp_bridge.staging.packing import Row, batch_columns, conversions, sent_bytes
+from cdp_bridge.staging.stage import Stage
+from cdp_bridge.staging.suppression import refresh
+from cdp_bridge.store import Lease, Store
+from cdp_bridge.sync.diff import Diff, Difference
+from cdp_bridge.sync.progress import OnProgress, Preview, Progress
+from cdp_bridge.sync.setup import Setup
 
 if TYPE_CHECKING:
     import duckdb
@@ -65,7 +65,7 @@ class Execution(ABC):
         # Settling changes their rows, and comes after the read: of a platform that is slow to answer, others who read
         # the same must not wait.
         self._unsettled = {key for delivery in store.deliveries(self._name) for key, *_ in delivery.members}
-        self._stage.know(store.ledger.fingerprints(self._name, self._renewed_since()), without=self._unsettled)
+        self._stage.load_known(store.ledger.fingerprints(self._name, self._renewed_since()), without=self._unsettled)
 
     def run(self, approve_removals: bool, sleep: Callable[[float], None]) -> None:
         """The whole of it."""
@@ -114,7 +114,7 @@ class Execution(ABC):
         return self._request.checkpoint is None
 
     def _extract(self) -> Mapping[str, Any] | None:
-        state = self._setup.seat.read(self._request, self._stage, self._progress)
+        state = self._setup.ticket.read(self._request, self._stage, self._progress)
         self._log.funnel = self._stage.finish()
         return state
 
@@ -150,8 +150,8 @@ class Execution(ABC):
         destination = self._setup.destination
         if not hasattr(destination.code, "preview"):
             return {"operation": batch.operation, "identifiers": batch.identifiers}
-        with blame(destination.connector):
-            return sound(dict[str, Any], dict(destination.code.preview(destination.settings, batch)))
+        with connector_errors(destination.connector):
+            return validated(dict[str, Any], dict(destination.code.preview(destination.settings, batch)))
 
     def _suppress_and_digest(self) -> str:
         """Bring the suppression lists up to date; a digest of all that decides who is desired besides the CDP's

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..entities import Funnel
+from cdp_bridge.entities import Funnel
 
 
 class Progress(Struct, frozen=True):

@@ -10,12 +10,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from ..mapping import record_batch
-from ..model import Checkpoint, ReadRequest
-from .items import items_of
-from .progress import OnProgress, Progress
-from .side import Side
-from .stage import Stage
+from cdp_bridge.connectors.handle import ConnectorHandle
+from cdp_bridge.connectors.items import items_of
+from cdp_bridge.mapping import record_batch
+from cdp_bridge.model import Checkpoint, ReadRequest
+from cdp_bridge.staging.stage import Stage
+from cdp_bridge.sync.progress import OnProgress, Progress
 
 State = Mapping[str, Any]
 
@@ -28,26 +28,26 @@ class SharedRead:
     """
 
     def __init__(self, runs: int = 1) -> None:
-        self.seats = [Seat(self) for _ in range(runs)]
-        self._taken, self._awaited = set(self.seats), set(self.seats)
+        self.tickets = [ReadTicket(self) for _ in range(runs)]
+        self._taken, self._awaited = set(self.tickets), set(self.tickets)
         self._readers: list[_Reader] = []
         self._is_reading = False
         self._changed = threading.Condition()
         self._opening = threading.Lock()
-        self._source: tuple[Side, str] | None = None
+        self._source: tuple[ConnectorHandle, str] | None = None
 
-    def open(self, source: Callable[[], tuple[Side, str]]) -> str:
+    def open(self, source: Callable[[], tuple[ConnectorHandle, str]]) -> str:
         """See `Seat.open`."""
         with self._opening:
             if self._source is None:
                 self._source = source()
             return self._source[1]
 
-    def read(self, seat: Seat, reader: _Reader) -> State | None:
+    def read(self, ticket: ReadTicket, reader: _Reader) -> State | None:
         """See `Seat.read`."""
         readers: list[_Reader] = []
         with self._changed:
-            self._awaited.discard(seat)
+            self._awaited.discard(ticket)
             self._readers.append(reader)
             self._changed.wait_for(lambda: reader.end.done() or not (self._awaited or self._is_reading))
             if not reader.end.done():
@@ -61,11 +61,11 @@ class SharedRead:
                     self._changed.notify_all()
         return reader.end.result()
 
-    def leave(self, seat: Seat) -> None:
+    def leave(self, ticket: ReadTicket) -> None:
         """See `Seat.leave`."""
         with self._changed:
-            self._taken.discard(seat)
-            self._awaited.discard(seat)
+            self._taken.discard(ticket)
+            self._awaited.discard(ticket)
             self._changed.notify_all()
             source = None if self._taken else self._source
             if source:
@@ -84,9 +84,9 @@ class SharedRead:
 
     def _read_once(self, readers: Sequence[_Reader]) -> None:
         assert self._source, "whoever reads has opened the source"
-        side, _ = self._source
+        handle, _ = self._source
         request, state = _merged([one.request for one in readers]), None
-        with closing(items_of(side.code, side.connector, side.settings, request)) as items:
+        with closing(items_of(handle.code, handle.connector, handle.settings, request)) as items:
             for item in items:
                 if item.stream != request.stream:
                     continue
@@ -117,14 +117,14 @@ class SharedRead:
             self._changed.notify_all()
 
 
-class Seat:
+class ReadTicket:
     """One run's place at a read."""
 
     def __init__(self, shared: SharedRead) -> None:
         self._shared = shared
 
-    def open(self, source: Callable[[], tuple[Side, str]]) -> str:
-        """The stream to read: what `source` says, which the first to come calls for all; it names its side, too.
+    def open(self, source: Callable[[], tuple[ConnectorHandle, str]]) -> str:
+        """The stream to read: what `source` says, which the first to come calls for all; it names its handle, too.
 
         What it raises, only its caller hears; the next one tries anew.
         """

@@ -10,20 +10,20 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..entities import ConversionFeed, Sync, SyncLog
-from ..errors import BridgeError
-from ..model import Launcher, LifecycleEvent
-from ..oauth import Grants
-from ..registry import Registry
-from ..store import Lease, Store
-from .audience import AudienceExecution, LostAudienceError
-from .conversions import ConversionExecution
-from .execution import Execution, fail
-from .progress import OnProgress, Preview
-from .reading import Seat, SharedRead
-from .session import connected, held, plain_failures, rare_collections
-from .setup import prepare
-from .side import side
+from cdp_bridge.connectors.credentials import resolver
+from cdp_bridge.connectors.handle import open_connector
+from cdp_bridge.connectors.registry import Registry
+from cdp_bridge.entities import ConversionFeed, Sync, SyncLog
+from cdp_bridge.errors import BridgeError
+from cdp_bridge.model import Launcher, LifecycleEvent
+from cdp_bridge.store import Lease, Store
+from cdp_bridge.sync.audience import AudienceExecution, LostAudienceError
+from cdp_bridge.sync.conversions import ConversionExecution
+from cdp_bridge.sync.execution import Execution, fail
+from cdp_bridge.sync.progress import OnProgress, Preview
+from cdp_bridge.sync.reading import ReadTicket, SharedRead
+from cdp_bridge.sync.session import connected, held, plain_failures, rare_collections
+from cdp_bridge.sync.setup import prepare
 
 if TYPE_CHECKING:
     import duckdb
@@ -47,19 +47,19 @@ class Run:
         sleep: Callable[[float], None] = time.sleep,
         launcher: Launcher | None = None,
         lease: Lease | None = None,
-        seat: Seat | None = None,
+        ticket: ReadTicket | None = None,
     ) -> None:
         self._store, self._registry, self._progress, self._sleep = store, registry, progress, sleep
         self._id, self._lease = uuid.uuid4().hex, lease
-        open_side = partial(
-            side,
+        connect = partial(
+            open_connector,
             registry,
-            Grants(store, registry.secret).resolve,
+            resolver(store, registry),
             launcher=launcher,
             run=self._id,
             token=lease.token if lease else 0,
         )
-        self._setup = prepare(store.bridge(), registry, sync, open_side, seat or SharedRead().seats[0])
+        self._setup = prepare(store.bridge(), registry, sync, connect, ticket or SharedRead().tickets[0])
 
     def sync(self, *, approve_removals: bool = False) -> SyncLog:
         """Carry it out; a failure is in the log's `status` and `error`, not an exception."""

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import engine
-from ..errors import BridgeError, ConfigError
-from ..store import Lease, LeaseLostError, Store
+from cdp_bridge import engine
+from cdp_bridge.errors import BridgeError, ConfigError
+from cdp_bridge.store import Lease, LeaseLostError, Store
 
 if TYPE_CHECKING:
     import duckdb

@@ -10,16 +10,16 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from ..entities import Activation, Bridge, CDPConnection, ConversionFeed, DestinationAccount, Sync
-from ..errors import ConfigError
-from ..identity import load_profile
-from ..loading import sound
-from ..mapping import Form, Mapper, allowed, compile_mapping
-from ..model import Catalog, Connector, Destination, Limits, Operation, ReadRequest, Source, Stream
-from ..registry import Registry
-from .blame import blame
-from .reading import Seat
-from .side import Open, Side
+from cdp_bridge.connectors.errors import connector_errors
+from cdp_bridge.connectors.handle import ConnectorHandle, OpenConnector
+from cdp_bridge.connectors.loading import validated
+from cdp_bridge.connectors.registry import Registry
+from cdp_bridge.entities import Activation, Bridge, CDPConnection, ConversionFeed, DestinationAccount, Sync
+from cdp_bridge.errors import ConfigError
+from cdp_bridge.identity import load_profile
+from cdp_bridge.mapping import Form, Mapper, allowed, compile_mapping
+from cdp_bridge.model import Catalog, Connector, Destination, Limits, Operation, ReadRequest, Source, Stream
+from cdp_bridge.sync.reading import ReadTicket
 
 E = TypeVar("E", CDPConnection, DestinationAccount)
 A = TypeVar("A")
@@ -37,8 +37,8 @@ class Setup(Struct, frozen=True, kw_only=True):
     bridge: Bridge
     connection: CDPConnection
     account: DestinationAccount
-    seat: Seat
-    destination: Side
+    ticket: ReadTicket
+    destination: ConnectorHandle
     mapper: Mapper
     stream: str
     target: Stream
@@ -61,21 +61,21 @@ class Setup(Struct, frozen=True, kw_only=True):
 
     def close(self) -> None:
         """End the processes of connectors that have one; the source's, if nobody else reads from it."""
-        _both(self.seat.leave, self.destination.close)
+        _both(self.ticket.leave, self.destination.close)
 
     def request(self, checkpoint: dict[str, Any] | None) -> ReadRequest:
         """What to ask the source for."""
         return ReadRequest(stream=self.stream, segment=self.segment, fields=self.mapper.fields, checkpoint=checkpoint)
 
 
-def prepare(bridge: Bridge, registry: Registry, sync: Sync, open_side: Open, seat: Seat) -> Setup:
+def prepare(bridge: Bridge, registry: Registry, sync: Sync, connect: OpenConnector, ticket: ReadTicket) -> Setup:
     """Resolve an activation or conversion feed; ConfigError naming the part that is missing or cannot work.
 
     Whatever it raises, the seat is left then.
     """
     place = f"{'conversions' if isinstance(sync, ConversionFeed) else 'audiences'}.{sync.name}"
     with ExitStack() as stack:
-        stack.callback(seat.leave)
+        stack.callback(ticket.leave)
         connection = _named(bridge.connections, sync.connection, f"{place}.connection")
         account = _named(bridge.destinations, sync.destination, f"{place}.destination")
         if sync.mapping not in bridge.mappings:
@@ -84,10 +84,10 @@ def prepare(bridge: Bridge, registry: Registry, sync: Sync, open_side: Open, sea
         mappings = bridge.mappings[sync.mapping]
         reads = registry.connector(connection.cdp_provider, "source")
         writes = registry.connector(account.connector, "destination")
-        destination = open_side(writes, account.settings)
+        destination = connect(writes, account.settings)
         stack.callback(destination.close)
-        source = partial(_source, open_side, reads, connection.api_credentials, sync, place)
-        stream, _ = _both(partial(seat.open, source), destination.start)
+        source = partial(_source, connect, reads, connection.api_credentials, sync, place)
+        stream, _ = _both(partial(ticket.open, source), destination.start)
         target = _object(destination, "track" if isinstance(sync, ConversionFeed) else "add")
         mapper = compile_mapping(mappings, sync.consent, registry.functions)
         rules = load_profile(target.profile or "").fields
@@ -98,7 +98,7 @@ def prepare(bridge: Bridge, registry: Registry, sync: Sync, open_side: Open, sea
         bridge=bridge,
         connection=connection,
         account=account,
-        seat=seat,
+        ticket=ticket,
         destination=destination,
         mapper=mapper,
         stream=stream,
@@ -114,10 +114,12 @@ def _both(one: Callable[[], A], other: Callable[[], B]) -> tuple[A, B]:
     return first.result(), second.result()
 
 
-def _source(open_side: Open, connector: Connector, raw: dict[str, Any], sync: Sync, place: str) -> tuple[Side, str]:
+def _source(
+    connect: OpenConnector, connector: Connector, raw: dict[str, Any], sync: Sync, place: str
+) -> tuple[ConnectorHandle, str]:
     """The source at work, and its stream that is to be read."""
     with ExitStack() as stack:
-        source = open_side(connector, raw)
+        source = connect(connector, raw)
         stack.callback(source.close)
         source.start()
         stream = sync.stream or _stream(source, membership=isinstance(sync, Activation), place=f"{place}.stream")
@@ -125,11 +127,11 @@ def _source(open_side: Open, connector: Connector, raw: dict[str, Any], sync: Sy
     return source, stream
 
 
-def _object(destination: Side, operation: Operation) -> Stream:
+def _object(destination: ConnectorHandle, operation: Operation) -> Stream:
     """The first object that takes people, or conversions."""
     code: Destination = destination.code
-    with blame(destination.connector):
-        offered = sound(Catalog, code.discover(destination.settings))
+    with connector_errors(destination.connector):
+        offered = validated(Catalog, code.discover(destination.settings))
     streams = [stream for stream in offered.streams if stream.profile and operation in stream.operations]
     if not streams:
         what = "people" if operation == "add" else "conversions"
@@ -137,11 +139,11 @@ def _object(destination: Side, operation: Operation) -> Stream:
     return streams[0]
 
 
-def _stream(source: Side, *, membership: bool, place: str) -> str:
+def _stream(source: ConnectorHandle, *, membership: bool, place: str) -> str:
     """The source's only stream, of segment members if people are wanted."""
     code: Source = source.code
-    with blame(source.connector):
-        offered = sound(Catalog, code.discover(source.settings))
+    with connector_errors(source.connector):
+        offered = validated(Catalog, code.discover(source.settings))
     streams = [stream for stream in offered.streams if stream.membership or not membership]
     if len(streams) != 1:
         names = ", ".join(stream.name for stream in streams)

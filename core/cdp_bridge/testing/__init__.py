@@ -4,9 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .destination import DestinationSuite
-    from .source import SourceSuite
-    from .twin import DestinationTwin, SourceTwin
+    from cdp_bridge.testing.destination import DestinationSuite
+    from cdp_bridge.testing.source import SourceSuite
+    from cdp_bridge.testing.twin import DestinationTwin, SourceTwin
 
 # Every pytest of the environment loads the plugin in this package; it must not pay for the suites.
 _ON_FIRST_USE = {

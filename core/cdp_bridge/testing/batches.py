@@ -9,15 +9,15 @@ from typing import Literal
 
 import pytest
 
-from ..model import AudienceRef, Batch, Operation
-from ..sync.deliver import Part
-from .harness import IDENTIFYING, DestinationHarness, settled
-from .large_batches import identifiers, rows_in_full_batch
-from .memory import retained
-from .messages import difference, short
-from .people import key
-from .relay import Fault, Relay
-from .verdict import Verdict
+from cdp_bridge.delivery.sender import Part
+from cdp_bridge.model import AudienceRef, Batch, Operation
+from cdp_bridge.testing.harness import IDENTIFYING, DestinationHarness, settled
+from cdp_bridge.testing.large_batches import identifiers, rows_in_full_batch
+from cdp_bridge.testing.memory import retained
+from cdp_bridge.testing.messages import difference, short
+from cdp_bridge.testing.people import key
+from cdp_bridge.testing.relay import Fault, Relay
+from cdp_bridge.testing.verdict import Verdict
 
 OPERATIONS: tuple[Operation, ...] = ("add", "remove")
 _NOISE = 16_000

@@ -10,20 +10,20 @@ from collections.abc import Mapping, Sequence
 import pytest
 from msgspec.structs import replace
 
-from ..errors import TransientError
-from ..model import Audience, AudienceRef, Batch, Operation
-from ..sync.deliver import Part, Sender
-from .batches import BatchSuite
-from .harness import IDENTIFYING, Clock, DestinationHarness, new_audience, pointed_at, settled
-from .leaks import secrets
-from .lines import LineSuite
-from .messages import difference, member_difference, short, value_text
-from .people import Person
-from .refusals import RefusalSuite
-from .relay import Fault, FaultKind, Relay
-from .suite import ConnectorSuite
-from .twin import DestinationTwin
-from .verdict import Verdict
+from cdp_bridge.delivery.sender import Part, Sender
+from cdp_bridge.errors import TransientError
+from cdp_bridge.model import Audience, AudienceRef, Batch, Operation
+from cdp_bridge.testing.batches import BatchSuite
+from cdp_bridge.testing.harness import IDENTIFYING, Clock, DestinationHarness, new_audience, pointed_at, settled
+from cdp_bridge.testing.leaks import secrets
+from cdp_bridge.testing.lines import LineSuite
+from cdp_bridge.testing.messages import difference, member_difference, short, value_text
+from cdp_bridge.testing.people import Person
+from cdp_bridge.testing.refusals import RefusalSuite
+from cdp_bridge.testing.relay import Fault, FaultKind, Relay
+from cdp_bridge.testing.suite import ConnectorSuite
+from cdp_bridge.testing.twin import DestinationTwin
+from cdp_bridge.testing.verdict import Verdict
 
 
 class DestinationSuite(RefusalSuite, BatchSuite, LineSuite, ConnectorSuite):

@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from ..model import Connector
-from ..protocol import execute
+from cdp_bridge.model import Connector
+from cdp_bridge.protocol import execute
 
 Json = Mapping[str, Any]
 

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from ..errors import ConfigError, TransientError
-from .harness import AnyHarness, Clock
-from .relay import Fault, Relay
+from cdp_bridge.errors import ConfigError, TransientError
+from cdp_bridge.testing.harness import AnyHarness, Clock
+from cdp_bridge.testing.relay import Fault, Relay
 
 RETRY_AFTER = 600.0
 """Seconds that an answer with status 429 wants the connector to wait."""

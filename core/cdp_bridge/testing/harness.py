@@ -17,10 +17,11 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from .. import settings as settings_module
-from ..errors import ConfigError
-from ..loading import implementation
-from ..model import (
+from cdp_bridge import settings as settings_module
+from cdp_bridge.connectors.loading import implementation
+from cdp_bridge.delivery.sender import Part, Sender
+from cdp_bridge.errors import ConfigError
+from cdp_bridge.model import (
     Audience,
     AudienceRef,
     Batch,
@@ -35,16 +36,15 @@ from ..model import (
     Stream,
     Writer,
 )
-from ..protocol.messages import Output
-from ..sync.deliver import Part, Sender
-from ..sync.members import batch_columns
-from . import executable
-from .executable import Executable
-from .hashed import columns_of, packed
-from .messages import Member, difference, key_text, member_difference
-from .people import Person, fields, key
-from .relay import Relay
-from .twin import DestinationTwin, SourceTwin
+from cdp_bridge.protocol.messages import Output
+from cdp_bridge.staging.packing import batch_columns
+from cdp_bridge.testing import executable
+from cdp_bridge.testing.executable import Executable
+from cdp_bridge.testing.hashed import columns_of, packed
+from cdp_bridge.testing.messages import Member, difference, key_text, member_difference
+from cdp_bridge.testing.people import Person, fields, key
+from cdp_bridge.testing.relay import Relay
+from cdp_bridge.testing.twin import DestinationTwin, SourceTwin
 
 B = TypeVar("B", bound="Harness")
 Record = Mapping[str, Any]

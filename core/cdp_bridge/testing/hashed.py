@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-from ..identity import FIELDS, load_profile
-from ..protocol.hashing import apply_profile
-from .people import Person, fields
+from cdp_bridge.identity import FIELDS, load_profile
+from cdp_bridge.protocol.hashing import apply_profile
+from cdp_bridge.testing.people import Person, fields
 
 # Whom most tests ask for; hashing them together costs as much as hashing one.
 _COMMON: tuple[Person, ...] = (*range(60), *((number, 1) for number in range(12)))

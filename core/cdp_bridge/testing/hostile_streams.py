@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from .executable import records
+from cdp_bridge.testing.executable import records
 
 
 class State(Struct, frozen=True):

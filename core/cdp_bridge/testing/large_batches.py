@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ..identity import load_profile
-from ..model import Limits
-from ..sync.members import sent_bytes
-from .people import fields
+from cdp_bridge.identity import load_profile
+from cdp_bridge.model import Limits
+from cdp_bridge.staging.packing import sent_bytes
+from cdp_bridge.testing.people import fields
 
 _DIGEST = 32
 MAX_ROWS, MAX_BYTES = 10_000, 16_000_000

@@ -11,11 +11,11 @@ from urllib.parse import unquote_plus
 
 import pytest
 
-from .. import settings
-from ..model import Probe
-from .harness import AnyHarness, DestinationHarness, Harness, records
-from .people import canaries
-from .relay import Fault
+from cdp_bridge import settings
+from cdp_bridge.model import Probe
+from cdp_bridge.testing.harness import AnyHarness, DestinationHarness, Harness, records
+from cdp_bridge.testing.people import canaries
+from cdp_bridge.testing.relay import Fault
 
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 _NUMBER = re.compile(r"\+?[\d\s().-]{8,}")

@@ -8,11 +8,11 @@ from urllib.parse import unquote_plus
 
 import pytest
 
-from . import executable
-from .executable import Completed, Executable
-from .harness import DestinationHarness
-from .hostile_streams import HOSTILE_STREAMS, Item, State, lines
-from .people import fields, hidden
+from cdp_bridge.testing import executable
+from cdp_bridge.testing.executable import Completed, Executable
+from cdp_bridge.testing.harness import DestinationHarness
+from cdp_bridge.testing.hostile_streams import HOSTILE_STREAMS, Item, State, lines
+from cdp_bridge.testing.people import fields, hidden
 
 _PEOPLE = range(12)
 _RUN = "let `main` be partial(run, CONNECTOR) of the sdk, which does this"

@@ -6,7 +6,7 @@ import gc
 import tracemalloc
 from collections.abc import Callable, Iterable
 
-from ..model import Batch
+from cdp_bridge.model import Batch
 
 _FRAMES = 45
 """Calls remembered for each piece of memory: enough to lead from the depth of an HTTP client back to this module."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
-from ..redact import redact
+from cdp_bridge.redact import redact
 
 T = TypeVar("T")
 Member = frozenset[str]

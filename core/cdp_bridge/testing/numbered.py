@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..model import AudienceRef, Batch, Operation
+from cdp_bridge.model import AudienceRef, Batch, Operation
 
 Values = Mapping[int, Sequence[str]]
 

@@ -6,7 +6,7 @@ import hashlib
 import re
 from typing import Any
 
-from ..identity import load_profile
+from cdp_bridge.identity import load_profile
 
 Person = int | tuple[int, int]
 """A number; or a number and how often the person has changed address since."""

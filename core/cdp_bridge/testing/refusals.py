@@ -7,14 +7,14 @@ import re
 
 import pytest
 
-from ..errors import RejectedError
-from ..model import Batch
-from ..sync.deliver import Part
-from .harness import DestinationHarness, settled
-from .messages import difference, member_difference, short
-from .people import key
-from .twin import Refusal
-from .verdict import RecordingWriter, Statement, Verdict
+from cdp_bridge.delivery.sender import Part
+from cdp_bridge.errors import RejectedError
+from cdp_bridge.model import Batch
+from cdp_bridge.testing.harness import DestinationHarness, settled
+from cdp_bridge.testing.messages import difference, member_difference, short
+from cdp_bridge.testing.people import key
+from cdp_bridge.testing.twin import Refusal
+from cdp_bridge.testing.verdict import RecordingWriter, Statement, Verdict
 
 _REASON = re.compile(r"[\w.:/+-]{1,64}")
 

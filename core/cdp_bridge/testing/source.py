@@ -10,14 +10,14 @@ import msgspec
 import pytest
 from jsonschema import Draft7Validator, ValidationError
 
-from ..errors import ConfigError
-from ..mapping.paths import dotted, parse
-from ..model import Checkpoint, Page, Stream
-from .harness import Clock, Record, SourceHarness, as_json, pointed_at, records
-from .messages import difference, key_text
-from .relay import PAGE, Fault, Relay
-from .suite import ConnectorSuite
-from .twin import SourceTwin
+from cdp_bridge.errors import ConfigError
+from cdp_bridge.mapping.paths import dotted, parse
+from cdp_bridge.model import Checkpoint, Page, Stream
+from cdp_bridge.testing.harness import Clock, Record, SourceHarness, as_json, pointed_at, records
+from cdp_bridge.testing.messages import difference, key_text
+from cdp_bridge.testing.relay import PAGE, Fault, Relay
+from cdp_bridge.testing.suite import ConnectorSuite
+from cdp_bridge.testing.twin import SourceTwin
 
 Key = tuple[Any, ...]
 UNKNOWN = "kit-unknown-0123456789"

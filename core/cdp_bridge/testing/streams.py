@@ -7,9 +7,9 @@ from typing import get_args
 
 from jsonschema import Draft7Validator, SchemaError
 
-from ..errors import ConfigError
-from ..model import Kind, Operation, Stream
-from .hashed import columns_of
+from cdp_bridge.errors import ConfigError
+from cdp_bridge.model import Kind, Operation, Stream
+from cdp_bridge.testing.hashed import columns_of
 
 
 def complaints(streams: Sequence[Stream], kind: Kind) -> list[str]:

@@ -17,14 +17,14 @@ import pytest
 from jsonschema import Draft7Validator
 from msgspec import Struct
 
-from .. import settings
-from ..model import Connector, Probe, Stream
-from . import leaks, schemas, streams, waits
-from .executable import Executable
-from .faults import FaultSuite
-from .harness import AnyHarness, Clock, Harness, pointed_at
-from .relay import Fault, Relay
-from .twin import DestinationTwin, SourceTwin
+from cdp_bridge import settings
+from cdp_bridge.model import Connector, Probe, Stream
+from cdp_bridge.testing import leaks, schemas, streams, waits
+from cdp_bridge.testing.executable import Executable
+from cdp_bridge.testing.faults import FaultSuite
+from cdp_bridge.testing.harness import AnyHarness, Clock, Harness, pointed_at
+from cdp_bridge.testing.relay import Fault, Relay
+from cdp_bridge.testing.twin import DestinationTwin, SourceTwin
 
 HEAVY = {
     *("requests", "urllib3", "httpx", "aiohttp", "pyarrow", "pandas", "polars", "numpy", "duckdb", "sqlalchemy"),

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from ..errors import RejectedError
-from ..model import Audience, AudienceRef, Batch, Outcome, Writer
-from ..sync.deliver import Part
+from cdp_bridge.delivery.sender import Part
+from cdp_bridge.errors import RejectedError
+from cdp_bridge.model import Audience, AudienceRef, Batch, Outcome, Writer
 
 
 class Verdict(Struct, frozen=True):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from .. import retry
+from cdp_bridge import retry
 
 
 def replaced(monkeypatch: pytest.MonkeyPatch, sleep: Callable[[float], None]) -> None:

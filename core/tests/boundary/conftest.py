@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from airbyte_protocol_dataclasses.models import AirbyteMessage, AirbyteStateBlob
 from cdp_bridge.cli import main
+from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.protocol import execute
-from cdp_bridge.registry import Registry
 from serpyco_rs import CustomType, Serializer
 
 INSTALLED = Path(__file__).parent / "installed"

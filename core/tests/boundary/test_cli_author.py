@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from cdp_bridge import testing
+from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.protocol.description import specification
-from cdp_bridge.registry import Registry
 
 SETTINGS = Path(__file__).parents[3] / "pyproject.toml"
 SUITE = """

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from cdp_bridge.entities import SyncLog
-from cdp_bridge.settings import Secret
+from cdp_bridge.secrets import Secret
 from cdp_bridge.store import Store
 
 YAML = """

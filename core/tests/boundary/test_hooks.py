@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cdp_bridge import hooks, registry
+from cdp_bridge import hooks
+from cdp_bridge.connectors import registry
+from cdp_bridge.connectors.launch.local import LocalLauncher
+from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.errors import ConfigError
-from cdp_bridge.launch.local import LocalLauncher
 from cdp_bridge.model import Connector, LifecycleEvent
-from cdp_bridge.registry import Registry
 
 EVENT = LifecycleEvent(name="run.finished", subject="vips", details={"status": "succeeded"})
 CONNECTOR = Connector(name="source-moon", kind="source", settings=LifecycleEvent, load="moon")

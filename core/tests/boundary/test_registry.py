@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
+from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.errors import ConfigError
-from cdp_bridge.registry import Registry
 
 HEAD = """
 from msgspec import Struct

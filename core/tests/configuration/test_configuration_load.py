@@ -7,10 +7,10 @@ from typing import Annotated
 import msgspec
 import pytest
 from cdp_bridge import configuration
+from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import Bridge
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.model import Connector
-from cdp_bridge.registry import Registry
 from cdp_bridge.sdk import Secret, option
 from cdp_bridge.settings import SettingsError, check_schema
 

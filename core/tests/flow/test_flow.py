@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cdp_bridge.errors import ConfigError, RejectedError, TransientError
 from cdp_bridge.flow import Address, Delivery, Flow, FullError, LocalServer, RunOrder, Stream, local
-from cdp_bridge.settings import Secret
+from cdp_bridge.secrets import Secret
 from msgspec.structs import replace
 from nats.aio.client import Client
 

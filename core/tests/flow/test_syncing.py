@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from cdp_bridge import worker
+from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount, RunRequest, SyncLog
 from cdp_bridge.errors import ConfigError
-from cdp_bridge.registry import Registry
+from cdp_bridge.orchestration import worker
+from cdp_bridge.orchestration.worker import Cancellation, syncing
 from cdp_bridge.store import Store
 from cdp_bridge.sync.reading import SharedRead
 from cdp_bridge.sync.session import held
-from cdp_bridge.worker import Reins, syncing
 
 PEOPLE = 3_000
 
@@ -41,9 +41,9 @@ def store(tmp_path: Path) -> Iterator[Store]:
 FIELDS = {"user_id": "id", "email": "email"}
 
 
-def run(store: Store, asked: RunRequest, reins: Reins) -> SyncLog:
+def run(store: Store, asked: RunRequest, cancellation: Cancellation) -> SyncLog:
     with held(store, asked.audience) as lease:
-        return syncing(store, Registry())(asked, reins, lease, SharedRead().seats[0])
+        return syncing(store, Registry())(asked, cancellation, lease, SharedRead().tickets[0])
 
 
 def request(audience: str = "vip") -> RunRequest:
@@ -53,20 +53,20 @@ def request(audience: str = "vip") -> RunRequest:
 
 
 def test_a_run_that_is_let_go_succeeds(store: Store) -> None:
-    reins = Reins(store, request(), threading.Event())
-    log = run(store, request(), reins)
-    assert (log.status, log.adds, reins.pulled) == ("succeeded", PEOPLE, None)
+    cancellation = Cancellation(store, request(), threading.Event())
+    log = run(store, request(), cancellation)
+    assert (log.status, log.adds, cancellation.pulled) == ("succeeded", PEOPLE, None)
 
 
 def test_a_run_that_is_handed_over_ends_at_once_and_the_next_one_goes_on(store: Store) -> None:
-    hurry = threading.Event()
-    hurry.set()
-    reins = Reins(store, request(), hurry)
-    log = run(store, request(), reins)
-    assert (log.status, reins.pulled) == ("failed", "handed over")
+    shutdown = threading.Event()
+    shutdown.set()
+    cancellation = Cancellation(store, request(), shutdown)
+    log = run(store, request(), cancellation)
+    assert (log.status, cancellation.pulled) == ("failed", "handed over")
     assert log.error == "the worker was asked to stop, and has handed the run over to another one"
     assert store.ledger.count("vip") == 0
-    next_log = run(store, request(), Reins(store, request(), threading.Event()))
+    next_log = run(store, request(), Cancellation(store, request(), threading.Event()))
     assert next_log.status == "succeeded"
 
 
@@ -76,11 +76,11 @@ def test_a_run_that_is_cancelled_ends(store: Store, monkeypatch: pytest.MonkeyPa
     with store.requests.hold("vip") as lease:
         store.requests.start(asked.id, lease)
     store.requests.cancel(asked.id)
-    reins = Reins(store, asked, threading.Event())
-    log = run(store, asked, reins)
-    assert (log.status, log.error, reins.pulled) == ("failed", "the run was cancelled", "cancelled")
+    cancellation = Cancellation(store, asked, threading.Event())
+    log = run(store, asked, cancellation)
+    assert (log.status, log.error, cancellation.pulled) == ("failed", "the run was cancelled", "cancelled")
 
 
 def test_an_audience_that_is_gone_is_named(store: Store) -> None:
     with pytest.raises(ConfigError, match=r"audiences\.gone: is not configured any more"):
-        run(store, request("gone"), Reins(store, request(), threading.Event()))
+        run(store, request("gone"), Cancellation(store, request(), threading.Event()))

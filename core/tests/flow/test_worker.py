@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cdp_bridge import dispatch, worker
-from cdp_bridge.dispatch import Dispatcher
 from cdp_bridge.entities import (
     Activation,
     Bridge,
@@ -25,9 +23,12 @@ from cdp_bridge.entities import (
 )
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.flow import RUNS, Flow, LocalServer, RunOrder
+from cdp_bridge.orchestration import dispatcher as dispatch
+from cdp_bridge.orchestration import worker
+from cdp_bridge.orchestration.dispatcher import Dispatcher
+from cdp_bridge.orchestration.worker import Cancellation, Sync, work
 from cdp_bridge.store import Lease, Store
-from cdp_bridge.sync.reading import Seat
-from cdp_bridge.worker import Reins, Sync, work
+from cdp_bridge.sync.reading import ReadTicket
 from msgspec.structs import replace
 
 # A run of ten steps that says when it begins, and writes at its end under the audience's lease, as a real one does.
@@ -214,10 +215,10 @@ def test_a_worker_that_is_asked_to_stop_hands_a_long_run_over(
 def test_a_run_that_is_nearly_done_is_finished_before_the_worker_ends(short: Flow, store: Store) -> None:
     stop = threading.Event()
 
-    def sync(request: RunRequest, reins: Reins, *_: object) -> SyncLog:
+    def sync(request: RunRequest, cancellation: Cancellation, *_: object) -> SyncLog:
         stop.set()
-        reins.sleep(0.8)
-        return succeed(request, reins)
+        cancellation.sleep(0.8)
+        return succeed(request, cancellation)
 
     store.requests.add("vip", "test")
     store.requests.add("buyers", "test")
@@ -229,11 +230,11 @@ def test_a_run_that_is_nearly_done_is_finished_before_the_worker_ends(short: Flo
 def test_the_flow_may_die_while_a_run_goes_on(short: Flow, store: Store, own_server: LocalServer, working: Any) -> None:
     begun: list[str] = []
 
-    def sync(request: RunRequest, reins: Reins, *_: object) -> SyncLog:
+    def sync(request: RunRequest, cancellation: Cancellation, *_: object) -> SyncLog:
         begun.append(request.id)
         os.kill(own_server.pid, signal.SIGKILL)
-        reins.sleep(1.5)
-        return succeed(request, reins)
+        cancellation.sleep(1.5)
+        return succeed(request, cancellation)
 
     request = store.requests.add("vip", "test")
     Dispatcher(store, short).tick()
@@ -274,11 +275,11 @@ def test_a_running_request_can_be_cancelled(
 ) -> None:
     monkeypatch.setattr(worker, "LOOK_SECONDS", 0.05)
 
-    def sync(request: RunRequest, reins: Reins, *_: object) -> SyncLog:
+    def sync(request: RunRequest, cancellation: Cancellation, *_: object) -> SyncLog:
         store.requests.cancel(request.id)
-        log = succeed(request, reins)
+        log = succeed(request, cancellation)
         try:
-            reins.sleep(30)
+            cancellation.sleep(30)
         except worker.StopRunError as error:
             log.status, log.error = "failed", str(error)
         return log
@@ -316,12 +317,12 @@ def test_two_runs_of_one_audience_are_never_carried_out_at_once(
     monkeypatch.setattr(worker, "LONGEST_WAIT", 0.2)
     together, most = [0], [0]
 
-    def sync(request: RunRequest, reins: Reins, *_: object) -> SyncLog:
+    def sync(request: RunRequest, cancellation: Cancellation, *_: object) -> SyncLog:
         together[0] += 1
         most[0] = max(most[0], together[0])
-        reins.sleep(0.3)
+        cancellation.sleep(0.3)
         together[0] -= 1
-        return succeed(request, reins)
+        return succeed(request, cancellation)
 
     for _ in range(3):
         store.requests.add("vip", "test")
@@ -382,12 +383,12 @@ class Meeting:
         self.reads: dict[str, Any] = {}
         self._met = threading.Barrier(expected)
 
-    def __call__(self, request: RunRequest, reins: Reins, lease: Lease, seat: Seat) -> SyncLog:
-        self.reads[request.audience] = seat._shared
+    def __call__(self, request: RunRequest, cancellation: Cancellation, lease: Lease, ticket: ReadTicket) -> SyncLog:
+        self.reads[request.audience] = ticket._shared
         self._met.wait(30)
-        return self.go_on(request, reins)
+        return self.go_on(request, cancellation)
 
-    def go_on(self, request: RunRequest, reins: Reins) -> SyncLog:
+    def go_on(self, request: RunRequest, cancellation: Cancellation) -> SyncLog:
         return succeed(request)
 
 
@@ -424,14 +425,14 @@ def test_one_that_is_cancelled_or_fails_ends_alone(
     requests = {name: store.requests.add(name, "test").id for name in ("meta", "tiktok", "google")}
 
     class Different(Meeting):
-        def go_on(self, request: RunRequest, reins: Reins) -> SyncLog:
+        def go_on(self, request: RunRequest, cancellation: Cancellation) -> SyncLog:
             log = succeed(request)
             if request.audience == "google":
                 raise ValueError("of google")
             if request.audience == "tiktok":
                 store.requests.cancel(request.id)
                 try:
-                    reins.sleep(30)
+                    cancellation.sleep(30)
                 except worker.StopRunError as error:
                     log.status, log.error = "failed", str(error)
             return log
@@ -453,11 +454,11 @@ def test_a_worker_that_is_asked_to_stop_hands_all_of_them_over(
     stop = threading.Event()
 
     class Long(Meeting):
-        def go_on(self, request: RunRequest, reins: Reins) -> SyncLog:
+        def go_on(self, request: RunRequest, cancellation: Cancellation) -> SyncLog:
             stop.set()
             log = succeed(request)
             try:
-                reins.sleep(30)
+                cancellation.sleep(30)
             except worker.StopRunError as error:
                 log.status, log.error = "failed", str(error)
             return log

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from cdp_bridge.oauth import Grants
-from cdp_bridge.settings import Secret
+from cdp_bridge.secrets import Resolver, Secret
 from cdp_bridge.store import Store
-from cdp_bridge.store.keyring import VARIABLE
+from cdp_bridge.store.secrets.keyring import VARIABLE
 
 from .twin import Platform, served
 
@@ -61,4 +61,4 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Iter
 
 @pytest.fixture
 def grants(store: Store, clock: Clock) -> Grants:
-    return Grants(store, clock=clock, sleep=clock.sleep)
+    return Grants(store, Resolver(stored=store.secrets.secret), clock=clock, sleep=clock.sleep)

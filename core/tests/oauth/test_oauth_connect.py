@@ -9,22 +9,26 @@ import pytest
 from cdp_bridge import settings
 from cdp_bridge.errors import ConfigError, TransientError
 from cdp_bridge.oauth import Grants
+from cdp_bridge.secrets import Resolver
 from cdp_bridge.settings import SettingsError
+from cdp_bridge.store import Store
 
 from .twin import BACK, TERMS, Platform, Settings, sign_in
 
 
-def test_who_signs_in_connects_the_account(grants: Grants, raw: dict[str, Any], platform: Platform) -> None:
+def test_who_signs_in_connects_the_account(
+    store: Store, grants: Grants, raw: dict[str, Any], platform: Platform
+) -> None:
     assert not grants.is_connected("shop")
     begun = grants.begin(TERMS, Settings, raw, BACK)
     assert grants.finish(sign_in(begun.url)) == "shop"
     assert grants.is_connected("shop")
-    loaded = settings.load(Settings, raw, grants.resolve)
+    loaded = settings.load(Settings, raw, Resolver(stored=store.secrets.secret, granted=grants.token))
     assert loaded.access_token.reveal() == platform.issued[1]
     assert platform.calls == ["authorization_code"]
     grants.forget("shop")
     with pytest.raises(SettingsError, match=r"^access_token: nobody has connected shop"):
-        settings.load(Settings, raw, grants.resolve)
+        settings.load(Settings, raw, Resolver(stored=store.secrets.secret, granted=grants.token))
 
 
 def test_each_sign_in_has_a_state_and_a_verifier_of_its_own(grants: Grants, raw: dict[str, Any]) -> None:
@@ -129,12 +133,12 @@ def test_no_secret_is_in_a_url_a_log_an_error_or_a_file(
     grants.finish(sign_in(grants.begin(TERMS, Settings, raw, BACK).url))
     clock.now += 1_801
     platform.faults.append(500)
-    grants.resolve("oauth:shop")
-    grants.resolve("oauth:shop")
+    grants.token("shop")
+    grants.token("shop")
     platform.refresh_tokens.clear()
     clock.now += 3_600
     with pytest.raises(ConfigError) as caught:
-        grants.resolve("oauth:shop")
+        grants.token("shop")
     files = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.name != "keyring")
     said = "\n".join([*platform.urls, caplog.text, str(caught.value), repr(caught.value)])
     assert len(platform.issued) == 5

@@ -11,7 +11,8 @@ from aiohttp import web
 from cdp_bridge import settings
 from cdp_bridge.model import OAuth
 from cdp_bridge.oauth import Grants
-from cdp_bridge.settings import Secret, option
+from cdp_bridge.secrets import Resolver, Secret
+from cdp_bridge.settings import option
 from cdp_bridge.store import Store
 from msgspec import Struct
 from sandbox import meta
@@ -65,13 +66,13 @@ def test_a_person_connects_meta_and_the_token_lasts(store: Store, clock: Any, tw
     store.secrets.put("meta-app", Secret("sandbox-secret"))
     urls = {"base_url": twin, "login_url": twin}
     raw = {"app_id": "sandbox-app", "app_secret": "store:meta-app", "access_token": "oauth:meta", **urls}
-    grants = Grants(store, clock=clock)
+    grants = Grants(store, Resolver(), clock=clock)
     assert grants.finish(sign_in(grants.begin(TERMS, Settings, raw, BACK).url)) == "meta"
     seen = []
     for days in (0, 29, 2):
         clock.now += days * 86_400
         requests.post(f"{twin}/_twin/clock", json={"advance": days * 86_400}, timeout=20).raise_for_status()
-        token = settings.load(Settings, raw, grants.resolve).access_token
+        token = settings.load(Settings, raw, Resolver(stored=store.secrets.secret, granted=grants.token)).access_token
         assert serves(token)
         seen.append(token.reveal())
     assert seen[0] == seen[1] != seen[2]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from cdp_bridge.errors import ConfigError, TransientError
 from cdp_bridge.oauth import Grants
-from cdp_bridge.settings import Secret
+from cdp_bridge.secrets import Resolver, Secret
 from cdp_bridge.store import Store
 
 from .twin import BACK, TERMS, Platform, Settings, sign_in
@@ -19,9 +19,7 @@ def connected(grants: Grants, raw: dict[str, Any]) -> Grants:
 
 
 def token(grants: Grants) -> str:
-    found = grants.resolve("oauth:shop")
-    assert found is not None
-    return found.reveal()
+    return grants.token("shop").reveal()
 
 
 def test_a_token_is_renewed_after_half_of_its_life(connected: Grants, platform: Platform, clock: Any) -> None:
@@ -86,7 +84,7 @@ def test_many_at_once_use_a_refresh_token_once(store: Store, connected: Grants, 
 
     def use() -> None:
         together.wait(20)
-        found.append(token(Grants(store, clock=clock)))
+        found.append(token(Grants(store, Resolver(stored=store.secrets.secret), clock=clock)))
 
     threads = [threading.Thread(target=use) for _ in range(8)]
     for thread in threads:
@@ -125,10 +123,9 @@ def test_a_new_refresh_token_is_saved_before_anybody_gets_its_access_token(
     assert platform.calls == ["authorization_code", "refresh_token"]
 
 
-def test_secrets_of_the_store_and_of_others_resolve_as_well(store: Store, clock: Any) -> None:
-    grants = Grants(store, {"vault:x": Secret("from the vault")}.get, clock=clock)
-    for reference, value in (("store:app-secret", "app-secret-1"), ("vault:x", "from the vault")):
-        found = grants.resolve(reference)
-        assert found is not None
-        assert found.reveal() == value
-    assert grants.resolve("plain") is None
+def test_one_resolver_knows_connected_accounts_the_store_and_plugins(store: Store, connected: Grants) -> None:
+    plugins = {"vault:x": Secret("from the vault")}.get
+    resolver = Resolver(stored=store.secrets.secret, granted=connected.token, plugins=plugins)
+    values = {"oauth:shop": token(connected), "store:app-secret": "app-secret-1", "vault:x": "from the vault"}
+    assert {reference: resolver.secret(reference).reveal() for reference in values} == values
+    assert resolver.secret("plain").reveal() == "plain"

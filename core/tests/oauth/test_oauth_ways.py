@@ -7,7 +7,9 @@ import pytest
 from cdp_bridge import settings
 from cdp_bridge.errors import ConfigError, TransientError
 from cdp_bridge.oauth import Grants
-from cdp_bridge.settings import Secret, option
+from cdp_bridge.secrets import Resolver, Secret
+from cdp_bridge.settings import option
+from cdp_bridge.store import Store
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -21,12 +23,17 @@ def own() -> Iterator[Platform]:
 
 
 def test_a_platform_with_names_of_its_own_is_connected_for_ever(
-    grants: Grants, raw: dict[str, Any], own: Platform, clock: Any
+    store: Store, grants: Grants, raw: dict[str, Any], own: Platform, clock: Any
 ) -> None:
     account = raw | {"base_url": own.url}
     assert grants.finish(sign_in(grants.begin(OWN_TERMS, Settings, account, BACK).url)) == "shop"
     clock.now += 86_400 * 365
-    assert settings.load(Settings, account, grants.resolve).access_token.reveal() == own.issued[1]
+    assert (
+        settings.load(
+            Settings, account, Resolver(stored=store.secrets.secret, granted=grants.token)
+        ).access_token.reveal()
+        == own.issued[1]
+    )
     assert own.calls == ["own"]
 
 
@@ -70,11 +77,14 @@ class Grouped(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     base_url: Annotated[str, option("Base URL")]
 
 
-def test_settings_in_a_group_are_named_with_a_dot(grants: Grants, platform: Platform) -> None:
+def test_settings_in_a_group_are_named_with_a_dot(store: Store, grants: Grants, platform: Platform) -> None:
     terms = replace(TERMS, client_id="app.id", client_secret="app.secret", access_token="app.token")
     app = {"id": "app-1", "secret": "store:app-secret", "token": "oauth:grouped"}
     raw = {"app": app, "base_url": platform.url}
     assert grants.finish(sign_in(grants.begin(terms, Grouped, raw, BACK).url)) == "grouped"
-    assert settings.load(Grouped, raw, grants.resolve).app.token.reveal() == platform.issued[1]
+    assert (
+        settings.load(Grouped, raw, Resolver(stored=store.secrets.secret, granted=grants.token)).app.token.reveal()
+        == platform.issued[1]
+    )
     with pytest.raises(ConfigError, match=r"^app\.id: signing in needs it"):
         grants.begin(terms, Grouped, raw | {"app": app | {"id": ""}}, BACK)

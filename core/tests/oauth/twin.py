@@ -15,7 +15,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import msgspec
 import requests
 from cdp_bridge.model import OAuth
-from cdp_bridge.settings import Secret, option
+from cdp_bridge.secrets import Secret
+from cdp_bridge.settings import option
 from msgspec import Struct
 
 BACK = "https://bridge.example/v1/oauth/callback"

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 from cdp_bridge import configuration
+from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import Bridge, Retry, Schedule
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.model import Connector
-from cdp_bridge.registry import Registry
 from cdp_bridge.schedule.when import effective, text
 from cdp_bridge.store import Store
 

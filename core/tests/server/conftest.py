@@ -13,6 +13,8 @@ from typing import Any
 import psycopg
 import pytest
 import requests
+from cdp_bridge.connectors.credentials import resolver
+from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import (
     Activation,
     Bridge,
@@ -24,11 +26,9 @@ from cdp_bridge.entities import (
     Role,
 )
 from cdp_bridge.model import Launcher
-from cdp_bridge.oauth import Grants
-from cdp_bridge.registry import Registry
 from cdp_bridge.server.application import application
-from cdp_bridge.server.asking import Asking
 from cdp_bridge.server.service import configured, listen
+from cdp_bridge.server.web.connector_calls import ConnectorCalls
 from cdp_bridge.store import Store
 
 from .shop import Cdp, registry
@@ -49,7 +49,7 @@ ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
 class Api:
     """A running server and its store; `call` is a request with the key of a role."""
 
-    def __init__(self, store: Store, cdp: Cdp, url: str, asking: Asking) -> None:
+    def __init__(self, store: Store, cdp: Cdp, url: str, asking: ConnectorCalls) -> None:
         self.store, self.cdp, self.url, self.asking = store, cdp, url, asking
         self.keys: dict[str, str] = {role: store.api_keys.create(role, role)[1] for role in ROLES}
         self.keys["seer"] = store.api_keys.create("seer", "operator", sees_hashes=True)[1]
@@ -84,7 +84,7 @@ def serving(store: Store, plugins: Registry | None = None, launcher: Launcher | 
     parts = {"worker": lambda: not cdp.is_down}
     url = "https://bridge.example/"
     found = plugins or registry(cdp)
-    asking = Asking(found, Grants(store, found.secret).resolve, launcher)
+    asking = ConnectorCalls(found, resolver(store, found), launcher)
     app = application(store, found, parts, asking=asking, public_url=url)
     listener, server = listen("127.0.0.1", 0), configured(app)
     thread = threading.Thread(target=server.run, args=([listener],))
@@ -148,7 +148,7 @@ def each_api(each_server: Api) -> Api:
 
 
 @pytest.fixture
-def bury(api: Api) -> Iterator[Callable[..., None]]:
+def save_dead_letters(api: Api) -> Iterator[Callable[..., None]]:
     """Make dead letters of the audience `vip`, by number; gone after the test."""
     keys: list[bytes] = []
 
@@ -168,8 +168,8 @@ def bury(api: Api) -> Iterator[Callable[..., None]]:
             for key in made
         ]
         with api.store.transaction() as transaction:
-            transaction.bury(letters)
+            transaction.save_dead_letters(letters)
 
     yield make
     with api.store.transaction() as transaction:
-        transaction.exhume("vip", keys)
+        transaction.delete_dead_letters("vip", keys)

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import EntryPoint
 from typing import Any
 
+from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.errors import TransientError
 from cdp_bridge.hooks import hookimpl
 from cdp_bridge.model import AudienceRef, Catalog, Checkpoint, Connector, Inventory, Page, Probe, ReadRequest, Stream
-from cdp_bridge.registry import Registry
-from cdp_bridge.settings import Secret
+from cdp_bridge.secrets import Secret
 from msgspec import Struct
 
 PARTS = "parts_of_the_server_tests"

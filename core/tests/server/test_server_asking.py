@@ -9,10 +9,10 @@ from typing import Any
 
 import psutil
 import pytest
+from cdp_bridge.connectors.launch import local
+from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import Bridge, CDPConnection, DataMapping, DestinationAccount
-from cdp_bridge.launch import local
-from cdp_bridge.registry import Registry
-from cdp_bridge.server import asking
+from cdp_bridge.server.web import connector_calls as asking
 from cdp_bridge.store import Store
 from cdp_bridge.testing.vendor import TOKEN, Vendor
 from hostile.misdeeds import PERSON, PHONE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import requests
 from cdp_bridge.errors import TransientError
-from cdp_bridge.server.access import STRANGERS_BURST
+from cdp_bridge.server.web.access import STRANGERS_BURST
 
 from .conftest import Api
 

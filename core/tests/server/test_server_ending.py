@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from cdp_bridge import configuration
-from cdp_bridge.registry import Registry
+from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.store import Store
 from destination_chaos import held
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from cdp_bridge.entities import SyncLog
-from cdp_bridge.server import repeats
-from cdp_bridge.store.idempotency import Answer
+from cdp_bridge.server.web import idempotency as repeats
+from cdp_bridge.store.access.idempotency import Answer
 
 from .conftest import AT, Api
 
@@ -116,11 +116,11 @@ def test_pages_hold_each_entry_once_while_others_come_and_go(each_api: Api) -> N
     assert seen == [f"run-{number}" for number in (6, 5, 4, 3, 2, 1, 0)]
 
 
-def test_dead_letters_are_paged_while_they_are_taken_back(api: Api, bury: Any) -> None:
-    bury(5)
+def test_dead_letters_are_paged_while_they_are_taken_back(api: Api, save_dead_letters: Any) -> None:
+    save_dead_letters(5)
     first = api.get("/v1/dead-letters?limit=2", role="seer")
     with api.store.transaction() as transaction:
-        transaction.exhume("vip", [(1).to_bytes(16, "big"), (3).to_bytes(16, "big")])
+        transaction.delete_dead_letters("vip", [(1).to_bytes(16, "big"), (3).to_bytes(16, "big")])
     rest = api.get(f"/v1/dead-letters?limit=9&cursor={first['next']}", role="seer")
     assert [base64.b64decode(one["member_key"])[-1] for one in rest["items"]] == [2, 4]
 
@@ -133,8 +133,8 @@ def test_a_cursor_cannot_be_made_up(api: Api, cursor: str) -> None:
         assert answer.json()["errors"][0]["place"] == "query cursor"
 
 
-def test_a_cursor_of_another_list_is_refused_and_tells_nothing(api: Api, bury: Any) -> None:
-    bury(3)
+def test_a_cursor_of_another_list_is_refused_and_tells_nothing(api: Api, save_dead_letters: Any) -> None:
+    save_dead_letters(3)
     cursor = api.get("/v1/dead-letters?limit=1")["next"]
     assert "vip" not in cursor
     assert api.call("GET", f"/v1/runs?cursor={cursor}").status_code == 400

@@ -231,14 +231,14 @@ def test_dead_letters_are_sent_again(each_api: Api) -> None:
         for number, reason in enumerate(("shop:bad", "shop:bad", "shop:worse"))
     ]
     with each_api.store.transaction() as transaction:
-        transaction.bury(letters)
+        transaction.save_dead_letters(letters)
     assert len(each_api.all("/v1/dead-letters?limit=1&audience=vip")) == 3
     answer = each_api.call("POST", "/v1/dead-letters/replay", {"audience": "vip", "reason": "shop:bad"}).json()
     assert answer["letters"] == 2
     assert answer["run"]["state"] == "queued"
     assert [one["reason"] for one in each_api.all("/v1/dead-letters")] == ["shop:worse"]
     with each_api.store.transaction() as transaction:
-        transaction.exhume("vip", [letters[2].member_key])
+        transaction.delete_dead_letters("vip", [letters[2].member_key])
 
 
 def test_suppressed_people_are_kept_as_digests_of_every_profile(each_api: Api) -> None:

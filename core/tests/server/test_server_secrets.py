@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 import pytest
 import sqlalchemy as sa
-from cdp_bridge.settings import Secret
+from cdp_bridge.secrets import Secret
 from cdp_bridge.store import tables
-from cdp_bridge.store.keyring import VARIABLE
+from cdp_bridge.store.secrets.keyring import VARIABLE
 from msgspec.structs import replace
 
 from .conftest import BRIDGE, Api
@@ -71,7 +71,7 @@ def test_a_secret_comes_back_as_a_reference_and_goes_with_its_account(
     address, tag = f"/v1/{what}/second", made.headers["ETag"]
     kept = api.call("PUT", address, made.json() | {field: {"token": reference, "account": "8"}}, if_match=tag)
     assert (kept.status_code, kept.json()[field]["token"]) == (200, reference)
-    assert api.store.secrets.resolve(reference).reveal() == CANARY  # type: ignore[union-attr]
+    assert api.store.secrets.secret(reference.partition(":")[2]).reveal() == CANARY
     changed = api.call("PUT", address, kept.json() | {field: {"token": OTHER}}, if_match=kept.headers["ETag"])
     assert names(api) == {changed.json()[field]["token"].removeprefix("store:")}
     assert api.call("DELETE", address, if_match=changed.headers["ETag"]).status_code == 204

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import requests
 import sandbox
+from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import Bridge, CDPConnection
-from cdp_bridge.registry import Registry
+from cdp_bridge.secrets import Resolver
 from cdp_bridge.server import service
-from cdp_bridge.server.asking import Asking
-from cdp_bridge.server.segments import look
+from cdp_bridge.server.api.segments import look
+from cdp_bridge.server.web.connector_calls import ConnectorCalls
 from cdp_bridge.store import Store
 
 from .conftest import Api, serving
@@ -47,7 +48,7 @@ class Looked:
         self.file.write_text("\n".join(["id,tier", *(f"u{number},{tier}" for number, tier in enumerate(tiers))]))
 
     def look(self) -> None:
-        look(self.api.store, Asking(Registry(), lambda _: None))
+        look(self.api.store, ConnectorCalls(Registry(), Resolver()))
 
     def listed(self, query: str) -> dict[str, Any]:
         return {one["segment_id"]: one for one in self.api.all(f"/v1/segments?limit=2&{query}")}
@@ -108,7 +109,7 @@ def test_an_account_that_cannot_be_asked_changes_nothing_and_keeps_nobody_else_w
 
 def test_a_new_segment_appears_without_anybody_asking(looked: Looked) -> None:
     stop = threading.Event()
-    asking = Asking(Registry(), lambda _: None)
+    asking = ConnectorCalls(Registry(), Resolver())
     repeated = threading.Thread(
         target=service._repeat, args=(lambda: look(looked.api.store, asking), 0.05, stop), daemon=True
     )

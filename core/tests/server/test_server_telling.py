@@ -6,18 +6,18 @@ import logging
 import threading
 
 import pytest
-from cdp_bridge import telling
 from cdp_bridge.errors import TransientError
+from cdp_bridge.orchestration import run_log as telling
+from cdp_bridge.orchestration.run_log import RunLogHandler
 from cdp_bridge.store import Store
 from cdp_bridge.sync.progress import Progress
-from cdp_bridge.telling import Telling
 
 log = logging.getLogger("cdp_bridge.sync.run")
 
 
 def test_the_lines_of_the_run_are_told_without_people(store: Store) -> None:
     run = store.requests.add("vip", "test").id
-    with Telling(store, run):
+    with RunLogHandler(store, run):
         log.warning("nobody knows ada@example.com")
         other = threading.Thread(target=log.warning, args=("of another run",))
         other.start()
@@ -28,7 +28,7 @@ def test_the_lines_of_the_run_are_told_without_people(store: Store) -> None:
 
 def test_of_progress_the_newest_is_told(store: Store) -> None:
     run = store.requests.add("vip", "test").id
-    with Telling(store, run) as told:
+    with RunLogHandler(store, run) as told:
         for done in range(1, 2_000):
             told.progress(Progress("read", done, 2_000))
     notes = store.notes.after(run, 0)
@@ -38,7 +38,7 @@ def test_of_progress_the_newest_is_told(store: Store) -> None:
 
 def test_a_run_may_log_inside_a_transaction(store: Store) -> None:
     run = store.requests.add("vip", "test").id
-    with Telling(store, run), store.transaction():
+    with RunLogHandler(store, run), store.transaction():
         log.warning("in the middle")
     assert [note.text for note in store.notes.after(run, 0)] == ["in the middle"]
 
@@ -51,7 +51,7 @@ def test_a_store_that_is_away_costs_notes_and_not_the_run(sqlite_url: str, monke
     with Store.open(sqlite_url) as store:
         run = store.requests.add("vip", "test").id
         monkeypatch.setattr(store.notes, "add", away)
-        with Telling(store, run) as told:
+        with RunLogHandler(store, run) as told:
             log.warning("lost")
             told.progress(Progress("read", 1))
         assert store.notes.after(run, 0) == []

@@ -7,10 +7,10 @@ import pytest
 import sqlalchemy as sa
 from cdp_bridge import settings
 from cdp_bridge.errors import BridgeError, ConfigError, TransientError
-from cdp_bridge.settings import Secret
+from cdp_bridge.secrets import Resolver, Secret, is_reference
 from cdp_bridge.store import Store, tables
-from cdp_bridge.store.deposit import deposited
-from cdp_bridge.store.keyring import VARIABLE
+from cdp_bridge.store.secrets.deposit import deposited
+from cdp_bridge.store.secrets.keyring import VARIABLE
 from msgspec import Struct
 
 
@@ -40,7 +40,7 @@ def names(store: Store) -> set[str]:
 
 
 def save(store: Store, raw: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
-    with deposited(store.secrets, OWNER, SCHEMA, raw, before, settings.is_reference) as kept:
+    with deposited(store.secrets, OWNER, SCHEMA, raw, before, is_reference) as kept:
         return kept
 
 
@@ -50,7 +50,7 @@ def test_secrets_become_references_and_all_else_stays(store: Store) -> None:
     assert raw["token"] == "hush-hush"
     assert kept["token"].startswith("store:connection.segment.")
     assert (kept["region"], kept["warehouse"]["table"]) == ("us", "t")
-    loaded = settings.load(Settings, kept, store.secrets.resolve)
+    loaded = settings.load(Settings, kept, Resolver(stored=store.secrets.secret))
     assert loaded.warehouse is not None
     assert (loaded.token.reveal(), loaded.warehouse.url.reveal()) == ("hush-hush", "the//url")
 
@@ -79,7 +79,7 @@ def test_what_was_not_saved_leaves_nothing_behind(store: Store, error: BridgeErr
     first = save(store, {"token": "one"}, {})
     with (
         pytest.raises(type(error)),
-        deposited(store.secrets, OWNER, SCHEMA, {"token": "two"}, first, settings.is_reference),
+        deposited(store.secrets, OWNER, SCHEMA, {"token": "two"}, first, is_reference),
     ):
         raise error
     assert first["token"][6:] in names(store)

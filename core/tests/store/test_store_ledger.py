@@ -60,7 +60,7 @@ def test_any_number_of_keys_can_be_read_blanked_and_dropped(store: Store, people
         change.put_members("vip", rows, "accepted", at)
     assert {member.member_key for member in store.ledger.rows("vip", keys)} == set(keys)
     with store.transaction() as change:
-        change.blank_members("vip", keys[:35_000])
+        change.mark_in_doubt("vip", keys[:35_000])
         change.drop_members("vip", [*keys[5:], b"nobody"])
     assert [member.fingerprint for member in held(store).values()] == [b""] * 5
     assert store.ledger.rows("vip", []) == []
@@ -112,7 +112,7 @@ def test_random_changes_agree_with_a_dictionary(store: Store, people: Any, at: d
             with store.transaction() as change:
                 change.put_members("vip", [row for row in rows if after.get(row[0]) == row[1]], "accepted", at)
                 change.drop_members("vip", [key for key in keys if key not in after])
-                change.blank_members("vip", [key for key in keys if after.get(key) == b""])
+                change.mark_in_doubt("vip", [key for key in keys if after.get(key) == b""])
                 if undo:
                     raise InterruptedError
             expected = after

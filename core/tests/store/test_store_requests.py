@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from cdp_bridge.store import LeaseHeldError, LeaseLostError, Store
-from cdp_bridge.store.schedules import Move
+from cdp_bridge.store.runs.schedules import Move
 
 
 @pytest.fixture

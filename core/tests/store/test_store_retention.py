@@ -10,9 +10,9 @@ import pytest
 import sqlalchemy as sa
 from cdp_bridge.entities import Bridge, CDPConnection, ConversionFeed, DeadLetter, DestinationAccount, SyncLog
 from cdp_bridge.errors import TransientError
-from cdp_bridge.settings import Secret
+from cdp_bridge.secrets import Secret
 from cdp_bridge.store import Delivery, Store, retention
-from cdp_bridge.store.audit import Deed
+from cdp_bridge.store.access.audit import AuditRecord
 from cdp_bridge.store.retention import CONVERSION_DAYS, Pruned, Retention
 
 KEEP = Retention(runs=30, requests=20, dead_letters=10, audit=40)
@@ -36,8 +36,8 @@ def happen(store: Store, name: str, at: datetime) -> str:
     """One of everything; the id of the request."""
     with store.transaction() as change:
         change.save_run(SyncLog(run_id=f"run-{name}", audience=name, sync_timestamp=at, status="succeeded"))
-        change.bury([letter(int(at.timestamp()), at)])
-    store.audit.add(Deed(who="anna", action="create", what="audience", name=name))
+        change.save_dead_letters([letter(int(at.timestamp()), at)])
+    store.audit.add(AuditRecord(who="anna", action="create", what="audience", name=name))
     asked = store.requests.add(name, "anna")
     store.notes.add(asked.id, text="began")
     with store.requests.hold(name) as lease:
@@ -113,7 +113,7 @@ def test_many_are_deleted_in_batches_that_let_others_write(
 ) -> None:
     monkeypatch.setattr(retention, "BATCH", 100)
     with store.transaction() as change:
-        change.bury([letter(number, at) for number in range(250)])
+        change.save_dead_letters([letter(number, at) for number in range(250)])
     deleted: list[int] = []
 
     def count(*given: Any) -> None:

@@ -14,9 +14,11 @@ import pytest
 import sqlalchemy as sa
 from cdp_bridge import settings
 from cdp_bridge.errors import ConfigError
-from cdp_bridge.settings import Secret, SettingsError
-from cdp_bridge.store import Store, cipher, tables
-from cdp_bridge.store.keyring import VARIABLE, Keyring
+from cdp_bridge.secrets import Resolver, Secret
+from cdp_bridge.settings import SettingsError
+from cdp_bridge.store import Store, tables
+from cdp_bridge.store.secrets import cipher
+from cdp_bridge.store.secrets.keyring import VARIABLE, Keyring
 from msgspec import Struct
 
 CANARY = "canary-secret-0123456789"
@@ -51,7 +53,7 @@ def test_a_secret_comes_back_by_its_reference(store: Store) -> None:
 
     reference = store.secrets.put("connection.segment.token", Secret(CANARY))
     assert reference == "store:connection.segment.token"
-    assert settings.load(Settings, {"token": reference}, store.secrets.resolve).token.reveal() == CANARY
+    assert settings.load(Settings, {"token": reference}, Resolver(stored=store.secrets.secret)).token.reveal() == CANARY
     store.secrets.put("connection.segment.token", Secret("another"))
     assert value(store, "connection.segment.token") == "another"
     store.secrets.drop("connection.segment.token")
@@ -65,9 +67,7 @@ def test_a_reference_to_nothing_is_a_fault_with_its_place(store: Store, name: st
 
     store.secrets.put("oauth:meta", Secret(CANARY))
     with pytest.raises(SettingsError, match=r"^token: the store keeps no secret"):
-        settings.load(Settings, {"token": f"store:{name}"}, store.secrets.resolve)
-    assert store.secrets.resolve("vault:x") is None
-    assert store.secrets.resolve("plain") is None
+        settings.load(Settings, {"token": f"store:{name}"}, Resolver(stored=store.secrets.secret))
 
 
 def test_no_file_of_the_store_holds_a_secret(tmp_path: Path, keyring: Path) -> None:

@@ -58,15 +58,15 @@ def test_the_same_delivery_is_never_opened_twice(store: Store, at: datetime) -> 
 def test_a_dead_letter_is_replaced_by_a_newer_one_and_exhumed(store: Store, at: datetime) -> None:
     newer = letter(1, at + timedelta(days=1), reason="meta:200")
     with store.transaction() as change:
-        change.bury([letter(1, at), letter(2, at), letter(1, at, audience="cart")])
-        change.bury([])
+        change.save_dead_letters([letter(1, at), letter(2, at), letter(1, at, audience="cart")])
+        change.save_dead_letters([])
     with store.transaction() as change:
-        change.bury([newer])
+        change.save_dead_letters([newer])
     assert store.dead_letters("vip") == [newer, letter(2, at)]
     assert store.dead_letters(limit=1) == [newer]
     assert len(store.dead_letters()) == 3
     with store.transaction() as change:
-        change.exhume("vip", [newer.member_key, b"nobody"])
+        change.delete_dead_letters("vip", [newer.member_key, b"nobody"])
     assert store.dead_fingerprints("vip") == {letter(2, at).member_key: letter(2, at).fingerprint}
     assert len(store.dead_fingerprints("cart")) == 1
 
@@ -167,7 +167,7 @@ def test_an_exception_undoes_everything(store: Store, people: Any, at: datetime)
     def work(change: Transaction) -> None:
         change.put_members("vip", people(4), "accepted", at)
         change.open_delivery(Delivery(id="d", audience="vip", operation="add", run_id="r", members=[], created_at=at))
-        change.bury([letter(1, at)])
+        change.save_dead_letters([letter(1, at)])
         change.save_run(SyncLog(run_id="r1", audience="vip", sync_timestamp=at))
         change.save_cursor("segment", "members", None, {"page": 1})
         raise InterruptedError

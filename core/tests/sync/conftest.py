@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import (
     Activation,
     Bridge,
@@ -41,9 +42,8 @@ from cdp_bridge.model import (
     ReadRequest,
     Stream,
 )
-from cdp_bridge.registry import Registry
+from cdp_bridge.staging.packing import unpack
 from cdp_bridge.store import Store
-from cdp_bridge.sync.members import unpack
 from cdp_bridge.sync.progress import OnProgress, Preview
 from cdp_bridge.sync.run import Run
 from msgspec import Struct

@@ -96,7 +96,7 @@ class History(RuleBasedStateMachine):
 
         self.bed.platform.answers = [self._answer(fault)]
         with pytest.MonkeyPatch.context() as patch, contextlib.suppress(Killed):
-            patch.setattr("cdp_bridge.sync.transfer.failpoint", die)
+            patch.setattr("cdp_bridge.delivery.transfer.failpoint", die)
             patch.setattr("cdp_bridge.sync.execution.failpoint", die)
             patch.setattr("cdp_bridge.sync.audience.failpoint", die)
             self.bed.sync(approve_removals=True)
@@ -177,7 +177,7 @@ class History(RuleBasedStateMachine):
 
     @staticmethod
     def _rows(delivery: Any) -> list[frozenset[tuple[str, str]]]:
-        from cdp_bridge.sync.members import unpack
+        from cdp_bridge.staging.packing import unpack
 
         return [
             frozenset(

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 import pytest
+from cdp_bridge.delivery.sender import MOST_SPLITS, Sender
 from cdp_bridge.errors import BridgeError, ConfigError, RejectedError, TransientError
 from cdp_bridge.model import Audience, AudienceRef, Batch, Limits, Outcome
-from cdp_bridge.sync.deliver import MOST_SPLITS, Sender
 
 REF = AudienceRef(id="1", account="act_1")
 

@@ -7,7 +7,7 @@ from typing import Any
 from cdp_bridge import engine
 from cdp_bridge.entities import Consent, DataMapping
 from cdp_bridge.mapping import compile_mapping, record_batch
-from cdp_bridge.sync.stage import Stage, count_funnel
+from cdp_bridge.staging.stage import Stage, count_funnel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

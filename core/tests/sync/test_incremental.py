@@ -142,7 +142,7 @@ def test_the_cursor_stays_where_somebody_would_be_forgotten(
         bed.cdp.breaks = RuntimeError()
     else:
         bed.cdp.put("u8", email="u8@example.com")
-        monkeypatch.setattr("cdp_bridge.sync.deliver.MOST_SPLITS", 0)
+        monkeypatch.setattr("cdp_bridge.delivery.sender.MOST_SPLITS", 0)
         from cdp_bridge.errors import RejectedError
 
         bed.platform.answers = [bed.platform.apply, RejectedError("too large", reason="x")]
@@ -160,7 +160,7 @@ def test_whom_a_crash_left_in_doubt_is_sent_again_though_the_delta_leaves_them_o
     bed = moving_here
     keys = [key for chunk in bed.store.ledger.fingerprints("vip") for key, _ in chunk]
     with bed.store.transaction() as transaction:
-        transaction.blank_members("vip", keys[:2])
+        transaction.mark_in_doubt("vip", keys[:2])
     bed.platform.audiences["a1"] = set(list(bed.platform.held)[:0])
     bed.sync()
     assert bed.platform.operations == [("add", 2)]

@@ -8,15 +8,7 @@ import duckdb
 import msgspec
 import pyarrow as pa
 import pytest
-from cdp_bridge.sync.members import (
-    PACK_MACROS,
-    ahead,
-    batch_columns,
-    fingerprint,
-    pack_sql,
-    unpack,
-    with_last,
-)
+from cdp_bridge.staging.packing import PACK_MACROS, ahead, batch_columns, fingerprint, pack_sql, unpack, with_last
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

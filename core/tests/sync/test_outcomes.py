@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
+from cdp_bridge.delivery.sender import MOST_SPLITS
 from cdp_bridge.errors import ConfigError, RejectedError, TransientError
 from cdp_bridge.model import Batch, Limits, Outcome
-from cdp_bridge.sync.deliver import MOST_SPLITS
 
 
 def hate(bed: Any, user_id: str, reason: str = "bad") -> None:
@@ -105,7 +105,7 @@ def test_new_identifiers_wait_until_the_old_ones_are_gone_for_sure(bed: Any, how
     if how == "deferred":
         bed.cdp.put("u2", email="new2@example.com")
         bed.platform.answers = [answer] * (2 * MOST_SPLITS + 1)
-        import cdp_bridge.sync.deliver as deliver
+        import cdp_bridge.delivery.sender as deliver
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(deliver, "MOST_SPLITS", 0)
@@ -174,7 +174,7 @@ def test_what_is_pending_is_settled_by_the_next_run(each_bed: Any) -> None:
 
 def replayed(bed: Any) -> Batch:
     """The batch of the pending delivery, carried out at last."""
-    from cdp_bridge.sync.members import batch_columns
+    from cdp_bridge.staging.packing import batch_columns
 
     (delivery,) = bed.store.deliveries("vip")
     return Batch(
@@ -249,7 +249,7 @@ def test_a_poison_batch_is_cut_and_the_others_arrive(bed: Any) -> None:
 
 
 def test_what_is_deferred_is_sent_by_the_next_run(bed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cdp_bridge.sync.deliver.MOST_SPLITS", 0)
+    monkeypatch.setattr("cdp_bridge.delivery.sender.MOST_SPLITS", 0)
     bed.platform.answers = [RejectedError("too large", reason="http:413")]
     log = bed.sync()
     assert (log.status, log.errors, log.funnel.sent) == ("partial", 5, 0)

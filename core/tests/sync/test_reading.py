@@ -11,9 +11,9 @@ from cdp_bridge.errors import TransientError
 from cdp_bridge.model import Batch, Checkpoint, Outcome, Page
 from cdp_bridge.settings import SettingsError
 from cdp_bridge.sync.progress import Progress
-from cdp_bridge.sync.reading import Seat, SharedRead
+from cdp_bridge.sync.reading import ReadTicket, SharedRead
 from cdp_bridge.sync.run import Run
-from cdp_bridge.sync.together import groups, together
+from cdp_bridge.sync.run_group import groups, together
 from msgspec.structs import replace
 
 NAMES = ("vip", "second", "third")
@@ -40,13 +40,13 @@ def sync(bed: Any, **options: Any) -> dict[str, SyncLog]:
     """All audiences at once, as the command line does; `progress` by name."""
     registry, told = bed.registry(), options.pop("progress", {})
 
-    def job(one: Activation, seat: Seat) -> SyncLog:
+    def job(one: Activation, ticket: ReadTicket) -> SyncLog:
         progress = told.get(one.name, lambda _: None)
-        run = Run(bed.store, registry, one, sleep=bed.sleep, seat=seat, progress=progress, **options)
+        run = Run(bed.store, registry, one, sleep=bed.sleep, ticket=ticket, progress=progress, **options)
         return run.sync()
 
     bed.cdp.requests.clear()
-    jobs = [lambda seat, one=one: job(one, seat) for one in bed.bridge.audiences]
+    jobs = [lambda ticket, one=one: job(one, ticket) for one in bed.bridge.audiences]
     return {log.audience: log for log in together(jobs, threading.Event())}
 
 
@@ -207,15 +207,15 @@ def test_an_audience_that_was_lost_is_read_for_again_alone(shared: Any) -> None:
 def test_the_source_is_opened_once_and_closed_by_the_last(shared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
 
-    class Side:
+    class ConnectorHandle:
         def close(self) -> None:
             opened.append("closed")
 
     def source() -> Any:
         opened.append("opened")
-        return Side(), "people"
+        return ConnectorHandle(), "people"
 
-    first, second = SharedRead(2).seats
+    first, second = SharedRead(2).tickets
     assert (first.open(source), second.open(source)) == ("people", "people")
     first.leave()
     first.leave()
@@ -236,10 +236,10 @@ def test_who_interrupts_ends_all(shared: Any) -> None:
     """Ctrl-C reaches the main thread, in which the first run is; the others are told."""
     stop = threading.Event()
 
-    def first(seat: Seat) -> None:
+    def first(ticket: ReadTicket) -> None:
         raise KeyboardInterrupt
 
-    def second(seat: Seat) -> None:
+    def second(ticket: ReadTicket) -> None:
         assert stop.wait(30)
 
     with pytest.raises(KeyboardInterrupt):

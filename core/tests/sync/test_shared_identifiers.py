@@ -89,7 +89,7 @@ def test_a_death_on_the_way_loses_nobody(
             raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("cdp_bridge.sync.transfer.failpoint", die)
+        patch.setattr("cdp_bridge.delivery.transfer.failpoint", die)
         patch.setattr("cdp_bridge.sync.execution.failpoint", die)
         patch.setattr("cdp_bridge.sync.audience.failpoint", die)
         with pytest.raises(Killed):

@@ -12,7 +12,7 @@ import pytest
 from cdp_bridge import engine
 from cdp_bridge.entities import DataMapping
 from cdp_bridge.mapping import compile_mapping
-from cdp_bridge.sync.stage import Stage
+from cdp_bridge.staging.stage import Stage
 
 PEOPLE, A_PAGE = 120_000, 20_000
 MEMORY = "50MB"

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cdp_bridge.connectors.handle import open_connector
 from cdp_bridge.entities import Consent, DataMapping
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.identity import load_profile
+from cdp_bridge.secrets import Resolver
 from cdp_bridge.sync.reading import SharedRead
 from cdp_bridge.sync.setup import prepare
-from cdp_bridge.sync.side import side
 from msgspec.structs import replace
 
 ID = DataMapping(omniads_field="user_id", cdp_field="id")
@@ -218,4 +219,6 @@ def test_setup_names_what_is_missing(bed: Any) -> None:
     ):
         activation = replace(bed.bridge.audiences[0], **change)
         with pytest.raises(ConfigError, match=place):
-            prepare(bed.bridge, registry, activation, partial(side, registry, registry.secret), SharedRead().seats[0])
+            prepare(
+                bed.bridge, registry, activation, partial(open_connector, registry, Resolver()), SharedRead().tickets[0]
+            )

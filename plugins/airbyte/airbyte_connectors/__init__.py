@@ -7,7 +7,7 @@ import msgspec
 from cdp_bridge.sdk import Connector, Limits, hookimpl, run
 from msgspec.structs import replace
 
-from .settings import DestinationSettings, Image, SourceSettings
+from airbyte_connectors.settings import DestinationSettings, Image, SourceSettings
 
 IMAGE = "docker:"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from cdp_bridge.sdk import Catalog, ConfigError, Stream
 
-from .messages import Json, OfferedStream
-from .program import Program
-from .settings import Members
+from airbyte_connectors.messages import Json, OfferedStream
+from airbyte_connectors.program import Program
+from airbyte_connectors.settings import Members
 
 
 def offered(program: Program) -> tuple[OfferedStream, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cdp_bridge.sdk import ConfigError
 
-from .messages import Json
+from airbyte_connectors.messages import Json
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError

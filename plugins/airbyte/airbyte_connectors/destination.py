@@ -11,10 +11,10 @@ from collections.abc import Iterator
 import msgspec
 from cdp_bridge.sdk import Audience, AudienceRef, Batch, Catalog, Outcome, Probe, Stream, TransientError
 
-from .messages import Json, Message
-from .probes import probe
-from .program import Program
-from .settings import DestinationSettings
+from airbyte_connectors.messages import Json, Message
+from airbyte_connectors.probes import probe
+from airbyte_connectors.program import Program
+from airbyte_connectors.settings import DestinationSettings
 
 LONGEST_MARKER = 40
 """Characters of a marker in the name of a stream; databases take 63 for the name of a table."""

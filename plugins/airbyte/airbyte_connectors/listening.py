@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from cdp_bridge.sdk import ConfigError, TransientError
 
-from .messages import Failure, Log, Message, decode
+from airbyte_connectors.messages import Failure, Log, Message, decode
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from functools import cache
 
 from cdp_bridge.sdk import ConfigError, Probe
 
-from .conformity import check_config, check_schema
-from .program import Program, Settings, with_secrets
+from airbyte_connectors.conformity import check_config, check_schema
+from airbyte_connectors.program import Program, Settings, with_secrets
 
 Finding = tuple[str, Callable[[], str]]
 

@@ -15,7 +15,7 @@ from typing import IO
 
 from cdp_bridge.sdk import ConfigError, TransientError
 
-from .folders import private_folder
+from airbyte_connectors.folders import private_folder
 
 log = logging.getLogger(__name__)
 

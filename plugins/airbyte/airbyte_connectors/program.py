@@ -12,11 +12,11 @@ import msgspec
 import yaml
 from cdp_bridge.sdk import ConfigError
 
-from .folders import private_files
-from .listening import messages
-from .messages import Json, Message
-from .process import lines
-from .settings import DestinationSettings, Image, Manifest, SourceSettings
+from airbyte_connectors.folders import private_files
+from airbyte_connectors.listening import messages
+from airbyte_connectors.messages import Json, Message
+from airbyte_connectors.process import lines
+from airbyte_connectors.settings import DestinationSettings, Image, Manifest, SourceSettings
 
 Settings = SourceSettings | DestinationSettings
 _CONTAINER = (sys.executable, "-m", "cdp_bridge.protocol.container")

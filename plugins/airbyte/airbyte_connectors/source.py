@@ -8,11 +8,11 @@ from typing import Any
 
 from cdp_bridge.sdk import Catalog, Checkpoint, ConfigError, Page, Probe, ReadRequest, TransientError
 
-from . import catalog, state
-from .messages import Json, Message, OfferedStream, StreamName
-from .probes import probe
-from .program import Program
-from .settings import Members, SourceSettings
+from airbyte_connectors import catalog, state
+from airbyte_connectors.messages import Json, Message, OfferedStream, StreamName
+from airbyte_connectors.probes import probe
+from airbyte_connectors.program import Program
+from airbyte_connectors.settings import Members, SourceSettings
 
 ROWS = 5_000
 DELETED = "_ab_cdc_deleted_at"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .messages import Json
+from airbyte_connectors.messages import Json
 
 _NO_CURSOR = "__ab_no_cursor_state_message"
 

@@ -5,7 +5,7 @@ from functools import partial
 
 from cdp_bridge.sdk import Connector, Limits, hookimpl, run
 
-from .settings import Settings
+from destination_chaos.settings import Settings
 
 CONNECTOR = Connector(
     name="destination-chaos",
@@ -30,7 +30,7 @@ def held(path: str) -> dict[str, dict[str, dict[str, list[str]]]]:
 
     Empty if nothing was ever written there; ConfigError if the folder cannot be read.
     """
-    from .audiences import read
+    from destination_chaos.audiences import read
 
     return read(path)
 

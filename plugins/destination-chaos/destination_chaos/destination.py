@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from cdp_bridge.sdk import Audience, AudienceRef, Batch, Catalog, Outcome, Probe, Stream
 
-from .audiences import Audiences, Change, opened
-from .faults import Faults, expect_authorised
-from .settings import Settings
+from destination_chaos.audiences import Audiences, Change, opened
+from destination_chaos.faults import Faults, expect_authorised
+from destination_chaos.settings import Settings
 
 
 def check(settings: Settings) -> list[Probe]:

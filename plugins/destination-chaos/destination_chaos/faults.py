@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 from cdp_bridge.sdk import ConfigError, RejectedError, TransientError
 
-from .audiences import Change
-from .settings import Settings
+from destination_chaos.audiences import Change
+from destination_chaos.settings import Settings
 
 POISON = "chaos:poison"
 """The reason of a refused batch."""

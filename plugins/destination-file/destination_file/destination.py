@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 from cdp_bridge.sdk import Audience, AudienceRef, Batch, Catalog, ConfigError, Outcome, Probe, Stream
 
-from .formats import ENCODERS
-from .settings import Settings
+from destination_file.formats import ENCODERS
+from destination_file.settings import Settings
 
 LONGEST_NAME = 150
 """Characters of a marker that are kept as they are; file systems take 255 of a name, some fewer."""

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount, SyncLog
-from cdp_bridge.registry import Registry
 from cdp_bridge.store import Store
 from cdp_bridge.sync.run import Run
 

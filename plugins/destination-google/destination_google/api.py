@@ -9,9 +9,9 @@ import msgspec
 import requests
 from cdp_bridge.sdk import Client, TransientError
 
-from .errors import ExpiredError, interpret
-from .settings import Settings
-from .tokens import Tokens
+from destination_google.errors import ExpiredError, interpret
+from destination_google.settings import Settings
+from destination_google.tokens import Tokens
 
 T = TypeVar("T")
 PAGE = 1_000

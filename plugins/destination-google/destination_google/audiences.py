@@ -10,9 +10,9 @@ from typing import Any
 
 from cdp_bridge.sdk import Audience, AudienceRef, Client, ConfigError, Inventory, RejectedError, TransientError
 
-from .api import UserList, entries, shaped, user_lists
-from .errors import LIST, GoneError
-from .settings import Settings
+from destination_google.api import UserList, entries, shaped, user_lists
+from destination_google.errors import LIST, GoneError
+from destination_google.settings import Settings
 
 DAY = 86_400
 SMALLEST = 100

@@ -13,10 +13,10 @@ import msgspec
 from cdp_bridge.sdk import Batch, Client, ConfigError, Conversion, Limits, Outcome, RejectedError, Stream
 from msgspec import Struct
 
-from .data_manager import DataManager, consent, destination, identifier
-from .errors import MembersError
-from .membership import MOST_IDENTIFIERS, NOTHING_TO_MATCH, SCHEMA, Identifier, known
-from .settings import Settings
+from destination_google.data_manager import DataManager, consent, destination, identifier
+from destination_google.errors import MembersError
+from destination_google.membership import MOST_IDENTIFIERS, NOTHING_TO_MATCH, SCHEMA, Identifier, known
+from destination_google.settings import Settings
 
 INGEST = "/v1/events:ingest"
 

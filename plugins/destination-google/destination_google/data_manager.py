@@ -10,9 +10,9 @@ from typing import Any, Literal
 import msgspec
 from cdp_bridge.sdk import Batch, Client, Outcome
 
-from .api import shaped
-from .membership import ADDRESS, Identifier
-from .settings import Account, Settings
+from destination_google.api import shaped
+from destination_google.membership import ADDRESS, Identifier
+from destination_google.settings import Account, Settings
 
 PATHS = {"add": "/v1/audienceMembers:ingest", "remove": "/v1/audienceMembers:remove"}
 NAMES = {"email": "emailAddress", "phone": "phoneNumber"}

@@ -19,15 +19,15 @@ from cdp_bridge.sdk import (
     Stream,
 )
 
-from . import audiences, conversions, data_manager, google_ads
-from .api import connect
-from .audiences import DAY
-from .data_manager import DataManager
-from .errors import MembersError
-from .google_ads import GoogleAds, is_job
-from .membership import MOST_MEMBERS, SCHEMA, Members, members
-from .probes import expect_terms, probe
-from .settings import Settings
+from destination_google import audiences, conversions, data_manager, google_ads
+from destination_google.api import connect
+from destination_google.audiences import DAY
+from destination_google.data_manager import DataManager
+from destination_google.errors import MembersError
+from destination_google.google_ads import GoogleAds, is_job
+from destination_google.membership import MOST_MEMBERS, SCHEMA, Members, members
+from destination_google.probes import expect_terms, probe
+from destination_google.settings import Settings
 
 
 def check(settings: Settings) -> list[Probe]:

@@ -9,10 +9,10 @@ from typing import Any, Literal
 import msgspec
 from cdp_bridge.sdk import Batch, Client, Outcome, RejectedError
 
-from .api import shaped
-from .errors import BusyError, StartedError
-from .membership import ADDRESS, Identifier
-from .settings import Settings
+from destination_google.api import shaped
+from destination_google.errors import BusyError, StartedError
+from destination_google.membership import ADDRESS, Identifier
+from destination_google.settings import Settings
 
 VERSION = "v26"
 WORDS = {"add": "create", "remove": "remove"}

@@ -9,12 +9,12 @@ from functools import partial
 
 from cdp_bridge.sdk import Client, ConfigError, Probe, RejectedError
 
-from . import conversions
-from .api import connect, user_lists
-from .audiences import new_list
-from .errors import NOT_SIGNED, AccessError, ProjectError, ScopeError
-from .google_ads import customer
-from .settings import Settings
+from destination_google import conversions
+from destination_google.api import connect, user_lists
+from destination_google.audiences import new_list
+from destination_google.errors import NOT_SIGNED, AccessError, ProjectError, ScopeError
+from destination_google.google_ads import customer
+from destination_google.settings import Settings
 
 
 def probe(client: Client, settings: Settings) -> Iterator[Probe]:

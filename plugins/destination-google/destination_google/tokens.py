@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 from cdp_bridge.sdk import Client, ConfigError, Secret, TransientError
 
-from .settings import AccessToken, RefreshToken, ServiceAccount, Settings
+from destination_google.settings import AccessToken, RefreshToken, ServiceAccount, Settings
 
 if TYPE_CHECKING:
     import requests

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount, SyncLog
-from cdp_bridge.registry import Registry
 from cdp_bridge.store import Store
 from cdp_bridge.sync.run import Run
 
@@ -95,7 +95,7 @@ def test_a_death_between_sending_and_settling_loses_nobody(
             raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("cdp_bridge.sync.transfer.failpoint", die)
+        patch.setattr("cdp_bridge.delivery.transfer.failpoint", die)
         with pytest.raises(Killed):
             bed.sync()
     for _ in range(4):

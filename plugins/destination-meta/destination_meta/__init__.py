@@ -5,7 +5,7 @@ from functools import partial
 
 from cdp_bridge.sdk import Connector, Limits, OAuth, hookimpl, run
 
-from .settings import Settings
+from destination_meta.settings import Settings
 
 CONNECTOR = Connector(
     name="destination-meta",

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 from cdp_bridge.sdk import Audience, AudienceRef, Client, ConfigError, Inventory, RejectedError, TransientError
 
-from .errors import FLAGGED, GoneError
-from .graph import entries, shaped
-from .settings import Settings
+from destination_meta.errors import FLAGGED, GoneError
+from destination_meta.graph import entries, shaped
+from destination_meta.settings import Settings
 
 ACCOUNTS = "/me/adaccounts"
 FIELDS = "approximate_count_lower_bound,approximate_count_upper_bound,delivery_status,operation_status"

@@ -11,10 +11,10 @@ import msgspec
 from cdp_bridge.sdk import Batch, Client, ConfigError, Conversion, Limits, Outcome, Stream
 from msgspec import Struct
 
-from .graph import shaped
-from .membership import LDU_CELLS, NOTHING_TO_MATCH
-from .settings import Settings
-from .usage import pause
+from destination_meta.graph import shaped
+from destination_meta.membership import LDU_CELLS, NOTHING_TO_MATCH
+from destination_meta.settings import Settings
+from destination_meta.usage import pause
 
 EVENTS = {
     "add_payment_info": "AddPaymentInfo",

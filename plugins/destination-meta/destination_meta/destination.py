@@ -22,14 +22,14 @@ from cdp_bridge.sdk import (
     TransientError,
 )
 
-from . import audiences, conversions
-from .errors import OverloadedError
-from .graph import connect, shaped
-from .membership import NOTHING_TO_MATCH, SCHEMA, Upload, judge, upload
-from .probes import probe
-from .sessions import Session, Sessions, Totals
-from .settings import Settings
-from .usage import pause
+from destination_meta import audiences, conversions
+from destination_meta.errors import OverloadedError
+from destination_meta.graph import connect, shaped
+from destination_meta.membership import NOTHING_TO_MATCH, SCHEMA, Upload, judge, upload
+from destination_meta.probes import probe
+from destination_meta.sessions import Session, Sessions, Totals
+from destination_meta.settings import Settings
+from destination_meta.usage import pause
 
 METHODS = {"add": "POST", "remove": "DELETE"}
 """A removal is a DELETE with a JSON body: a URL cannot hold the rows; a POST whose `method` got lost would add them."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 from cdp_bridge.sdk import Client, ConfigError, RejectedError, TransientError
 
-from .usage import pause
+from destination_meta.usage import pause
 
 if TYPE_CHECKING:
     import requests

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import msgspec
 from cdp_bridge.sdk import Client, Secret, TransientError
 
-from .errors import TooLargeError, interpret
-from .settings import Settings
+from destination_meta.errors import TooLargeError, interpret
+from destination_meta.settings import Settings
 
 T = TypeVar("T")
 PAGE = 100

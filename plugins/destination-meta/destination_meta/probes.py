@@ -9,9 +9,9 @@ from typing import Any
 
 from cdp_bridge.sdk import Client, ConfigError, Probe
 
-from .errors import NOT_ACCEPTED, GoneError
-from .graph import entries
-from .settings import Settings
+from destination_meta.errors import NOT_ACCEPTED, GoneError
+from destination_meta.graph import entries
+from destination_meta.settings import Settings
 
 MOST_AUDIENCES = 500
 

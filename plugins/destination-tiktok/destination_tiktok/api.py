@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import msgspec
 from cdp_bridge.sdk import Client, TransientError
 
-from .errors import interpret
-from .settings import Settings
+from destination_tiktok.errors import interpret
+from destination_tiktok.settings import Settings
 
 T = TypeVar("T")
 VERSION = "/open_api/v1.3"

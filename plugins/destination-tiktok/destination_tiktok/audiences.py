@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 import msgspec
 from cdp_bridge.sdk import Audience, AudienceRef, Client, ConfigError, Inventory, RejectedError, TransientError
 
-from .api import Entry, entries, shaped
-from .errors import GoneError
-from .settings import Settings
+from destination_tiktok.api import Entry, entries, shaped
+from destination_tiktok.errors import GoneError
+from destination_tiktok.settings import Settings
 
 LONGEST_NAME = 70
 """Characters; TikTok cuts a longer name, and with it the marker."""

@@ -8,10 +8,10 @@ import msgspec
 from cdp_bridge.sdk import Batch, Client, ConfigError, Conversion, Limits, Outcome, Stream
 from msgspec import Struct
 
-from .errors import PARTLY, DuplicateError
-from .membership import NOTHING_TO_MATCH
-from .settings import Settings
-from .silence import Silence
+from destination_tiktok.errors import PARTLY, DuplicateError
+from destination_tiktok.membership import NOTHING_TO_MATCH
+from destination_tiktok.settings import Settings
+from destination_tiktok.silence import Silence
 
 TRACK = "/event/track/"
 

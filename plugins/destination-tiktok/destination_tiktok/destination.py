@@ -21,13 +21,13 @@ from cdp_bridge.sdk import (
     TransientError,
 )
 
-from . import audiences, conversions, files
-from .api import VERSION, connect
-from .errors import PARTLY, DuplicateError, LimitedError
-from .membership import MOST_BYTES, MOST_ROWS, NOTHING_TO_MATCH, SCHEMA, Upload, judge, upload
-from .probes import probe
-from .settings import Settings
-from .silence import Silence
+from destination_tiktok import audiences, conversions, files
+from destination_tiktok.api import VERSION, connect
+from destination_tiktok.errors import PARTLY, DuplicateError, LimitedError
+from destination_tiktok.membership import MOST_BYTES, MOST_ROWS, NOTHING_TO_MATCH, SCHEMA, Upload, judge, upload
+from destination_tiktok.probes import probe
+from destination_tiktok.settings import Settings
+from destination_tiktok.silence import Silence
 
 MAPPING = "/segment/mapping/"
 

@@ -18,12 +18,12 @@ from cdp_bridge.sdk import (
     TransientError,
 )
 
-from . import audiences, conversions
-from .api import VERSION, entries, shaped
-from .errors import BusyError, LostFileError
-from .membership import NOTHING_TO_MATCH
-from .settings import Settings
-from .silence import Silence
+from destination_tiktok import audiences, conversions
+from destination_tiktok.api import VERSION, entries, shaped
+from destination_tiktok.errors import BusyError, LostFileError
+from destination_tiktok.membership import NOTHING_TO_MATCH
+from destination_tiktok.settings import Settings
+from destination_tiktok.silence import Silence
 
 UPLOAD, CREATE, UPDATE = (f"/dmp/custom_audience/{path}/" for path in ("file/upload", "create", "update"))
 COLUMNS = {"email": "email_SHA256", "phone": "phone_SHA256", "mobile_ad_id": "MAID"}

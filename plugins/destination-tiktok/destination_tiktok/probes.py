@@ -8,9 +8,9 @@ from functools import partial
 
 from cdp_bridge.sdk import Client, ConfigError, Probe
 
-from .api import count, is_pixel
-from .errors import AccessError, ScopeError
-from .settings import Settings
+from destination_tiktok.api import count, is_pixel
+from destination_tiktok.errors import AccessError, ScopeError
+from destination_tiktok.settings import Settings
 
 MOST_AUDIENCES = 400
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from .errors import LimitedError
+from destination_tiktok.errors import LimitedError
 
 LONGEST = 300.0
 """Seconds that TikTok wants us to be silent once a minute's requests are used up."""

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
+from cdp_bridge.delivery.sender import Sender
 from cdp_bridge.sdk import Limits, TransientError
-from cdp_bridge.sync.deliver import Sender
 from destination_tiktok import CONNECTOR
 
 CODES = (40016, 40100, 40132, 40133, 61000)

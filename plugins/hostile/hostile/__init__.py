@@ -5,7 +5,7 @@ from functools import partial
 
 from cdp_bridge.sdk import Connector, Limits, hookimpl, run
 
-from .settings import Settings
+from hostile.settings import Settings
 
 # What one request of the vendor may hold, less what the core's estimate leaves out: keys and names of columns.
 LIMITS = Limits(rows=500, bytes=100_000)

@@ -5,7 +5,7 @@ from typing import Annotated
 from cdp_bridge.sdk import Secret, option
 from msgspec import Struct
 
-from .settings import Account
+from hostile.settings import Account
 
 
 class OpenAccount(Struct, kw_only=True, frozen=True):

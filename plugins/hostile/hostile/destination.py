@@ -18,8 +18,8 @@ from cdp_bridge.sdk import (
     Stream,
 )
 
-from .good import Good
-from .settings import Account
+from hostile.good import Good
+from hostile.settings import Account
 
 LIST = Stream(name="list", profile="meta", operations=("add", "remove"))
 EVENTS = Stream(name="events", profile="meta", operations=("track",))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cdp_bridge.sdk import Client, Probe
 
-from .settings import Account
+from hostile.settings import Account
 
 
 class Good:

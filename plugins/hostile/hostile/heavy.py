@@ -2,7 +2,7 @@
 
 import requests
 
-from .settings import Account
+from hostile.settings import Account
 
 
 class HeavyAccount(Account, kw_only=True, forbid_unknown_fields=True, frozen=True):

@@ -8,10 +8,10 @@ from typing import Any
 
 from cdp_bridge.sdk import Audience, Batch, ConfigError, ReadRequest
 
-from .destination import GoodDestination, GoodWriter
-from .misdeeds import MISDEEDS
-from .settings import Call, Settings
-from .source import GoodSource
+from hostile.destination import GoodDestination, GoodWriter
+from hostile.misdeeds import MISDEEDS
+from hostile.settings import Call, Settings
+from hostile.source import GoodSource
 
 
 def _do(call: Call, settings: Settings, good: Callable[..., Any], *arguments: Any) -> Any:

@@ -23,10 +23,10 @@ from cdp_bridge.sdk import (
     TransientError,
 )
 
-from .settings import Account
+from hostile.settings import Account
 
 Good = Callable[..., Any]
-Deed = Callable[..., Any]
+AuditRecord = Callable[..., Any]
 
 PERSON = "canary.bird@example.com"
 PHONE = "+12125550101"
@@ -36,14 +36,14 @@ class Quit(BaseException):
     """What neither an `except Exception` nor anybody's good manners stop."""
 
 
-def _raises(error: BaseException) -> Deed:
+def _raises(error: BaseException) -> AuditRecord:
     def deed(good: Good, *arguments: Any) -> NoReturn:
         raise error
 
     return deed
 
 
-def _gives(value: Any) -> Deed:
+def _gives(value: Any) -> AuditRecord:
     return lambda good, *arguments: value
 
 
@@ -51,7 +51,7 @@ def _recurses(good: Good, *arguments: Any) -> Any:
     return _recurses(good, *arguments)
 
 
-def _tells_all(kind: Callable[[str], Exception]) -> Deed:
+def _tells_all(kind: Callable[[str], Exception]) -> AuditRecord:
     """Raises an error that quotes the credential, a person and a batch's first hash."""
 
     def deed(good: Good, *arguments: Any) -> NoReturn:
@@ -94,7 +94,7 @@ def _alters(good: Good, *arguments: Any) -> Any:
     return result
 
 
-def _on(kind: type, change: Callable[[Any], Any]) -> Deed:
+def _on(kind: type, change: Callable[[Any], Any]) -> AuditRecord:
     """Changes what the good call gives, where it is of that kind."""
 
     def deed(good: Good, *arguments: Any) -> Any:
@@ -104,15 +104,15 @@ def _on(kind: type, change: Callable[[Any], Any]) -> Deed:
     return deed
 
 
-def _rows(change: Callable[[dict[Any, Any]], Mapping[Any, Any]]) -> Deed:
+def _rows(change: Callable[[dict[Any, Any]], Mapping[Any, Any]]) -> AuditRecord:
     return _on(Page, lambda page: Page(page.stream, [change(dict(row)) for row in page.records]))
 
 
-def _state(value: Any) -> Deed:
+def _state(value: Any) -> AuditRecord:
     return _on(Checkpoint, lambda checkpoint: Checkpoint(checkpoint.stream, value))
 
 
-def _rejects_all(reason: str) -> Deed:
+def _rejects_all(reason: str) -> AuditRecord:
     def deed(good: Good, batch: Batch) -> Outcome:
         return Outcome(rejected=dict.fromkeys(batch.keys, reason))
 
@@ -142,7 +142,7 @@ _NOBODY = {b"\0" * 16: "nobody", b"short": "nobody", b"": "nobody"}
 _CYCLE: dict[str, Any] = {}
 _CYCLE["itself"] = _CYCLE
 
-MISDEEDS: dict[str, Deed] = {
+MISDEEDS: dict[str, AuditRecord] = {
     "raises KeyError": _raises(KeyError(PERSON)),
     "raises RecursionError": _recurses,
     "raises MemoryError": _raises(MemoryError()),

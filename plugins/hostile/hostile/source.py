@@ -16,8 +16,8 @@ from cdp_bridge.sdk import (
     Stream,
 )
 
-from .good import Good
-from .settings import Account
+from hostile.good import Good
+from hostile.settings import Account
 
 SCHEMA = {
     "type": "object",

@@ -5,7 +5,7 @@ from functools import partial
 
 from cdp_bridge.sdk import Connector, hookimpl, run
 
-from .settings import Settings
+from source_file.settings import Settings
 
 CONNECTOR = Connector(name="source-file", kind="source", settings=Settings, load="source_file.source", local=True)
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from cdp_bridge.sdk import Catalog, ConfigError, Page, Probe, ReadRequest, Stream, TransientError
 
-from .formats import Rows, reader
-from .settings import Settings
+from source_file.formats import Rows, reader
+from source_file.settings import Settings
 
 SEGMENTS = Stream(
     name="segments",

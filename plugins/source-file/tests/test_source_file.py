@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from cdp_bridge import settings as checked
-from cdp_bridge.registry import Registry
+from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.sdk import ConfigError, Page, ReadRequest, TransientError
 from pyarrow import parquet
 from source_file import CONNECTOR, formats, source

@@ -5,7 +5,7 @@ from functools import partial
 
 from cdp_bridge.sdk import Connector, hookimpl, run
 
-from .settings import Settings
+from source_segment.settings import Settings
 
 CONNECTOR = Connector(
     name="source-segment",

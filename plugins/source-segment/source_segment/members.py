@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 from cdp_bridge.sdk import Checkpoint, ConfigError, Page, ReadRequest, TransientError
 
-from .people import folded_here, records
-from .query import LISTS, Selection
-from .warehouse import ROWS, Warehouse
+from source_segment.people import folded_here, records
+from source_segment.query import LISTS, Selection
+from source_segment.warehouse import ROWS, Warehouse
 
 STREAM = "audience_members"
 OVERLAP = timedelta(hours=2)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .query import TRUE, Selection, fold
+from source_segment.query import TRUE, Selection, fold
 
 FACTS_AT_ONCE = 250_000
 _LISTS = pa.list_(pa.string())

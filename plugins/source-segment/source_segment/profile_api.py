@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from cdp_bridge.sdk import Client, ConfigError, RejectedError, Secret, TransientError
 
-from .settings import Settings
+from source_segment.settings import Settings
 
 if TYPE_CHECKING:
     import requests

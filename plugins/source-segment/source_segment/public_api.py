@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from cdp_bridge.sdk import Client, ConfigError, RejectedError, TransientError
 
-from .settings import Settings
+from source_segment.settings import Settings
 
 if TYPE_CHECKING:
     import requests

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from cdp_bridge.sdk import Catalog, Checkpoint, Client, ConfigError, Page, Probe, ReadRequest, Stream
 
-from . import profile_api, public_api
-from .settings import Settings
+from source_segment import profile_api, public_api
+from source_segment.settings import Settings
 
 if TYPE_CHECKING:
-    from .warehouse import Warehouse
+    from source_segment.warehouse import Warehouse
 
 Json = dict[str, Any]
 PAGE = 200
@@ -104,7 +104,7 @@ def _members(api: Client, settings: Settings, request: ReadRequest) -> Iterator[
         raise NO_WAREHOUSE
     space, audiences = _asked_for(api, settings, request)
 
-    from . import members, warehouse
+    from source_segment import members, warehouse
 
     with warehouse.opened(settings.warehouse.url, settings.warehouse.schema or space["slug"]) as opened:
         yield from members.read(opened, audiences, request)
@@ -165,7 +165,7 @@ def _check_warehouse(settings: Settings, space: Json | None, probes: list[Probe]
     if schema is None:
         return
 
-    from . import warehouse
+    from source_segment import warehouse
 
     url, opened = settings.warehouse.url, []
     with ExitStack() as stack:
@@ -187,7 +187,7 @@ def _check_tables(warehouse: Warehouse) -> str:
 
 
 def _check_freshness(warehouse: Warehouse) -> str:
-    from . import members
+    from source_segment import members
 
     newest = members.freshness(warehouse)
     late = datetime.now(UTC) - newest > STALE

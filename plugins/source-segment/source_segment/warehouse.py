@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 import pyarrow as pa
 from cdp_bridge.sdk import ConfigError, Secret, TransientError
 
-from .query import TABLES, Queries
+from source_segment.query import TABLES, Queries
 
 ROWS = 20_000
 CONNECT_SECONDS = 15

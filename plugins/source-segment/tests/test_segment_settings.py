@@ -3,7 +3,7 @@ import sys
 
 import pytest
 from cdp_bridge import settings as checked
-from cdp_bridge.registry import Registry
+from cdp_bridge.connectors.registry import Registry
 from source_segment import CONNECTOR
 from source_segment.settings import Settings
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from cdp_bridge.sdk import Audience, Batch, Client, Conversion, Limits, Outcome, RejectedError, TransientError
 
-from .. import LIMITS
-from ..destination import GoodDestination, GoodWriter, Json
-from ..settings import Account
-from .table import breaks
+from hostile import LIMITS
+from hostile.breaches.table import breaks
+from hostile.destination import GoodDestination, GoodWriter, Json
+from hostile.settings import Account
 
 FEW = 20
 """Members of a batch that is small; what a writer remembers of larger ones would break MUST 40 too."""

@@ -21,12 +21,12 @@ from cdp_bridge.sdk import (
     TransientError,
 )
 
-from ..accounts import ContactAccount, NarrowAccount, OpenAccount, PlainAccount, UntitledAccount
-from ..destination import GoodDestination, GoodWriter, Json
-from ..heavy import HeavyAccount
-from ..settings import Account
-from ..source import PEOPLE, GoodSource
-from .table import breaks
+from hostile.accounts import ContactAccount, NarrowAccount, OpenAccount, PlainAccount, UntitledAccount
+from hostile.breaches.table import breaks
+from hostile.destination import GoodDestination, GoodWriter, Json
+from hostile.heavy import HeavyAccount
+from hostile.settings import Account
+from hostile.source import PEOPLE, GoodSource
 
 log = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from cdp_bridge.sdk import Checkpoint, Client, ConfigError, Page, ReadRequest, TransientError
 
-from ..settings import Account
-from ..source import PEOPLE, GoodSource, Json
-from .table import breaks
+from hostile.breaches.table import breaks
+from hostile.settings import Account
+from hostile.source import PEOPLE, GoodSource, Json
 
 Items = Iterator[Page | Checkpoint]
 NOTHING: dict[str, Any] = {"members": [], "next": None, "version": 0}

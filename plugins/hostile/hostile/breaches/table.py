@@ -9,10 +9,10 @@ from typing import Any, Literal, TypeVar
 from cdp_bridge.sdk import Connector
 from msgspec import Struct
 
-from .. import LIMITS
-from ..good import Good
-from ..settings import Account
-from ..source import GoodSource
+from hostile import LIMITS
+from hostile.good import Good
+from hostile.settings import Account
+from hostile.source import GoodSource
 
 G = TypeVar("G", bound=type[Good])
 

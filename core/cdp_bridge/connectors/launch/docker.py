@@ -1,0 +1,268 @@
+"""Containers on the Docker engine of this machine; the only module that speaks to it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import IO, Any
+
+import docker.errors
+import requests
+
+import docker
+from cdp_bridge import processes as owner
+from cdp_bridge.connectors.launch import firewall
+from cdp_bridge.connectors.launch.egress import PROXY_PORT, Proxy, Rules, Tunnel, tunnelled
+from cdp_bridge.connectors.launch.hardening import (
+    GRACE,
+    IMAGE,
+    INTERFACE,
+    LABEL,
+    OURS,
+    Box,
+    Network,
+    Start,
+    configuration,
+)
+from cdp_bridge.connectors.launch.local import log_lines
+from cdp_bridge.connectors.launch.stdio import Demultiplexed
+from cdp_bridge.connectors.transport import Pipes
+from cdp_bridge.errors import BridgeError, ConfigError
+from cdp_bridge.model import Channel, Connector
+
+log = logging.getLogger(__name__)
+
+_MB = 1024 * 1024
+_PIECE = 1 << 18
+_INTERFACE = "com.docker.network.bridge.name"
+Engine = Any
+"""The SDK's APIClient, half of which has no types."""
+
+
+@contextmanager
+def contained(
+    box: Box, connector: Connector, *, run: str = "", token: int = 0, hosts: Sequence[str] = (), start: Start = OURS
+) -> Iterator[Container]:
+    """A started container of a connector, or of any image that a connector's name `docker:IMAGE` names."""
+    with ExitStack() as stack:
+        with _plain_errors():
+            api = stack.enter_context(contextlib.closing(_engine()))
+            sweep(api)
+            image = find_image(api, box, connector)
+            labels = {
+                "connector": connector.name,
+                "run": run,
+                "token": str(token),
+                "owner": owner.me(),
+                "deadline": str(int(time.time()) + box.seconds),
+            }
+            network = stack.enter_context(_way_out(api, Rules(connector, hosts), labels))
+            wanted = configuration(box, image, labels, network, start)
+            container = Container(api, box, connector.name, wanted)
+            stack.callback(container.close)
+            container.start()
+        yield container
+
+
+class Container:
+    """One container, attached to before it starts."""
+
+    def __init__(self, api: Engine, box: Box, name: str, wanted: Mapping[str, Any]) -> None:
+        self._api, self._box, self._name = api, box, name
+        self._why = ""
+        self.id: str = api.create_container_from_config(wanted)["Id"]
+        self._sockets: list[socket.socket] = []
+        self._ends = ExitStack()
+        self._alarm = threading.Timer(box.seconds, self._kill, [f"was stopped at its time limit of {box.seconds} s"])
+        self._alarm.daemon = True
+
+    def start(self) -> None:
+        """Run it, with its log going into ours."""
+        both, errors = self._attach(stdin=1, stdout=1), self._attach(stderr=1)
+        self._output = Demultiplexed(io.BufferedReader(both, _MB), self._box.output * _MB)
+        self.channel: Channel = Pipes(io.BufferedReader(self._output, _MB), io.BufferedWriter(both, _MB), self.ending)
+        said = io.BufferedReader(Demultiplexed(io.BufferedReader(errors), self._box.log * _MB))
+        drain = threading.Thread(target=self._drain, args=[said], daemon=True)
+        drain.start()
+        self._ends.callback(drain.join, GRACE)
+        self._api.start(self.id)
+        self._alarm.start()
+
+    def relay(self, source: IO[bytes], target: IO[bytes]) -> None:
+        """Give it all of a stream, and pass on what it prints until it is done."""
+        threading.Thread(target=self._feed, args=[source], daemon=True).start()
+        with contextlib.suppress(OSError):
+            while piece := self._output.read(_PIECE):
+                target.write(piece)
+                target.flush()
+
+    def kill(self, why: str) -> None:
+        """End it at once."""
+        self._kill(why)
+
+    def ending(self) -> str:
+        """See `Channel.ending`."""
+        if self._output.is_over:
+            self._kill(f"sent more than {self._box.output} MB")
+        try:
+            self._api.wait(self.id, timeout=GRACE)
+            state = self.inspect()["State"]
+        except (docker.errors.DockerException, requests.RequestException):
+            return self._why or "does not answer any more"
+        code = state["ExitCode"]
+        if self._why or state["OOMKilled"]:
+            return self._why or f"needed more than its {self._box.memory} MB of memory"
+        # As shells count, and the first process of a container.
+        return f"was ended by {signal.Signals(code - 128).name}" if code > 128 else f"ended with exit code {code}"
+
+    def inspect(self) -> dict[str, Any]:
+        """What the engine says of it."""
+        found: dict[str, Any] = self._api.inspect_container(self.id)
+        return found
+
+    def surroundings(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What the engine says of its image and of its network."""
+        own = self.inspect()
+        return self._api.inspect_image(own["Image"]), self._api.inspect_network(own["HostConfig"]["NetworkMode"])
+
+    def close(self) -> None:
+        """Let it end by itself, now that its input has ended; ask it to; make it; take it away."""
+        self._alarm.cancel()
+        self._hang_up()
+        with contextlib.suppress(requests.RequestException, docker.errors.DockerException):
+            self._api.wait(self.id, timeout=GRACE)
+        with contextlib.suppress(docker.errors.APIError):
+            self._api.stop(self.id, timeout=GRACE)
+        _remove(self._api.remove_container, self.id, v=True, force=True)
+        self._ends.close()
+
+    def _attach(self, **streams: int) -> socket.SocketIO:
+        """Both directions of a stream to the container, without the SDK's time-out."""
+        attached = self._api.attach_socket(self.id, {"stream": 1, **streams})
+        end: socket.socket = attached._sock.dup()
+        attached._sock.close()
+        attached.close()
+        end.settimeout(None)
+        file = end.makefile("rwb", 0)
+        self._sockets.append(end)
+        self._ends.callback(end.close)
+        self._ends.callback(file.close)
+        return file
+
+    def _feed(self, source: IO[bytes]) -> None:
+        both = self._sockets[0]
+        with contextlib.suppress(OSError):
+            while piece := source.read(_PIECE):
+                both.sendall(piece)
+            both.shutdown(socket.SHUT_WR)
+
+    def _hang_up(self) -> None:
+        for end in self._sockets:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def _drain(self, errors: io.BufferedReader) -> None:
+        try:
+            log_lines(self._name, errors)
+        except OSError:
+            self._kill(f"wrote more than {self._box.log} MB to its log")
+
+    def _kill(self, why: str) -> None:
+        self._why = self._why or why
+        # The engine takes no container for dead whose output waits for a reader.
+        self._hang_up()
+        with contextlib.suppress(docker.errors.APIError):
+            self._api.kill(self.id)
+
+
+def find_image(api: Engine, box: Box, connector: Connector) -> str:
+    """The digest of a connector's image, so that what is started is what was looked at."""
+    is_theirs = connector.name.startswith(IMAGE)
+    name = connector.name.removeprefix(IMAGE) if is_theirs else box.image.format(connector=connector.name)
+    try:
+        found: str = api.inspect_image(name)["Id"]
+    except docker.errors.ImageNotFound:
+        remedy = f"Run: docker pull {name}"
+        if not is_theirs:
+            remedy = f"Make it with scripts/images {connector.name}, or pull it"
+        raise ConfigError(f"the Docker engine has no image {name}", remedy=remedy) from None
+    return found
+
+
+def sweep(api: Engine) -> None:
+    """Remove containers and networks whose owner is dead or whose time is long over."""
+    ours = {"label": f"{LABEL}owner"}
+    for container in api.containers(all=True, filters=ours):
+        if _is_orphan(container["Labels"]):
+            _remove(api.remove_container, container["Id"], v=True, force=True)
+    for network in api.networks(filters=ours):
+        if _is_orphan(network["Labels"]):
+            _remove(api.remove_network, network["Id"])
+            firewall.open_again(network["Options"][_INTERFACE])
+
+
+def _is_orphan(labels: Mapping[str, str]) -> bool:
+    is_late = time.time() > int(labels[f"{LABEL}deadline"]) + 10 * GRACE
+    return is_late or owner.is_dead(labels[f"{LABEL}owner"])
+
+
+@contextmanager
+def _way_out(api: Engine, rules: Rules, labels: Mapping[str, str]) -> Iterator[Network]:
+    """A network of its own from which only the proxy and the tunnels can be reached; none if there is nowhere to go."""
+    if not rules:
+        yield Network()
+        return
+    with ExitStack() as stack:
+        unique = uuid.uuid4().hex[:11]
+        name, interface = f"cdp-bridge-{unique}", f"{INTERFACE}{unique}"
+        named = {LABEL + label: text for label, text in labels.items()}
+        api.create_network(name, internal=True, options={_INTERFACE: interface}, labels=named)
+        stack.callback(firewall.open_again, interface)
+        stack.callback(_remove, api.remove_network, name)
+        gateway: str = api.inspect_network(name)["IPAM"]["Config"][0]["Gateway"]
+        places = tunnelled(rules)
+        firewall.close(interface, gateway, [PROXY_PORT, *(place.port for place in places)])
+        try:
+            proxy = stack.enter_context(Proxy(gateway, rules))
+            for place in places:
+                stack.enter_context(Tunnel(gateway, rules, place))
+        except OSError as error:
+            remedy = "Use an engine of this machine, and no two warehouses with the same port in one connection"
+            raise ConfigError(f"no way out for a container can be made: {error.strerror}", remedy=remedy) from None
+        url = f"http://{gateway}:{proxy.port}"
+        variables = ("CDP_BRIDGE_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
+        yield Network(name, [f"{place.host}:{gateway}" for place in places], dict.fromkeys(variables, url))
+
+
+def _engine() -> Engine:
+    return docker.from_env().api
+
+
+def _remove(remove: Callable[..., None], name: str, **options: bool) -> None:
+    try:
+        remove(name, **options)
+    except docker.errors.NotFound:
+        pass
+    except (docker.errors.DockerException, requests.RequestException) as error:
+        log.warning("%s is left until the next sweep: %s", name, type(error).__name__)
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """The engine's failures as ours."""
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise BridgeError(f"the Docker engine refused: {error.explanation}") from None
+    except (docker.errors.DockerException, requests.RequestException):
+        remedy = f"Install and start Docker, and let this user reach {os.environ.get('DOCKER_HOST') or 'its socket'}"
+        raise ConfigError("no Docker engine answers", remedy=remedy) from None

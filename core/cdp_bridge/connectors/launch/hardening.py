@@ -1,0 +1,136 @@
+"""What the box of a container is like: limits that a person may set, and everything else that never changes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from cdp_bridge.errors import ConfigError
+
+USER = "65532:65532"
+GRACE = 5
+"""Seconds between SIGTERM and SIGKILL."""
+IMAGE = "docker:"
+"""Begins the name of a connector that is an image of somebody else's."""
+LABEL = "cdp-bridge."
+"""Begins the name of every label of ours."""
+INTERFACE = "cdpb"
+"""Begins the name of the host's interface to each network of ours, so that one rule of a firewall can name them all."""
+PREFIX = "CDP_BRIDGE_DOCKER_"
+RUN, TOKEN = f"{PREFIX}RUN", f"{PREFIX}TOKEN"
+"""The variables with the run and the token of its lease for which a process starts containers."""
+FILES = "/run/cdp-bridge"
+"""The folder in a container where the files are that it is given."""
+_MB = 1024 * 1024
+
+Positive = Annotated[int, Meta(gt=0)]
+
+
+class Box(Struct, frozen=True, kw_only=True):
+    """The limits of one container; each can be set by `CDP_BRIDGE_DOCKER_<NAME>`.
+
+    `image` is the image of a connector, with `{connector}` for its name. `memory` (swap included), `tmp` (of `/tmp`,
+    part of the memory), `log` (what it may write to stderr) and `output` (what it may send) are megabytes, `seconds` is
+    how long it may run.
+    """
+
+    image: str = "cdp-bridge-{connector}"
+    memory: Positive = 1_024
+    cpus: Annotated[float, Meta(gt=0)] = 1.0
+    processes: Positive = 128
+    files: Positive = 1_024
+    tmp: Positive = 256
+    log: Positive = 4
+    output: Positive = 20_000
+    seconds: Positive = 6 * 3_600
+
+    @classmethod
+    def from_environment(cls) -> Box:
+        """The limits as set; ConfigError naming the variable that cannot be used."""
+        given = {field: os.environ[PREFIX + field.upper()] for field in cls.__struct_fields__ if _is_set(field)}
+        try:
+            return msgspec.convert(given, cls, strict=False)
+        except msgspec.ValidationError as error:
+            problem, _, field = str(error).partition(" - at `$.")
+            place = PREFIX + field.rstrip("`").upper()
+            raise ConfigError(problem, place=place, remedy="Set a positive number, or unset it") from None
+
+
+def configuration(box: Box, image: str, labels: Mapping[str, str], network: Network, start: Start) -> dict[str, Any]:
+    """What the engine is asked to create, in its own words: a process that may compute, and speak to us and its hosts.
+
+    No log is kept: what goes over stdout are people.
+    """
+    entry = {"Entrypoint": list(start.program)} if start.program else {}
+    return {
+        "Image": image,
+        **entry,
+        "Cmd": list(start.arguments),
+        "User": USER,
+        "Env": [f"{name}={value}" for name, value in network.environment.items()],
+        "Labels": {LABEL + name: value for name, value in labels.items()},
+        "OpenStdin": True,
+        "StdinOnce": True,
+        "AttachStdin": True,
+        "AttachStdout": True,
+        "AttachStderr": True,
+        "StopSignal": "SIGTERM",
+        "StopTimeout": GRACE,
+        "HostConfig": {
+            "NetworkMode": network.name,
+            "ExtraHosts": list(network.names),
+            "Mounts": [
+                {"Type": "bind", "Source": source, "Target": f"{FILES}/{name}", "ReadOnly": True}
+                for name, source in start.files.items()
+            ],
+            # The engine's own resolver would carry any name out.
+            "Dns": ["127.0.0.1"],
+            "DnsOptions": ["timeout:1", "attempts:1"],
+            "CapDrop": ["ALL"],
+            "SecurityOpt": ["no-new-privileges:true"],
+            "ReadonlyRootfs": True,
+            "Tmpfs": {"/tmp": f"rw,noexec,nosuid,nodev,size={box.tmp}m,uid=65532,gid=65532"},  # noqa: S108
+            "Memory": box.memory * _MB,
+            "MemorySwap": box.memory * _MB,
+            "NanoCpus": int(box.cpus * 1e9),
+            "PidsLimit": box.processes,
+            "Ulimits": [
+                {"Name": "nofile", "Soft": box.files, "Hard": box.files},
+                {"Name": "core", "Soft": 0, "Hard": 0},
+            ],
+            "IpcMode": "private",
+            "LogConfig": {"Type": "none"},
+            "Init": True,
+            "RestartPolicy": {"Name": "no"},
+        },
+    }
+
+
+class Network(Struct, frozen=True):
+    """What a container can reach: a network of its own, names that lead to us there, and the variables that say so."""
+
+    name: str = "none"
+    names: Sequence[str] = ()
+    environment: Mapping[str, str] = {}
+
+
+class Start(Struct, frozen=True, kw_only=True):
+    """What a container runs: `program` in place of the image's own, if given; `files` of this host, by name in
+    `FILES`.
+    """
+
+    program: Sequence[str] = ()
+    arguments: Sequence[str] = ("bridge",)
+    files: Mapping[str, str] = {}
+
+
+OURS = Start()
+"""How an image of ours is started."""
+
+
+def _is_set(field: str) -> bool:
+    return bool(os.environ.get(PREFIX + field.upper()))

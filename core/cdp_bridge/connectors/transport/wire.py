@@ -1,0 +1,159 @@
+"""The frames between the core and a connector's process: four bytes of length, then one MessagePack message."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from cdp_bridge.errors import BridgeError, ConfigError, RejectedError, TransientError
+from cdp_bridge.model import Audience, AudienceRef, Batch, Channel, ReadRequest
+
+LARGEST_FRAME = 256 * 1024 * 1024
+"""Bytes; a page or a batch is far smaller."""
+
+
+class Configure(Struct, frozen=True, tag=True):
+    """The first call: the sealed settings; answered with the names of the optional functions that the connector has."""
+
+    settings: bytes
+
+
+class Check(Struct, frozen=True, tag=True):
+    """`check`: a list of Probe."""
+
+
+class Discover(Struct, frozen=True, tag=True):
+    """`discover`: a Catalog."""
+
+
+class Read(Struct, frozen=True, tag=True):
+    """`read`: Records and State, then an empty Value."""
+
+    request: ReadRequest
+
+
+class Estimate(Struct, frozen=True, tag=True):
+    """`estimate`: a number or None."""
+
+    request: ReadRequest
+
+
+class Open(Struct, frozen=True, tag=True):
+    """Opens the one writer of the process."""
+
+
+class Close(Struct, frozen=True, tag=True):
+    """Closes it."""
+
+
+class Ensure(Struct, frozen=True, tag=True):
+    """`ensure`: an AudienceRef."""
+
+    audience: Audience
+
+
+class Write(Struct, frozen=True, tag=True):
+    """`write`: an Outcome."""
+
+    batch: Batch
+
+
+class Settle(Struct, frozen=True, tag=True):
+    """`settle`: an Outcome."""
+
+    audience: AudienceRef
+    pending: str
+
+
+class Preview(Struct, frozen=True, tag=True):
+    """`preview`: a request as JSON values."""
+
+    batch: Batch
+
+
+class TakeInventory(Struct, frozen=True, tag=True):
+    """`inventory`: an Inventory."""
+
+
+Call = Configure | Check | Discover | Read | Estimate | Open | Close | Ensure | Write | Settle | Preview | TakeInventory
+
+
+class Value(Struct, frozen=True, tag=True):
+    """What a call returned."""
+
+    value: Raw
+
+
+class Records(Struct, frozen=True, tag=True):
+    """A page: one Arrow IPC stream."""
+
+    stream: str
+    arrow: bytes
+
+
+class State(Struct, frozen=True, tag=True):
+    """A checkpoint."""
+
+    stream: str
+    state: dict[str, Any]
+
+
+class Raised(Struct, frozen=True, tag=True):
+    """An error of ours with its parts, or the name of any other exception's type."""
+
+    kind: str
+    problem: str
+    place: str = ""
+    remedy: str = ""
+    retry_after: float | None = None
+    reason: str = ""
+
+    @classmethod
+    def of(cls, error: BaseException) -> Raised:
+        """What is to be known of an exception on the other side."""
+        match error:
+            case ConfigError():
+                return cls("config", error.problem, place=error.place, remedy=error.remedy)
+            case TransientError():
+                return cls("transient", error.problem, retry_after=error.retry_after)
+            case RejectedError():
+                return cls("rejected", error.problem, reason=error.reason)
+        return cls("bug", type(error).__name__)
+
+    def error(self, connector: str) -> BridgeError:
+        """The same exception on this side; a fault in the connector names it, and no text that may hold values."""
+        match self.kind:
+            case "config":
+                return ConfigError(self.problem, place=self.place, remedy=self.remedy)
+            case "transient":
+                return TransientError(self.problem, retry_after=self.retry_after)
+            case "rejected":
+                return RejectedError(self.problem, reason=self.reason)
+        return BridgeError(f"{connector} failed with {self.problem}; this is a fault in the connector")
+
+
+Reply = Value | Records | State | Raised
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def send(channel: Channel, message: Call | Reply) -> None:
+    """Put one message on the wire."""
+    body = _encoder.encode(message)
+    channel.write(len(body).to_bytes(4) + body)
+
+
+def receive(channel: Channel, decoder: msgspec.msgpack.Decoder[Any]) -> Any:
+    """The next message; EOFError at the end of the stream, ValueError for what is no frame of ours."""
+    head = channel.read(4)
+    if len(head) < 4:
+        raise EOFError
+    size = int.from_bytes(head)
+    if size > LARGEST_FRAME:
+        raise ValueError(f"a frame of {size} bytes")
+    body = channel.read(size)
+    if len(body) < size:
+        raise EOFError
+    return decoder.decode(body)

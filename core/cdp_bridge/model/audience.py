@@ -1,0 +1,48 @@
+"""An audience as the bridge wants it, as the platform holds it, and what else an account holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from msgspec import Struct, field
+
+
+class Audience(Struct, frozen=True, kw_only=True):
+    """An audience as the bridge wants it.
+
+    `marker` is a short text that is unique to it: stored at the platform, it finds the audience again. `name` and
+    `description` are for people. `ref` is what an earlier `ensure` returned.
+    """
+
+    marker: str
+    name: str
+    description: str = ""
+    ref: AudienceRef | None = None
+
+
+class AudienceRef(Struct, frozen=True, kw_only=True):
+    """An audience as the platform holds it.
+
+    `account` is whose `Limits` it uses up, `name` the one for people, `status` the platform's own word, `lower_bound`
+    and `upper_bound` its estimate of how many people it has matched. `id` is empty while the platform has none yet,
+    since the first batch makes it: `name` then tells the audience from others, and a later `ensure` gives the id.
+    `asked_at`, which the core fills, is when the platform said so.
+    """
+
+    id: str
+    account: str
+    name: str = ""
+    status: str = ""
+    lower_bound: int | None = None
+    upper_bound: int | None = None
+    asked_at: datetime | None = None
+
+
+class Inventory(Struct, frozen=True, kw_only=True):
+    """What credentials reach at a platform: `accounts` by id with their names, and the audiences of the account that
+    the settings name, also those that others have made.
+    """
+
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    audiences: tuple[AudienceRef, ...] = ()

@@ -1,0 +1,81 @@
+"""The secret behind a reference, wherever it is kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from cdp_bridge.errors import ConfigError
+from cdp_bridge.secrets.secret import Secret
+
+Lookup = Callable[[str], Secret]
+"""The secret of that name; ConfigError when there is none."""
+
+
+class Resolver:
+    """Resolves `env:` and `file:` on this machine, `store:` and `oauth:` through a store, the rest through plugins.
+
+    `stored` and `granted` know the names behind `store:NAME` and `oauth:NAME`; without a store both are refused.
+    `plugins` gets the whole reference, and returns None if it is none of theirs.
+    """
+
+    def __init__(
+        self,
+        *,
+        stored: Lookup | None = None,
+        granted: Lookup | None = None,
+        plugins: Callable[[str], Secret | None] = lambda _: None,
+    ) -> None:
+        self._lookups: dict[str, Lookup | None] = {
+            "env": _from_environment,
+            "file": _from_file,
+            "store": stored,
+            "oauth": granted,
+        }
+        self._plugins = plugins
+
+    def granting(self, granted: Lookup) -> Resolver:
+        """The same, with another way to find what is behind `oauth:NAME`."""
+        return Resolver(stored=self._lookups["store"], granted=granted, plugins=self._plugins)
+
+    def secret(self, value: str) -> Secret:
+        """The secret that a reference names, or the value itself as a secret where it is no reference.
+
+        Raises ConfigError where nothing is behind the reference, and what a lookup raises.
+        """
+        scheme, _, name = value.partition(":")
+        if name and scheme in self._lookups:
+            lookup = self._lookups[scheme]
+            if lookup is None:
+                raise ConfigError(
+                    f"{scheme}: names what a store keeps, and none is in use here",
+                    remedy="Use env:NAME or file:PATH, or name a connection or destination of the store",
+                )
+            return lookup(name)
+        return self._plugins(value) or _stripped(value, "the secret")
+
+
+def _from_environment(name: str) -> Secret:
+    if name not in os.environ:
+        raise ConfigError(
+            f"the environment variable {name} is not set", remedy=f"Export {name} or name another reference"
+        )
+    return _stripped(os.environ[name], f"the environment variable {name}")
+
+
+def _from_file(path: str) -> Secret:
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise ConfigError(
+            f"the secret file {path} cannot be read", remedy="Create it, readable by this user, in UTF-8"
+        ) from None
+    return _stripped(text, f"the secret file {path}")
+
+
+def _stripped(text: str, where: str) -> Secret:
+    """A secret without the line break that editors and shells put behind it; an empty one is never meant."""
+    if not text.strip():
+        raise ConfigError(f"{where} is empty", remedy="Put the secret there")
+    return Secret(text.strip())

@@ -1,0 +1,58 @@
+"""/v1/connectors: what is installed, and what settings each wants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Controller
+from msgspec import Struct
+
+from cdp_bridge import settings
+from cdp_bridge.model import Connector, Delivery, Kind
+from cdp_bridge.server.web.endpoint import Core, CoreGiven, CursorText, Limit, PathText, reads
+from cdp_bridge.server.web.paging import Listing, page_of_all
+from cdp_bridge.server.web.problems import missing
+
+
+class ConnectorView(Struct, frozen=True, kw_only=True):
+    """A connector that is installed; `spec` is the JSON schema of its settings."""
+
+    name: str
+    kind: Kind
+    version: str
+    delivery: Delivery
+    documentation: str
+    spec: dict[str, Any]
+
+
+class Connectors(Controller):
+    """What is installed."""
+
+    path = "/connectors"
+    tags = ("connectors",)
+
+    @reads("/")
+    def list_connectors(self, core: CoreGiven, limit: Limit = 50, cursor: CursorText = None) -> Listing[ConnectorView]:
+        """List the installed connectors, by name."""
+        found = page_of_all(core.cursors, core.registry.connectors.values(), limit, cursor, lambda one: [one.name])
+        return Listing(items=[_view(core, one) for one in found.items], next=found.next)
+
+    @reads("/{name:str}")
+    def connector(self, core: CoreGiven, name: PathText) -> ConnectorView:
+        """One connector."""
+        found = core.registry.connectors.get(name)
+        if found is None:
+            raise missing("connector")
+        return _view(core, found)
+
+
+def _view(core: Core, connector: Connector) -> ConnectorView:
+    return ConnectorView(
+        name=connector.name,
+        kind=connector.kind,
+        version=core.registry.version(connector),
+        delivery=connector.delivery,
+        documentation=connector.documentation,
+        spec=msgspec.to_builtins(settings.schema(connector.settings)),
+    )

@@ -1,0 +1,142 @@
+"""/v1/mappings: named lists of data mappings, and what they would make of some records."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Controller, Response
+from litestar.params import JSONBody
+from msgspec import Meta, Struct
+
+from cdp_bridge.connectors.probing import Account
+from cdp_bridge.entities import CDPConnection, DataMapping, Name
+from cdp_bridge.errors import ConfigError
+from cdp_bridge.identity import PROFILES
+from cdp_bridge.model import ReadRequest
+from cdp_bridge.server.api.editing import change_entry, create, delete_entry, entries, entry, etag, refusal
+from cdp_bridge.server.web.endpoint import (
+    Caller,
+    Core,
+    CoreGiven,
+    CursorText,
+    IfMatch,
+    Limit,
+    PathText,
+    deletes,
+    posts,
+    puts,
+    reads,
+)
+from cdp_bridge.server.web.paging import Listing, page_of_all
+from cdp_bridge.settings import SettingsError
+from cdp_bridge.staging.preview import PreviewedRecord, preview
+
+MOST_RECORDS = 50
+Rules = tuple[DataMapping, ...]
+
+
+class MappingList(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A named list of mappings."""
+
+    name: Name
+    rules: Rules
+
+
+class Sample(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Records to read from a CDP: the first ones of a segment."""
+
+    connection: str
+    segment: str
+    stream: str | None = None
+
+
+class PreviewRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to try: rules of one's own or a list by name, on records of one's own or a sample, for one profile."""
+
+    profile: str
+    rules: Rules | None = None
+    mapping: str | None = None
+    records: Annotated[list[dict[str, Any]], Meta(max_length=MOST_RECORDS)] | None = None
+    sample: Sample | None = None
+
+
+class Preview(Struct, frozen=True):
+    """What became of each record, in order."""
+
+    records: list[PreviewedRecord]
+
+
+class Mappings(Controller):
+    """Named lists of mappings."""
+
+    path = "/mappings"
+    tags = ("mappings",)
+
+    @reads("/")
+    def list_mappings(self, core: CoreGiven, limit: Limit = 50, cursor: CursorText = None) -> Listing[MappingList]:
+        """List mappings, by name."""
+        found = [MappingList(name=name, rules=rules) for name, rules in core.store.bridge().mappings.items()]
+        return page_of_all(core.cursors, found, limit, cursor, lambda one: [one.name])
+
+    @posts("/")
+    def create_mapping(self, core: CoreGiven, caller: Caller, data: JSONBody[MappingList]) -> Response[MappingList]:
+        """Create a list of mappings."""
+        create(core, caller, "mapping", data.name, data.rules)
+        headers = {"ETag": etag(data.rules), "Location": f"/v1/mappings/{data.name}"}
+        return Response(data, status_code=201, headers=headers)
+
+    @posts("/preview", status_code=200, opt={"unkept": True})
+    def preview_mapping(self, core: CoreGiven, caller: Caller, data: JSONBody[PreviewRequest]) -> Preview:
+        """What rules make of some records: nothing is kept, and values are shown to those who may see hashes."""
+        rules = _one_of("rules", data.rules, "mapping", data.mapping and entry(core, "mapping", data.mapping))
+        if data.profile not in PROFILES:
+            raise ConfigError("there is no such profile", place="profile", remedy=f"Use one of: {', '.join(PROFILES)}")
+        read = _read(core, data.sample) if data.sample else None
+        records = _one_of("records", data.records, "sample", read)
+        try:
+            found = preview(rules, records, data.profile, core.registry.functions)
+        except SettingsError as error:
+            raise refusal(core, data.rules, error.errors, within="rules.") from None
+        return Preview(found if caller.sees_hashes else [one.without_values() for one in found])
+
+    @reads("/{name:str}")
+    def mapping(self, core: CoreGiven, name: PathText) -> Response[MappingList]:
+        """One list of mappings."""
+        rules = entry(core, "mapping", name)
+        return Response(MappingList(name=name, rules=rules), headers={"ETag": etag(rules)})
+
+    @puts("/{name:str}")
+    def replace_mapping(
+        self, core: CoreGiven, caller: Caller, name: PathText, data: JSONBody[MappingList], if_match: IfMatch = None
+    ) -> Response[MappingList]:
+        """Replace a list of mappings; the next runs work by it."""
+        if data.name != name:
+            raise ConfigError("is not the name in the address", place="name", remedy="Names cannot be changed")
+        change_entry(core, caller, "mapping", name, data.rules, if_match)
+        return Response(data, headers={"ETag": etag(data.rules)})
+
+    @deletes("/{name:str}")
+    def delete_mapping(self, core: CoreGiven, caller: Caller, name: PathText, if_match: IfMatch = None) -> None:
+        """Delete a list of mappings that no audience uses."""
+        delete_entry(core, caller, "mapping", name, if_match)
+
+
+def _one_of(first: str, given: Any, second: str, found: Any) -> Any:
+    if (given is None) == (found is None):
+        raise ConfigError(f"either {first} or {second} is wanted", place=first, remedy=f"Send one of {first}, {second}")
+    return found if given is None else given
+
+
+def _read(core: Core, sample: Sample) -> list[dict[str, Any]]:
+    found: CDPConnection | None = entries(core.store.bridge(), "connection").get(sample.connection)
+    if found is None:
+        raise ConfigError("there is no such connection", place="sample.connection", remedy="See /v1/connections")
+    return core.asking.discover(found.cdp_provider, found.api_credentials, lambda account: _sampled(account, sample))
+
+
+def _sampled(account: Account, sample: Sample) -> list[dict[str, Any]]:
+    streams = [one.name for one in account.catalog.streams if one.membership]
+    if sample.stream is None and len(streams) != 1:
+        raise ConfigError("the stream is not clear", place="sample.stream", remedy=f"Name one of {', '.join(streams)}")
+    request = ReadRequest(stream=sample.stream or streams[0], segment=sample.segment)
+    return [dict(record) for record in account.records(request, MOST_RECORDS)]

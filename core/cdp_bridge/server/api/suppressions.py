@@ -1,0 +1,81 @@
+"""/v1/suppressions: people who must not be sent; hashed at once, and kept as digests only."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import Controller
+from litestar.params import JSONBody
+from msgspec import Meta, Struct
+
+from cdp_bridge.entities import ApiKey, SuppressionCount
+from cdp_bridge.identity import PROFILES
+from cdp_bridge.server.web.access import who
+from cdp_bridge.server.web.endpoint import Caller, CoreGiven, CursorText, Limit, posts, reads
+from cdp_bridge.server.web.paging import Listing, page_of_all
+from cdp_bridge.staging.suppression import digests
+from cdp_bridge.store.access.audit import AuditRecord
+
+SOURCE = "api"
+MOST = 10_000
+Value = Annotated[str, Meta(min_length=3, max_length=320)]
+
+
+class People(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """E-mail addresses, phones with country code, or SHA-256 digests of them as the platforms want them."""
+
+    values: Annotated[list[Value], Meta(min_length=1, max_length=MOST)]
+
+
+class Understood(Struct, frozen=True):
+    """How many values were understood, and the positions (from 0) of those that were not and change nothing."""
+
+    understood: int
+    not_understood: list[int]
+
+
+class Suppressions(Controller):
+    """People who must not be sent."""
+
+    path = "/suppressions"
+    tags = ("suppressions",)
+
+    @reads("/")
+    def list_suppressions(
+        self, core: CoreGiven, limit: Limit = 50, cursor: CursorText = None
+    ) -> Listing[SuppressionCount]:
+        """How many digests each list has, by profile; nobody is shown whose."""
+        found = core.store.count_suppressions()
+        return page_of_all(core.cursors, found, limit, cursor, lambda one: [one.source, one.profile])
+
+    @posts("/", status_code=200)
+    def suppress(self, core: CoreGiven, caller: Caller, data: JSONBody[People]) -> Understood:
+        """Send these people no more, and take them out of all audiences with the next runs."""
+        answer, entries = _understand(data)
+        core.store.audit.add(_deed(caller, "suppress", answer))
+        core.store.add_suppressions(entries, SOURCE)
+        return answer
+
+    @posts("/remove", status_code=200)
+    def unsuppress(self, core: CoreGiven, caller: Caller, data: JSONBody[People]) -> Understood:
+        """Take these people out of the list of those that came by request; lists in files stay as they are."""
+        answer, entries = _understand(data)
+        core.store.audit.add(_deed(caller, "unsuppress", answer))
+        core.store.remove_suppressions(entries, SOURCE)
+        return answer
+
+
+def _understand(data: People) -> tuple[Understood, dict[str, list[tuple[str, bytes]]]]:
+    values = [value.strip() for value in data.values]
+    understood: set[str] = set()
+    entries: dict[str, list[tuple[str, bytes]]] = {}
+    for profile in PROFILES:
+        found = list(digests(list(dict.fromkeys(values)), profile))
+        understood.update(value for value, _, _ in found)
+        entries[profile] = [(field, digest) for _, field, digest in found]
+    lost = [position for position, value in enumerate(values) if value not in understood]
+    return Understood(len(values) - len(lost), lost), entries
+
+
+def _deed(caller: ApiKey, action: str, answer: Understood) -> AuditRecord:
+    return AuditRecord(who=who(caller), action=action, what="suppression", name=f"{answer.understood} values")

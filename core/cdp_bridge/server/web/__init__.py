@@ -1,0 +1,1 @@
+"""What all handlers of the API share: access, paging, errors, idempotency, calls to connectors."""

@@ -1,0 +1,114 @@
+"""Who may do what: API keys, roles, and how often a caller may ask."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.enums import ScopeType
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from cdp_bridge.entities import ApiKey, Role
+from cdp_bridge.server.web.problems import problem
+from cdp_bridge.server.web.read_limiter import limited_read
+from cdp_bridge.store import Store
+
+RANKS: dict[Role, int] = {"viewer": 0, "operator": 1, "admin": 2}
+
+A_SECOND, BURST = 300.0, 600.0
+"""Requests of one key: so many a second for ever, and so many at once."""
+STRANGERS_A_SECOND, STRANGERS_BURST = 5.0, 100.0
+"""Requests without a valid key, from one address."""
+MOST_CALLERS = 10_000
+
+
+class Rates:
+    """A token bucket for each caller; of many, the longest unheard are forgotten."""
+
+    def __init__(self, a_second: float, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._a_second, self._burst, self._clock = a_second, burst, clock
+        self._buckets: dict[str, tuple[float, float]] = {}
+
+    def wait(self, caller: str) -> float:
+        """Count a request: 0, or the seconds until the next one is taken."""
+        now = self._clock()
+        left, since = self._buckets.pop(caller, (self._burst, now))
+        left = min(self._burst, left + (now - since) * self._a_second)
+        taken = left >= 1
+        self._buckets[caller] = (left - 1 if taken else left, now)
+        if len(self._buckets) > MOST_CALLERS:
+            del self._buckets[next(iter(self._buckets))]
+        return 0.0 if taken else (1 - left) / self._a_second
+
+
+class Access(ASGIMiddleware):
+    """Lets in who presents a valid API key of the handler's `role` or a higher one, as `connection.user`.
+
+    None is asked for by /docs and handlers marked `open`. No guard of Litestar: those that wait for nothing would each
+    take a thread.
+    """
+
+    scopes = (ScopeType.HTTP,)
+    exclude_opt_key = "open"
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.should_bypass_for_scope = _is_description
+        self._callers = Rates(A_SECOND, BURST)
+        self._strangers = Rates(STRANGERS_A_SECOND, STRANGERS_BURST)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        """Look the key up, count the request, compare the roles."""
+        connection: ASGIConnection[Any, Any, Any, Any] = ASGIConnection(scope)
+        scheme, _, text = connection.headers.get("authorization", "").partition(" ")
+        key = None
+        if scheme.lower() == "bearer" and text:
+            key = await limited_read(self._store.api_keys.find, text.strip())
+        if key is None:
+            count(self._strangers, connection.client.host if connection.client else "")
+            raise problem(
+                HTTPStatus.UNAUTHORIZED,
+                "no valid API key is presented",
+                place="header Authorization",
+                remedy="Send Authorization: Bearer KEY; cdp-bridge keys create makes one",
+                headers={"WWW-Authenticate": 'Bearer realm="cdp-bridge"'},
+            )
+        count(self._callers, key.id)
+        _compare(key.role, scope["route_handler"].opt.get("role", "viewer"))
+        scope["user"], scope["auth"] = key, key.role
+        await next_app(scope, receive, send)
+
+
+def _is_description(scope: Scope) -> bool:
+    return scope["path"] == "/docs" or scope["path"].startswith("/docs/")
+
+
+def count(rates: Rates, caller: str) -> None:
+    """Count a request; problem 429 when there are too many."""
+    wait = rates.wait(caller)
+    if wait:
+        raise problem(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "there are too many requests",
+            remedy="Wait as long as the header Retry-After says",
+            headers={"Retry-After": str(int(wait) + 1)},
+        )
+
+
+def _compare(role: Role, needed: Role) -> None:
+    if RANKS[role] < RANKS[needed]:
+        raise problem(
+            HTTPStatus.FORBIDDEN,
+            f"this takes the role {needed}",
+            place="header Authorization",
+            remedy=f"Use a key of the role {needed}",
+        )
+
+
+def who(key: ApiKey) -> str:
+    """How the audit log calls a caller."""
+    return f"{key.id} {key.name}"

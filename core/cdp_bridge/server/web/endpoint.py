@@ -1,0 +1,94 @@
+"""How every handler is declared: role, status, the errors it may answer with, work in a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from inspect import iscoroutinefunction
+from typing import Annotated, Any
+
+from litestar import delete, get, post, put
+from litestar.di import NamedDependency
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, HeaderParameter, QueryParameter
+from msgspec import Struct
+
+from cdp_bridge.connectors.registry import Registry
+from cdp_bridge.entities import ApiKey, Role
+from cdp_bridge.oauth import Grants
+from cdp_bridge.server.web.connector_calls import ConnectorCalls
+from cdp_bridge.server.web.paging import Cursors
+from cdp_bridge.server.web.problems import MEDIA_TYPE, ProblemDetails
+from cdp_bridge.server.web.read_limiter import limited_read
+from cdp_bridge.store import Store
+
+Declare = Callable[[Callable[..., Any]], HTTPRouteHandler]
+Limit = Annotated[int, QueryParameter(ge=1, le=200, description="The most entries of a page")]
+PathText = FromPath[str]
+Filter = Annotated[str | None, QueryParameter(max_length=200)]
+CursorText = Annotated[str | None, QueryParameter(max_length=1_000, description="`next` of the page before")]
+IfMatch = Annotated[
+    str | None, HeaderParameter(name="If-Match", description="The ETag of what is to be changed, as it was read")
+]
+
+
+class Core(Struct, frozen=True):
+    """What the handlers work with; at `public_url` people's browsers find this server."""
+
+    store: Store
+    registry: Registry
+    cursors: Cursors
+    grants: Grants
+    asking: ConnectorCalls
+    public_url: str
+
+
+CoreGiven = NamedDependency[Core]
+Caller = NamedDependency[ApiKey]
+
+_STATUSES = (400, 401, 403, 404, 409, 412, 413, 415, 422, 428, 429, 500, 502, 503, 504)
+PROBLEMS = {
+    status: ResponseSpec(
+        ProblemDetails, description="What is wrong, and what to do", media_type=MEDIA_TYPE, generate_examples=False
+    )
+    for status in _STATUSES
+}
+
+
+def reads(path: str, role: Role = "viewer", **more: Any) -> Declare:
+    """A GET; its function reads the store, by turns, or is asynchronous."""
+
+    def declare(function: Callable[..., Any]) -> HTTPRouteHandler:
+        handler = function if iscoroutinefunction(function) else _by_turns(function)
+        return get(path, **_declared(role, {"sync_to_thread": None, **more}))(handler)
+
+    return declare
+
+
+def posts(path: str, role: Role = "operator", **more: Any) -> Declare:
+    """A POST; with `opt={"unkept": True}` its answer is not kept for repeats."""
+    return post(path, **_declared(role, more))
+
+
+def puts(path: str, role: Role = "operator", **more: Any) -> Declare:
+    """A PUT."""
+    return put(path, **_declared(role, more))
+
+
+def deletes(path: str, role: Role = "operator", **more: Any) -> Declare:
+    """A DELETE, answered by 204."""
+    return delete(path, status_code=204, **_declared(role, more))
+
+
+def _by_turns(function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    async def handler(*arguments: Any, **named: Any) -> Any:
+        return await limited_read(function, *arguments, **named)
+
+    return handler
+
+
+def _declared(role: Role, more: dict[str, Any]) -> dict[str, Any]:
+    opt = {"role": role, **more.pop("opt", {})}
+    return {"responses": PROBLEMS, "sync_to_thread": True, "opt": opt, **more}

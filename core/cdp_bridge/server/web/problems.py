@@ -1,0 +1,150 @@
+"""What a caller is told when something is wrong: problem details (RFC 9457) with place and remedy, and no value."""
+
+from __future__ import annotations
+
+import logging
+import re
+import traceback
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from msgspec import Struct
+
+from cdp_bridge.errors import BridgeError, ConfigError, TransientError
+from cdp_bridge.redact import redact
+from cdp_bridge.server.web.connector_calls import NoAnswerError
+from cdp_bridge.settings import SettingsError
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_SECONDS = 5
+
+# In the words of a person, and without those of the framework, which may quote what was sent.
+_OF_STATUS = {
+    HTTPStatus.BAD_REQUEST: ("the request cannot be read", "Compare it with the description at /docs"),
+    HTTPStatus.NOT_FOUND: ("there is nothing at this address", "See /docs for the addresses"),
+    HTTPStatus.METHOD_NOT_ALLOWED: ("this address does not know the method", "See the header Allow"),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("the body is too large", "Send less in one request"),
+}
+_REMEDY = "Correct it: /docs and /v1/connectors describe what is taken"
+_QUOTES = (
+    (re.compile(r"unknown field `.*`", re.DOTALL), "a field that is not known here"),
+    (re.compile(r"enum value .*", re.DOTALL), "value: it is none of those allowed"),
+)
+
+
+class Fault(Struct, frozen=True, kw_only=True):
+    """One thing that is wrong: where (a dotted path, a parameter, a header), what, and what to do about it."""
+
+    place: str
+    problem: str
+    remedy: str
+
+
+class ProblemDetails(Struct, frozen=True, kw_only=True):
+    """The body of every error."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    errors: list[Fault]
+
+
+class ProblemError(Exception):
+    """Ends a request with an error of that status."""
+
+    def __init__(self, status: HTTPStatus, faults: Iterable[Fault], headers: Mapping[str, str] | None = None) -> None:
+        self.status, self.faults, self.headers = status, list(faults), dict(headers or {})
+        super().__init__(status.phrase)
+
+
+def problem(
+    status: HTTPStatus, text: str, *, place: str = "", remedy: str = "", headers: Mapping[str, str] | None = None
+) -> ProblemError:
+    """An error with one fault."""
+    return ProblemError(status, [Fault(place=place, problem=text, remedy=remedy)], headers)
+
+
+def missing(what: str) -> ProblemError:
+    """404: there is no such thing."""
+    remedy = f"List what there is at /v1/{what.replace(' ', '-')}s"
+    return problem(HTTPStatus.NOT_FOUND, f"there is no such {what}", place="path", remedy=remedy)
+
+
+def respond(error: ProblemError) -> Response[ProblemDetails]:
+    """The error as a response."""
+    first = error.faults[0]
+    body = ProblemDetails(
+        title=error.status.phrase,
+        status=error.status,
+        detail=redact(f"{first.place}: {first.problem}" if first.place else first.problem),
+        errors=error.faults,
+    )
+    return Response(body, status_code=error.status, headers=error.headers, media_type=MEDIA_TYPE)
+
+
+def _of_problem(_: Request[Any, Any, Any], error: ProblemError) -> Response[ProblemDetails]:
+    return respond(error)
+
+
+def _of_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[ProblemDetails]:
+    status = HTTPStatus(error.status_code)
+    if isinstance(error, ValidationException) and isinstance(error.extra, list):
+        return respond(ProblemError(status, map(_of_validation, error.extra)))
+    text, remedy = _OF_STATUS.get(status, (status.phrase.lower(), "See /docs"))
+    place = "body" if status in (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE) else ""
+    return respond(problem(status, text, place=place, remedy=remedy, headers=error.headers))
+
+
+def _of_depth(_: Request[Any, Any, Any], __: RecursionError) -> Response[ProblemDetails]:
+    return respond(problem(HTTPStatus.BAD_REQUEST, "it is nested too deeply", place="body", remedy="Nest less"))
+
+
+def _of_validation(said: Mapping[str, str]) -> Fault:
+    text = str(said.get("message", "is not valid"))
+    for pattern, instead in _QUOTES:
+        text = pattern.sub(instead, text)
+    source, key = said.get("source", "body").lower(), said.get("key", "")
+    # The framework calls the body as a whole by the name of its parameter.
+    place = key.removeprefix("data") or "body" if source == "body" else f"{source} {key}"
+    return Fault(place=place, problem=text, remedy="Compare it with the description at /docs")
+
+
+def faults_of(error: ConfigError) -> list[Fault]:
+    """All that a ConfigError says."""
+    errors = error.errors if isinstance(error, SettingsError) else [error]
+    return [Fault(place=one.place, problem=redact(one.problem), remedy=redact(one.remedy) or _REMEDY) for one in errors]
+
+
+def _of_bridge(_: Request[Any, Any, Any], error: BridgeError) -> Response[ProblemDetails]:
+    if isinstance(error, ConfigError):
+        return respond(ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, faults_of(error)))
+    log.warning("a request could not be carried out: %s", error)
+    wait = {"Retry-After": str(int(getattr(error, "retry_after", None) or RETRY_SECONDS))}
+    status = HTTPStatus.BAD_GATEWAY
+    if isinstance(error, TransientError):
+        status = HTTPStatus.SERVICE_UNAVAILABLE
+    elif isinstance(error, NoAnswerError):
+        status = HTTPStatus.GATEWAY_TIMEOUT
+    return respond(problem(status, redact(str(error)), remedy="Try again later", headers=wait))
+
+
+def _of_bug(_: Request[Any, Any, Any], error: Exception) -> Response[ProblemDetails]:
+    # Its text may quote what it is about.
+    log.error("%s at\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
+    return respond(problem(HTTPStatus.INTERNAL_SERVER_ERROR, "this is a fault in the bridge", remedy="See its log"))
+
+
+HANDLERS: dict[Any, Any] = {
+    ProblemError: _of_problem,
+    HTTPException: _of_http,
+    BridgeError: _of_bridge,
+    RecursionError: _of_depth,
+    Exception: _of_bug,
+}
+"""What becomes of each kind of exception."""

@@ -1,0 +1,74 @@
+"""What mappings and a profile would make of some records; nothing is kept or sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from cdp_bridge import engine
+from cdp_bridge.entities import DataMapping
+from cdp_bridge.identity import Question, explain_many
+from cdp_bridge.mapping import compile_mapping, record_batch
+from cdp_bridge.model import MappingFunction
+
+
+class PreviewedValue(Struct, frozen=True, kw_only=True):
+    """One identifier of a record: `value` is what would be sent, if it is not `rejected` for a reason."""
+
+    field: str
+    rejected: str | None = None
+    hashed: bool = False
+    value: str | None = None
+
+
+class PreviewedRecord(Struct, frozen=True, kw_only=True):
+    """One record: why it is `dropped`, if it is; the `faults` of values that were; what is left."""
+
+    dropped: str | None = None
+    faults: list[str] = []
+    values: list[PreviewedValue] = []
+
+    def without_values(self) -> PreviewedRecord:
+        """The same for those who may not see people's hashes."""
+        return replace(self, values=[replace(one, value=None) for one in self.values])
+
+
+def preview(
+    rules: Sequence[DataMapping],
+    records: Sequence[Mapping[str, Any]],
+    profile: str,
+    functions: Mapping[str, MappingFunction],
+) -> list[PreviewedRecord]:
+    """Each record's fate, in order; SettingsError for rules that are wrong."""
+    if not records:
+        return []
+    mapper = compile_mapping(tuple(rules), (), functions)
+    batch = record_batch(records)
+    with engine.connect() as connection:
+        mapper.register(connection)
+        connection.register("page", batch)
+        mapped = connection.sql(mapper.select(batch.schema)).to_arrow_table().to_pylist()
+        connection.unregister("page")
+    questions = [list(_questions(row, mapper.columns)) for row in mapped]
+    answers = iter(explain_many(profile, [question for asked in questions for question in asked]))
+    return [
+        PreviewedRecord(
+            dropped=row["dropped"],
+            faults=row["faults"],
+            values=[
+                PreviewedValue(field=answer.field, rejected=answer.rejected, hashed=answer.hashed, value=answer.value)
+                for answer in (next(answers) for _ in asked)
+            ],
+        )
+        for row, asked in zip(mapped, questions, strict=True)
+    ]
+
+
+def _questions(row: Mapping[str, Any], columns: Sequence[str]) -> Iterator[Question]:
+    country = next(iter(row.get("country") or ()), None)
+    for column in columns:
+        for value in row[column]:
+            yield Question(column, value, country)

@@ -1,0 +1,1 @@
+"""Who may use the API, what they changed, and what they were answered."""

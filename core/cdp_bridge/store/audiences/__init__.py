@@ -1,0 +1,1 @@
+"""What the platforms hold: audiences, their members, whom they refused, and who must not be sent."""

@@ -1,0 +1,1 @@
+"""The configuration of the bridge, as the store keeps it."""

@@ -1,0 +1,145 @@
+"""The bridge's configuration as the store keeps it: saved whole, loaded whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Any, TypeVar
+
+import msgspec
+import sqlalchemy as sa
+
+from cdp_bridge.entities import Activation, Bridge, CDPConnection, ConversionFeed, DataMapping, DestinationAccount
+from cdp_bridge.errors import ConfigError
+from cdp_bridge.store import tables
+from cdp_bridge.store.access import audit
+from cdp_bridge.store.database import Database, row_of, structs_of
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+_LOCK = 0x636470636F6E66  # "cdpconf": the advisory lock of those who change the configuration.
+
+_HAS_SEGMENT = tables.activation.c.segment.is_not(None)
+_HAS_NONE = tables.activation.c.segment.is_(None)
+_NO_AUDIENCE: dict[str, Any] = {"segment": None, "audience_name": None, "removal_limit": 1.0}
+
+# Each before those that it refers to.
+_TABLES = (
+    tables.activation,
+    tables.data_mapping,
+    tables.mapping,
+    tables.destination,
+    tables.connection,
+    tables.suppression_list,
+)
+
+
+def load(database: Database) -> Bridge:
+    """The configuration, everything in the order in which it was saved."""
+    with database.reading() as connection:
+        return _load(connection)
+
+
+def save(database: Database, bridge: Bridge) -> None:
+    """Replace the configuration in one transaction; see `Store.save_bridge`."""
+    with database.writing() as connection:
+        _lock(connection)
+        _save(connection, _load(connection), bridge)
+
+
+def edit(database: Database, change: Callable[[Bridge], tuple[Bridge, audit.AuditRecord]]) -> Bridge:
+    """Replace the configuration by what `change` makes of it; see `Store.edit_bridge`."""
+    with database.writing() as connection:
+        _lock(connection)
+        before = _load(connection)
+        after, deed = change(before)
+        _save(connection, before, after)
+        audit.record(connection, deed, database.clock())
+    return after
+
+
+def set_connection_status(database: Database, name: str, status: str) -> None:
+    """Record what a check of the connection found; ConfigError when there is none of that name."""
+    changed = sa.update(tables.connection).where(tables.connection.c.name == name).values(connection_status=status)
+    with database.writing() as connection:
+        if connection.execute(changed).rowcount == 0:
+            raise ConfigError("there is no such connection", place=name, remedy="Apply a bridge.yaml that defines it")
+
+
+def _lock(connection: sa.Connection) -> None:
+    """Let nobody else change the configuration until the transaction ends; on SQLite there is one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+
+
+def _save(connection: sa.Connection, before: Bridge, bridge: Bridge) -> None:
+    _forget(connection, before, bridge)
+    statuses = {known.name: known.connection_status for known in before.connections}
+    for table in _TABLES:
+        connection.execute(sa.delete(table))
+    kept = [
+        msgspec.structs.replace(given, connection_status=statuses.get(given.name, given.connection_status))
+        for given in bridge.connections
+    ]
+    _insert(connection, tables.connection, kept)
+    _insert(connection, tables.destination, bridge.destinations)
+    for position, (name, rules) in enumerate(bridge.mappings.items()):
+        connection.execute(sa.insert(tables.mapping), {"name": name, "position": position})
+        _insert(connection, tables.data_mapping, rules, mapping=name)
+    _insert(connection, tables.activation, bridge.audiences)
+    _insert(connection, tables.activation, bridge.conversions, first=len(bridge.audiences), **_NO_AUDIENCE)
+    for position, source in enumerate(bridge.suppressions):
+        connection.execute(sa.insert(tables.suppression_list), {"source": source, "position": position})
+
+
+def _load(connection: sa.Connection) -> Bridge:
+    return Bridge(
+        connections=tuple(_all(connection, tables.connection, CDPConnection)),
+        destinations=tuple(_all(connection, tables.destination, DestinationAccount)),
+        mappings=_mappings(connection),
+        audiences=tuple(_all(connection, tables.activation, Activation, _HAS_SEGMENT)),
+        conversions=tuple(_all(connection, tables.activation, ConversionFeed, _HAS_NONE)),
+        suppressions=tuple(row.source for row in connection.execute(_in_order(tables.suppression_list))),
+    )
+
+
+def _mappings(connection: sa.Connection) -> dict[str, tuple[DataMapping, ...]]:
+    rules: dict[str, list[DataMapping]] = {row.name: [] for row in connection.execute(_in_order(tables.mapping))}
+    rows = connection.execute(_in_order(tables.data_mapping)).all()
+    for row, rule in zip(rows, structs_of(DataMapping, rows), strict=True):
+        rules[row.mapping].append(rule)
+    return {name: tuple(given) for name, given in rules.items()}
+
+
+def _forget(connection: sa.Connection, before: Bridge, after: Bridge) -> None:
+    """Drop cursors whose meaning is gone with their account, and what belongs to lists and audiences that are gone."""
+    now = {given.name: (given.cdp_provider, given.api_credentials) for given in after.connections}
+    moved = [
+        known.name for known in before.connections if now.get(known.name) != (known.cdp_provider, known.api_credentials)
+    ]
+    gone = [known.name for known in before.connections if known.name not in now]
+    dropped = set(before.suppressions) - set(after.suppressions)
+    connection.execute(sa.delete(tables.cursor).where(tables.cursor.c.connection.in_(moved)))
+    connection.execute(sa.delete(tables.segment).where(tables.segment.c.connection.in_(gone)))
+    connection.execute(sa.delete(tables.suppression).where(tables.suppression.c.source.in_(dropped)))
+    # One that comes back would otherwise catch up from where it was left.
+    left = {known.name for known in before.syncs} - {given.name for given in after.syncs}
+    connection.execute(sa.delete(tables.schedule).where(tables.schedule.c.audience.in_(left)))
+
+
+def _all(connection: sa.Connection, table: sa.Table, kind: type[S], *which: sa.ColumnElement[bool]) -> list[S]:
+    return structs_of(kind, connection.execute(_in_order(table, *which)).all())
+
+
+@cache
+def _in_order(table: sa.Table, *which: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Rows as they were saved. Made once: it takes as long as to run it."""
+    return sa.select(table).where(*which).order_by(table.c.position)
+
+
+def _insert(
+    connection: sa.Connection, table: sa.Table, values: Iterable[msgspec.Struct], first: int = 0, **more: Any
+) -> None:
+    rows = [row_of(table, value, position=position, **more) for position, value in enumerate(values, first)]
+    if rows:
+        connection.execute(sa.insert(table), rows)

@@ -1,0 +1,1 @@
+"""What is to run, what runs and what ran."""

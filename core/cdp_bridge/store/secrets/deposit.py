@@ -1,0 +1,68 @@
+"""Settings that hold secrets themselves, as people send them: the secrets go into the store, references stay."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import operator
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from cdp_bridge import settings
+from cdp_bridge.errors import TransientError
+from cdp_bridge.secrets import Secret
+from cdp_bridge.store.secrets.stored import SCHEME, Secrets
+
+Settings = dict[str, Any]
+
+
+@contextmanager
+def deposited(
+    store: Secrets,
+    owner: str,
+    json_schema: Mapping[str, Any],
+    raw: Settings,
+    before: Settings,
+    is_reference: Callable[[str], bool],
+) -> Iterator[Settings]:
+    """The settings with references, for a block that saves them.
+
+    Each secret is kept as `OWNER.` and a number of its own, without the line break that may be behind it. An exception
+    throws them away again; otherwise those that the settings `before` referred to, and these do not, are.
+    `is_reference` says what is no secret.
+    """
+    kept, made = copy.deepcopy(raw), set[str]()
+    for path, value in settings.secrets(dict(json_schema), raw).items():
+        if not is_reference(value):
+            *outer, last = path
+            name = f"{owner}.{secrets.token_hex(8)}"
+            functools.reduce(operator.getitem, outer, kept)[last] = store.put(name, Secret(value.strip()))
+            made.add(name)
+    try:
+        yield kept
+    except TransientError:
+        # They may have been saved for all we know.
+        raise
+    except BaseException:
+        _drop(store, made)
+        raise
+    _drop(store, _owned(owner, before) - _owned(owner, kept))
+
+
+def named(scheme: str, raw: Any) -> set[str]:
+    """The names behind all references of a scheme in settings, of whatever connector."""
+    if isinstance(raw, str):
+        return {raw.partition(":")[2]} if raw.startswith(f"{scheme}:") else set()
+    parts = raw.values() if isinstance(raw, Mapping) else raw if isinstance(raw, list | tuple) else ()
+    return {name for part in parts for name in named(scheme, part)}
+
+
+def _owned(owner: str, raw: Settings) -> set[str]:
+    return {name for name in named(SCHEME, raw) if name.startswith(f"{owner}.")}
+
+
+def _drop(store: Secrets, names: set[str]) -> None:
+    for name in names:
+        store.drop(name)
