@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import importlib
 import inspect
 import itertools
+import pkgutil
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -163,7 +165,8 @@ def _spelt_out(annotation: str) -> str:
 
 def _constant(name: str) -> str:
     """What is assigned to a name, and the text below: a value has no docstring that `inspect` finds."""
-    for module in (hooks, model):
+    modules = pkgutil.iter_modules(model.__path__, f"{model.__name__}.")
+    for module in (hooks, *(importlib.import_module(each.name) for each in modules)):
         body = ast.parse(inspect.getsource(module)).body
         for statement, following in itertools.pairwise(body):
             match statement, following:
