@@ -1,10 +1,15 @@
 """Every reason of the contract over HTTP: what it means for a run, and that it repeats nothing of the request."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cdp_bridge.sdk import ConfigError, RejectedError, TransientError
+from cdp_bridge.sdk import AudienceRef, ConfigError, RejectedError, TransientError
+from cdp_bridge.testing import numbered
+from destination_google.destination import GoogleWriter
 from destination_google.errors import RULES, AccessError, GoneError, MembersError, ProjectError, ScopeError
+
+from .conftest import Account
 
 WAIT, STOP, REFUSED = TransientError, ConfigError, RejectedError
 TYPES = "type.googleapis.com/google.rpc."
@@ -58,18 +63,18 @@ OUTCOMES = [
 
 
 @pytest.fixture
-def writer(account: Any) -> Any:
+def writer(account: Account) -> Iterator[GoogleWriter]:
     with account.open() as writer:
         yield writer
 
 
 @pytest.fixture
-def ref(account: Any, writer: Any) -> Any:
+def ref(account: Account, writer: GoogleWriter) -> AudienceRef:
     return writer.ensure(account.audience())
 
 
 @pytest.fixture
-def refuse(account: Any, writer: Any, ref: Any, batch: Any) -> Any:
+def refuse(account: Account, writer: GoogleWriter, ref: AudienceRef, batch: numbered.MakeBatch) -> Any:
     """What `write` raises when the call is answered so."""
 
     def raised(reason: Any = None, **more: Any) -> Any:
@@ -96,7 +101,9 @@ def info(reason: str, **metadata: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("reason", "kind"), OUTCOMES)
-def test_every_reason_ends_in_the_outcome_of_the_contract(refuse: Any, account: Any, reason: Any, kind: Any) -> None:
+def test_every_reason_ends_in_the_outcome_of_the_contract(
+    refuse: Any, account: Account, reason: Any, kind: Any
+) -> None:
     raised = refuse(reason)
     assert isinstance(raised, kind)
     assert f"Google's error {reason}, request t-1" in str(raised)
@@ -130,7 +137,7 @@ def test_no_reason_of_the_table_is_without_a_test() -> None:
     ],
 )
 def test_members_that_are_named_are_refused_and_the_others_sent_again(
-    account: Any, writer: Any, ref: Any, batch: Any, reason: str, field: str
+    account: Account, writer: GoogleWriter, ref: AudienceRef, batch: numbered.MakeBatch, reason: str, field: str
 ) -> None:
     account.fails(reason, field=field)
     outcome = writer.write(wanted := batch(ref, range(3)))
@@ -139,13 +146,15 @@ def test_members_that_are_named_are_refused_and_the_others_sent_again(
 
 
 def test_a_reason_that_is_new_and_names_a_member_costs_that_member_only(
-    account: Any, writer: Any, ref: Any, batch: Any
+    account: Account, writer: GoogleWriter, ref: AudienceRef, batch: numbered.MakeBatch
 ) -> None:
     account.fails("INVALID_SHOE_SIZE", field="audience_members[0]")
     assert list(writer.write(batch(ref, range(3))).rejected.values()) == ["google:unknown"]
 
 
-def test_a_second_refusal_lets_the_core_try_halves(account: Any, writer: Any, ref: Any, batch: Any) -> None:
+def test_a_second_refusal_lets_the_core_try_halves(
+    account: Account, writer: GoogleWriter, ref: AudienceRef, batch: numbered.MakeBatch
+) -> None:
     for _ in range(2):
         account.fails("INVALID_HEX_ENCODING", field="audience_members[0]")
     with pytest.raises(RejectedError) as refusal:
@@ -213,7 +222,9 @@ def test_the_wait_is_that_of_google_if_it_names_one(refuse: Any) -> None:
     assert refuse(**error(503, "UNAVAILABLE", {"retryDelay": "rubbish"})).retry_after is None
 
 
-def test_row_04_over_the_quota_of_the_project(account: Any, writer: Any, ref: Any, batch: Any) -> None:
+def test_row_04_over_the_quota_of_the_project(
+    account: Account, writer: GoogleWriter, ref: AudienceRef, batch: numbered.MakeBatch
+) -> None:
     account.configure(per_minute=0)
     with pytest.raises(TransientError, match=r"rate limit.*RATE_LIMIT_EXCEEDED"):
         writer.write(batch(ref, [1]))
@@ -251,7 +262,9 @@ def test_a_hostile_request_id_is_cut(refuse: Any) -> None:
     assert len(str(raised)) < 160
 
 
-def test_a_redirect_is_not_followed(account: Any, writer: Any, ref: Any, batch: Any) -> None:
+def test_a_redirect_is_not_followed(
+    account: Account, writer: GoogleWriter, ref: AudienceRef, batch: numbered.MakeBatch
+) -> None:
     account.fault("redirect", "audienceMembers")
     with pytest.raises(ConfigError, match="redirect"):
         writer.write(batch(ref, [1]))

@@ -1,10 +1,15 @@
 """Every code of the contract over HTTP: what it means for a run, and that it repeats nothing of the request."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from cdp_bridge.sdk import ConfigError, RejectedError, TransientError
+from cdp_bridge.testing import numbered
+from destination_meta.destination import MetaWriter
 from destination_meta.errors import GoneError
+
+from .conftest import Account
 
 WAIT, STOP, REFUSED = TransientError, ConfigError, RejectedError
 OUTCOMES = [
@@ -24,13 +29,13 @@ OUTCOMES = [
 
 
 @pytest.fixture
-def writer(account: Any) -> Any:
+def writer(account: Account) -> Iterator[MetaWriter]:
     with account.open() as writer:
         yield writer
 
 
 @pytest.fixture
-def refuse(account: Any, writer: Any, batch: Any) -> Any:
+def refuse(account: Account, writer: MetaWriter, batch: numbered.MakeBatch) -> Any:
     """What `write` raises when the call is answered so."""
     ref = writer.ensure(account.audience())
 
@@ -49,7 +54,7 @@ def refuse(account: Any, writer: Any, batch: Any) -> Any:
 @pytest.mark.parametrize(("code", "subcode", "kind"), OUTCOMES)
 @pytest.mark.parametrize("status", [400, 200])
 def test_every_code_ends_in_the_outcome_of_the_contract(
-    refuse: Any, account: Any, code: Any, subcode: Any, kind: Any, status: Any
+    refuse: Any, account: Account, code: Any, subcode: Any, kind: Any, status: Any
 ) -> None:
     message = f"Invalid parameter jane@example.com {account.token} {'ab' * 32}"
     error = refuse("error", code=code, subcode=subcode, message=message, status=status, error={"fbtrace_id": "AbC_1-x"})
@@ -108,7 +113,7 @@ def test_too_much_data_is_refused_so_that_the_core_cuts_it(refuse: Any) -> None:
     ],
 )
 def test_a_large_batch_over_which_meta_stumbles_twice_is_cut(
-    account: Any, writer: Any, batch: Any, answer: Any
+    account: Account, writer: MetaWriter, batch: numbered.MakeBatch, answer: Any
 ) -> None:
     ref = writer.ensure(account.audience())
     account.fault("status", "/users", times=4, **answer)

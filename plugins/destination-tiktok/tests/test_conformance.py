@@ -14,6 +14,8 @@ from cdp_bridge.testing.relay import Headers, Relay, Request
 from destination_tiktok import CONNECTOR
 from msgspec import structs
 
+from .conftest import Account
+
 
 class TestDestinationTikTok(DestinationSuite):
     connector = CONNECTOR
@@ -42,7 +44,7 @@ class TestDestinationTikTokFiles(DestinationSuite):
     connector = CONNECTOR
 
     @pytest.fixture
-    def twin(self, account: Any, twin: DestinationTwin) -> DestinationTwin:
+    def twin(self, account: Account, twin: DestinationTwin) -> DestinationTwin:
         """The people of the kit are few, and its batches follow each other at once."""
         account.configure(floor=0, processing=0, app={"allow_list": False})
         settings, wrong = ({**raw, "upload": "file"} for raw in (twin.settings, twin.wrong_settings))
@@ -97,7 +99,7 @@ def picky(twin_url: str) -> Iterator[Picky]:
 
 
 @pytest.fixture
-def twin(account: Any, picky: Picky) -> DestinationTwin:
+def twin(account: Account, picky: Picky) -> DestinationTwin:
     pixel = f"C{account.number}"
     account.configure(advertisers={account.number: {"web": [pixel]}})
     settings = {"access_token": account.token, "advertiser_id": account.number, "base_url": picky.url}

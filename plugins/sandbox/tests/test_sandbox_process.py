@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,7 +48,7 @@ def test_warehouse_that_cannot_be_filled_is_told(url: Any) -> None:
         pass
 
 
-def test_meta_twin_learns_the_people_of_a_churn(tmp_path: Any) -> None:
+def test_meta_twin_learns_the_people_of_a_churn(tmp_path: Path) -> None:
     with sandbox.running(people=200, warehouse=f"duckdb:///{tmp_path}/sync.duckdb") as twins:
         known = requests.get(twins.meta + "/_twin/stats", timeout=10).json()["people_known"]
         churn = requests.post(f"{twins.segment}" + "/_twin/churn", json={"fraction": 0.5}, timeout=30).json()

@@ -6,7 +6,7 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 import psycopg
@@ -29,8 +29,13 @@ STAMPS = "seq bigint, received_at timestamp, uuid_ts timestamp, timestamp timest
 T0 = "2026-03-01 00:00:00"
 
 Rows = Mapping[str, Sequence[tuple[Any, ...]]]
-MakeSettings = Callable[..., Settings]
 Fill = Callable[[Rows], Secret]
+
+
+class MakeSettings(Protocol):
+    """Settings for the twin, some of them changed; None leaves one out."""
+
+    def __call__(self, **changes: Any) -> Settings: ...
 
 
 @pytest.fixture(scope="session")
@@ -57,8 +62,14 @@ def make_settings(twin: sandbox.Sandbox) -> MakeSettings:
     return make
 
 
+class Fail(Protocol):
+    """Let the twin answer as told."""
+
+    def __call__(self, **fault: Any) -> None: ...
+
+
 @pytest.fixture
-def fail(twin: sandbox.Sandbox) -> Iterator[Callable[..., None]]:
+def fail(twin: sandbox.Sandbox) -> Iterator[Fail]:
     """Let the twin answer as told, until the end of the test."""
 
     def add(**fault: Any) -> None:
@@ -138,13 +149,21 @@ def rows_of(found: Iterable[Page | Checkpoint]) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def rows() -> Callable[..., list[dict[str, Any]]]:
+def rows() -> Callable[[Iterable[Page | Checkpoint]], list[dict[str, Any]]]:
     """The records of what a read gives, as dicts."""
     return rows_of
 
 
+class ReadPeople(Protocol):
+    """Read an audience's records out of a warehouse, sorted by person."""
+
+    def __call__(
+        self, url: Secret, key: str = "vip", size: int | None = None, **request: Any
+    ) -> list[dict[str, Any]]: ...
+
+
 @pytest.fixture
-def people() -> Callable[..., list[dict[str, Any]]]:
+def people() -> ReadPeople:
     """Read an audience's records out of a warehouse, sorted by person."""
 
     def read(url: Secret, key: str = "vip", size: int | None = None, **request: Any) -> list[dict[str, Any]]:
