@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from cdp_bridge.sdk import AudienceRef, ConfigError, RejectedError, TransientError
@@ -38,8 +38,14 @@ def ref(account: Account, writer: GoogleWriter) -> AudienceRef:
     return writer.ensure(account.audience())
 
 
+class Fails(Protocol):
+    """Let the next call be refused by a GoogleAdsFailure."""
+
+    def __call__(self, group: str, code: str, path_regex: str, **more: Any) -> None: ...
+
+
 @pytest.fixture
-def fails(account: Account) -> Any:
+def fails(account: Account) -> Fails:
     """Function: let the next call be refused by a GoogleAdsFailure."""
 
     def fail(group: str, code: str, path_regex: str, **more: Any) -> None:
@@ -162,7 +168,7 @@ def test_a_job_that_was_started_meanwhile_is_followed_by_another(
 
 
 def test_members_that_google_names_are_refused_and_the_others_taken(
-    account: Account, writer: GoogleWriter, ref: AudienceRef, batch: numbered.MakeBatch, fails: Any
+    account: Account, writer: GoogleWriter, ref: AudienceRef, batch: numbered.MakeBatch, fails: Fails
 ) -> None:
     fails("offlineUserDataJobError", "INVALID_SHA256_FORMAT", ADD, index=1, status=200, name="partialFailureError")
     outcome = writer.write(batch(ref, range(3)))
@@ -172,7 +178,7 @@ def test_members_that_google_names_are_refused_and_the_others_taken(
 
 
 def test_an_index_may_come_as_text(
-    account: Account, writer: GoogleWriter, ref: AudienceRef, batch: numbered.MakeBatch, fails: Any
+    account: Account, writer: GoogleWriter, ref: AudienceRef, batch: numbered.MakeBatch, fails: Fails
 ) -> None:
     fails("offlineUserDataJobError", "INVALID_SHA256_FORMAT", ADD, index="2", status=200, name="partialFailureError")
     assert list(writer.write(batch(ref, range(3))).rejected) == keys(2)
@@ -206,7 +212,7 @@ def test_errors_of_the_api(
     writer: GoogleWriter,
     ref: AudienceRef,
     batch: numbered.MakeBatch,
-    fails: Any,
+    fails: Fails,
     group: Any,
     code: Any,
     status: Any,
@@ -220,7 +226,7 @@ def test_errors_of_the_api(
 
 
 def test_the_wait_is_that_of_google(
-    writer: GoogleWriter, ref: AudienceRef, batch: numbered.MakeBatch, fails: Any
+    writer: GoogleWriter, ref: AudienceRef, batch: numbered.MakeBatch, fails: Fails
 ) -> None:
     details = {"quotaErrorDetails": {"rateScope": "ACCOUNT", "retryDelay": "30s"}}
     fails("quotaError", "RESOURCE_EXHAUSTED", CREATE, status=429, error={"details": details})

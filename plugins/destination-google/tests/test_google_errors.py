@@ -1,7 +1,7 @@
 """Every reason of the contract over HTTP: what it means for a run, and that it repeats nothing of the request."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from cdp_bridge.sdk import AudienceRef, ConfigError, RejectedError, TransientError
@@ -73,8 +73,14 @@ def ref(account: Account, writer: GoogleWriter) -> AudienceRef:
     return writer.ensure(account.audience())
 
 
+class Refuse(Protocol):
+    """The error that `write` raises when the call is answered so."""
+
+    def __call__(self, reason: str | None = None, **more: Any) -> Any: ...
+
+
 @pytest.fixture
-def refuse(account: Account, writer: GoogleWriter, ref: AudienceRef, batch: numbered.MakeBatch) -> Any:
+def refuse(account: Account, writer: GoogleWriter, ref: AudienceRef, batch: numbered.MakeBatch) -> Refuse:
     """What `write` raises when the call is answered so."""
 
     def raised(reason: Any = None, **more: Any) -> Any:
@@ -102,7 +108,7 @@ def info(reason: str, **metadata: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("reason", "kind"), OUTCOMES)
 def test_every_reason_ends_in_the_outcome_of_the_contract(
-    refuse: Any, account: Account, reason: Any, kind: Any
+    refuse: Refuse, account: Account, reason: Any, kind: Any
 ) -> None:
     raised = refuse(reason)
     assert isinstance(raised, kind)
@@ -163,11 +169,11 @@ def test_a_second_refusal_lets_the_core_try_halves(
     assert account.held(ref.id)["requests_ingest"] == 0
 
 
-def test_a_member_who_is_not_there_is_nobody(refuse: Any) -> None:
+def test_a_member_who_is_not_there_is_nobody(refuse: Refuse) -> None:
     assert isinstance(refuse("INVALID_HEX_ENCODING", field="audience_members[99]"), RejectedError)
 
 
-def test_what_concerns_everybody_is_no_fault_of_a_member(refuse: Any) -> None:
+def test_what_concerns_everybody_is_no_fault_of_a_member(refuse: Refuse) -> None:
     members = [{"field": f"audience_members[{n}]", "reason": "INVALID_USER_LIST_TYPE"} for n in range(3)]
     raised = refuse(**error(400, "INVALID_ARGUMENT", {"@type": f"{TYPES}BadRequest", "fieldViolations": members}))
     assert isinstance(raised, ConfigError)
@@ -177,7 +183,7 @@ def test_what_concerns_everybody_is_no_fault_of_a_member(refuse: Any) -> None:
     assert "terms of Customer Match" in str(raised)
 
 
-def test_the_front_end_refuses_what_only_an_update_can_mend(refuse: Any) -> None:
+def test_the_front_end_refuses_what_only_an_update_can_mend(refuse: Refuse) -> None:
     text = "Invalid JSON payload received. Unknown name \"addressInfo\" at 'audience_members[0]': Cannot find field."
     violations = [{"field": "audience_members[0]", "description": text}]
     details = {"@type": f"{TYPES}BadRequest", "fieldViolations": violations}
@@ -206,14 +212,14 @@ def test_the_front_end_refuses_what_only_an_update_can_mend(refuse: Any) -> None
         (error(418, "TEAPOT"), REFUSED, ""),
     ],
 )
-def test_errors_of_google_in_general(refuse: Any, answer: Any, kind: Any, remedy: str) -> None:
+def test_errors_of_google_in_general(refuse: Refuse, answer: Any, kind: Any, remedy: str) -> None:
     raised = refuse(**answer)
     assert isinstance(raised, kind)
     assert remedy in getattr(raised, "remedy", "")
     assert "jane" not in str(raised)
 
 
-def test_the_wait_is_that_of_google_if_it_names_one(refuse: Any) -> None:
+def test_the_wait_is_that_of_google_if_it_names_one(refuse: Refuse) -> None:
     quota = info("RATE_LIMIT_EXCEEDED", quota_limit="RequestsPerMinutePerProject")
     delay = {"@type": f"{TYPES}RetryInfo", "retryDelay": "17.5s"}
     assert refuse(**error(429, "RESOURCE_EXHAUSTED", quota)).retry_after is None
@@ -251,11 +257,11 @@ def test_row_04_over_the_quota_of_the_project(
         ({"status": 500, "body": "[" * 100_000}, WAIT),
     ],
 )
-def test_what_is_no_answer_of_the_api_is_judged_by_status(refuse: Any, answer: Any, kind: Any) -> None:
+def test_what_is_no_answer_of_the_api_is_judged_by_status(refuse: Refuse, answer: Any, kind: Any) -> None:
     assert isinstance(refuse(**answer), kind)
 
 
-def test_a_hostile_request_id_is_cut(refuse: Any) -> None:
+def test_a_hostile_request_id_is_cut(refuse: Refuse) -> None:
     details = {"@type": f"{TYPES}RequestInfo", "requestId": "<jane@example.com>" * 9}
     raised = refuse(**error(400, "INVALID_ARGUMENT", details))
     assert "@" not in str(raised)

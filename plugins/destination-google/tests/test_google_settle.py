@@ -1,11 +1,11 @@
 """What Google says half an hour later: done, under way, or how many it refused and why."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from cdp_bridge.model import Operation
-from cdp_bridge.sdk import AudienceRef, RejectedError, TransientError
+from cdp_bridge.sdk import AudienceRef, Outcome, RejectedError, TransientError
 from cdp_bridge.testing import numbered
 from cdp_bridge.testing.numbered import pending_of
 from destination_google.destination import GoogleWriter
@@ -29,11 +29,17 @@ def ref(account: Account, writer: GoogleWriter) -> AudienceRef:
     return writer.ensure(account.audience())
 
 
+class Settle(Protocol):
+    """The outcome of `settle` for one status, or for several."""
+
+    def __call__(self, *statuses: dict[str, Any]) -> Outcome: ...
+
+
 @pytest.fixture
-def told(account: Account, writer: GoogleWriter, ref: AudienceRef) -> Any:
+def told(account: Account, writer: GoogleWriter, ref: AudienceRef) -> Settle:
     """What `settle` makes of one status, or of several."""
 
-    def settled(*statuses: Any) -> Any:
+    def settled(*statuses: dict[str, Any]) -> Outcome:
         body = {"requestStatusPerDestination": list(statuses)}
         account.fault("status", "requestStatus", status=200, body=body)
         return writer.settle(ref, "126365e1")
@@ -111,19 +117,19 @@ def test_consent_that_was_denied_is_counted(
         ),
     ],
 )
-def test_statuses(told: Any, status: Any, found: Any) -> None:
+def test_statuses(told: Settle, status: Any, found: Any) -> None:
     outcome = told(status)
     assert (outcome.counts, outcome.pending) == (found, None)
 
 
 @pytest.mark.parametrize("name", ["PROCESSING", "REQUEST_STATUS_UNKNOWN"])
-def test_what_is_under_way_stays_pending(told: Any, name: str) -> None:
+def test_what_is_under_way_stays_pending(told: Settle, name: str) -> None:
     assert told({"requestStatus": name}).pending == "126365e1"
     assert told({}).pending == "126365e1"
     assert told().pending == "126365e1"
 
 
-def test_a_status_of_another_shape_is_asked_for_again(told: Any) -> None:
+def test_a_status_of_another_shape_is_asked_for_again(told: Settle) -> None:
     with pytest.raises(TransientError):
         told({"requestStatus": "FAILURE"})
 

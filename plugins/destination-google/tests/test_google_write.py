@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from cdp_bridge.sdk import AudienceRef, ConfigError, RejectedError, TransientError
@@ -27,8 +27,14 @@ def ref(account: Account, writer: GoogleWriter) -> AudienceRef:
     return writer.ensure(account.audience())
 
 
+class Home(Protocol):
+    """The columns of an address for one member."""
+
+    def __call__(self, member: int, country: str = "PT", postal_code: str = "1229-076") -> dict[str, Any]: ...
+
+
 @pytest.fixture
-def home(digest: Callable[[object], str]) -> Any:
+def home(digest: Callable[[object], str]) -> Home:
     """The columns of an address for one member."""
 
     def columns(member: int, country: str = "PT", postal_code: str = "1229-076") -> dict[str, Any]:
@@ -39,7 +45,7 @@ def home(digest: Callable[[object], str]) -> Any:
 
 
 def test_the_request_is_that_of_the_contract(
-    account: Account, batch: numbered.MakeBatch, digest: Callable[[object], str], home: Any
+    account: Account, batch: numbered.MakeBatch, digest: Callable[[object], str], home: Home
 ) -> None:
     ref = AudienceRef(id="7090", account=account.number)
     sent = destination.preview(account.settings(), batch(ref, [1], phone={1: [digest("p")]}, **home(1)))
@@ -101,7 +107,7 @@ def test_every_column_arrives(
     ref: AudienceRef,
     batch: numbered.MakeBatch,
     digest: Callable[[object], str],
-    home: Any,
+    home: Home,
 ) -> None:
     outcome = writer.write(batch(ref, [1, 2], email={2: []}, phone={2: [digest("p")]}, city={1: ["x"]}, **home(1)))
     assert (outcome.rejected, outcome.unknown, outcome.counts) == ({}, frozenset(), {})
@@ -119,7 +125,7 @@ def test_an_address_is_sent_whole_or_not_at_all(
     ref: AudienceRef,
     batch: numbered.MakeBatch,
     digest: Callable[[object], str],
-    home: Any,
+    home: Home,
 ) -> None:
     columns = home(1) | {"postal_code": {1: []}}
     writer.write(batch(ref, [1], **columns))
@@ -132,7 +138,7 @@ def test_every_value_of_a_member_with_several_is_sent(
     ref: AudienceRef,
     batch: numbered.MakeBatch,
     digest: Callable[[object], str],
-    home: Any,
+    home: Home,
 ) -> None:
     several: dict[str, Any] = {"email": {1: [digest(n) for n in range(3)]}, "phone": {1: [digest("p"), digest("q")]}}
     several |= home(1) | {"country": {1: ["PT", "ES"]}}

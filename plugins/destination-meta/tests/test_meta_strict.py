@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from cdp_bridge.sdk import Audience, RejectedError
@@ -51,10 +51,16 @@ def witness(twin_url: str) -> Iterator[Witness]:
         yield relay
 
 
+class Work(Protocol):
+    """All that the connector can be asked to do."""
+
+    def __call__(self, **way: Any) -> None: ...
+
+
 @pytest.fixture
 def work(
     account: Account, batch: numbered.MakeBatch, digest: Callable[[object], str], clock: Clock, witness: Witness
-) -> Any:
+) -> Work:
     """Function: all that the connector can be asked to do, with names and people of every kind."""
 
     def everything(**way: Any) -> None:
@@ -92,7 +98,7 @@ def everybody(batch: Any, ref: Any, operation: str, digest: Any) -> Iterator[Any
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_nothing_is_refused(work: Any, account: Account, witness: Witness, way: Any) -> None:
+def test_nothing_is_refused(work: Work, account: Account, witness: Witness, way: Any) -> None:
     work(**way)
     assert witness.refusals() == []
     assert len(account.audiences()) == len(NAMES)
@@ -111,7 +117,7 @@ def test_refusals_would_be_noticed(account: Account, batch: numbered.MakeBatch, 
 
 
 def test_addresses_hold_no_hash_and_no_token(
-    work: Any, account: Account, digest: Callable[[object], str], witness: Witness
+    work: Work, account: Account, digest: Callable[[object], str], witness: Witness
 ) -> None:
     work(app_secret="sandbox-secret")
     journal = str(account.control("GET", "requests")["requests"][-len(witness.seen) :])

@@ -1,7 +1,7 @@
 """Every code of the contract over HTTP: what it means for a run, and that it repeats nothing of the request."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from cdp_bridge.model import Writer
@@ -36,8 +36,14 @@ def ref(account: Account, writer: Writer) -> AudienceRef:
     return writer.ensure(account.audience())
 
 
+class Refuse(Protocol):
+    """The error that `write` raises when the call is answered so."""
+
+    def __call__(self, code: int | None = None, **more: Any) -> Any: ...
+
+
 @pytest.fixture
-def refuse(account: Account, writer: Writer, ref: AudienceRef, batch: numbered.MakeBatch) -> Any:
+def refuse(account: Account, writer: Writer, ref: AudienceRef, batch: numbered.MakeBatch) -> Refuse:
     """What `write` raises when the call is answered so."""
 
     def raised(code: Any = None, **more: Any) -> Any:
@@ -53,7 +59,7 @@ def refuse(account: Account, writer: Writer, ref: AudienceRef, batch: numbered.M
 
 
 @pytest.mark.parametrize(("code", "kind"), OUTCOMES)
-def test_every_code_ends_in_the_outcome_of_the_contract(refuse: Any, account: Account, code: Any, kind: Any) -> None:
+def test_every_code_ends_in_the_outcome_of_the_contract(refuse: Refuse, account: Account, code: Any, kind: Any) -> None:
     error = refuse(code, message=f"Batch.0.email: jane@example.com {account.token} {'ab' * 32}")
     assert isinstance(error, kind)
     assert f"TikTok's code {code}, request 20261124ABC" in str(error)
@@ -69,14 +75,14 @@ def test_every_rule_is_tried() -> None:
     assert set(RULES) <= {code for code, _ in OUTCOMES}
 
 
-def test_an_audience_that_is_being_processed_is_waited_for(refuse: Any) -> None:
+def test_an_audience_that_is_being_processed_is_waited_for(refuse: Refuse) -> None:
     error = refuse(40002, message="Audience is not editable, please check audience status")
     assert isinstance(error, TransientError)
     assert error.retry_after == 3_600
 
 
 def test_a_second_limit_error_keeps_the_silence_that_tiktok_wants(
-    refuse: Any, account: Account, writer: Writer, ref: AudienceRef, batch: numbered.MakeBatch
+    refuse: Refuse, account: Account, writer: Writer, ref: AudienceRef, batch: numbered.MakeBatch
 ) -> None:
     assert [refuse(40100).retry_after for _ in range(3)] == [1, 300, 300]
     writer.write(batch(ref, [1]))
@@ -96,12 +102,12 @@ def test_a_second_limit_error_keeps_the_silence_that_tiktok_wants(
         {"status": 200, "body": "[" * 100_000},
     ],
 )
-def test_what_is_no_answer_of_the_api_is_tried_again(refuse: Any, answer: Any) -> None:
+def test_what_is_no_answer_of_the_api_is_tried_again(refuse: Refuse, answer: Any) -> None:
     assert isinstance(refuse(**answer), TransientError)
 
 
 @pytest.mark.parametrize(("status", "kind"), [(401, STOP), (403, STOP), (404, STOP), (405, REFUSED), (413, REFUSED)])
-def test_a_request_that_never_reached_the_api_is_judged_by_status(refuse: Any, status: Any, kind: Any) -> None:
+def test_a_request_that_never_reached_the_api_is_judged_by_status(refuse: Refuse, status: Any, kind: Any) -> None:
     assert isinstance(refuse(status=status), kind)
 
 
@@ -138,7 +144,7 @@ def test_success_without_data_is_success(
     assert account.held(ref.id)["held_rows"] == 1
 
 
-def test_a_hostile_request_id_is_cut(account: Account, refuse: Any) -> None:
+def test_a_hostile_request_id_is_cut(account: Account, refuse: Refuse) -> None:
     error = refuse(status=200, body={"code": 40000, "request_id": "<jane@example.com>" * 9})
     assert "@" not in str(error)
     assert len(str(error)) < 120

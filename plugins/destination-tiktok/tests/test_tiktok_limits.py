@@ -1,6 +1,6 @@
 """Limit errors: how long the core waits for them, that it ends, whom it keeps waiting, and what a person sees of it."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from cdp_bridge.delivery.sender import Sender
@@ -27,8 +27,14 @@ class Pauses:
         self.told.append((account, seconds))
 
 
+class Send(Protocol):
+    """The outcome of three members, or the error, after so many limit errors; and the pauses."""
+
+    def __call__(self, code: int, times: int | None, upload: str = "streaming") -> tuple[Any, Pauses]: ...
+
+
 @pytest.fixture
-def sent(account: Account, clock: Clock, batch: numbered.MakeBatch) -> Any:
+def sent(account: Account, clock: Clock, batch: numbered.MakeBatch) -> Send:
     """Function: what the core makes of three members, after so many limit errors."""
 
     def send(code: int, times: int | None, upload: str = "streaming") -> Any:
@@ -49,7 +55,7 @@ def sent(account: Account, clock: Clock, batch: numbered.MakeBatch) -> Any:
 
 @pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("upload", ["streaming", "file"])
-def test_a_full_second_costs_a_second(sent: Any, account: Account, clock: Clock, code: Any, upload: Any) -> None:
+def test_a_full_second_costs_a_second(sent: Send, account: Account, clock: Clock, code: Any, upload: Any) -> None:
     outcome, pauses = sent(code, 1, upload)
     assert outcome.unknown == frozenset()
     assert clock.slept == [1]
@@ -58,7 +64,7 @@ def test_a_full_second_costs_a_second(sent: Any, account: Account, clock: Clock,
 
 @pytest.mark.parametrize("upload", ["streaming", "file"])
 def test_a_limit_that_stays_ends_the_run_after_seven_waits(
-    sent: Any, account: Account, clock: Clock, upload: Any
+    sent: Send, account: Account, clock: Clock, upload: Any
 ) -> None:
     error, pauses = sent(40100, None, upload)
     assert clock.slept == [1, *[300] * 6]

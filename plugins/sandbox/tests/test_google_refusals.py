@@ -3,11 +3,11 @@
 import base64
 import hashlib
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
+import requests
 
 from .conftest import GoogleClient
 
@@ -45,9 +45,15 @@ def vip(google_twin: GoogleClient) -> str:
     return google_twin.create()
 
 
+class SendEvent(Protocol):
+    """Send so many events, some of their fields changed."""
+
+    def __call__(self, number: int = 1, top: Any = None, **changes: Any) -> requests.Response: ...
+
+
 @pytest.fixture
-def event(google_twin: GoogleClient) -> Callable[..., Any]:
-    def send(number: int = 1, top: Any = None, **changes: Any) -> Any:
+def event(google_twin: GoogleClient) -> SendEvent:
+    def send(number: int = 1, top: Any = None, **changes: Any) -> requests.Response:
         moment = datetime.fromtimestamp(google_twin.now() - 60, UTC).isoformat()
         one = {"eventTimestamp": moment, "eventSource": "WEB", "userData": {"userIdentifiers": [ANN]}}
         one = {name: value for name, value in (one | changes).items() if value is not None}
@@ -148,7 +154,7 @@ def test_row_06_body_that_is_not_called_json(google_twin: GoogleClient) -> None:
     assert reasons(answer) == [TRANSCODER]
 
 
-def test_row_07_unknown_fields(google_twin: GoogleClient, vip: str, event: Any) -> None:
+def test_row_07_unknown_fields(google_twin: GoogleClient, vip: str, event: SendEvent) -> None:
     for wrong in ({"addressInfo": ADDRESS}, {"hashedEmail": DIGEST}, {"address": ADDRESS | {"countryCode": "PT"}}):
         answer = google_twin.ingest(vip, [ANN], [wrong])
         assert reasons(answer) == [TRANSCODER]
@@ -186,7 +192,7 @@ def test_row_09_no_destinations_or_members(google_twin: GoogleClient, vip: str) 
         assert reasons(google_twin.ingest(vip, audienceMembers=nothing)) == ["REQUIRED_FIELD_MISSING"]
 
 
-def test_row_10_too_many(google_twin: GoogleClient, vip: str, event: Any) -> None:
+def test_row_10_too_many(google_twin: GoogleClient, vip: str, event: SendEvent) -> None:
     many = [google_twin.to(vip)] * 11
     assert reasons(google_twin.ingest(vip, [ANN], destinations=many)) == ["TOO_MANY_DESTINATIONS"]
     assert reasons(google_twin.ingest(vip, *[[ANN]] * 10_001)) == ["TOO_MANY_AUDIENCE_MEMBERS"]
@@ -388,7 +394,7 @@ def test_row_32_tokens_of_pages_and_filters(google_twin: GoogleClient, vip: str)
         assert reasons(google_twin.send("GET", LISTS, filter=text)) == ["INVALID_FILTER"]
 
 
-def test_row_33_no_declaration_on_political_ads(google_twin: GoogleClient, vip: str, event: Any) -> None:
+def test_row_33_no_declaration_on_political_ads(google_twin: GoogleClient, vip: str, event: SendEvent) -> None:
     google_twin.configure(accounts={"1234567890": {"eu_declaration": False}})
     wanted = ["EU_POLITICAL_ADVERTISING_DECLARATION_REQUIRED"]
     assert reasons(google_twin.ingest(vip, [ANN])) == wanted
@@ -396,7 +402,7 @@ def test_row_33_no_declaration_on_political_ads(google_twin: GoogleClient, vip: 
     assert reasons(google_twin.send("POST", LISTS, body)) == wanted
 
 
-def test_row_34_events(google_twin: GoogleClient, event: Any) -> None:
+def test_row_34_events(google_twin: GoogleClient, event: SendEvent) -> None:
     future = datetime.fromtimestamp(google_twin.now() + DAY, UTC).isoformat()
     for change, reason in (
         ({"eventTimestamp": None}, "REQUIRED_FIELD_MISSING"),
@@ -417,13 +423,14 @@ def test_row_34_events(google_twin: GoogleClient, event: Any) -> None:
     assert seen == [("order-1", False, "p-ann"), ("order-1", True, "p-ann"), (None, False, None)]
 
 
-def test_what_events_come_to_is_counted_later_by_action(google_twin: GoogleClient, event: Any) -> None:
+def test_what_events_come_to_is_counted_later_by_action(google_twin: GoogleClient, event: SendEvent) -> None:
     actions = {"1": {"account": "1234567890", "name": "Lead"}}
     google_twin.configure(processing=0, conversion_actions=actions)
     places = [google_twin.to(number) | {"reference": number} for number in ("7631611119", "1")]
     old = datetime.fromtimestamp(google_twin.now() - 91 * DAY, UTC).isoformat()
     found = []
-    for change in ({"transactionId": "o-1"}, {"transactionId": "o-1"}, {"eventTimestamp": old}):
+    changes: list[dict[str, Any]] = [{"transactionId": "o-1"}, {"transactionId": "o-1"}, {"eventTimestamp": old}]
+    for change in changes:
         number = event(top={"destinations": places}, destinationReferences=["1"], **change).json()["requestId"]
         answer = google_twin.send("GET", "v1/requestStatus:retrieve", requestId=number).json()
         none, one = answer["requestStatusPerDestination"]

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 import requests
@@ -27,8 +27,14 @@ def audience(meta_twin: MetaClient) -> str:
     return meta_twin.create()
 
 
+class MakeEvent(Protocol):
+    """An event, some of its fields changed."""
+
+    def __call__(self, **changes: Any) -> dict[str, Any]: ...
+
+
 @pytest.fixture
-def event(meta_twin: MetaClient) -> Any:
+def event(meta_twin: MetaClient) -> MakeEvent:
     def make(**changes: Any) -> dict[str, Any]:
         base = {"event_name": "Lead", "event_time": meta_twin.now() - 10, "action_source": "email"}
         return base | {"user_data": {"em": [ANN]}} | changes
@@ -386,7 +392,7 @@ def test_row_30_ldu_cells(
 
 
 def test_row_31_number_of_events_and_one_bad(
-    meta_twin: MetaClient, refusal: Callable[[requests.Response], tuple[int, int, int | None]], event: Any
+    meta_twin: MetaClient, refusal: Callable[[requests.Response], tuple[int, int, int | None]], event: MakeEvent
 ) -> None:
     assert refusal(meta_twin.post("2001/events", data=[])) == (400, 100, None)
     assert refusal(meta_twin.post("2001/events", data=[event()] * 1_001)) == (400, 100, None)
@@ -396,7 +402,7 @@ def test_row_31_number_of_events_and_one_bad(
 
 
 def test_row_32_event_too_old_or_in_the_future(
-    meta_twin: MetaClient, refusal: Callable[[requests.Response], tuple[int, int, int | None]], event: Any
+    meta_twin: MetaClient, refusal: Callable[[requests.Response], tuple[int, int, int | None]], event: MakeEvent
 ) -> None:
     week = 7 * 24 * 3600
     for offset in (-week - 60, 3600):
@@ -407,7 +413,7 @@ def test_row_32_event_too_old_or_in_the_future(
 
 
 def test_row_33_purchase_without_value(
-    meta_twin: MetaClient, refusal: Callable[[requests.Response], tuple[int, int, int | None]], event: Any
+    meta_twin: MetaClient, refusal: Callable[[requests.Response], tuple[int, int, int | None]], event: MakeEvent
 ) -> None:
     bought = event(event_name="Purchase", custom_data={"currency": "EUR"})
     assert refusal(meta_twin.post("2001/events", data=[bought])) == (400, 100, 2804009)
@@ -419,14 +425,20 @@ def test_row_33_purchase_without_value(
     "user", [{}, {"client_ip_address": "203.0.113.9"}, {"em": []}, {"em": [""]}, {"shoe": 1}, None]
 )
 def test_row_34_not_enough_customer_information(
-    meta_twin: MetaClient, refusal: Callable[[requests.Response], tuple[int, int, int | None]], event: Any, user: Any
+    meta_twin: MetaClient,
+    refusal: Callable[[requests.Response], tuple[int, int, int | None]],
+    event: MakeEvent,
+    user: Any,
 ) -> None:
     assert refusal(meta_twin.post("2001/events", data=[event(user_data=user)])) == (400, 100, 2804050)
 
 
 @pytest.mark.parametrize("about", [None, {}, "x", {"extinfo": ["i2"], "advertiser_tracking_enabled": 1}])
 def test_an_app_event_without_app_data(
-    meta_twin: MetaClient, refusal: Callable[[requests.Response], tuple[int, int, int | None]], event: Any, about: Any
+    meta_twin: MetaClient,
+    refusal: Callable[[requests.Response], tuple[int, int, int | None]],
+    event: MakeEvent,
+    about: Any,
 ) -> None:
     wrong = event(action_source="app", app_data=about)
     assert refusal(meta_twin.post("2001/events", data=[wrong])) == (400, 100, None)
@@ -443,7 +455,7 @@ def test_a_pixel_can_be_read(
 
 
 def test_row_35_event_time_in_milliseconds(
-    meta_twin: MetaClient, refusal: Callable[[requests.Response], tuple[int, int, int | None]], event: Any
+    meta_twin: MetaClient, refusal: Callable[[requests.Response], tuple[int, int, int | None]], event: MakeEvent
 ) -> None:
     wrong = event(event_time=meta_twin.now() * 1000)
     assert refusal(meta_twin.post("2001/events", data=[wrong])) == (400, 100, None)
@@ -451,7 +463,10 @@ def test_row_35_event_time_in_milliseconds(
 
 @pytest.mark.parametrize("value", ["ann@example.com", ["ann@example.com"], [ANN, ANN.upper()]])
 def test_row_36_unhashed_email_in_event(
-    meta_twin: MetaClient, refusal: Callable[[requests.Response], tuple[int, int, int | None]], event: Any, value: Any
+    meta_twin: MetaClient,
+    refusal: Callable[[requests.Response], tuple[int, int, int | None]],
+    event: MakeEvent,
+    value: Any,
 ) -> None:
     assert refusal(meta_twin.post("2001/events", data=[event(user_data={"em": value})])) == (400, 100, None)
 
