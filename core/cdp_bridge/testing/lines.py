@@ -29,8 +29,8 @@ class LineSuite:
         completed = _write(harness, tmp_path, stream, lines(stream, items))
         errors = [trace["error"]["message"] for trace in completed.of("TRACE") if trace["type"] == "ERROR"]
         assert completed.code == 0, f"exit code {completed.code}; take the stream, reject what is wrong in it: {errors}"
-        said = [*(log["message"] for log in completed.of("LOG")), completed.stderr]
-        assert not any("Traceback" in text for text in said), (
+        texts = [*(log["message"] for log in completed.of("LOG")), completed.stderr]
+        assert not any("Traceback" in text for text in texts), (
             "a stack trace was printed; raise a ConfigError, TransientError or RejectedError"
         )
         sent = [item for item in items if isinstance(item, State)]

@@ -1,4 +1,4 @@
-"""What a discovered stream must have."""
+"""Checks that a discovered stream is complete."""
 
 from __future__ import annotations
 
