@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -46,7 +47,8 @@ def held(twins: Sandbox, folder: Path) -> Callable[[str, str], set[str]]:
 
 def test_the_target_suite_passes(run: Run, targets: Targets, tmp_path: Path, held: Callable[..., set[str]]) -> None:
     report = tmp_path / "report.xml"
-    options = ["-q", "--noconftest", "-p", "no:cacheprovider", f"--rootdir={tmp_path}", f"--junitxml={report}"]
+    options = ["-q", "-c", os.devnull, "--noconftest", "-p", "no:cacheprovider", f"--rootdir={tmp_path}"]
+    options.append(f"--junitxml={report}")
     done = run("-m", "pytest", *options, HERE / "suite.py", TARGETS=json.dumps(targets), PYTHONPATH=str(HERE))
     assert done.returncode == 0, done.stdout + done.stderr
     cases = list(ElementTree.parse(report).iter("testcase"))
