@@ -37,9 +37,9 @@ def held(twins: Sandbox, folder: Path) -> Callable[[str, str], set[str]]:
         return {address for line in lines for address in json.loads(line).get("email", [])}
 
     def in_meta(stream: str) -> set[str]:
-        audiences = requests.get(f"{twins.meta}/_twin/audiences", timeout=10).json()
+        audiences = requests.get(f"{twins.meta}/_twin/audiences").json()
         (number,) = [audience["id"] for audience in audiences if stream in audience["name"]]
-        rows = requests.get(f"{twins.meta}/_twin/audiences/{number}/rows", timeout=10).text.splitlines()
+        rows = requests.get(f"{twins.meta}/_twin/audiences/{number}/rows").text.splitlines()
         return {json.loads(row)["EMAIL"] for row in rows}
 
     return lambda destination, stream: {"destination-file": in_files, "destination-meta": in_meta}[destination](stream)

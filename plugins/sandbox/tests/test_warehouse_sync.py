@@ -1,6 +1,6 @@
 """The Profiles Sync warehouse holds the population, and a tick moves only what changed, in DuckDB and PostgreSQL."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 

@@ -59,10 +59,10 @@ def fail(twin: sandbox.Sandbox) -> Iterator[Callable[..., None]]:
     """Let the twin answer as told, until the end of the test."""
 
     def add(**fault: Any) -> None:
-        requests.post(f"{twin.segment}/_twin/faults", json=[fault], timeout=10).raise_for_status()
+        requests.post(f"{twin.segment}/_twin/faults", json=[fault]).raise_for_status()
 
     yield add
-    requests.delete(f"{twin.segment}/_twin/faults", timeout=10)
+    requests.delete(f"{twin.segment}/_twin/faults")
 
 
 @pytest.fixture
