@@ -28,7 +28,8 @@ def postgres_server() -> Iterator[str]:
     """A libpq address, without database name, of a server with a superuser `postgres` that needs no password."""
     folder = Path(tempfile.mkdtemp(prefix="cdp-bridge-postgres-"))
     server = Postgres(folder)
-    server.start()
+    # No test cuts the power.
+    server.start("-h '' -c fsync=off")
     yield server.address
     server.stop()
     shutil.rmtree(folder)
