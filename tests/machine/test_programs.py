@@ -16,7 +16,7 @@ LIST = ROOT / "scripts/programs.sh"
 FOLDERS = (".ci", "core", "docker", "plugins", "scripts", "tests")
 EVERYWHERE = {
     *("apt-get", "awk", "base64", "basename", "bash", "cat", "chmod", "cp", "dirname", "flock", "head", "id", "mkdir"),
-    *("mktemp", "setsid", "sha256sum", "sleep", "sort", "tar", "tr", "unshare"),
+    *("mktemp", "rm", "setsid", "sha256sum", "sleep", "sort", "tar", "tr", "unshare"),
 }
 """What a Debian has that has nothing else."""
 WRAPPERS = {"scripts/imaging": "run", "core/cdp_bridge/launch": "_run"}
