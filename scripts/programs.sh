@@ -2,7 +2,7 @@
 # `programs` sees to all of them, `programs NAME...` to some: root gets from Debian what is missing; everybody else, and
 # whoever has no apt-get, is told in one line. Nothing else runs before. `engine` starts dockerd unless an engine answers.
 
-# tests/test_programs.py compares this list with what is called.
+# tests/machine/test_programs.py compares this list with what is called.
 _packages="
 python3           python3-venv
 git               git

@@ -30,7 +30,9 @@ GOOD = (
 DEAR = (4, 12, 39, 40)
 """Dear rules (processes, many streams, traced memory) are tried on the good connectors and on those that break them."""
 SHARE = 1 if "LONG_TESTS" in os.environ else 4
-"""Of the rules that it does not break, a connector is held to every fourth, and the next one to the next fourth."""
+"""Of the rules that it does not break, a connector is held to every fourth, and the next one to the next fourth; to all
+with LONG_TESTS.
+"""
 
 
 @pytest.fixture
