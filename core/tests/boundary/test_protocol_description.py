@@ -110,12 +110,12 @@ def test_usage_errors_end_with_2(
 ) -> None:
     for arguments in ([], ["write"], ["read"], ["check", "--config"]):
         process = start("shop", arguments)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate()
         assert (process.returncode, out) == (2, b""), err
 
 
 def test_a_missing_file_is_a_config_error(start: Callable[[str, Sequence[str]], subprocess.Popen[bytes]]) -> None:
     process = start("shop", ["discover", "--config", "/nowhere/config.json"])
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate()
     assert process.returncode == 1
     assert b"/nowhere/config.json: the config cannot be read: No such file or directory" in out

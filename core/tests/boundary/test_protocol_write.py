@@ -349,7 +349,7 @@ def test_sigterm_loses_no_acknowledged_state(
     process.stdin.flush()
     acknowledged = process.stdout.readline()
     process.send_signal(signal.SIGTERM)
-    rest, stderr = process.communicate(timeout=60)
+    rest, stderr = process.communicate()
     heard = told(process.returncode, acknowledged + rest)
     assert heard.code == -signal.SIGTERM, "a client that ends us must not take it for a failure"
     assert counts(heard) == [(0, 5, 0)]

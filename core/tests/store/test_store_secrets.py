@@ -17,8 +17,8 @@ from cdp_bridge.errors import ConfigError
 from cdp_bridge.secrets import Resolver, Secret
 from cdp_bridge.settings import SettingsError
 from cdp_bridge.store import Store, tables
-from cdp_bridge.store.secrets import cipher
 from cdp_bridge.store.secrets.keyring import VARIABLE, Keyring
+from cdp_bridge.store.secrets import cipher
 from msgspec import Struct
 
 CANARY = "canary-secret-0123456789"
@@ -271,7 +271,7 @@ def test_what_is_taken_during_a_rotation_does_not_come_back(postgres_url: str) -
 
         sa.event.listen(store._database.engine, "before_cursor_execute", take)
         assert list(store.secrets.rotate()) == [1]
-        waiting.join(20)
+        waiting.join()
         assert envelopes(store) == {}
 
 

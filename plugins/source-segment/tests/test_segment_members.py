@@ -203,7 +203,7 @@ def ids(found: list[dict[str, Any]]) -> set[str]:
 
 
 def truth(twin: sandbox.Sandbox, key: str) -> set[str]:
-    people = requests.get(f"{twin.segment}/_twin/people", timeout=30)
+    people = requests.get(f"{twin.segment}/_twin/people")
     rows = [json.loads(line) for line in people.text.splitlines()]
     return {row["canonical_segment_id"] for row in rows if key in row["audiences"]}
 
@@ -254,7 +254,7 @@ def test_full_then_incremental_follows_the_churn(
         full = list(source.read(settings, ReadRequest(stream="audience_members", segment=key)))
         held = ids(rows(full))
         assert isinstance(full[-1], Checkpoint)
-        requests.post(f"{own.segment}/_twin/churn", json={"fraction": 0.1, "seed": 5}, timeout=60).raise_for_status()
+        requests.post(f"{own.segment}/_twin/churn", json={"fraction": 0.1, "seed": 5}).raise_for_status()
         request = ReadRequest(stream="audience_members", segment=key, checkpoint=full[-1].state)
         for row in rows(source.read(settings, request)):
             (held.add if row["is_member"] else held.discard)(row["canonical_segment_id"])

@@ -43,7 +43,7 @@ def test_no_way_in_names_the_place_and_never_the_password(url: str) -> None:
 def test_wrong_credentials_and_database(postgres_url: str) -> None:
     for wrong in (
         postgres_url.replace("postgres@", f"stranger:{PASSWORD}@"),
-        postgres_url.replace("/warehouse_", "/nodb_"),
+        postgres_url.replace("/test_", "/nodb_"),
     ):
         with pytest.raises(ConfigError, match=r"warehouse\.url: cannot connect.*Check host") as caught:
             open_and_check(wrong)
