@@ -1,20 +1,25 @@
-"""A requests session whose failures are ours: time-outs, typed errors, Retry-After, no secrets in any message."""
+"""Calls an HTTP API: time-outs, typed errors, Retry-After, tokens, pages; no secret is in any message."""
 
 from __future__ import annotations
 
 import email.utils
 import logging
+import math
 import os
+import re
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+from urllib.parse import urljoin, urlsplit
 
 import msgspec
 import requests
 
 from .errors import ConfigError, Failure, RejectedError, TransientError
 from .retry import bounded, retrying
+
+if TYPE_CHECKING:
+    from .tokens import Token
 
 log = logging.getLogger(__name__)
 
@@ -23,16 +28,25 @@ CONNECT_TIMEOUT, READ_TIMEOUT = 10.0, 120.0
 PROXY = "CDP_BRIDGE_PROXY"
 """The variable with the URL of the only way out, in a container."""
 
+TOKEN_MARGIN = 60.0
+"""Seconds before the end of a token's life in which it is used no more."""
+
+T = TypeVar("T")
 Interpret = Callable[[requests.Response], Failure | None]
+Follow = Callable[[T, Mapping[str, Any]], Mapping[str, Any] | str | None]
+
+_SHAPE = re.compile(r"(Expected `[^`]*`, got `[^`]*`|Object missing required field `\w+`)(?: - at `([$\w.\[\]]+)`)?")
 
 
 class Client:
     """One API host with its credentials; a context manager that closes its connections.
 
-    `interpret` is the connector's error table: a function that looks at every response (also at 200, some platforms
-    fail inside one) and returns the ConfigError, TransientError or RejectedError that it means, or None. Without one,
-    the status decides (`by_status`). `headers` and `params` go with each request, `auth` are user and password. Paths
-    are appended to `base_url`. A redirect is a ConfigError, a cut connection or a time-out a TransientError.
+    `interpret` is a function that looks at every response (also at 200, some platforms fail inside one) and returns the
+    ConfigError, TransientError or RejectedError that it means, or None; an `ErrorTable` helps to write it. Without one,
+    the status decides (`by_status`). `headers` and `params` go with each request, `auth` are user and password. `token`
+    fetches an access token, which goes as `Authorization: Bearer`: when the first request needs it, again a minute
+    before it ends, and once more after a 401. Paths are appended to `base_url`. A redirect is a ConfigError, a cut
+    connection or a time-out a TransientError.
     """
 
     def __init__(
@@ -43,9 +57,11 @@ class Client:
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         auth: tuple[str, str] | None = None,
+        token: Callable[[], Token] | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._interpret = interpret or self.by_status
+        self._bearer = None if token is None else _Bearer(token)
         self._session = requests.Session()
         self._session.headers.update(headers or {})
         self._session.params = dict(params or {})
@@ -65,36 +81,58 @@ class Client:
 
         `request` are the arguments of the requests library: `json`, `data` (bytes go as they are), `params`, `headers`.
         """
-        url = self.base_url + path
-        try:
-            # A redirect could carry credentials to a host that nobody configured.
-            response = self._session.request(
-                method, url, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), allow_redirects=False, **request
-            )
-        except (requests.RequestException, UnicodeError) as error:
-            raise self._broken(method, url, error) from None
-        log.debug("%s %s -> %s", method, urlsplit(url).path, response.status_code)
-        if "http_request_denied" in response.headers.get("Proxy-Status", ""):
-            raise _denied(url)
-        if 300 <= response.status_code < 400:
-            raise ConfigError(
-                f"{method} {_place(url)} was answered with a redirect",
-                remedy="Check the host in the settings; redirects are not followed",
-            )
+        response = self._exchange(method, self.base_url + path, request)
+        if response.status_code == 401 and self._bearer is not None:
+            self._bearer.drop()
+            response = self._exchange(method, self.base_url + path, request)
         failure = self._interpret(response)
         if failure is not None:
             raise failure
         return response
 
-    def call(self, method: str, path: str, **request: Any) -> Any:
-        """The JSON that answers one request, tried once; the arguments are those of `send`."""
-        return self.decode(self.send(method, path, **request))
+    @overload
+    def call(self, method: str, path: str, *, type: type[T], **request: Any) -> T: ...
+    @overload
+    def call(self, method: str, path: str, **request: Any) -> Any: ...
+    def call(self, method: str, path: str, *, type: Any = Any, **request: Any) -> Any:
+        """The JSON that answers one request, tried once; `type` as in `decode`, the other arguments as in `send`."""
+        return self.decode(self.send(method, path, **request), type=type)
 
-    def read(self, path: str, *, method: str = "GET", **request: Any) -> Any:
+    @overload
+    def read(self, path: str, *, method: str = "GET", type: type[T], **request: Any) -> T: ...
+    @overload
+    def read(self, path: str, *, method: str = "GET", **request: Any) -> Any: ...
+    def read(self, path: str, *, method: str = "GET", type: Any = Any, **request: Any) -> Any:
         """The JSON of a request that changes nothing, tried again (back-off with jitter, Retry-After obeyed) while the
-        failure is transient.
+        failure is transient; `type` as in `decode`.
         """
-        return retrying()(lambda: self.call(method, path, **request))
+        return retrying()(self.call, method, path, type=type, **request)
+
+    def pages(
+        self, path: str, follow: Follow[T] | None = None, *, type: type[T], params: Mapping[str, Any] | None = None
+    ) -> Iterator[T]:
+        """Every page of a list as `type`, each with GET and tried again as in `read`.
+
+        `follow` gets a page and the parameters that it was asked for with. It returns the parameters that change for
+        the next page (its number, an offset, a cursor), or the link to it (a URL or path), or None after the last one.
+        Without it, the header `Link` with `rel="next"` is followed. Raises TransientError for a way that leads back,
+        for a list cut short is no list, and ConfigError for a link to another host, which must not get credentials.
+        """
+        asked = dict(params or {})
+        known = set()
+        while True:
+            known.add(f"{path} {sorted(asked.items())}")
+            response, page = retrying()(self._page, path, asked, type)
+            yield page
+            step = follow(page, asked) if follow else response.links.get("next", {}).get("url")
+            if step is None:
+                return
+            if isinstance(step, str):
+                path, asked = self._below(urljoin(response.url, step)), {}
+            else:
+                asked = {**asked, **step}
+            if f"{path} {sorted(asked.items())}" in known or "" in asked.values():
+                raise TransientError(f"the list at {_place(response.url)} has a next page but no way to it")
 
     @staticmethod
     def by_status(response: requests.Response) -> Failure | None:
@@ -127,15 +165,62 @@ class Client:
                 return None
         return bounded(seconds) if seconds == seconds else None
 
+    @overload
     @staticmethod
-    def decode(response: requests.Response) -> Any:
-        """The JSON body; a broken one is a TransientError, since proxies and overloaded servers answer with pages."""
+    def decode(response: requests.Response, *, type: type[T]) -> T: ...
+    @overload
+    @staticmethod
+    def decode(response: requests.Response) -> Any: ...
+    @staticmethod
+    def decode(response: requests.Response, *, type: Any = Any) -> Any:
+        """The JSON body, as a value of `type` (a msgspec Struct, or a type of the language) where one is given.
+
+        A broken one is a TransientError, since proxies and overloaded servers answer with pages; so is another shape,
+        with its place and never with a value. Numbers may be written as text.
+        """
+        place = f"{_place(response.url)} answered {response.status_code} with"
         try:
-            return msgspec.json.decode(response.content)
-        except msgspec.DecodeError:
-            raise TransientError(
-                f"{_place(response.url)} answered {response.status_code} with something that is not JSON"
-            ) from None
+            return msgspec.json.decode(response.content, type=type, strict=False)
+        except msgspec.ValidationError as error:
+            raise TransientError(f"{place} JSON of another shape{_difference(error)}") from None
+        except (msgspec.DecodeError, RecursionError):
+            raise TransientError(f"{place} something that is not JSON") from None
+
+    def _page(self, path: str, params: Mapping[str, Any], type: type[T]) -> tuple[requests.Response, T]:
+        response = self.send("GET", path, params=params)
+        return response, self.decode(response, type=type)
+
+    def _below(self, url: str) -> str:
+        """A link as a path below `base_url`."""
+        path = url.removeprefix(self.base_url)
+        if path == url or path[:1] not in ("/", "?"):
+            raise ConfigError(
+                f"a page of {_place(self.base_url)} links to {urlsplit(url).hostname}, which is not below the base URL",
+                remedy="Check the host in the settings; such links are not followed",
+            )
+        return path
+
+    def _exchange(self, method: str, url: str, request: Mapping[str, Any]) -> requests.Response:
+        """The response to one request, whatever it means."""
+        if self._bearer is not None:
+            headers = {"Authorization": f"Bearer {self._bearer.token()}", **(request.get("headers") or {})}
+            request = {**request, "headers": headers}
+        try:
+            # A redirect could carry credentials to a host that nobody configured.
+            response = self._session.request(
+                method, url, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), allow_redirects=False, **request
+            )
+        except (requests.RequestException, UnicodeError) as error:
+            raise self._broken(method, url, error) from None
+        log.debug("%s %s -> %s", method, urlsplit(url).path, response.status_code)
+        if "http_request_denied" in response.headers.get("Proxy-Status", ""):
+            raise _denied(url)
+        if 300 <= response.status_code < 400:
+            raise ConfigError(
+                f"{method} {_place(url)} was answered with a redirect",
+                remedy="Check the host in the settings; redirects are not followed",
+            )
+        return response
 
     def _broken(self, method: str, url: str, error: requests.RequestException | UnicodeError) -> Failure:
         # str(error) holds the whole URL, query included; its class says enough.
@@ -154,6 +239,34 @@ class Client:
             # The address is malformed: the same would fail for ever.
             return ConfigError(f"no request can be made: {type(error).__name__}", remedy="Check the host")
         return TransientError(f"{method} {_place(url)} failed: {type(error).__name__}")
+
+
+class _Bearer:
+    """The access token in use, and when another one is due."""
+
+    def __init__(self, fetch: Callable[[], Token]) -> None:
+        self._fetch = fetch
+        self._token: Token | None = None
+        self._due = 0.0
+
+    def token(self) -> str:
+        """The token in clear text, fetched if there is none that is good."""
+        if self._token is None or time.monotonic() >= self._due:
+            self._token = self._fetch()
+            life = self._token.expires_in
+            # A life of less than two minutes is used for its first half.
+            self._due = math.inf if life is None else time.monotonic() + max(life - TOKEN_MARGIN, life / 2)
+        return self._token.value.reveal()
+
+    def drop(self) -> None:
+        """Use the token no more."""
+        self._token = None
+
+
+def _difference(error: msgspec.ValidationError) -> str:
+    """Where a shape is another one; of msgspec's words only those that never quote a value."""
+    found = _SHAPE.fullmatch(str(error))
+    return f" ({found[1]} at {found[2] or '$'})" if found else ""
 
 
 def _denied(url: str) -> ConfigError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -28,7 +29,11 @@ from .model import (
 from .settings import Secret, option
 
 if TYPE_CHECKING:
+    from .error_table import ErrorRule, ErrorTable
+    from .find_or_create import find_or_create
     from .http import Client
+    from .probes import run_probes
+    from .tokens import Token
 
 __all__ = [
     "Audience",
@@ -40,6 +45,8 @@ __all__ = [
     "ConfigError",
     "Connector",
     "Conversion",
+    "ErrorRule",
+    "ErrorTable",
     "Inventory",
     "Item",
     "Limits",
@@ -51,11 +58,24 @@ __all__ = [
     "RejectedError",
     "Secret",
     "Stream",
+    "Token",
     "TransientError",
+    "find_or_create",
     "hookimpl",
     "option",
     "run",
+    "run_probes",
 ]
+
+_LAZY = {
+    "Client": "http",
+    "ErrorRule": "error_table",
+    "ErrorTable": "error_table",
+    "Token": "tokens",
+    "find_or_create": "find_or_create",
+    "run_probes": "probes",
+}
+"""What is for work only, and the module it is in: an HTTP client costs more than a whole `spec`."""
 
 
 def run(connector: Connector, argv: Sequence[str] | None = None) -> NoReturn:
@@ -70,9 +90,6 @@ def run(connector: Connector, argv: Sequence[str] | None = None) -> NoReturn:
 
 
 def __getattr__(name: str) -> Any:
-    # The HTTP client costs more than a whole `spec`, so it is imported on first use.
-    if name != "Client":
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from .http import Client
-
-    return Client
+    return getattr(importlib.import_module(f".{_LAZY[name]}", __package__), name)
