@@ -182,7 +182,7 @@ class Client:
         try:
             return msgspec.json.decode(response.content, type=type, strict=False)
         except msgspec.ValidationError as error:
-            raise TransientError(f"{place} JSON of another shape{_difference(error)}") from None
+            raise TransientError(f"{place} JSON of an unexpected shape{_difference(error)}") from None
         except (msgspec.DecodeError, RecursionError):
             raise TransientError(f"{place} something that is not JSON") from None
 

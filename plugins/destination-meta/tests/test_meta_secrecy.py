@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from cdp_bridge.sdk import ConfigError, Secret
-from destination_meta.graph import proof
+from destination_meta.api import proof
 
 
 def test_logs_hold_no_hash_and_no_token(account: Any, batch: Any, digest: Any, caplog: Any) -> None:
