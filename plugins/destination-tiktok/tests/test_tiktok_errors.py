@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from cdp_bridge.sdk import ConfigError, RejectedError, TransientError
-from destination_tiktok.errors import RULES
+from destination_tiktok.errors import ERRORS
 
 WAIT, STOP, REFUSED = TransientError, ConfigError, RejectedError
 OUTCOMES = [
@@ -51,7 +51,7 @@ def refuse(account: Any, writer: Any, ref: Any, batch: Any) -> Any:
 def test_every_code_ends_in_the_outcome_of_the_contract(refuse: Any, account: Any, code: Any, kind: Any) -> None:
     error = refuse(code, message=f"Batch.0.email: jane@example.com {account.token} {'ab' * 32}")
     assert isinstance(error, kind)
-    assert f"TikTok's code {code}, request 20261124ABC" in str(error)
+    assert f"TikTok's error {code}, request 20261124ABC" in str(error)
     assert not any(part in str(error) for part in ("jane", account.token, "abab", "Batch"))
     if isinstance(error, ConfigError):
         assert error.remedy
@@ -61,7 +61,7 @@ def test_every_code_ends_in_the_outcome_of_the_contract(refuse: Any, account: An
 
 
 def test_every_rule_is_tried() -> None:
-    assert set(RULES) <= {code for code, _ in OUTCOMES}
+    assert set(ERRORS.rules) <= {code for code, _ in OUTCOMES}
 
 
 def test_an_audience_that_is_being_processed_is_waited_for(refuse: Any) -> None:
