@@ -104,9 +104,9 @@ class Client:
     def read(self, path: str, *, method: str = "GET", **request: Any) -> Any: ...
     def read(self, path: str, *, method: str = "GET", type: Any = Any, **request: Any) -> Any:
         """The JSON of a request that changes nothing, tried again (back-off with jitter, Retry-After obeyed) while the
-        failure is transient; `type` as in `decode`.
+        failure is transient; `type` as in `decode`. Another shape is not tried again.
         """
-        return retrying()(self.call, method, path, type=type, **request)
+        return _converted(retrying()(self.call, method, path, **request), type, _place(self.base_url + path))
 
     def pages(
         self, path: str, follow: Follow[T] | None = None, *, type: type[T], params: Mapping[str, Any] | None = None
@@ -122,7 +122,8 @@ class Client:
         known = set()
         while True:
             known.add(f"{path} {sorted(asked.items())}")
-            response, page = retrying()(self._page, path, asked, type)
+            response, answer = retrying()(self._page, path, asked)
+            page = _converted(answer, type, _place(response.url))
             yield page
             step = follow(page, asked) if follow else response.links.get("next", {}).get("url")
             if step is None:
@@ -178,17 +179,17 @@ class Client:
         A broken one is a TransientError, since proxies and overloaded servers answer with pages; so is another shape,
         with its place and never with a value. Numbers may be written as text.
         """
-        place = f"{_place(response.url)} answered {response.status_code} with"
         try:
-            return msgspec.json.decode(response.content, type=type, strict=False)
-        except msgspec.ValidationError as error:
-            raise TransientError(f"{place} JSON of an unexpected shape{_difference(error)}") from None
+            answer = msgspec.json.decode(response.content)
         except (msgspec.DecodeError, RecursionError):
-            raise TransientError(f"{place} something that is not JSON") from None
+            raise TransientError(
+                f"{_place(response.url)} answered {response.status_code} with something that is not JSON"
+            ) from None
+        return _converted(answer, type, _place(response.url))
 
-    def _page(self, path: str, params: Mapping[str, Any], type: type[T]) -> tuple[requests.Response, T]:
+    def _page(self, path: str, params: Mapping[str, Any]) -> tuple[requests.Response, Any]:
         response = self.send("GET", path, params=params)
-        return response, self.decode(response, type=type)
+        return response, self.decode(response)
 
     def _below(self, url: str) -> str:
         """A link as a path below `base_url`."""
@@ -263,10 +264,14 @@ class _Bearer:
         self._token = None
 
 
-def _difference(error: msgspec.ValidationError) -> str:
-    """Where a shape is another one; of msgspec's words only those that never quote a value."""
-    found = _SHAPE.fullmatch(str(error))
-    return f" ({found[1]} at {found[2] or '$'})" if found else ""
+def _converted(answer: Any, type: Any, place: str) -> Any:
+    try:
+        return msgspec.convert(answer, type, strict=False)
+    except msgspec.ValidationError as error:
+        # Of msgspec's words only those that never quote a value.
+        said = _SHAPE.fullmatch(str(error))
+        difference = f" ({said[1]} at {said[2] or '$'})" if said else ""
+        raise TransientError(f"{place} answered with JSON of an unexpected shape{difference}") from None
 
 
 def _denied(url: str) -> ConfigError:

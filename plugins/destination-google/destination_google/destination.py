@@ -1,4 +1,4 @@
-"""The destination: members of segments go into user lists of one account, conversions to its conversion actions."""
+"""Writes members of segments into user lists of one account, and conversions to its conversion actions."""
 
 from __future__ import annotations
 
@@ -17,23 +17,24 @@ from cdp_bridge.sdk import (
     Probe,
     RejectedError,
     Stream,
+    run_probes,
 )
 
 from . import audiences, conversions, data_manager, google_ads
 from .api import connect
 from .audiences import DAY
+from .check import checks, expect_terms
 from .data_manager import DataManager
 from .errors import MembersError
 from .google_ads import GoogleAds, is_job
-from .membership import MOST_MEMBERS, SCHEMA, Members, members
-from .probes import expect_terms, probe
+from .members import MAX_MEMBERS, SCHEMA, Members, members_of
 from .settings import Settings
 
 
 def check(settings: Settings) -> list[Probe]:
     """Findings about credentials, project, scope, account, terms, lists and conversions, up to the first that fails."""
     with connect(settings) as client:
-        return list(probe(client, settings))
+        return run_probes(checks(client, settings))
 
 
 def discover(settings: Settings) -> Catalog:
@@ -67,7 +68,7 @@ def preview(settings: Settings, batch: Batch) -> dict[str, Any]:
     if batch.operation == "track":
         return conversions.preview(settings, batch)
     request = google_ads.request if settings.api == "google-ads" else data_manager.request
-    return request(settings, batch, members(batch).identifiers)
+    return request(settings, batch, members_of(batch).identifiers)
 
 
 class GoogleWriter:
@@ -91,9 +92,9 @@ class GoogleWriter:
             return conversions.write(self._client, self._settings, batch)
         if batch.operation == "add":
             expect_terms(self._settings)
-        sent = members(batch)
-        if len(sent.owners) > MOST_MEMBERS and len(batch.keys) > 1:
-            raise RejectedError(f"the batch has more than {MOST_MEMBERS} members", reason="google:members")
+        sent = members_of(batch)
+        if len(sent.owners) > MAX_MEMBERS and len(batch.keys) > 1:
+            raise RejectedError(f"the batch has more than {MAX_MEMBERS} members", reason="google:members")
         try:
             return self._sent(batch, sent)
         except MembersError as error:

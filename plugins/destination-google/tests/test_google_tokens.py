@@ -9,7 +9,7 @@ from cdp_bridge.sdk import ConfigError, Secret, TransientError
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from destination_google import destination
-from destination_google.tokens import assertion
+from destination_google.credentials import assertion
 
 ROBOT = "robot@sandbox.iam.example"
 
