@@ -81,7 +81,8 @@ class ErrorTable:
         rule = rule or self.rule(response.status_code, code, subcode)
         number = str(code) if subcode is None else f"{code}/{subcode}"
         trace = re.sub(r"[^\w .-]", "", trace)[:_MAX_TRACE]
-        problem = f"{rule.problem} ({self.vendor}'s error {number}{f', {self._trace} {trace}' if trace else ''})"
+        trace = f", {f'{self._trace} {trace}'.strip()}" if trace else ""
+        problem = f"{rule.problem} ({self.vendor}'s error {number}{trace})"
         kind = rule.error
         if issubclass(kind, ConfigError):
             return kind(problem, place=rule.place or _path(response), remedy=rule.remedy)

@@ -1,4 +1,4 @@
-"""The members of an audience out of the Profiles Sync warehouse: one record a person, page by page."""
+"""Reads the members of an audience from the Profiles Sync warehouse, one record a person, page by page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OVERLAP = timedelta(hours=2)
 """An hourly sync loads its tables one after the other, so a later read goes back this far behind the last one."""
 PEOPLE_AT_ONCE = 100_000
 """How many people DuckDB folds in this process at a time, for the sake of memory."""
-MOST_TRAITS = 1_000
+MAX_TRAITS = 1_000
 
 Json = Mapping[str, Any]
 
@@ -98,10 +98,10 @@ def merged_away(rows: Sequence[Json]) -> list[dict[str, str | None]]:
     Each merged-away profile goes under its own id, and under every user id of its survivor but the first, which the
     survivor's own record goes by.
     """
-    kept: dict[str, str | None] = {}
+    first: dict[str, str | None] = {}
     for row in rows:
-        kept.setdefault(row["survivor"], row["user_id"])
-    pairs = [(row["segment_id"], row["user_id"]) for row in rows if row["user_id"] != kept[row["survivor"]]]
+        first.setdefault(row["survivor"], row["user_id"])
+    pairs = [(row["segment_id"], row["user_id"]) for row in rows if row["user_id"] != first[row["survivor"]]]
     own = [(row["segment_id"], None) for row in rows]
     return [
         {"canonical_segment_id": segment_id, "user_id": user_id} for segment_id, user_id in dict.fromkeys(own + pairs)
@@ -127,9 +127,9 @@ def _names(
     found = warehouse.rows(warehouse.sql.names(types, None if traits is None else traits | keys))
     existing = {row["name"] for row in found if row["kind"] == "t"}
     wanted = existing if traits is None else existing & traits
-    if len(wanted) > MOST_TRAITS:
+    if len(wanted) > MAX_TRAITS:
         raise ConfigError(
-            f"profiles have {len(wanted)} traits, more than {MOST_TRAITS}",
+            f"profiles have {len(wanted)} traits, more than {MAX_TRAITS}",
             place="mapping",
             remedy="Ask for the traits that you need by name",
         )

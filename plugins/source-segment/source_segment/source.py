@@ -1,41 +1,26 @@
-"""Check, discover and read a Segment space."""
+"""Reads the spaces, audiences, members and profiles of a Segment space."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from cdp_bridge.sdk import Catalog, Checkpoint, Client, ConfigError, Page, Probe, ReadRequest, Stream
+from cdp_bridge.sdk import Catalog, Checkpoint, Client, ConfigError, Page, Probe, ReadRequest, Stream, run_probes
 
 from . import profile_api, public_api
+from .check import NO_WAREHOUSE, checks, needs
 from .settings import Settings
-
-if TYPE_CHECKING:
-    from .warehouse import Warehouse
 
 Json = dict[str, Any]
 PAGE = 200
-STALE = timedelta(hours=6)
-"""Profiles Sync runs hourly; older tables than this mean that it stands still."""
-NO_WAREHOUSE = ConfigError(
-    "the members of an audience cannot be read: Segment lists them in no API, only in the tables of Profiles Sync",
-    place="warehouse",
-    remedy="Set up Unify > Profiles Sync in Segment and give the warehouse's URL",
-)
 
 
 def check(settings: Settings) -> list[Probe]:
     """Findings about the token, the space, the warehouse and, if there is a token for it, the Profile API."""
-    probes: list[Probe] = []
-    with public_api.connect(settings) as api:
-        space = _check_public_api(api, settings, probes)
-    _check_warehouse(settings, space, probes)
-    if settings.profile_api_token is not None and space is not None:
-        probes.append(Probe.of("profile api", lambda: _check_profile_api(settings, space)))
-    return probes
+    with public_api.connect(settings) as api, ExitStack() as stack:
+        return run_probes(checks(api, stack, settings), needs=needs(settings))
 
 
 def discover(settings: Settings) -> Catalog:
@@ -101,7 +86,7 @@ def _audiences(api: Client, settings: Settings, request: ReadRequest) -> Iterato
 
 def _members(api: Client, settings: Settings, request: ReadRequest) -> Iterator[Page | Checkpoint]:
     if settings.warehouse is None:
-        raise NO_WAREHOUSE
+        raise ConfigError(NO_WAREHOUSE.problem, place=NO_WAREHOUSE.place, remedy=NO_WAREHOUSE.remedy)
     space, audiences = _asked_for(api, settings, request)
 
     from . import members, warehouse
@@ -132,73 +117,6 @@ def _profiles(api: Client, settings: Settings, request: ReadRequest) -> Iterator
 def _paged(stream: str, rows: Iterator[Json]) -> Iterator[Page]:
     while page := list(islice(rows, PAGE)):
         yield Page(stream, page)
-
-
-def _check_public_api(api: Client, settings: Settings, probes: list[Probe]) -> Json | None:
-    """Append what is found and return the space, if it was."""
-    found: list[Json] = []
-
-    def find_space() -> str:
-        found.append(public_api.find_space(api, settings.space))
-        return f"{found[0]['name']} ({found[0]['id']})"
-
-    def find_audiences() -> str:
-        known = list(public_api.audiences(api, found[0]["id"]))
-        for key in settings.audiences:
-            public_api.find_audience(known, key)
-        readable = sum(not public_api.unreadable(audience) for audience in known)
-        return f"{readable} of {len(known)} can be read"
-
-    probes.append(Probe.of("workspace", lambda: str(public_api.workspace(api)["name"])))
-    if probes[-1].passed:
-        probes.append(Probe.of("space", find_space))
-    if found:
-        probes.append(Probe.of("audiences", find_audiences))
-    return found[0] if found else None
-
-
-def _check_warehouse(settings: Settings, space: Json | None, probes: list[Probe]) -> None:
-    if settings.warehouse is None:
-        probes.append(Probe("warehouse", False, NO_WAREHOUSE.problem, NO_WAREHOUSE.remedy))
-        return
-    schema = settings.warehouse.schema or (space["slug"] if space else None)
-    if schema is None:
-        return
-
-    from . import warehouse
-
-    url, opened = settings.warehouse.url, []
-    with ExitStack() as stack:
-
-        def connect() -> str:
-            opened.append(stack.enter_context(warehouse.opened(url, schema)))
-            return f"connected, {opened[0].dialect}"
-
-        probes.append(Probe.of("warehouse", connect))
-        if opened:
-            probes.append(Probe.of("warehouse tables", lambda: _check_tables(opened[0])))
-            if probes[-1].passed:
-                probes.append(Probe.of("warehouse freshness", lambda: _check_freshness(opened[0])))
-
-
-def _check_tables(warehouse: Warehouse) -> str:
-    warehouse.check_tables()
-    return f"schema {warehouse.schema} is complete"
-
-
-def _check_freshness(warehouse: Warehouse) -> str:
-    from . import members
-
-    newest = members.freshness(warehouse)
-    late = datetime.now(UTC) - newest > STALE
-    return f"newest row {newest:%Y-%m-%d %H:%M} UTC{'; Profiles Sync may stand still' if late else ''}"
-
-
-def _check_profile_api(settings: Settings, space: Json) -> str:
-    """Nobody has the identifier asked for: only a token that is let in is told so (segment.md section 10)."""
-    with profile_api.connect(settings) as api:
-        profile_api.is_known(api, space["id"], "user_id:cdp-bridge-check")
-    return "the token is let in"
 
 
 def _schema(**fields: str) -> Json:
