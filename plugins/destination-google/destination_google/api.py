@@ -14,6 +14,7 @@ from .errors import interpret
 from .settings import AccessToken, Settings
 
 PAGE = 1_000
+JSON = {"Content-Type": "application/json"}
 
 
 class Size(msgspec.Struct, rename="camel"):

@@ -92,16 +92,6 @@ def write(client: Client, settings: Settings, batch: Batch) -> Outcome:
     return _sent(client, settings, others)
 
 
-def preview(settings: Settings, batch: Batch) -> dict[str, Any]:
-    """The request for a batch as JSON values, credentials masked."""
-    return {
-        "method": "POST",
-        "url": settings.base_url + INGEST,
-        "headers": {"Authorization": "Bearer ***", "Content-Type": "application/json"},
-        "json": msgspec.json.decode(msgspec.json.encode(body(settings, request(settings, batch).events))),
-    }
-
-
 def body(settings: Settings, events: Sequence[_Event]) -> dict[str, Any]:
     """The body of a request; each event names its conversion action among the destinations."""
     actions = sorted({action for event in events for action in event.destination_references})

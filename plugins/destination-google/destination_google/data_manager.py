@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 from cdp_bridge.sdk import Batch, Client, Outcome
 
+from .api import JSON
 from .members import ADDRESS, Identifier
 from .settings import Account, Settings
 
@@ -64,8 +65,7 @@ class DataManager:
 
     def post(self, path: str, wanted: Mapping[str, Any]) -> str:
         """Send a request; returns its id, which stands for what is in it until that is settled."""
-        headers = {"Content-Type": "application/json"}
-        response = self._client.send("POST", path, data=msgspec.json.encode(wanted), headers=headers)
+        response = self._client.send("POST", path, data=msgspec.json.encode(wanted), headers=JSON)
         # What is only validated has no id (google.md 16).
         return "" if self._settings.test_mode else Client.decode(response, type=_Accepted).request_id
 
@@ -78,16 +78,6 @@ class DataManager:
             return Outcome(pending=pending)
         counts: Counter[str] = sum((_counts(status) for status in statuses if status.request_status != DONE), Counter())
         return Outcome(counts={reason: number for reason, number in counts.items() if reason not in KNOWN_ALREADY})
-
-
-def request(settings: Settings, batch: Batch, members: Sequence[Sequence[Identifier]]) -> dict[str, Any]:
-    """The request for members as JSON values, credentials masked."""
-    return {
-        "method": "POST",
-        "url": settings.base_url + PATHS[batch.operation],
-        "headers": {"Authorization": "Bearer ***", "Content-Type": "application/json"},
-        "json": body(settings, batch, members),
-    }
 
 
 def body(settings: Settings, batch: Batch, members: Sequence[Sequence[Identifier]]) -> dict[str, Any]:

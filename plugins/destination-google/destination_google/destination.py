@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 from cdp_bridge.sdk import (
     Audience,
     AudienceRef,
@@ -21,7 +22,7 @@ from cdp_bridge.sdk import (
 )
 
 from . import audiences, conversions, data_manager, google_ads
-from .api import connect
+from .api import JSON, connect
 from .audiences import DAY
 from .check import checks, expect_terms
 from .data_manager import DataManager
@@ -64,11 +65,23 @@ def open(settings: Settings) -> Iterator[GoogleWriter]:
 
 
 def preview(settings: Settings, batch: Batch) -> dict[str, Any]:
-    """The request for a batch as JSON values, credentials masked."""
+    """The request for a batch as JSON values, credentials masked; a job of Google Ads is made before it."""
+    url, body = settings.base_url, {}
     if batch.operation == "track":
-        return conversions.preview(settings, batch)
-    request = google_ads.request if settings.api == "google-ads" else data_manager.request
-    return request(settings, batch, members_of(batch).identifiers)
+        url += conversions.INGEST
+        body = conversions.body(settings, conversions.request(settings, batch).events)
+    elif settings.api == "google-ads":
+        url = f"{settings.ads_url}{google_ads.customer(settings)}/offlineUserDataJobs/(new):addOperations"
+        body = google_ads.body(batch, members_of(batch).identifiers)
+    else:
+        url += data_manager.PATHS[batch.operation]
+        body = data_manager.body(settings, batch, members_of(batch).identifiers)
+    return {
+        "method": "POST",
+        "url": url,
+        "headers": {"Authorization": "Bearer ***", **JSON},
+        "json": msgspec.json.decode(msgspec.json.encode(body)),
+    }
 
 
 class GoogleWriter:

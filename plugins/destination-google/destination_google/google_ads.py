@@ -127,16 +127,6 @@ def customer(settings: Settings) -> str:
     return f"/{VERSION}/customers/{settings.account}"
 
 
-def request(settings: Settings, batch: Batch, members: Sequence[Sequence[Identifier]]) -> dict[str, Any]:
-    """The request for members as JSON values, credentials masked; a job is made before it, and started after it."""
-    return {
-        "method": "POST",
-        "url": f"{settings.ads_url}{customer(settings)}/offlineUserDataJobs/(new):addOperations",
-        "headers": {"Authorization": "Bearer ***", "Content-Type": "application/json"},
-        "json": body(batch, members),
-    }
-
-
 def body(batch: Batch, members: Sequence[Sequence[Identifier]]) -> dict[str, Any]:
     """One operation a member; Google names all that are bad, and keeps the others: to be sent again does no harm."""
     word = WORDS[batch.operation]

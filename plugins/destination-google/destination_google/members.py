@@ -84,4 +84,4 @@ def _addresses(parts: Sequence[Sequence[str]]) -> list[Identifier]:
     """Every value at least once, a shorter column starts over; none where a part is missing."""
     if not all(parts):
         return []
-    return [("address", *[part[turn % len(part)] for part in parts]) for turn in range(max(map(len, parts)))]
+    return [("address", *[part[row % len(part)] for part in parts]) for row in range(max(map(len, parts)))]

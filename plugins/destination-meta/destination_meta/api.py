@@ -15,6 +15,7 @@ from .settings import Settings
 
 T = TypeVar("T")
 PAGE = 100
+JSON = {"Content-Type": "application/json"}
 
 
 class Status(msgspec.Struct):

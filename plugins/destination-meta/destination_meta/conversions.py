@@ -11,6 +11,7 @@ import msgspec
 from cdp_bridge.sdk import Batch, Client, ConfigError, Conversion, Limits, Outcome, Stream
 from msgspec import Struct
 
+from .api import JSON
 from .members import LDU_CELLS, NO_IDENTIFIER
 from .settings import Settings
 from .usage import pause
@@ -132,7 +133,7 @@ def write(client: Client, settings: Settings, batch: Batch) -> Outcome:
     target, sent = path(settings), request(settings, batch)
     if not sent.keys:
         return Outcome(rejected=sent.refused)
-    response = client.send("POST", target, data=sent.body, headers={"Content-Type": "application/json"})
+    response = client.send("POST", target, data=sent.body, headers=JSON)
     received = Client.decode(response, type=_Received).events_received
     unknown = frozenset[bytes]() if received == len(sent.keys) else frozenset(sent.keys)
     return Outcome(rejected=sent.refused, unknown=unknown, pause=pause(response.headers))

@@ -24,7 +24,7 @@ from cdp_bridge.sdk import (
 )
 
 from . import audiences, conversions
-from .api import connect
+from .api import JSON, connect
 from .check import checks
 from .errors import OverloadedError
 from .members import MAX_ROWS, NO_IDENTIFIER, SCHEMA, Upload, outcome_of, upload
@@ -74,7 +74,7 @@ def preview(settings: Settings, batch: Batch) -> dict[str, Any]:
     return {
         "method": method,
         "url": f"{settings.base_url}/{settings.api_version}{path}",
-        "headers": {"Authorization": "Bearer ***", "Content-Type": "application/json"},
+        "headers": {"Authorization": "Bearer ***", **JSON},
         "params": {"appsecret_proof": "***"} if settings.app_secret else {},
         "json": msgspec.json.decode(body),
     }
@@ -121,7 +121,7 @@ class MetaWriter:
                 METHODS[batch.operation],
                 f"/{batch.audience.id}/users",
                 data=_body(session, batch, sent),
-                headers={"Content-Type": "application/json"},
+                headers=JSON,
             )
         except OverloadedError as error:
             session.failures += 1

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-ALMOST_FULL = 95.0
+MAX_USAGE = 95.0
 """Per cent of a budget; above it we pause."""
 MIN_PAUSE, MAX_PAUSE = 60.0, 3_600.0
 
@@ -17,7 +17,7 @@ class _Usage(msgspec.Struct):
     estimated_time_to_regain_access: float = 0
 
     def pause(self) -> float:
-        if max(self.call_count, self.total_cputime, self.total_time) <= ALMOST_FULL:
+        if max(self.call_count, self.total_cputime, self.total_time) <= MAX_USAGE:
             return self.estimated_time_to_regain_access * 60
         return max(MIN_PAUSE, self.estimated_time_to_regain_access * 60)
 
@@ -27,7 +27,7 @@ class _AccountUsage(msgspec.Struct):
     reset_time_duration: float = 0
 
     def pause(self) -> float:
-        return max(MIN_PAUSE, self.reset_time_duration) if self.acc_id_util_pct > ALMOST_FULL else 0
+        return max(MIN_PAUSE, self.reset_time_duration) if self.acc_id_util_pct > MAX_USAGE else 0
 
 
 def pause(headers: Mapping[str, str]) -> float:

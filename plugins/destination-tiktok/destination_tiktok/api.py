@@ -15,6 +15,7 @@ T = TypeVar("T")
 VERSION = "/open_api/v1.3"
 LIST = "/dmp/custom_audience/list/"
 PAGE = 100
+JSON = {"Content-Type": "application/json"}
 
 
 class Answer(msgspec.Struct, Generic[T]):

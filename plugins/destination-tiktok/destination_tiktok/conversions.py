@@ -8,14 +8,13 @@ import msgspec
 from cdp_bridge.sdk import Batch, Client, ConfigError, Conversion, Limits, Outcome, Stream
 from msgspec import Struct
 
-from .api import Result
+from .api import JSON, Result
 from .errors import PARTLY, DuplicateError
 from .members import NO_IDENTIFIER
 from .rate_limit import RateLimit
 from .settings import Settings
 
 TRACK = "/event/track/"
-JSON = {"Content-Type": "application/json"}
 
 EVENTS = {
     "add_payment_info": "AddPaymentInfo",

@@ -23,7 +23,7 @@ from cdp_bridge.sdk import (
 )
 
 from . import audiences, conversions, files
-from .api import VERSION, Result, connect
+from .api import JSON, VERSION, Result, connect
 from .check import checks
 from .errors import PARTLY, DuplicateError, LimitedError
 from .members import MAX_BYTES, MAX_ROWS, NO_IDENTIFIER, SCHEMA, Upload, outcome_of, upload
@@ -31,7 +31,6 @@ from .rate_limit import RateLimit
 from .settings import Settings
 
 MAPPING = "/segment/mapping/"
-JSON = {"Content-Type": "application/json"}
 
 
 def check(settings: Settings) -> list[Probe]:
@@ -76,7 +75,7 @@ def preview(settings: Settings, batch: Batch) -> dict[str, Any]:
     return {
         "method": "POST",
         "url": f"{settings.base_url}{VERSION}{path}",
-        "headers": {"Access-Token": "***", "Content-Type": "application/json"},
+        "headers": {"Access-Token": "***", **JSON},
         "json": msgspec.json.decode(body),
     }
 

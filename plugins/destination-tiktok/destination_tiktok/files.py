@@ -79,11 +79,11 @@ def file_of(batch: Batch) -> File:
 
 
 def _lines(values: Sequence[Sequence[str]], widths: Sequence[int]) -> Iterator[str]:
-    turns = max((-(-len(some) // width) for some, width in zip(values, widths, strict=True)), default=0)
-    for turn in range(turns):
+    rows = max((-(-len(some) // width) for some, width in zip(values, widths, strict=True)), default=0)
+    for row in range(rows):
         cells: list[str] = []
         for some, width in zip(values, widths, strict=True):
-            part = some[turn * width : (turn + 1) * width]
+            part = some[row * width : (row + 1) * width]
             cells += [*part, *[""] * (width - len(part))]
         yield ",".join(cells)
 

@@ -69,7 +69,7 @@ def estimate(settings: Settings, request: ReadRequest) -> int | None:
     if request.stream != "audience_members" or request.checkpoint is not None:
         return None
     with public_api.connect(settings) as api:
-        _, audiences = _asked_for(api, settings, request)
+        _, audiences = _selected(api, settings, request)
     sizes: list[int | None] = [(audience.get("size") or {}).get("count") for audience in audiences]
     counted = [size for size in sizes if size is not None]
     return sum(counted) if len(counted) == len(sizes) else None
@@ -87,7 +87,7 @@ def _audiences(api: Client, settings: Settings, request: ReadRequest) -> Iterato
 def _members(api: Client, settings: Settings, request: ReadRequest) -> Iterator[Page | Checkpoint]:
     if settings.warehouse is None:
         raise ConfigError(NO_WAREHOUSE.problem, place=NO_WAREHOUSE.place, remedy=NO_WAREHOUSE.remedy)
-    space, audiences = _asked_for(api, settings, request)
+    space, audiences = _selected(api, settings, request)
 
     from . import members, warehouse
 
@@ -95,7 +95,7 @@ def _members(api: Client, settings: Settings, request: ReadRequest) -> Iterator[
         yield from members.read(opened, audiences, request)
 
 
-def _asked_for(api: Client, settings: Settings, request: ReadRequest) -> tuple[Json, list[Json]]:
+def _selected(api: Client, settings: Settings, request: ReadRequest) -> tuple[Json, list[Json]]:
     """The space, and the audiences to read: the one of the request, those of the settings, or all readable ones."""
     space = public_api.find_space(api, settings.space)
     known = list(public_api.audiences(api, space["id"]))
@@ -107,7 +107,7 @@ def _asked_for(api: Client, settings: Settings, request: ReadRequest) -> tuple[J
 
 def _profiles(api: Client, settings: Settings, request: ReadRequest) -> Iterator[Page]:
     if not request.segment:
-        raise ConfigError("no person was named", place="segment", remedy="Ask for one person as type:value")
+        raise ConfigError("no person was named", place="segment", remedy="Name a person as type:value")
     with profile_api.connect(settings) as profiles:
         space = public_api.find_space(api, settings.space)
         person = profile_api.look_up(profiles, space["id"], request.segment)
