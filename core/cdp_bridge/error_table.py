@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Struct
 
 from .errors import ConfigError, Failure, RejectedError, TransientError
 from .http import Client
@@ -18,7 +19,7 @@ Code = int | str
 _MAX_TRACE = 50
 
 
-class ErrorRule(NamedTuple):
+class ErrorRule(Struct, frozen=True):
     """What an error code means: the type of error (also one derived from the three), its problem, and the remedy.
 
     `wait` is how many seconds a TransientError waits where the answer does not say, `place` where a ConfigError is:

@@ -94,15 +94,16 @@ class Client:
     def call(self, method: str, path: str, *, type: type[T], **request: Any) -> T: ...
     @overload
     def call(self, method: str, path: str, **request: Any) -> Any: ...
-    def call(self, method: str, path: str, *, type: Any = Any, **request: Any) -> Any:
+    def call(self, method: str, path: str, *, type: type[T] | None = None, **request: Any) -> T | Any:
         """The JSON that answers one request, tried once; `type` as in `decode`, the other arguments as in `send`."""
-        return self.decode(self.send(method, path, **request), type=type)
+        response = self.send(method, path, **request)
+        return _converted(self.decode(response), type, _place(response.url))
 
     @overload
     def read(self, path: str, *, method: str = "GET", type: type[T], **request: Any) -> T: ...
     @overload
     def read(self, path: str, *, method: str = "GET", **request: Any) -> Any: ...
-    def read(self, path: str, *, method: str = "GET", type: Any = Any, **request: Any) -> Any:
+    def read(self, path: str, *, method: str = "GET", type: type[T] | None = None, **request: Any) -> T | Any:
         """The JSON of a request that changes nothing, tried again (back-off with jitter, Retry-After obeyed) while the
         failure is transient; `type` as in `decode`. Another shape is not tried again.
         """
@@ -173,8 +174,8 @@ class Client:
     @staticmethod
     def decode(response: requests.Response) -> Any: ...
     @staticmethod
-    def decode(response: requests.Response, *, type: Any = Any) -> Any:
-        """The JSON body, as a value of `type` (a msgspec Struct, or a type of the language) where one is given.
+    def decode(response: requests.Response, *, type: type[T] | None = None) -> T | Any:
+        """The JSON body, as a value of `type` (a msgspec Struct, `list[str]`, ...) where one is given.
 
         A broken one is a TransientError, since proxies and overloaded servers answer with pages; so is another shape,
         with its place and never with a value. Numbers may be written as text.
@@ -265,6 +266,8 @@ class _Bearer:
 
 
 def _converted(answer: Any, type: Any, place: str) -> Any:
+    if type is None:
+        return answer
     try:
         return msgspec.convert(answer, type, strict=False)
     except msgspec.ValidationError as error:

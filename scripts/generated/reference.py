@@ -41,8 +41,9 @@ SECTIONS = (
     Section("Checking", ("Probe", "run_probes")),
     Section("Discovering", ("Catalog", "Stream")),
     Section("Reading", ("ReadRequest", "Page", "Checkpoint")),
-    Section("Writing", ("Audience", "AudienceRef", "Batch", "Conversion", "Item", "Outcome", "Inventory")),
-    Section("Finding", ("find_or_create",)),
+    Section(
+        "Writing", ("Audience", "AudienceRef", "Batch", "Conversion", "Item", "Outcome", "Inventory", "find_or_create")
+    ),
     Section("Errors", ("ConfigError", "TransientError", "RejectedError", "ErrorTable", "ErrorRule")),
     Section("HTTP", ("Client", "Token")),
     Section(
