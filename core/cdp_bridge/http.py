@@ -119,21 +119,21 @@ class Client:
         Without it, the header `Link` with `rel="next"` is followed. Raises TransientError for a way that leads back,
         for a list cut short is no list, and ConfigError for a link to another host, which must not get credentials.
         """
-        asked = dict(params or {})
-        known = set()
+        query = dict(params or {})
+        visited = set()
         while True:
-            known.add(f"{path} {sorted(asked.items())}")
-            response, answer = retrying()(self._page, path, asked)
+            visited.add(f"{path} {sorted(query.items())}")
+            response, answer = retrying()(self._page, path, query)
             page = _converted(answer, type, _place(response.url))
             yield page
-            step = follow(page, asked) if follow else response.links.get("next", {}).get("url")
+            step = follow(page, query) if follow else response.links.get("next", {}).get("url")
             if step is None:
                 return
             if isinstance(step, str):
-                path, asked = self._below(urljoin(response.url, step)), {}
+                path, query = self._below(urljoin(response.url, step)), {}
             else:
-                asked = {**asked, **step}
-            if f"{path} {sorted(asked.items())}" in known or "" in asked.values():
+                query = {**query, **step}
+            if f"{path} {sorted(query.items())}" in visited or "" in query.values():
                 raise TransientError(f"the list at {_place(response.url)} has a next page but no way to it")
 
     @staticmethod

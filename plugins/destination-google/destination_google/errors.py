@@ -94,7 +94,6 @@ NOT_ENHANCED = ErrorRule(
     "In Google Ads, accept the customer data terms and turn on enhanced conversions for leads (Goals > Settings)",
 )
 NAME_TAKEN = ErrorRule(NameTakenError, "a user list of this name is being made")
-UNKNOWN = ErrorRule(RejectedError, "Google refuses the request for a reason that is not in its documentation")
 
 ERRORS = ErrorTable(
     "Google",
@@ -212,8 +211,6 @@ ERRORS = ErrorTable(
         **dict.fromkeys(["INVALID_REQUEST_ID", "REQUEST_TOO_OLD"], FORGOTTEN),
         **dict.fromkeys(["INVALID_ARGUMENT", "FAILED_PRECONDITION"], BAD_REQUEST),
     },
-    busy=BUSY,
-    unknown=UNKNOWN,
 )
 GENERAL = ("INVALID_ARGUMENT", "FAILED_PRECONDITION", "PERMISSION_DENIED")
 """What says less than any other reason in the same answer."""

@@ -41,7 +41,6 @@ NOT_THERE = ErrorRule(GoneError, "it does not exist or the access token may not 
 FLAGGED = ErrorRule(ConfigError, "Meta flagged this audience for integrity and blocks its editing", NEUTRAL)
 BAD_REQUEST = ErrorRule(RejectedError, "Meta refuses the request")
 TOO_LARGE = ErrorRule(TooLargeError, "the request is too large for Meta")
-UNKNOWN = ErrorRule(RejectedError, "Meta refuses the request with an error that is not in its documentation")
 
 ERRORS = ErrorTable(
     "Meta",
@@ -87,7 +86,6 @@ ERRORS = ErrorTable(
         2656: ErrorRule(ConfigError, "lookalike audiences depend on this audience", "Delete them first"),
     },
     busy=BUSY,
-    unknown=UNKNOWN,
     trace="trace",
 )
 
@@ -145,5 +143,5 @@ def _rule(status: int, error: _Envelope) -> ErrorRule:
             return rule
     rule = ERRORS.rule(status, error.code, error.error_subcode)
     # These two say little: what Meta calls transient, or says with 5xx, may work later.
-    is_passing = rule in (BAD_REQUEST, UNKNOWN) and (error.is_transient or status >= 500)
+    is_passing = rule in (BAD_REQUEST, ERRORS.unknown) and (error.is_transient or status >= 500)
     return BUSY if is_passing else rule

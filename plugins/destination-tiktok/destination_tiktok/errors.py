@@ -63,7 +63,6 @@ BAD_FILE = ErrorRule(
 )
 LOST_FILE = ErrorRule(LostFileError, "TikTok has the file no more")
 NOT_EDITABLE = ErrorRule(BusyError, "the audience is being processed and not editable now", wait=3_600)
-UNKNOWN = ErrorRule(RejectedError, "TikTok refuses the request with a code that is not in its documentation")
 
 PARTLY = 20001
 """The code of what was done in part."""
@@ -99,8 +98,6 @@ ERRORS = ErrorTable(
         **dict.fromkeys([50000, 50002], BUSY),
         60001: ErrorRule(TransientError, "TikTok is under maintenance", wait=300),
     },
-    busy=BUSY,
-    unknown=UNKNOWN,
 )
 INNER_SERVICES = range(51_000, 53_000)
 """Codes of services behind the API."""
