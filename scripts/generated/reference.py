@@ -41,12 +41,14 @@ class Section(NamedTuple):
 SECTIONS = (
     Section("Announcing", ("Connector", "Limits", "OAuth", "hookimpl", "run")),
     Section("Settings", ("option", "Secret")),
-    Section("Checking", ("Probe",)),
+    Section("Checking", ("Probe", "run_probes")),
     Section("Discovering", ("Catalog", "Stream")),
     Section("Reading", ("ReadRequest", "Page", "Checkpoint")),
-    Section("Writing", ("Audience", "AudienceRef", "Batch", "Conversion", "Item", "Outcome", "Inventory")),
-    Section("Errors", ("ConfigError", "TransientError", "RejectedError")),
-    Section("HTTP", ("Client",)),
+    Section(
+        "Writing", ("Audience", "AudienceRef", "Batch", "Conversion", "Item", "Outcome", "Inventory", "find_or_create")
+    ),
+    Section("Errors", ("ConfigError", "TransientError", "RejectedError", "ErrorTable", "ErrorRule")),
+    Section("HTTP", ("Client", "Token")),
     Section(
         "Contracts",
         ("Source", "Destination", "Writer"),

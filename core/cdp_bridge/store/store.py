@@ -13,17 +13,17 @@ from cdp_bridge.store import budgets, keys, leases, migration, retention
 from cdp_bridge.store.access.api_keys import ApiKeys
 from cdp_bridge.store.access.audit import Audit, AuditRecord
 from cdp_bridge.store.access.idempotency import Answers
-from cdp_bridge.store.audiences.dead_letters import DeadLetters
-from cdp_bridge.store.audiences.ledger import Ledger
 from cdp_bridge.store.audiences import refs as audiences
 from cdp_bridge.store.audiences import suppression
+from cdp_bridge.store.audiences.dead_letters import DeadLetters
+from cdp_bridge.store.audiences.ledger import Ledger
 from cdp_bridge.store.configuration import bridge as configuration
 from cdp_bridge.store.database import Clock, Database
 from cdp_bridge.store.leases import Lease
+from cdp_bridge.store.runs import records as runs
 from cdp_bridge.store.runs.counts import Counts
 from cdp_bridge.store.runs.history import History
 from cdp_bridge.store.runs.notes import Notes
-from cdp_bridge.store.runs import records as runs
 from cdp_bridge.store.runs.requests import Requests
 from cdp_bridge.store.runs.schedules import Schedules
 from cdp_bridge.store.secrets.stored import Secrets

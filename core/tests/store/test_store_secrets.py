@@ -17,8 +17,8 @@ from cdp_bridge.errors import ConfigError
 from cdp_bridge.secrets import Resolver, Secret
 from cdp_bridge.settings import SettingsError
 from cdp_bridge.store import Store, tables
-from cdp_bridge.store.secrets.keyring import VARIABLE, Keyring
 from cdp_bridge.store.secrets import cipher
+from cdp_bridge.store.secrets.keyring import VARIABLE, Keyring
 from msgspec import Struct
 
 CANARY = "canary-secret-0123456789"

@@ -7,7 +7,7 @@ import pytest
 from cdp_bridge.sdk import AudienceRef, ConfigError, RejectedError, TransientError
 from cdp_bridge.testing import numbered
 from destination_google.destination import GoogleWriter
-from destination_google.errors import RULES, AccessError, GoneError, MembersError, ProjectError, ScopeError
+from destination_google.errors import ERRORS, AccessError, GoneError, MembersError, ProjectError, ScopeError
 
 from .conftest import Account
 
@@ -130,7 +130,7 @@ def test_no_reason_of_the_table_is_without_a_test() -> None:
     ads |= {"INVALID_OPERATION_ORDER"}
     below = {"UNAVAILABLE", "INTERNAL", "UNKNOWN", "ABORTED", "RATE_LIMIT_EXCEEDED", "UNAUTHENTICATED"}
     below |= {"SERVICE_DISABLED", "USER_PROJECT_DENIED", "ACCESS_TOKEN_SCOPE_INSUFFICIENT"}
-    assert RULES.keys() - {reason for reason, _ in OUTCOMES} == ads | below
+    assert ERRORS.rules.keys() - {reason for reason, _ in OUTCOMES} == ads | below
 
 
 @pytest.mark.parametrize("reason", OF_MEMBERS)

@@ -11,7 +11,7 @@ from cdp_bridge.testing.numbered import pending_of
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from destination_google import destination
-from destination_google.tokens import assertion
+from destination_google.credentials import assertion
 from sandbox.trial import Clock
 
 from .conftest import Account

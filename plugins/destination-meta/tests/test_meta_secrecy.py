@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from cdp_bridge.sdk import ConfigError, Secret
 from cdp_bridge.testing import numbered
-from destination_meta.graph import proof
+from destination_meta.api import proof
 
 from .conftest import Account
 

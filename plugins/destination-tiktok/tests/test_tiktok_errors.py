@@ -7,7 +7,7 @@ import pytest
 from cdp_bridge.model import Writer
 from cdp_bridge.sdk import AudienceRef, ConfigError, RejectedError, TransientError
 from cdp_bridge.testing import numbered
-from destination_tiktok.errors import RULES
+from destination_tiktok.errors import ERRORS
 
 from .conftest import Account
 
@@ -62,7 +62,7 @@ def refuse(account: Account, writer: Writer, ref: AudienceRef, batch: numbered.M
 def test_every_code_ends_in_the_outcome_of_the_contract(refuse: Refuse, account: Account, code: Any, kind: Any) -> None:
     error = refuse(code, message=f"Batch.0.email: jane@example.com {account.token} {'ab' * 32}")
     assert isinstance(error, kind)
-    assert f"TikTok's code {code}, request 20261124ABC" in str(error)
+    assert f"TikTok's error {code}, request 20261124ABC" in str(error)
     assert not any(part in str(error) for part in ("jane", account.token, "abab", "Batch"))
     if isinstance(error, ConfigError):
         assert error.remedy
@@ -72,7 +72,7 @@ def test_every_code_ends_in_the_outcome_of_the_contract(refuse: Refuse, account:
 
 
 def test_every_rule_is_tried() -> None:
-    assert set(RULES) <= {code for code, _ in OUTCOMES}
+    assert set(ERRORS.rules) <= {code for code, _ in OUTCOMES}
 
 
 def test_an_audience_that_is_being_processed_is_waited_for(refuse: Refuse) -> None:

@@ -328,7 +328,7 @@ def test_rows_23_and_24_a_refusal_that_is_not_for_the_file_ends_the_run(
 def test_a_file_over_50_mb_is_refused_before_it_is_sent(
     account: Account, writer: Writer, ref: AudienceRef, batch: numbered.MakeBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "MOST_BYTES", 100)
+    monkeypatch.setattr(files, "MAX_BYTES", 100)
     with pytest.raises(RejectedError) as refusal:
         writer.write(batch(ref, range(3)))
     assert refusal.value.reason == "tiktok:bytes"
@@ -336,7 +336,7 @@ def test_a_file_over_50_mb_is_refused_before_it_is_sent(
 
 def test_the_largest_batch_fits_into_a_file() -> None:
     cells = 65 * len(files.COLUMNS) * files.LIMITS.rows
-    assert min(cells, files.LIMITS.bytes * 1.2) < files.MOST_BYTES
+    assert min(cells, files.LIMITS.bytes * 1.2) < files.MAX_BYTES
 
 
 def test_members_without_an_identifier_are_named_and_the_others_sent(

@@ -69,7 +69,7 @@ def test_a_limit_that_stays_ends_the_run_after_seven_waits(
     error, pauses = sent(40100, None, upload)
     assert clock.slept == [1, *[300] * 6]
     assert {told for told, _ in pauses.told} == {account.number}
-    assert str(error) == "TikTok's rate limit is reached (TikTok's code 40100, request 20261124ABC)"
+    assert str(error) == "TikTok's rate limit is reached (TikTok's error 40100, request 20261124ABC)"
 
 
 def test_row_34_a_full_minute_is_waited_out_in_silence(

@@ -68,7 +68,7 @@ def test_final_refusals_are_not_repeated(
     make_settings: MakeSettings, fail: Fail, slept: list[float], status: int, kind: type[Exception]
 ) -> None:
     answer(fail, status, problem(field="pagination.count"), times=None)
-    with pytest.raises(kind, match=rf"{status} input-validation pagination\.count"):
+    with pytest.raises(kind, match=rf"{status}, input-validation pagination\.count"):
         audiences(make_settings())
     assert slept == []
 
@@ -131,7 +131,7 @@ def test_a_broken_answer_is_asked_for_again(
 
 def test_an_answer_without_envelope_is_not_an_empty_list(make_settings: MakeSettings, fail: Fail) -> None:
     answer(fail, 200, {"audiences": []})
-    with pytest.raises(TransientError, match="without data"):
+    with pytest.raises(TransientError, match="field `data`"):
         audiences(make_settings())
 
 

@@ -14,8 +14,8 @@ from cdp_bridge.errors import ConfigError
 from cdp_bridge.secrets import Secret
 from cdp_bridge.store import tables
 from cdp_bridge.store.database import Database, upsert
-from cdp_bridge.store.secrets.keyring import Keyring
 from cdp_bridge.store.secrets import cipher
+from cdp_bridge.store.secrets.keyring import Keyring
 
 SCHEME = "store"
 BATCH = 500
