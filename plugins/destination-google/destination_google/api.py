@@ -32,6 +32,14 @@ class Size(msgspec.Struct, rename="camel"):
         return max(largest, self.youtube_members_count, self.gmail_members_count)
 
 
+class _ContactInfo(msgspec.Struct, rename="camel"):
+    match_rate_percentage: int | None = None
+
+
+class _IngestedInfo(msgspec.Struct, rename="camel"):
+    contact_id_info: _ContactInfo = msgspec.field(default_factory=_ContactInfo)
+
+
 class UserList(msgspec.Struct, rename="camel"):
     """What a user list says about itself (google.md 5)."""
 
@@ -44,6 +52,13 @@ class UserList(msgspec.Struct, rename="camel"):
     closing_reason: str = ""
     read_only: bool = False
     size_info: Size = msgspec.field(default_factory=Size)
+    ingested_user_list_info: _IngestedInfo = msgspec.field(default_factory=_IngestedInfo)
+
+    @property
+    def match_rate(self) -> tuple[float, float] | None:
+        """The share of those sent who have a Google account: not what the size counts, active people (google.md 5)."""
+        percentage = self.ingested_user_list_info.contact_id_info.match_rate_percentage
+        return None if percentage is None else (percentage / 100, percentage / 100)
 
 
 class _Page(msgspec.Struct, rename="camel"):

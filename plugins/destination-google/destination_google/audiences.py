@@ -116,6 +116,7 @@ def _ref(settings: Settings, user_list: UserList) -> AudienceRef:
         status=f"{user_list.membership_status}; {small}",
         lower_bound=size,
         upper_bound=size,
+        match_rate=user_list.match_rate,
     )
 
 

@@ -11,6 +11,7 @@ import msgspec
 from cdp_bridge.sdk import Batch, Client, Outcome
 
 from destination_google.api import JSON
+from destination_google.match_rates import hull
 from destination_google.members import ADDRESS, Identifier
 from destination_google.settings import Account, Settings
 
@@ -40,6 +41,14 @@ class _Errors(msgspec.Struct, rename="camel"):
     error_counts: list[_Count] = []
 
 
+class _Ingested(msgspec.Struct, rename="camel"):
+    upload_match_rate_range: str = ""
+
+
+class _IngestionStatus(msgspec.Struct, rename="camel"):
+    composite_data_ingestion_status: _Ingested = msgspec.field(default_factory=_Ingested)
+
+
 class _Status(msgspec.Struct, rename="camel"):
     """What became of a request at one destination; `FAILED` and `PARTIAL_SUCCESS` come with counts per reason."""
 
@@ -47,6 +56,12 @@ class _Status(msgspec.Struct, rename="camel"):
         "REQUEST_STATUS_UNKNOWN"
     )
     error_info: _Errors = msgspec.field(default_factory=_Errors)
+    audience_members_ingestion_status: _IngestionStatus = msgspec.field(default_factory=_IngestionStatus)
+
+    @property
+    def match_rate_range(self) -> str:
+        """The share of the contacts that Google knows, in its own words."""
+        return self.audience_members_ingestion_status.composite_data_ingestion_status.upload_match_rate_range
 
 
 class _Statuses(msgspec.Struct, rename="camel"):
@@ -77,7 +92,10 @@ class DataManager:
         if not statuses or any(status.request_status in UNDER_WAY for status in statuses):
             return Outcome(pending=pending)
         counts: Counter[str] = sum((_counts(status) for status in statuses if status.request_status != DONE), Counter())
-        return Outcome(counts={reason: number for reason, number in counts.items() if reason not in KNOWN_ALREADY})
+        return Outcome(
+            counts={reason: number for reason, number in counts.items() if reason not in KNOWN_ALREADY},
+            match_rate=hull([status.match_rate_range for status in statuses]),
+        )
 
 
 def body(settings: Settings, batch: Batch, members: Sequence[Sequence[Identifier]]) -> dict[str, Any]:

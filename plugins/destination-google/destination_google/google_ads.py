@@ -10,6 +10,7 @@ import msgspec
 from cdp_bridge.sdk import Batch, Client, Outcome, RejectedError
 
 from destination_google.errors import BusyError, StartedError
+from destination_google.match_rates import interval
 from destination_google.members import ADDRESS, Identifier
 from destination_google.settings import Settings
 
@@ -20,7 +21,8 @@ ADDRESS_NAMES = dict(zip(ADDRESS, ("hashedFirstName", "hashedLastName", "country
 AGREEMENTS = {"granted": "GRANTED", "denied": "DENIED"}
 
 STATUS = (
-    "SELECT offline_user_data_job.status FROM offline_user_data_job WHERE offline_user_data_job.resource_name = '{}'"
+    "SELECT offline_user_data_job.status, offline_user_data_job.operation_metadata.match_rate_range "
+    "FROM offline_user_data_job WHERE offline_user_data_job.resource_name = '{}'"
 )
 
 
@@ -28,8 +30,13 @@ class _Created(msgspec.Struct, rename="camel"):
     resource_name: str = ""
 
 
+class _Metadata(msgspec.Struct, rename="camel"):
+    match_rate_range: str = ""
+
+
 class _Job(msgspec.Struct, rename="camel"):
     status: Literal["UNSPECIFIED", "UNKNOWN", "PENDING", "RUNNING", "SUCCESS", "FAILED"] = "UNKNOWN"
+    operation_metadata: _Metadata = msgspec.field(default_factory=_Metadata)
 
 
 class _Row(msgspec.Struct, rename="camel"):
@@ -79,9 +86,10 @@ class GoogleAds:
         rows = self._client.read(path, method="POST", json=query, type=_Rows).results
         if not rows:
             raise RejectedError("Google does not know this job", reason="google:no_job")
-        match rows[0].offline_user_data_job.status:
+        job = rows[0].offline_user_data_job
+        match job.status:
             case "SUCCESS":
-                return Outcome()
+                return Outcome(match_rate=interval(job.operation_metadata.match_rate_range))
             case "FAILED":
                 return Outcome(counts={"google:FAILED": 1})
             case "PENDING":

@@ -305,3 +305,12 @@ def test_preview_and_check(
     assert ("google_ads", True) in [(probe.name, probe.passed) for probe in probes]
     account.configure_token(scopes=[DATA_MANAGER])
     assert (destination.check(settings)[-1].name, destination.check(settings)[-1].passed) == ("google_ads", False)
+
+
+def test_the_match_rate_of_a_job_is_read_when_it_has_ended(
+    account: Account, writer: GoogleWriter, ref: AudienceRef
+) -> None:
+    name = f"customers/{account.number}/offlineUserDataJobs/1"
+    told = {"resourceName": name, "status": "SUCCESS", "operationMetadata": {"matchRateRange": "MATCH_RANGE_71_TO_80"}}
+    account.fault("status", "googleAds:search", status=200, body={"results": [{"offlineUserDataJob": told}]})
+    assert writer.settle(ref, name).match_rate == (0.71, 0.8)

@@ -172,6 +172,18 @@ def test_size_and_state(account: Account, size: Any, status: str, bound: Any) ->
         account.fault("status", f"{LISTS}/{ref.id}", "GET", status=200, body=shown)
         ref = writer.ensure(account.audience(ref=ref))
     assert (ref.status, ref.lower_bound, ref.upper_bound) == (status, bound, bound)
+    # The size counts active people: it says nothing of whom Google knows.
+    assert (ref.matched, ref.match_rate) == (None, None)
+
+
+def test_the_match_rate_is_read_apart_from_the_size(account: Account) -> None:
+    with account.open() as writer:
+        ref = writer.ensure(account.audience())
+        info = {"ingestedUserListInfo": {"contactIdInfo": {"matchRatePercentage": 63}}}
+        shown = {"id": ref.id, "membershipDuration": "46656000s", **info}
+        account.fault("status", f"{LISTS}/{ref.id}", "GET", status=200, body=shown)
+        ref = writer.ensure(account.audience(ref=ref))
+    assert (ref.matched, ref.match_rate) == (None, (0.63, 0.63))
 
 
 def test_row_33_without_the_declaration_on_political_ads(account: Account) -> None:

@@ -157,3 +157,27 @@ def test_an_unwell_google_is_asked_again(
     account.fault("reset", "requestStatus")
     assert writer.settle(ref, pending).pending is None
     assert len(clock.slept) == 2
+
+
+@pytest.mark.parametrize(
+    ("ranges", "rate"),
+    [
+        (["MATCH_RATE_RANGE_41_TO_50"], (0.41, 0.5)),
+        (["MATCH_RATE_RANGE_LESS_THAN_20"], (0.0, 0.2)),
+        (["MATCH_RATE_RANGE_20_TO_30", "MATCH_RATE_RANGE_91_TO_100"], (0.2, 1.0)),
+        (["MATCH_RATE_RANGE_41_TO_50", "MATCH_RATE_RANGE_NOT_ELIGIBLE"], None),
+        (["MATCH_RATE_RANGE_UNKNOWN"], None),
+        ([""], None),
+    ],
+)
+def test_the_match_rate_of_an_upload_is_the_interval_that_google_names(
+    told: Settle, ranges: list[str], rate: tuple[float, float] | None
+) -> None:
+    statuses = [
+        {
+            "requestStatus": "SUCCESS",
+            "audienceMembersIngestionStatus": {"compositeDataIngestionStatus": {"uploadMatchRateRange": text}},
+        }
+        for text in ranges
+    ]
+    assert told(*statuses) == Outcome(match_rate=rate)

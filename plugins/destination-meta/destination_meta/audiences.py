@@ -91,7 +91,14 @@ def _ref(settings: Settings, audience: CustomAudience) -> AudienceRef:
         status=f"{operation.code} {operation.description}; {delivery.code} {delivery.description}",
         lower_bound=_known(audience.approximate_count_lower_bound),
         upper_bound=_known(audience.approximate_count_upper_bound),
+        matched=_matched(audience),
     )
+
+
+def _matched(audience: CustomAudience) -> tuple[int, int] | None:
+    """Meta's rounded range of the people whom it knows; None while it is unknown (meta.md 8)."""
+    bounds = audience.approximate_count_lower_bound, audience.approximate_count_upper_bound
+    return None if min(bounds) < 0 else bounds
 
 
 def _known(bound: int) -> int | None:

@@ -16,7 +16,7 @@ def test_creates_an_audience_with_the_marker_in_its_description(account: Account
     held = account.held(ref.id)
     assert (held["name"], held["description"]) == ("VIP", "From the CDP [cdp-bridge:a1]")
     assert ref.account == f"act_{account.number}"
-    assert (ref.lower_bound, ref.upper_bound) == (None, None)
+    assert (ref.lower_bound, ref.upper_bound, ref.matched) == (None, None, None)
     assert ref.status == "410 No file has been uploaded yet; 300 Audience too small to be used."
     fields = account.call("GET", f"{ref.id}?fields=retention_days,customer_file_source,subtype")
     assert fields | {"id": ""} == {
@@ -138,7 +138,7 @@ def test_size_bounds_and_statuses_after_an_upload(account: Account, batch: numbe
         ref = writer.ensure(account.audience())
         writer.write(batch(ref, range(3)))
         ref = writer.ensure(account.audience(ref=ref))
-    assert (ref.lower_bound, ref.upper_bound) == (0, 100)
+    assert (ref.lower_bound, ref.upper_bound, ref.matched) == (0, 100, (0, 100))
     assert ref.status.startswith("200 Normal; 300 ")
 
 

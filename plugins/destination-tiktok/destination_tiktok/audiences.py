@@ -119,6 +119,8 @@ def _ref(settings: Settings, audience: CustomAudience) -> AudienceRef:
         status=_status(audience),
         lower_bound=size,
         upper_bound=size,
+        # Below TikTok's floor it is unknown, not nobody (tiktok.md 9).
+        matched=None if size is None else (size, size),
     )
 
 

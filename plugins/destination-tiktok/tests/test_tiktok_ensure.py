@@ -99,6 +99,7 @@ def test_what_tiktok_tells_of_size_and_state(account: Account, upload: Any, told
     with account.open(upload=upload) as writer:
         ref = writer.ensure(account.audience(ref=known))
     assert (ref.id, ref.status, ref.lower_bound, ref.upper_bound) == ("12", status, size, size)
+    assert ref.matched == (None if size is None else (size, size))
 
 
 def test_a_streamed_audience_that_failed(account: Account) -> None:
