@@ -107,7 +107,7 @@ with Store.open(sys.argv[1]) as store, store.lease("vip", 1) as lease:
     sys.stdin.readline()
     try:
         with store.transaction(lease) as change:
-            change.save_cursor("segment", "members", None, {"written by": "late"})
+            change.save_cursor("vip", "members", None, {"written by": "late"})
     except LeaseLostError:
         print("refused", flush=True)
 """,
@@ -123,7 +123,7 @@ with Store.open(sys.argv[1]) as store, store.lease("vip", 1) as lease:
             late.stdin.write("\n")
             late.stdin.flush()
             assert late.stdout.readline() == "refused\n"
-        assert store.cursor("segment", "members", None) is None
+        assert store.cursor("vip", "members", None) is None
 
 
 def test_rivals_get_a_free_lease_one_at_a_time(store_url: str, start: Any) -> None:
@@ -135,8 +135,8 @@ with Store.open(sys.argv[1]) as store:
     while won < 20:
         try:
             with store.lease("vip") as lease, store.transaction(lease) as change:
-                before = store.cursor("c", "s", None) or {"tokens": []}
-                change.save_cursor("c", "s", None, {"tokens": before["tokens"] + [lease.token]})
+                before = store.cursor("vip", "members", None) or {"tokens": []}
+                change.save_cursor("vip", "members", None, {"tokens": before["tokens"] + [lease.token]})
                 won += 1
         except LeaseHeldError:
             pass
@@ -145,7 +145,7 @@ with Store.open(sys.argv[1]) as store:
     rivals = [start(rival, store_url) for _ in range(2)]
     assert [process.wait(60) for process in rivals] == [0, 0]
     with Store.open(store_url) as store:
-        assert store.cursor("c", "s", None) == {"tokens": list(range(1, 41))}
+        assert store.cursor("vip", "members", None) == {"tokens": list(range(1, 41))}
 
 
 @pytest.mark.postgres
