@@ -26,7 +26,7 @@ def test_a_request_is_started_once_and_finished(store: Store, at: datetime) -> N
         assert store.requests.ready() == []
         assert store.requests.finish(asked.id, lease, "partial", "run-1") is None
         assert store.requests.finish(asked.id, lease, "failed", "run-2", retry_at=at) is None
-    ended = store.requests.one(asked.id)
+    ended = store.requests.get(asked.id)
     assert ended is not None
     assert (ended.state, ended.run_id, ended.finished_at, ended.requested_by) == ("partial", "run-1", at, "anna")
     assert store.requests.newest("vip", "partial") == [ended]
@@ -70,7 +70,7 @@ def test_what_a_dead_worker_left_is_taken_over_and_the_late_one_records_nothing(
                 with pytest.raises(LeaseLostError):
                     step(asked.id, late)
             store.requests.finish(asked.id, newer, "succeeded", "run-2")
-    ended = store.requests.one(asked.id)
+    ended = store.requests.get(asked.id)
     assert ended is not None
     assert (ended.state, ended.run_id) == ("succeeded", "run-2")
 
@@ -123,7 +123,7 @@ def test_a_request_whose_worker_died_while_it_was_cancelled_is_over(store: Store
         clock.now += 61
         with store.requests.hold("vip") as newer:
             assert store.requests.start(asked.id, newer) is None
-    ended = store.requests.one(asked.id)
+    ended = store.requests.get(asked.id)
     assert ended is not None
     assert ended.state == "cancelled"
 

@@ -102,11 +102,11 @@ def test_envelopes_cannot_be_swapped_or_altered(store: Store) -> None:
 def test_what_lasts_is_gone_afterwards_and_taken_once(store: Store, clock: Any) -> None:
     store.secrets.put("state:1", Secret("one"), lasts=timedelta(minutes=10))
     store.secrets.put("state:2", Secret("two"), lasts=timedelta(minutes=10))
-    taken = store.secrets.take("state:1")
+    taken = store.secrets.pop("state:1")
     assert taken is not None
-    assert (taken.reveal(), store.secrets.take("state:1")) == ("one", None)
+    assert (taken.reveal(), store.secrets.pop("state:1")) == ("one", None)
     clock.now += 600
-    assert store.secrets.take("state:2") is None
+    assert store.secrets.pop("state:2") is None
     assert value(store, "state:2") is None
 
 
@@ -184,7 +184,9 @@ def test_who_looks_finds_all_secrets_readable_or_the_first_that_is_not(store: St
     with pytest.raises(ConfigError, match="open to other users"):
         store.secrets.examine()
     keyring.unlink()
-    with pytest.raises(ConfigError, match=r"secret a: it is kept under the key \w+, which the keyring does not hold"):
+    with pytest.raises(
+        ConfigError, match=r"secret a: it is encrypted under the key \w+, which the keyring does not hold"
+    ):
         store.secrets.examine()
 
 
@@ -207,7 +209,8 @@ def test_a_rotation_makes_one_key_and_renews_everything(store: Store, keyring: P
 
 ROTATE = """
 import sys
-from cdp_bridge.store import Store, secrets
+from cdp_bridge.store import Store
+from cdp_bridge.store.secrets import secrets
 secrets.BATCH = 20
 with Store.open(sys.argv[1]) as store:
     print("ready", flush=True)
@@ -261,7 +264,7 @@ def test_what_a_killed_process_left_of_a_keyring_goes_with_the_next(store: Store
 def test_what_is_taken_during_a_rotation_does_not_come_back(postgres_url: str) -> None:
     with Store.open(postgres_url) as store, Store.open(postgres_url) as rival:
         store.secrets.put("state:1", Secret("once"))
-        waiting = threading.Thread(target=rival.secrets.take, args=("state:1",))
+        waiting = threading.Thread(target=rival.secrets.pop, args=("state:1",))
 
         def take(*given: Any) -> None:
             if given[2].startswith("INSERT INTO secret") and not waiting.is_alive():

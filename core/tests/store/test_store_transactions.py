@@ -62,13 +62,13 @@ def test_a_dead_letter_is_replaced_by_a_newer_one_and_exhumed(store: Store, at: 
         change.save_dead_letters([])
     with store.transaction() as change:
         change.save_dead_letters([newer])
-    assert store.dead_letters("vip") == [newer, letter(2, at)]
-    assert store.dead_letters(limit=1) == [newer]
-    assert len(store.dead_letters()) == 3
+    assert store.dead_letters.newest("vip") == [newer, letter(2, at)]
+    assert store.dead_letters.newest(limit=1) == [newer]
+    assert len(store.dead_letters.newest()) == 3
     with store.transaction() as change:
         change.delete_dead_letters("vip", [newer.member_key, b"nobody"])
-    assert store.dead_fingerprints("vip") == {letter(2, at).member_key: letter(2, at).fingerprint}
-    assert len(store.dead_fingerprints("cart")) == 1
+    assert store.dead_letters.fingerprints("vip") == {letter(2, at).member_key: letter(2, at).fingerprint}
+    assert len(store.dead_letters.fingerprints("cart")) == 1
 
 
 def test_a_run_comes_back_whole_and_newest_first(store: Store, at: datetime) -> None:
@@ -178,7 +178,7 @@ def test_an_exception_undoes_everything(store: Store, people: Any, at: datetime)
         work(change)
     assert store.audiences() == []
     assert not store.runs()
-    assert not store.dead_letters()
+    assert not store.dead_letters.newest()
     assert not store.deliveries("vip")
     assert store.cursor("vip", "members", None) is None
 

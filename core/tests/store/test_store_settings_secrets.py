@@ -9,8 +9,8 @@ from cdp_bridge import settings
 from cdp_bridge.errors import BridgeError, ConfigError, TransientError
 from cdp_bridge.secrets import Resolver, Secret, is_reference
 from cdp_bridge.store import Store, tables
-from cdp_bridge.store.secrets.deposit import deposited
 from cdp_bridge.store.secrets.keyring import VARIABLE
+from cdp_bridge.store.secrets.settings_secrets import with_references
 from msgspec import Struct
 
 
@@ -40,7 +40,7 @@ def names(store: Store) -> set[str]:
 
 
 def save(store: Store, raw: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
-    with deposited(store.secrets, OWNER, SCHEMA, raw, before, is_reference) as kept:
+    with with_references(store.secrets, OWNER, SCHEMA, raw, before, is_reference) as kept:
         return kept
 
 
@@ -79,7 +79,7 @@ def test_what_was_not_saved_leaves_nothing_behind(store: Store, error: BridgeErr
     first = save(store, {"token": "one"}, {})
     with (
         pytest.raises(type(error)),
-        deposited(store.secrets, OWNER, SCHEMA, {"token": "two"}, first, is_reference),
+        with_references(store.secrets, OWNER, SCHEMA, {"token": "two"}, first, is_reference),
     ):
         raise error
     assert first["token"][6:] in names(store)
