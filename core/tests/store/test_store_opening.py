@@ -1,4 +1,4 @@
-"""Opening: new, again, by several processes at once; and everything that cannot be opened says why and what to do."""
+"""Opening a store: a new one, by several processes at once, and errors that say what to do."""
 
 import os
 import socket
