@@ -1,4 +1,4 @@
-"""The tables. A change here needs a new file in `migrations/versions` and a new `migration.HEAD`."""
+"""The tables; a change here needs a new file in `migrations/versions` and a new `migration.HEAD`."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ activation = sa.Table(
 )
 suppression_list = sa.Table("suppression_list", metadata, _key("source"), _column("position", sa.Integer))
 
-# What is known: segments, audiences, and row by row what the platform has acknowledged.
+# Segments, audiences, and row by row what the platform has acknowledged.
 
 segment = sa.Table(
     "segment",
@@ -148,6 +148,7 @@ audience_ref = sa.Table(
     _column("lower_bound", sa.BigInteger, optional=True),
     _column("upper_bound", sa.BigInteger, optional=True),
     _column("asked_at", Instant, optional=True),
+    _column("settings_digest", optional=True),
 )
 # The ledger. Without rowid, rows lie in member_key order: batches that come in that order are appended, not scattered.
 member = sa.Table(
@@ -196,7 +197,7 @@ suppression = sa.Table(
     sqlite_with_rowid=False,
 )
 
-# What happened, and how far reading has come.
+# Records of runs, and the cursors that they save.
 
 run = sa.Table(
     "run",
@@ -223,10 +224,10 @@ run = sa.Table(
     sa.Index("ix_run_audience_status", "audience", "status", "sync_timestamp"),
 )
 cursor = sa.Table(
-    "cursor", metadata, _key("connection"), _key("stream"), _key("segment"), sa.Column("state", Json, nullable=False)
+    "cursor", metadata, _key("sync"), _key("stream"), _key("segment"), sa.Column("state", Json, nullable=False)
 )
 
-# What is to run, and when. A slot is a moment of a timetable; each is requested at most once, whoever schedules.
+# Schedules and run requests. A slot is a moment of a timetable; each is requested at most once.
 
 schedule = sa.Table(
     "schedule",
@@ -265,7 +266,7 @@ run_request = sa.Table(
     sa.Index("ix_run_request_requested_at", "requested_at"),
     sa.Index("ix_run_request_run_id", "run_id"),
 )
-# What a run says while it goes on.
+# Log lines and progress of a run under way.
 run_note = sa.Table(
     "run_note",
     metadata,
@@ -279,7 +280,7 @@ run_note = sa.Table(
     _column("total", sa.BigInteger, optional=True),
 )
 
-# Who may use the API, what they changed, and what they were answered.
+# API keys, the audit log, and answers to requests with an idempotency key.
 
 api_key = sa.Table(
     "api_key",
@@ -317,7 +318,7 @@ answer = sa.Table(
     _column("body", sa.LargeBinary, optional=True),
 )
 
-# What was given to the bridge to keep; see `cipher`. What expires is no good afterwards.
+# Secrets, encrypted; see `cipher`.
 
 secret = sa.Table(
     "secret",
@@ -327,7 +328,7 @@ secret = sa.Table(
     sa.Column("expires_at", Instant, nullable=True, index=True),
 )
 
-# What processes agree on: keys, leases, budgets. Times are seconds since 1970.
+# Keys, leases and budgets that processes share. Times are seconds since 1970.
 
 secret_key = sa.Table("secret_key", metadata, _key("name"), _column("value", sa.LargeBinary))
 lease = sa.Table(

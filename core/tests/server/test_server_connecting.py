@@ -37,7 +37,7 @@ def test_a_store_that_is_away_is_not_the_persons_fault(api: Api, monkeypatch: py
     def away(*_: object) -> None:
         raise TransientError("the store is away")
 
-    monkeypatch.setattr(api.store.secrets, "take", away)
+    monkeypatch.setattr(api.store.secrets, "pop", away)
     answer = requests.get(f"{api.url}/oauth/callback?state=x")
     assert (answer.status_code, "the store is away" in answer.text) == (502, True)
 

@@ -20,7 +20,8 @@ PEOPLE = 400
 SERVE = """
 import sys
 import msgspec
-from cdp_bridge import cli, flow, worker
+from cdp_bridge import cli, flow
+from cdp_bridge.orchestration import worker
 # A queue server that starts again keeps an order that was handed back until it has been silent for so long.
 msgspec.structs.force_setattr(flow.RUNS, "silence", 1.0)
 worker.FINISH_SECONDS = float(sys.argv.pop(1))
@@ -92,7 +93,7 @@ def test_a_run_is_finished_or_goes_on_in_the_next_process(
     out, err = process.communicate()
     assert process.returncode == 0, err
     assert "Traceback" not in out + err
-    ended = store.requests.one(asked.id)
+    ended = store.requests.get(asked.id)
     assert ended
     assert ended.state == state
     assert (members(tmp_path) < PEOPLE) == (state == "queued")

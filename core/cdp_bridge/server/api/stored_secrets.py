@@ -17,7 +17,7 @@ from cdp_bridge.errors import ConfigError
 from cdp_bridge.oauth import SCHEME
 from cdp_bridge.server.api.editing import What, refusal
 from cdp_bridge.server.web.endpoint import Core
-from cdp_bridge.store.secrets.deposit import deposited, named
+from cdp_bridge.store.secrets.settings_secrets import moved_secrets, referenced
 
 A = TypeVar("A", CDPConnection, DestinationAccount)
 
@@ -43,10 +43,10 @@ def kept(core: Core, account: A, before: A | None) -> Iterator[A]:
     if faults := list(_faults(schema, raw, stood, _field(what))):
         raise refusal(core, account, faults)
     known = partial(is_reference, registry=core.registry)
-    with deposited(core.store.secrets, f"{what}.{account.name}", schema, raw, stood, known) as references:
+    with moved_secrets(core.store.secrets, f"{what}.{account.name}", schema, raw, stood, known) as references:
         yield _with(account, references)
-    if gone := named(SCHEME, stood):
-        for name in gone - named(SCHEME, to_builtins(core.store.bridge())):
+    if gone := referenced(SCHEME, stood):
+        for name in gone - referenced(SCHEME, to_builtins(core.store.bridge())):
             core.grants.forget(name)
 
 
