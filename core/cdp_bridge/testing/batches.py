@@ -10,6 +10,7 @@ from typing import Literal
 import pytest
 
 from cdp_bridge.delivery.sender import Part
+from cdp_bridge.identity import CLEAR
 from cdp_bridge.model import AudienceRef, Batch, Operation
 from cdp_bridge.testing.bench import IDENTIFYING, DestinationBench, settled
 from cdp_bridge.testing.crowds import crowd, full
@@ -31,7 +32,7 @@ class BatchSuite:
     def test_must_36_a_full_batch_is_delivered(self, bench: DestinationBench, most: Literal["rows", "bytes"]) -> None:
         """As many short members as one batch may have, and as many long ones: added at once, and removed at once."""
         columns = bench.columns if most == "bytes" else _shortest(bench)
-        count = full(bench.stream.profile or "", columns, bench.connector.limits)
+        count = full(bench.stream.profile or CLEAR, columns, bench.connector.limits)
         with bench.open() as (writer, _, ref):
             for operation in OPERATIONS:
                 held = count if operation == "add" else 0
@@ -65,13 +66,13 @@ class BatchSuite:
     def test_must_40_no_batch_is_kept(self, bench: DestinationBench) -> None:
         """After many batches the writer holds no more memory than after a few."""
         columns = bench.columns[:6]
-        size = min(50, full(bench.stream.profile or "", columns, bench.connector.limits))
+        size = min(50, full(bench.stream.profile or CLEAR, columns, bench.connector.limits))
         count = max(12, min(100, 600 // size))
         few = count // 3
         # In a thread of its own: where the calls of pytest lie below, each piece of memory takes longer to trace.
         with ThreadPoolExecutor(1) as pool:
             grown = pool.submit(_kept, bench, columns, size, count, few).result()
-        values = crowd(bench.stream.profile or "", columns, range(size)).values()
+        values = crowd(bench.stream.profile or CLEAR, columns, range(size)).values()
         sent = sum(len(value) for column in values for some in column for value in some) * (count - few)
         # Digests could be kept in half the space of their digits.
         assert grown < max(sent // 4, _NOISE), (
@@ -96,7 +97,7 @@ def _crowd(
     bench: DestinationBench, ref: AudienceRef, operation: Operation, columns: Sequence[str], numbers: range
 ) -> Batch:
     keys = [key(number) for number in numbers]
-    identifiers = crowd(bench.stream.profile or "", columns, numbers)
+    identifiers = crowd(bench.stream.profile or CLEAR, columns, numbers)
     return Batch(audience=ref, operation=operation, keys=keys, identifiers=identifiers, total=len(keys))
 
 

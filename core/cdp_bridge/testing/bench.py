@@ -21,6 +21,7 @@ from cdp_bridge import settings as settings_module
 from cdp_bridge.connectors.loading import implementation
 from cdp_bridge.delivery.sender import Part, Sender
 from cdp_bridge.errors import ConfigError
+from cdp_bridge.identity import CLEAR
 from cdp_bridge.model import (
     Audience,
     AudienceRef,
@@ -175,7 +176,7 @@ class DestinationBench(Bench):
     @cached_property
     def stream(self) -> Stream:
         """The object that is written."""
-        return next(stream for stream in self._offered if stream.profile)
+        return next((stream for stream in self._offered if "add" in stream.operations), self._offered[0])
 
     @property
     def _offered(self) -> Sequence[Stream]:
@@ -191,7 +192,7 @@ class DestinationBench(Bench):
             audience=AudienceRef(id=stream.name, account="kit"),
             operation="track",
             keys=[key(person) for person in people],
-            identifiers=batch_columns(packed(stream.profile or "", people), _columns(stream)),
+            identifiers=batch_columns(packed(stream.profile or CLEAR, people), _columns(stream)),
             events=[_purchase() for _ in people],
             total=len(people),
         )
@@ -205,7 +206,7 @@ class DestinationBench(Bench):
     def batch(self, ref: AudienceRef, operation: Operation, people: Sequence[Person], **more: Any) -> Batch:
         """People as the core would hand them over: hashed as the profile wants, in the columns that are taken."""
         keys = [key(person) for person in people]
-        identifiers = batch_columns(packed(self.stream.profile or "", people), self.columns)
+        identifiers = batch_columns(packed(self.stream.profile or CLEAR, people), self.columns)
         more = {"total": len(people)} | more
         return Batch(audience=ref, operation=operation, keys=keys, identifiers=identifiers, **more)
 
@@ -281,8 +282,8 @@ class DestinationBench(Bench):
 
 
 def _columns(stream: Stream) -> list[str]:
-    known = columns_of(stream.profile or "")
-    return [name for name in known if name in (stream.matching_keys or known)]
+    known = columns_of(stream.profile or CLEAR)
+    return [name for name in known if name in (stream.columns or known)]
 
 
 def _purchase() -> Conversion:

@@ -7,6 +7,7 @@ from urllib.parse import unquote_plus
 
 import pytest
 
+from cdp_bridge.identity import CLEAR
 from cdp_bridge.testing import executable
 from cdp_bridge.testing.bench import DestinationBench
 from cdp_bridge.testing.executable import Ended, Executable
@@ -42,7 +43,7 @@ class LineSuite:
         people = executable.records("people", [fields(person) for person in _PEOPLE])
         ended = _write(bench, tmp_path, "people", people)
         assert ended.code == 0, f"exit code {ended.code}: {ended.of('TRACE')}"
-        private = {value for person in _PEOPLE for value in hidden(person, bench.stream.profile or "")}
+        private = {value for person in _PEOPLE for value in hidden(person, bench.stream.profile or CLEAR)}
         for request in bench.relay.requests if bench.relay else ():
             text = f"{request.path} {dict(request.headers)} {request.body.decode(errors='replace')}"
             assert not _found(private, text), (
