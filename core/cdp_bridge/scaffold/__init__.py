@@ -67,6 +67,7 @@ def _answers(kind: Kind, name: str, *, twin: bool) -> dict[str, str | bool]:
     }
     return {
         "kind": kind,
+        "name": name,
         "connector": f"{kind}-{name}",
         "package": f"{kind}_{name}".replace("-", "_"),
         "camel": f"{kind} {title}".title().replace(" ", ""),
