@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cdp_bridge.entities import ConversionFeed, DataMapping, DestinationAccount
+from cdp_bridge.entities import ConversionFeed, DataMapping
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.model import Catalog, Stream
 from msgspec.structs import replace
@@ -140,16 +140,3 @@ def test_a_hash_made_by_the_rules_of_one_platform_suppresses_at_another(bed: Any
     bed.cdp.put("u2", phone=hashed("14155550102"))
     bed.suppress(tmp_path / "list", "First.Last@gmail.com", "j.doe@example.com", "+14155550102")
     assert bed.sync().funnel.dropped == {"suppressed": 3}
-
-
-def test_file_destinations_write_in_clear_on_demand(tmp_path: Path) -> None:
-    from cdp_bridge.connectors.loading import implementation
-    from cdp_bridge.connectors.registry import Registry
-    from cdp_bridge.settings import load
-
-    connector = Registry().connector("destination-file")
-    account = DestinationAccount(
-        name="out", connector=connector.name, settings={"path": str(tmp_path), "profile": None}
-    )
-    (stream,) = implementation(connector).discover(load(connector.settings, account.settings)).streams
-    assert stream.profile is None

@@ -86,7 +86,6 @@ class DestinationSettings(Struct, kw_only=True, forbid_unknown_fields=True, froz
     secrets: Secrets = {}
     hosts: Hosts = ()
     profile: Annotated[
-        str | None,
-        option("Identity profile", "Whose rules normalise and hash the identifiers; null: they stay in clear"),
+        str, option("Identity profile", "Whose rules normalise and hash the identifiers; `clear`: they stay in clear")
     ] = "generic"
     patience: Patience = 3_600
