@@ -91,7 +91,10 @@ class AudienceWriter:
         entries = list(self._waiting.values())
         if not entries:
             return
-        hashed = apply_profile(self._target.profile or CLEAR, [entry.fields for entry in entries], self._target.columns)
+        profile = self._target.profile
+        # In clear no more goes out than the object asks for.
+        wanted = () if profile else self._target.columns
+        hashed = apply_profile(profile or CLEAR, [entry.fields for entry in entries], wanted)
         self._reasons += hashed.reasons
         for position, entry in enumerate(entries):
             if position not in hashed.members:

@@ -92,7 +92,7 @@ class Mappings(Controller):
         try:
             load_profile(data.profile)
         except ConfigError as error:
-            raise ConfigError(error.problem, place="profile", remedy=error.remedy) from None
+            raise ConfigError("there is no such profile", place="profile", remedy=error.remedy) from None
         read = _read(core, data.sample) if data.sample else None
         records = _one_of("records", data.records, "sample", read)
         try:
