@@ -1,4 +1,4 @@
-"""What a discovered stream must have."""
+"""Checks that a discovered stream is complete."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from cdp_bridge.testing.hashed import columns_of
 def complaints(streams: Sequence[Stream], kind: Kind) -> list[str]:
     """What is wrong with the streams of a connector of that kind, one sentence each."""
     names = [stream.name for stream in streams]
-    found = [f"the name {name!r} is there {names.count(name)} times" for name in {*names} if names.count(name) > 1]
+    complaints = [f"the name {name!r} is there {names.count(name)} times" for name in {*names} if names.count(name) > 1]
     if not all(names):
-        found.append("a stream has no name")
+        complaints.append("a stream has no name")
     of_kind = _of_source if kind == "source" else _of_destination
-    return found + [f"{stream.name}: {wrong}" for stream in streams for wrong in of_kind(stream)]
+    return complaints + [f"{stream.name}: {wrong}" for stream in streams for wrong in of_kind(stream)]
 
 
 def _of_source(stream: Stream) -> Iterator[str]:

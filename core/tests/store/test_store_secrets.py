@@ -271,7 +271,7 @@ def test_what_is_taken_during_a_rotation_does_not_come_back(postgres_url: str) -
 
         sa.event.listen(store._database.engine, "before_cursor_execute", take)
         assert list(store.secrets.rotate()) == [1]
-        waiting.join(20)
+        waiting.join()
         assert envelopes(store) == {}
 
 
