@@ -119,7 +119,7 @@ class Sync(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True)
     destination: str
     mapping: str
     stream: str | None = None
-    object: Annotated[str, Meta(min_length=1)] | None = None
+    object: str | None = None
     consent: tuple[Consent, ...] = ()
     incremental: bool = False
     schedule: Schedule | None = None
