@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -89,7 +90,7 @@ def run_kit(path: Path, *, show: bool) -> list[Test]:
         raise ConfigError("pytest is not installed", remedy='pip install "cdp-bridge[author]"')
     with tempfile.TemporaryDirectory(prefix="cdp-bridge-") as folder:
         report = Path(folder, "report.jsonl")
-        code, output = _pytest(path, report)
+        code, output = _pytest(path, report, announced=_announced(path, Path(folder)))
         lines = report.read_text(encoding="utf-8").splitlines() if report.exists() else []
     if show:
         click.echo(output, err=True)
@@ -102,9 +103,24 @@ def run_kit(path: Path, *, show: bool) -> list[Test]:
     return sorted(tests.values(), key=lambda test: (test.connector, test.must))
 
 
-def _pytest(path: Path, report: Path) -> tuple[int, str]:
+def _announced(path: Path, folder: Path) -> Path:
+    """The folder, with the package's entry points in it as an installation would leave them."""
+    try:
+        project = tomllib.loads((path / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        name, points = project["name"], project["entry-points"]["cdp_bridge"].items()
+    except (KeyError, AttributeError, tomllib.TOMLDecodeError, UnicodeDecodeError):
+        return folder
+    info = folder / f"{re.sub('[^A-Za-z0-9]+', '_', name)}-0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0\n", encoding="utf-8")
+    lines = "".join(f"{point} = {module}\n" for point, module in points)
+    (info / "entry_points.txt").write_text(f"[cdp_bridge]\n{lines}", encoding="utf-8")
+    return folder
+
+
+def _pytest(path: Path, report: Path, *, announced: Path) -> tuple[int, str]:
     """Run pytest as a process that finds the package also when it is not installed; its exit code and output."""
-    places = [str(path.resolve()), *filter(None, [os.environ.get("PYTHONPATH")])]
+    places = [str(path.resolve()), str(announced), *filter(None, [os.environ.get("PYTHONPATH")])]
     options = ["-p", "cdp-bridge", "-p", "no:cacheprovider", "--tb=short", "--color=no"]
     done = subprocess.run(  # noqa: S603 - the interpreter that runs us
         [sys.executable, "-m", "pytest", str(path), *options, "--must-report", str(report)],

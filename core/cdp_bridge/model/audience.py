@@ -12,13 +12,15 @@ class Audience(Struct, frozen=True, kw_only=True):
     """An audience as the bridge wants it.
 
     `marker` is a short text that is unique to it: stored at the platform, it finds the audience again. `name` and
-    `description` are for people. `ref` is what an earlier `ensure` returned.
+    `description` are for people. `ref` is what an earlier `ensure` returned, `object` the stream of the catalogue that
+    is written: a destination that has several puts it into the `id` of what it returns.
     """
 
     marker: str
     name: str
     description: str = ""
     ref: AudienceRef | None = None
+    object: str = ""
 
 
 class AudienceRef(Struct, frozen=True, kw_only=True):

@@ -77,6 +77,7 @@ def _variables(kind: Kind, name: str) -> dict[str, str]:
     }
     return {
         "kind": kind,
+        "name": name,
         "connector": f"{kind}-{name}",
         "package": f"{kind}_{name}".replace("-", "_"),
         "camel": f"{kind} {title}".title().replace(" ", ""),

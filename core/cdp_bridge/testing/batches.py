@@ -10,6 +10,7 @@ from typing import Literal
 import pytest
 
 from cdp_bridge.delivery.sender import Part
+from cdp_bridge.identity import CLEAR
 from cdp_bridge.model import AudienceRef, Batch, Operation
 from cdp_bridge.testing.harness import IDENTIFYING, DestinationHarness, settled
 from cdp_bridge.testing.large_batches import identifiers, rows_in_full_batch
@@ -34,7 +35,7 @@ class BatchSuite:
     ) -> None:
         """A batch as full as `Limits` allow, of short members or of long ones, is added, and removed, at once."""
         columns = harness.columns if most == "bytes" else _shortest(harness)
-        count = rows_in_full_batch(harness.stream.profile or "", columns, harness.connector.limits)
+        count = rows_in_full_batch(harness.stream.profile or CLEAR, columns, harness.connector.limits)
         with harness.open() as (writer, _, ref):
             for operation in OPERATIONS:
                 held = count if operation == "add" else 0
@@ -70,13 +71,13 @@ class BatchSuite:
     def test_must_40_no_batch_is_kept(self, harness: DestinationHarness) -> None:
         """A writer holds no more memory after many batches than after a few."""
         columns = harness.columns[:6]
-        size = min(50, rows_in_full_batch(harness.stream.profile or "", columns, harness.connector.limits))
+        size = min(50, rows_in_full_batch(harness.stream.profile or CLEAR, columns, harness.connector.limits))
         count = max(12, min(100, 600 // size))
         few = count // 3
         # In a thread of its own: where the calls of pytest lie below, each piece of memory takes longer to trace.
         with ThreadPoolExecutor(1) as pool:
             grown = pool.submit(_retained, harness, columns, size, count, few).result()
-        values = identifiers(harness.stream.profile or "", columns, range(size)).values()
+        values = identifiers(harness.stream.profile or CLEAR, columns, range(size)).values()
         sent = sum(len(value) for column in values for some in column for value in some) * (count - few)
         # Digests could be kept in half the space of their digits.
         assert grown < max(sent // 4, _NOISE), (
@@ -101,7 +102,7 @@ def _large_batch(
     harness: DestinationHarness, ref: AudienceRef, operation: Operation, columns: Sequence[str], numbers: range
 ) -> Batch:
     keys = [key(number) for number in numbers]
-    values = identifiers(harness.stream.profile or "", columns, numbers)
+    values = identifiers(harness.stream.profile or CLEAR, columns, numbers)
     return Batch(audience=ref, operation=operation, keys=keys, identifiers=values, total=len(keys))
 
 

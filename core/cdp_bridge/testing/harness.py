@@ -21,6 +21,7 @@ from cdp_bridge import settings as settings_module
 from cdp_bridge.connectors.loading import implementation
 from cdp_bridge.delivery.sender import Part, Sender
 from cdp_bridge.errors import ConfigError
+from cdp_bridge.identity import CLEAR
 from cdp_bridge.model import (
     Audience,
     AudienceRef,
@@ -190,7 +191,7 @@ class DestinationHarness(Harness):
     @cached_property
     def stream(self) -> Stream:
         """The object that is written."""
-        return next(stream for stream in self._offered if stream.profile)
+        return next((stream for stream in self._offered if "add" in stream.operations), self._offered[0])
 
     @property
     def _offered(self) -> Sequence[Stream]:
@@ -206,7 +207,7 @@ class DestinationHarness(Harness):
             audience=AudienceRef(id=stream.name, account="kit"),
             operation="track",
             keys=[key(person) for person in people],
-            identifiers=batch_columns(packed(stream.profile or "", people), _columns(stream)),
+            identifiers=batch_columns(packed(stream.profile or CLEAR, people), _columns(stream)),
             events=[_purchase() for _ in people],
             total=len(people),
         )
@@ -220,7 +221,7 @@ class DestinationHarness(Harness):
     def batch(self, ref: AudienceRef, operation: Operation, people: Sequence[Person], **more: Any) -> Batch:
         """People as the core sends them: hashed as the profile says, in the columns that the stream takes."""
         keys = [key(person) for person in people]
-        identifiers = batch_columns(packed(self.stream.profile or "", people), self.columns)
+        identifiers = batch_columns(packed(self.stream.profile or CLEAR, people), self.columns)
         more = {"total": len(people)} | more
         return Batch(audience=ref, operation=operation, keys=keys, identifiers=identifiers, **more)
 
@@ -306,8 +307,8 @@ class DestinationHarness(Harness):
 
 
 def _columns(stream: Stream) -> list[str]:
-    known = columns_of(stream.profile or "")
-    return [name for name in known if name in (stream.matching_keys or known)]
+    known = columns_of(stream.profile or CLEAR)
+    return [name for name in known if name in (stream.columns or known)]
 
 
 def _purchase() -> Conversion:

@@ -40,7 +40,7 @@ def _digests(column: str, numbers: range) -> list[str]:
 
 
 def _clear(column: str, numbers: range) -> list[str]:
-    return [str(fields(number)[column]) for number in numbers]
+    return [str(fields(number).get(column, number)) for number in numbers]
 
 
 def _packed(value: str) -> bytes | list[str]:

@@ -8,6 +8,7 @@ from urllib.parse import unquote_plus
 
 import pytest
 
+from cdp_bridge.identity import CLEAR
 from cdp_bridge.testing import executable
 from cdp_bridge.testing.executable import Completed, Executable
 from cdp_bridge.testing.harness import DestinationHarness
@@ -50,7 +51,7 @@ class LineSuite:
         people = executable.records("people", [fields(person) for person in _PEOPLE])
         completed = _write(harness, tmp_path, "people", people)
         assert completed.code == 0, f"exit code {completed.code}; {_RUN}: {completed.of('TRACE')}"
-        private = {value for person in _PEOPLE for value in hidden(person, harness.stream.profile or "")}
+        private = {value for person in _PEOPLE for value in hidden(person, harness.stream.profile or CLEAR)}
         for request in harness.relay.requests if harness.relay else ():
             text = f"{request.path} {dict(request.headers)} {request.body.decode(errors='replace')}"
             assert not _found(private, text), (

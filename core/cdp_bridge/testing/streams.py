@@ -8,6 +8,7 @@ from typing import get_args
 from jsonschema import Draft7Validator, SchemaError
 
 from cdp_bridge.errors import ConfigError
+from cdp_bridge.identity import CLEAR
 from cdp_bridge.model import Kind, Operation, Stream
 from cdp_bridge.testing.hashed import columns_of
 
@@ -39,7 +40,7 @@ def _of_source(stream: Stream) -> Iterator[str]:
 
 def _of_destination(stream: Stream) -> Iterator[str]:
     try:
-        columns = columns_of(stream.profile or "")
+        columns = columns_of(stream.profile or CLEAR)
     except ConfigError as error:
         yield str(error)
         return
@@ -47,4 +48,4 @@ def _of_destination(stream: Stream) -> Iterator[str]:
         yield f"operations must be some of {', '.join(get_args(Operation))}"
     for key in stream.matching_keys:
         if key not in columns:
-            yield f"the matching key {key} is no column of the profile {stream.profile}: {', '.join(columns)}"
+            yield f"the matching key {key} is no column of the profile {stream.profile or CLEAR}: {', '.join(columns)}"

@@ -15,6 +15,7 @@ import pytest
 from airbyte_protocol_dataclasses.models import AirbyteMessage, AirbyteStateBlob
 from cdp_bridge.cli import main
 from cdp_bridge.connectors.registry import Registry
+from cdp_bridge.identity import installed
 from cdp_bridge.protocol import execute
 from serpyco_rs import CustomType, Serializer
 
@@ -31,6 +32,7 @@ class Site:
         """A distribution with these modules, each an entry point of its own unless `points` says otherwise."""
         for module, text in modules.items():
             (self.path / f"{module}.py").write_text(text)
+        installed.cache_clear()
         info = self.path / f"{name.replace('-', '_')}-{version}.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
@@ -45,6 +47,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     before = set(sys.modules)
     monkeypatch.syspath_prepend(str(folder))
     yield Site(folder)
+    installed.cache_clear()
     for name in set(sys.modules) - before:
         if str(folder) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]

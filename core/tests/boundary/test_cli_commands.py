@@ -145,7 +145,9 @@ def test_identity_names_a_bad_line(line: bytes, cli: Cli) -> None:
 def test_identity_of_an_unknown_profile(cli: Cli) -> None:
     answer = cli("identity", "--profile", "myspace")
     assert answer.code == 1
-    assert "Use one of: meta" in answer.err
+    assert answer.err.startswith(
+        "error: there is no identity profile myspace. There are: clear, generic, google, meta, "
+    )
 
 
 def test_an_unexpected_error_is_one_line_without_values(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,8 +21,8 @@ from cdp_bridge.sdk import (
 from hostile.good import Good
 from hostile.settings import Account
 
-LIST = Stream(name="list", profile="meta", operations=("add", "remove"))
-EVENTS = Stream(name="events", profile="meta", operations=("track",))
+LIST = Stream(name="list", profile="generic", operations=("add", "remove"))
+EVENTS = Stream(name="events", profile="generic", operations=("track",))
 Json = Mapping[str, Any]
 
 

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from cdp_bridge.connectors.probing import Account
 from cdp_bridge.entities import CDPConnection, DataMapping, Name
 from cdp_bridge.errors import ConfigError
-from cdp_bridge.identity import PROFILES
+from cdp_bridge.identity import load_profile
 from cdp_bridge.model import ReadRequest
 from cdp_bridge.server.api.editing import change_entry, create, delete_entry, entries, entry, etag, refusal
 from cdp_bridge.server.web.endpoint import (
@@ -89,8 +89,10 @@ class Mappings(Controller):
     def preview_mapping(self, core: CoreGiven, caller: Caller, data: JSONBody[PreviewRequest]) -> Preview:
         """What rules make of some records: nothing is kept, and values are shown to those who may see hashes."""
         rules = _one_of("rules", data.rules, "mapping", data.mapping and entry(core, "mapping", data.mapping))
-        if data.profile not in PROFILES:
-            raise ConfigError("there is no such profile", place="profile", remedy=f"Use one of: {', '.join(PROFILES)}")
+        try:
+            load_profile(data.profile)
+        except ConfigError as error:
+            raise ConfigError("there is no such profile", place="profile", remedy=error.remedy) from None
         read = _read(core, data.sample) if data.sample else None
         records = _one_of("records", data.records, "sample", read)
         try:
