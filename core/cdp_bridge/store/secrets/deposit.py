@@ -24,14 +24,12 @@ def deposited(
     owner: str,
     json_schema: Mapping[str, Any],
     raw: Settings,
-    before: Settings,
     is_reference: Callable[[str], bool],
 ) -> Iterator[Settings]:
     """The settings with references, for a block that saves them.
 
     Each secret is kept as `OWNER.` and a number of its own, without the line break that may be behind it. An exception
-    throws them away again; otherwise those that the settings `before` referred to, and these do not, are.
-    `is_reference` says what is no secret.
+    deletes them again. `is_reference` says which values are no secrets.
     """
     kept, made = copy.deepcopy(raw), set[str]()
     for path, value in settings.secrets(dict(json_schema), raw).items():
@@ -46,9 +44,9 @@ def deposited(
         # They may have been saved for all we know.
         raise
     except BaseException:
-        _drop(store, made)
+        for name in made:
+            store.drop(name)
         raise
-    _drop(store, _owned(owner, before) - _owned(owner, kept))
 
 
 def named(scheme: str, raw: Any) -> set[str]:
@@ -59,10 +57,6 @@ def named(scheme: str, raw: Any) -> set[str]:
     return {name for part in parts for name in named(scheme, part)}
 
 
-def _owned(owner: str, raw: Settings) -> set[str]:
+def owned(owner: str, raw: Settings) -> set[str]:
+    """The names behind references in settings to secrets that were deposited for that owner."""
     return {name for name in named(SCHEME, raw) if name.startswith(f"{owner}.")}
-
-
-def _drop(store: Secrets, names: set[str]) -> None:
-    for name in names:
-        store.drop(name)
