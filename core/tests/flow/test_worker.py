@@ -29,6 +29,7 @@ from cdp_bridge.orchestration.dispatcher import Dispatcher
 from cdp_bridge.orchestration.worker import Cancellation, Sync, work
 from cdp_bridge.store import Lease, Store
 from cdp_bridge.sync.reading import ReadTicket
+from cdp_bridge.testing import configuring
 from msgspec.structs import replace
 
 # A run of ten steps that says when it begins, and writes at its end under the audience's lease, as a real one does.
@@ -366,13 +367,14 @@ def configure(store: Store, *names: str) -> None:
     """Audiences for the same segment, and one for another."""
     people: dict[str, Any] = {"connection": "crm", "destination": "ads", "mapping": "people"}
     audiences = [Activation(name=name, segment="vip", **people) for name in names]
-    store.save_bridge(
+    configuring.configure(
+        store,
         Bridge(
             connections=(CDPConnection(name="crm", cdp_provider="source-file"),),
             destinations=(DestinationAccount(name="ads", connector="destination-file"),),
             mappings={"people": (DataMapping(omniads_field="user_id", cdp_field="id"),)},
             audiences=(*audiences, Activation(name="other", segment="other", **people)),
-        )
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from cdp_bridge.entities import (
 )
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.store import Store
+from cdp_bridge.testing.configuring import configure
 from msgspec.structs import replace
 
 BRIDGE = Bridge(
@@ -67,25 +68,25 @@ def test_a_new_store_has_an_empty_configuration(store: Store) -> None:
 
 
 def test_the_configuration_comes_back_as_saved_in_its_order(store: Store) -> None:
-    store.save_bridge(BRIDGE)
+    configure(store, BRIDGE)
     assert store.bridge() == BRIDGE
     assert list(store.bridge().mappings) == ["people", "empty"]
     assert [row.name for row in store.audiences()] == ["a-second", "leads", "orders", "z-first"]
 
 
 def test_what_is_gone_is_deleted_and_the_ledger_stays(store: Store, people: Any, at: datetime) -> None:
-    store.save_bridge(BRIDGE)
+    configure(store, BRIDGE)
     with store.transaction() as change:
         change.put_members("z-first", people(3), "accepted", at)
-    store.save_bridge(Bridge(connections=BRIDGE.connections[1:]))
+    configure(store, Bridge(connections=BRIDGE.connections[1:]))
     assert store.bridge() == Bridge(connections=BRIDGE.connections[1:])
     assert [(row.name, row.members) for row in store.audiences()] == [("z-first", 3)]
 
 
 def test_the_status_of_a_connection_survives_a_new_configuration(store: Store) -> None:
-    store.save_bridge(BRIDGE)
+    configure(store, BRIDGE)
     store.set_connection_status("segment", "connected")
-    store.save_bridge(BRIDGE)
+    configure(store, BRIDGE)
     assert [known.connection_status for known in store.bridge().connections] == ["connected", "unchecked"]
 
 
@@ -95,22 +96,22 @@ def test_the_status_of_an_unknown_connection_is_refused(store: Store) -> None:
 
 
 def test_cursors_go_with_the_account_that_they_belong_to(store: Store) -> None:
-    store.save_bridge(BRIDGE)
+    configure(store, BRIDGE)
     with store.transaction() as change:
         for name in ("segment", "files"):
             change.save_cursor(name, "members", "vip", {"page": 1})
             change.save_segment(CDPSegment(connection=name, segment_id="vip", segment_name="VIP"))
-    store.save_bridge(replace(BRIDGE, suppressions=()))
+    configure(store, replace(BRIDGE, suppressions=()))
     assert store.cursor("segment", "members", "vip") == {"page": 1}
     moved = replace(BRIDGE.connections[0], api_credentials={"token": "env:OTHER_TOKEN"})
-    store.save_bridge(Bridge(connections=(moved,)))
+    configure(store, Bridge(connections=(moved,)))
     assert store.cursor("segment", "members", "vip") is None
     assert store.cursor("files", "members", "vip") is None
     assert [segment.connection for segment in store.segments()] == ["segment"]
 
 
 def test_a_name_that_does_not_exist_is_refused_and_nothing_changes(store: Store) -> None:
-    store.save_bridge(BRIDGE)
+    configure(store, BRIDGE)
     with pytest.raises(ConfigError, match="names another one that does not exist"):
-        store.save_bridge(replace(BRIDGE, destinations=()))
+        configure(store, replace(BRIDGE, destinations=()))
     assert store.bridge() == BRIDGE

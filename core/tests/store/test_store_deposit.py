@@ -1,4 +1,4 @@
-"""A secret that is sent itself ends up in the store, and goes when nothing refers to it any more."""
+"""A secret in settings ends up in the store, a reference to it in the settings."""
 
 from pathlib import Path
 from typing import Any
@@ -39,14 +39,14 @@ def names(store: Store) -> set[str]:
         return set(connection.execute(sa.select(tables.secret.c.name)).scalars())
 
 
-def save(store: Store, raw: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
-    with deposited(store.secrets, OWNER, SCHEMA, raw, before, is_reference) as kept:
+def save(store: Store, raw: dict[str, Any]) -> dict[str, Any]:
+    with deposited(store.secrets, OWNER, SCHEMA, raw, is_reference) as kept:
         return kept
 
 
 def test_secrets_become_references_and_all_else_stays(store: Store) -> None:
     raw = {"token": "hush-hush", "region": "us", "warehouse": {"url": "the//url", "table": "t"}}
-    kept = save(store, raw, {})
+    kept = save(store, raw)
     assert raw["token"] == "hush-hush"
     assert kept["token"].startswith("store:connection.segment.")
     assert (kept["region"], kept["warehouse"]["table"]) == ("us", "t")
@@ -57,29 +57,18 @@ def test_secrets_become_references_and_all_else_stays(store: Store) -> None:
 
 def test_references_stay_as_they_are(store: Store) -> None:
     raw = {"token": "env:TOKEN", "warehouse": {"url": "store:of-somebody"}}
-    assert save(store, raw, {}) == raw
+    assert save(store, raw) == raw
     assert names(store) == set()
-
-
-def test_what_is_replaced_is_forgotten_and_what_is_referred_to_still_is_not(store: Store) -> None:
-    store.secrets.put("connection.other.1", Secret("of another"))
-    first = save(store, {"token": "one", "warehouse": {"url": "a//b"}}, {})
-    second = save(store, {**first, "token": "two"}, first)
-    assert second["warehouse"] == first["warehouse"]
-    assert names(store) == {"connection.other.1", second["token"][6:], second["warehouse"]["url"][6:]}
-    save(store, {"token": "store:connection.other.1"}, second)
-    save(store, {"token": "env:TOKEN"}, {"token": "store:connection.other.1"})
-    assert names(store) == {"connection.other.1"}
 
 
 @pytest.mark.parametrize(
     ("error", "left"), [(ConfigError("refused"), 1), (TransientError("saved or not, who knows"), 2)]
 )
 def test_what_was_not_saved_leaves_nothing_behind(store: Store, error: BridgeError, left: int) -> None:
-    first = save(store, {"token": "one"}, {})
+    first = save(store, {"token": "one"})
     with (
         pytest.raises(type(error)),
-        deposited(store.secrets, OWNER, SCHEMA, {"token": "two"}, first, is_reference),
+        deposited(store.secrets, OWNER, SCHEMA, {"token": "two"}, is_reference),
     ):
         raise error
     assert first["token"][6:] in names(store)

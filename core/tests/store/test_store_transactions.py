@@ -16,6 +16,7 @@ from cdp_bridge.entities import (
 )
 from cdp_bridge.model import AudienceRef
 from cdp_bridge.store import AudienceRow, Delivery, Store, Transaction
+from cdp_bridge.testing.configuring import configure
 
 
 def letter(number: int, at: datetime, *, audience: str = "vip", reason: str = "meta:100") -> DeadLetter:
@@ -134,7 +135,8 @@ def test_audiences_show_what_is_known_of_each(store: Store, people: Any, at: dat
 
 def test_audiences_are_shown_many_at_once_as_one_by_one(store: Store, at: datetime) -> None:
     names = [f"a{number}" for number in range(3)]
-    store.save_bridge(
+    configure(
+        store,
         Bridge(
             connections=(CDPConnection(name="crm", cdp_provider="source-shop"),),
             destinations=(DestinationAccount(name="ads", connector="destination-shop"),),
@@ -143,7 +145,7 @@ def test_audiences_are_shown_many_at_once_as_one_by_one(store: Store, at: dateti
                 Activation(name=name, connection="crm", segment="s", destination="ads", mapping="people")
                 for name in names
             ),
-        )
+        ),
     )
     with store.transaction() as change:
         for number in range(4):
