@@ -1,17 +1,15 @@
-"""Who may work on something just now: leases that expire, with fencing tokens against holders that wake up late."""
+"""Leases: who may work on something now, with an expiry and fencing tokens against holders that wake up late."""
 
 from __future__ import annotations
 
 import logging
-import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 import sqlalchemy as sa
 
+from cdp_bridge import processes
 from cdp_bridge.errors import BridgeError
 from cdp_bridge.store import tables
 from cdp_bridge.store.database import Database, insert
@@ -24,14 +22,14 @@ class LeaseHeldError(BridgeError):
 
     def __init__(self, name: str, holder: str, until: datetime) -> None:
         self.holder, self.until = holder, until
-        super().__init__(f"{name} is in use by {holder}, until {until:%Y-%m-%d %H:%M:%S} UTC if it does not go on")
+        super().__init__(f"{name} is in use by {holder}, until {until:%Y-%m-%d %H:%M:%S} UTC unless it is renewed")
 
 
 class LeaseLostError(BridgeError):
     """The lease expired or was taken over; nothing was written, and the holder must stop."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"{name} was held for too long without a sign of life; another run may have taken over")
+        super().__init__(f"{name} was not renewed in time; another run may have taken over")
 
 
 class Lease:
@@ -83,43 +81,15 @@ def _acquire(database: Database, name: str, seconds: float) -> int:
     table, now = tables.lease, database.clock()
     with database.writing() as connection:
         statement = insert(connection, table)
-        row = {"name": name, "token": 1, "holder": _holder(), "expires_at": now + seconds}
+        row = {"name": name, "token": 1, "holder": processes.this_process(), "expires_at": now + seconds}
         changes = {"token": table.c.token + 1, "holder": row["holder"], "expires_at": row["expires_at"]}
         free = table.c.expires_at <= now
-        taken = statement.on_conflict_do_update(index_elements=["name"], set_=changes, where=free).returning(
-            table.c.token
-        )
-        token: int | None = connection.execute(taken, row).scalar()
+        take_free = statement.on_conflict_do_update(index_elements=["name"], set_=changes, where=free)
+        token: int | None = connection.execute(take_free.returning(table.c.token), row).scalar()
         if token is not None:
             return token
         held = connection.execute(sa.select(table).where(table.c.name == name).with_for_update()).one()
-        if not _is_dead(held.holder):
-            raise LeaseHeldError(name, held.holder, datetime.fromtimestamp(held.expires_at, UTC))
+        if not processes.is_dead(held.holder):
+            raise LeaseHeldError(name, processes.readable(held.holder), datetime.fromtimestamp(held.expires_at, UTC))
         connection.execute(sa.update(table).where(table.c.name == name).values(changes))
         return int(held.token) + 1
-
-
-def _holder() -> str:
-    return f"process {os.getpid()} on {_where()}"
-
-
-def _where() -> str:
-    """This machine or container: process numbers mean something only within one."""
-    try:
-        return f"{socket.gethostname()} {Path('/proc/self/ns/pid').readlink().name}"
-    except OSError:
-        return socket.gethostname()
-
-
-def _is_dead(holder: str) -> bool:
-    """Whether the holder was a process of this machine that is gone: then nobody need wait for the lease to expire."""
-    _, pid, _, where = holder.split(" ", 3)
-    if where != _where():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False

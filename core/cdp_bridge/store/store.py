@@ -108,8 +108,8 @@ class Store:
         """Replace the configuration by the result of `change`, in one transaction; see `configuration.changes`.
 
         Nobody else edits meanwhile; an exception of `change` undoes all. Ledger, runs and `connection_status` stay.
-        Cursors of connections that are gone or now point elsewhere are dropped, and so are the suppression entries of
-        lists (`source` = the name in `suppressions`) that are gone.
+        Cursors and schedules of syncs that are gone are deleted, and so are the segments of connections and the
+        suppression entries of lists (`source` = the name in `suppressions`) that are gone.
         """
         configuration.edit(self._database, change)
 
@@ -132,6 +132,10 @@ class Store:
     def audience_ref(self, audience: str) -> AudienceRef | None:
         """What the platform calls the audience, if it was ever ensured."""
         return audiences.ref(self._database, audience)
+
+    def settings_digest(self, audience: str) -> str | None:
+        """The digest of the settings that the audience was last made with, as `Transaction.save_audience` got it."""
+        return audiences.settings_digest(self._database, audience)
 
     def audience_refs(self, names: Sequence[str]) -> dict[str, AudienceRef]:
         """What the platforms call those of these audiences that they have."""
@@ -165,9 +169,9 @@ class Store:
         """
         return runs.see_segments(self._database, connection, seen, whole=whole)
 
-    def cursor(self, connection: str, stream: str, segment: str | None) -> dict[str, Any] | None:
+    def cursor(self, sync: str, stream: str, segment: str | None) -> dict[str, Any] | None:
         """The state of the last checkpoint whose records are all recorded, or None."""
-        return runs.cursor(self._database, connection, stream, segment)
+        return runs.cursor(self._database, sync, stream, segment)
 
     def suppress(self, profile: str, entries: Iterable[tuple[str, bytes]], source: str) -> None:
         """Make `entries` (identifier column, 32-byte digest) all there is of that source for a profile, at once."""

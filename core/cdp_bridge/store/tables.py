@@ -150,6 +150,7 @@ audience_ref = sa.Table(
     _column("lower_bound", sa.BigInteger, optional=True),
     _column("upper_bound", sa.BigInteger, optional=True),
     _column("asked_at", Instant, optional=True),
+    _column("settings_digest", optional=True),
 )
 # The ledger. Without rowid, rows lie in member_key order: batches that come in that order are appended, not scattered.
 member = sa.Table(
@@ -225,7 +226,7 @@ run = sa.Table(
     sa.Index("ix_run_audience_status", "audience", "status", "sync_timestamp"),
 )
 cursor = sa.Table(
-    "cursor", metadata, _key("connection"), _key("stream"), _key("segment"), sa.Column("state", Json, nullable=False)
+    "cursor", metadata, _key("sync"), _key("stream"), _key("segment"), sa.Column("state", Json, nullable=False)
 )
 
 # What is to run, and when. A slot is a moment of a timetable; each is requested at most once, whoever schedules.

@@ -71,14 +71,18 @@ class Transaction:
         """Insert or replace the record of a run."""
         upsert(self._connection, tables.run, [row_of(tables.run, run)])
 
-    def save_cursor(self, connection: str, stream: str, segment: str | None, state: Mapping[str, Any]) -> None:
-        """Move the cursor of a stream (and segment); belongs in the transaction that records what precedes it."""
-        row = {"connection": connection, "stream": stream, "segment": segment or "", "state": dict(state)}
+    def save_cursor(self, sync: str, stream: str, segment: str | None, state: Mapping[str, Any]) -> None:
+        """Move the cursor of a sync; belongs in the transaction that records what precedes it."""
+        row = {"sync": sync, "stream": stream, "segment": segment or "", "state": dict(state)}
         upsert(self._connection, tables.cursor, [row])
 
-    def save_audience(self, audience: str, ref: AudienceRef) -> None:
-        """Remember what the platform says of the audience."""
-        row = row_of(tables.audience_ref, ref, audience_id=self._id(audience))
+    def delete_cursors(self, sync: str) -> None:
+        """Delete the cursors of a sync, if there are any: its next run reads everything."""
+        self._connection.execute(sa.delete(tables.cursor).where(tables.cursor.c.sync == sync))
+
+    def save_audience(self, audience: str, ref: AudienceRef, settings_digest: str | None = None) -> None:
+        """Record what the platform says of the audience, and a digest of the settings that it was made with."""
+        row = row_of(tables.audience_ref, ref, audience_id=self._id(audience), settings_digest=settings_digest)
         upsert(self._connection, tables.audience_ref, [row])
 
     def save_segment(self, segment: CDPSegment) -> None:

@@ -22,9 +22,6 @@ from cdp_bridge.sync.execution import Execution, digest_of
 ESTIMATE_LASTS = timedelta(days=1)
 """How long the platform's word on state and size of an audience that does not change is good enough."""
 
-# The "stream" under which the cursor table keeps what destination the audience was made at.
-_TARGET = "(destination)"
-
 
 class LostAudienceError(BridgeError):
     """The platform has another audience than the ledger is about; the ledger has been emptied, so everything must be
@@ -103,8 +100,8 @@ class AudienceExecution(Execution):
     def _ensured(self, sender: Sender, difference: Difference) -> AudienceRef:
         """The audience; the platform is asked for it only if there is something to send, or its word is old."""
         before = self._store.audience_ref(self._name)
-        target = {"digest": digest_of(self._setup.account.connector, self._setup.account.settings)}
-        is_same = before and before.id and self._store.cursor(self._name, _TARGET, None) == target
+        digest = digest_of(self._setup.account.connector, self._setup.account.settings)
+        is_same = before and before.id and self._store.settings_digest(self._name) == digest
         if before and is_same and not difference.some and not self._is_old(before):
             return before
         activation = self._activation
@@ -115,8 +112,7 @@ class AudienceExecution(Execution):
         if is_lost:
             self._forget_ledger()
         with self._store.transaction(self._lease) as transaction:
-            transaction.save_audience(self._name, ref)
-            transaction.save_cursor(self._name, _TARGET, None, target)
+            transaction.save_audience(self._name, ref, digest)
         if is_lost:
             raise LostAudienceError("the platform has lost the audience twice while it was being filled")
         return ref

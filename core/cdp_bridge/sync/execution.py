@@ -198,11 +198,15 @@ class Execution(ABC):
     def _begin(self) -> None:
         """Record this run, and the end of earlier ones that were killed: under the lease nobody else is running."""
         killed = [one for one in self._store.runs(self._name) if one.status == "running"]
+        goes_on = self._cursor() is not None
         with self._store.transaction(self._lease) as transaction:
             for one in killed:
                 fail(one, BridgeError("the run was killed; the next one went on where it ended"))
                 transaction.save_run(one)
             transaction.save_run(self._log)
+            if not goes_on:
+                # What this run sends is about other settings: a cursor from before must not hold again later.
+                transaction.delete_cursors(self._name)
 
     def _sending(self, phase: str, total: int) -> Callable[[int], None]:
         return lambda done: self._progress(Progress(phase, done, total))

@@ -168,7 +168,7 @@ def test_a_worker_that_wakes_up_after_another_took_over_can_write_nothing(
         working(succeed, of=later)
         until(lambda: states(store) == {"succeeded"})
     os.kill(sleeper.pid, signal.SIGCONT)
-    until(lambda: "held for too long without a sign of life" in sleeper.stderr.readline())
+    until(lambda: "was not renewed in time" in sleeper.stderr.readline())
     found = store.requests.one(request.id)
     assert found is not None
     assert found.run_id == f"run of {request.id}"

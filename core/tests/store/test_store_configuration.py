@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from cdp_bridge.entities import (
     Activation,
     Bridge,
@@ -15,7 +16,7 @@ from cdp_bridge.entities import (
     DestinationAccount,
 )
 from cdp_bridge.errors import ConfigError
-from cdp_bridge.store import Store
+from cdp_bridge.store import Store, tables
 from cdp_bridge.testing.configuring import configure
 from msgspec.structs import replace
 
@@ -95,19 +96,56 @@ def test_the_status_of_an_unknown_connection_is_refused(store: Store) -> None:
         store.set_connection_status("nobody", "connected")
 
 
-def test_cursors_go_with_the_account_that_they_belong_to(store: Store) -> None:
+def save_cursors(store: Store, *syncs: str) -> None:
+    with store.transaction() as change:
+        for name in syncs:
+            change.save_cursor(name, "people", "vip", {"page": 1})
+
+
+def cursors(store: Store) -> set[str]:
+    """The syncs that have one."""
+    with store._database.reading() as connection:
+        return set(connection.execute(sa.select(tables.cursor.c.sync)).scalars())
+
+
+def test_cursors_stay_as_long_as_their_sync_is_configured(store: Store) -> None:
     configure(store, BRIDGE)
+    save_cursors(store, "z-first", "a-second", "orders", "leads")
+    configure(store, replace(BRIDGE, suppressions=()))
+    assert store.cursor("z-first", "people", "vip") == {"page": 1}
+    assert cursors(store) == {"z-first", "a-second", "orders", "leads"}
+
+
+def test_a_sync_that_comes_back_has_no_cursor(store: Store) -> None:
+    configure(store, BRIDGE)
+    save_cursors(store, "z-first", "a-second", "orders", "leads")
+    configure(store, replace(BRIDGE, audiences=BRIDGE.audiences[1:], conversions=BRIDGE.conversions[:1]))
+    assert cursors(store) == {"a-second", "orders"}
+    # Runs that were under way when their syncs went.
+    save_cursors(store, "z-first", "leads")
+    configure(store, BRIDGE)
+    assert cursors(store) == {"a-second", "orders"}
+
+
+def test_nothing_of_a_connection_and_its_syncs_stays(store: Store) -> None:
+    configure(store, BRIDGE)
+    save_cursors(store, "z-first", "a-second", "orders", "leads")
     with store.transaction() as change:
         for name in ("segment", "files"):
-            change.save_cursor(name, "members", "vip", {"page": 1})
             change.save_segment(CDPSegment(connection=name, segment_id="vip", segment_name="VIP"))
-    configure(store, replace(BRIDGE, suppressions=()))
-    assert store.cursor("segment", "members", "vip") == {"page": 1}
-    moved = replace(BRIDGE.connections[0], api_credentials={"token": "env:OTHER_TOKEN"})
-    configure(store, Bridge(connections=(moved,)))
-    assert store.cursor("segment", "members", "vip") is None
-    assert store.cursor("files", "members", "vip") is None
-    assert [segment.connection for segment in store.segments()] == ["segment"]
+    configure(
+        store,
+        replace(
+            BRIDGE,
+            connections=BRIDGE.connections[1:],
+            audiences=BRIDGE.audiences[1:],
+            conversions=BRIDGE.conversions[:1],
+        ),
+    )
+    assert cursors(store) == {"a-second", "orders"}
+    assert [segment.connection for segment in store.segments()] == ["files"]
+    configure(store, Bridge())
+    assert cursors(store) == set()
 
 
 def test_a_name_that_does_not_exist_is_refused_and_nothing_changes(store: Store) -> None:

@@ -25,7 +25,7 @@ from cdp_bridge.entities import SyncLog
 from cdp_bridge.store import Delivery, Store
 at = datetime(2026, 3, 1, tzinfo=UTC)
 with Store.open(sys.argv[1]) as store:
-    number = (store.cursor("c", "s", None) or {"number": 0})["number"]
+    number = (store.cursor("vip", "members", None) or {"number": 0})["number"]
     while True:
         number += 1
         mark = number.to_bytes(16, "big")
@@ -38,7 +38,7 @@ with Store.open(sys.argv[1]) as store:
             )
             change.put_members("vip", members, "accepted", at)
             change.save_run(SyncLog(run_id="r", audience="vip", sync_timestamp=at, adds=number))
-            change.save_cursor("c", "s", None, {"number": number})
+            change.save_cursor("vip", "members", None, {"number": number})
         print(number, flush=True)
 """
 
@@ -46,7 +46,7 @@ with Store.open(sys.argv[1]) as store:
 def recorded(store: Store) -> set[int]:
     """The number that each part of the store is at."""
     marks = {int.from_bytes(mark) for chunk in store.ledger.fingerprints("vip") for _, mark in chunk}
-    run, cursor = store.run("r"), store.cursor("c", "s", None)
+    run, cursor = store.run("r"), store.cursor("vip", "members", None)
     assert run is not None
     assert cursor is not None
     return {*marks, run.adds, cursor["number"], *(int(delivery.id) for delivery in store.deliveries("vip"))}
@@ -85,7 +85,7 @@ def fill(store: Store, people: Any, at: datetime) -> int:
         try:
             with store.transaction() as change:
                 change.put_members("vip", people(count + 100, start=count), "accepted", at)
-                change.save_cursor("c", "s", None, {"count": count + 100})
+                change.save_cursor("vip", "members", None, {"count": count + 100})
         except ConfigError as full:
             if full.problem != "the disk is full":
                 raise
@@ -100,7 +100,7 @@ def test_a_full_disk_is_an_error_with_nothing_half_applied(small_disk: Path, peo
         count = fill(store, people, at)
         assert count > 0
         assert store.ledger.count("vip") == count
-        assert store.cursor("c", "s", None) == {"count": count}
+        assert store.cursor("vip", "members", None) == {"count": count}
         assert store.integrity() == []
         ballast.unlink()
         with store.transaction() as change:
@@ -130,7 +130,7 @@ def test_a_full_disk_of_postgresql_is_an_error_too(
                     connection.exec_driver_sql("ALTER TABLE member SET TABLESPACE small")
                 count = fill(store, people, at)
                 assert store.ledger.count("vip") == count > 0
-                assert store.cursor("c", "s", None) == {"count": count}
+                assert store.cursor("vip", "members", None) == {"count": count}
         finally:
             server.execute(f"DROP DATABASE {name} WITH (FORCE)")
             server.execute("DROP TABLESPACE small")

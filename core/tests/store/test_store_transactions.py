@@ -97,15 +97,16 @@ def test_a_run_comes_back_whole_and_newest_first(store: Store, at: datetime) -> 
     assert store.runs(limit=1) == [other]
 
 
-def test_cursors_are_kept_by_connection_stream_and_segment(store: Store) -> None:
+def test_cursors_are_saved_by_sync_stream_and_segment(store: Store) -> None:
     state = {"at": "2026-03-01", "nested": [1, None, {"text": "ü☃"}]}
     with store.transaction() as change:
-        change.save_cursor("segment", "members", "vip", {"at": "old"})
-        change.save_cursor("segment", "members", "vip", state)
-        change.save_cursor("segment", "profiles", None, {"page": 3})
-    assert store.cursor("segment", "members", "vip") == state
-    assert store.cursor("segment", "profiles", None) == {"page": 3}
-    assert store.cursor("segment", "members", "other") is None
+        change.save_cursor("vip", "members", "s1", {"at": "old"})
+        change.save_cursor("vip", "members", "s1", state)
+        change.save_cursor("vip", "profiles", None, {"page": 3})
+    assert store.cursor("vip", "members", "s1") == state
+    assert store.cursor("vip", "profiles", None) == {"page": 3}
+    assert store.cursor("vip", "members", "s2") is None
+    assert store.cursor("cart", "members", "s1") is None
 
 
 def test_segments_are_kept_by_connection_and_id(store: Store, at: datetime) -> None:
@@ -122,11 +123,12 @@ def test_audiences_show_what_is_known_of_each(store: Store, people: Any, at: dat
     with store.transaction() as change:
         change.put_members("vip", people(4), "accepted", at)
         change.save_audience("vip", AudienceRef(id="238", account="act_1", upper_bound=9))
-        change.save_audience("vip", ref)
+        change.save_audience("vip", ref, "digest of the settings")
         change.save_run(run)
         change.put_members("cart", people(1), "accepted", at)
     assert store.audience_ref("vip") == ref
-    assert store.audience_ref("nobody") is None
+    assert store.settings_digest("vip") == "digest of the settings"
+    assert (store.audience_ref("nobody"), store.settings_digest("nobody")) == (None, None)
     assert store.audiences() == [
         AudienceRow(name="cart", ref=None, members=1, last_run=None),
         AudienceRow(name="vip", ref=ref, members=4, last_run=run),
@@ -171,7 +173,7 @@ def test_an_exception_undoes_everything(store: Store, people: Any, at: datetime)
         change.open_delivery(Delivery(id="d", audience="vip", operation="add", run_id="r", members=[], created_at=at))
         change.save_dead_letters([letter(1, at)])
         change.save_run(SyncLog(run_id="r1", audience="vip", sync_timestamp=at))
-        change.save_cursor("segment", "members", None, {"page": 1})
+        change.save_cursor("vip", "members", None, {"page": 1})
         raise InterruptedError
 
     with pytest.raises(InterruptedError), store.transaction() as change:
@@ -180,7 +182,7 @@ def test_an_exception_undoes_everything(store: Store, people: Any, at: datetime)
     assert not store.runs()
     assert not store.dead_letters()
     assert not store.deliveries("vip")
-    assert store.cursor("segment", "members", None) is None
+    assert store.cursor("vip", "members", None) is None
 
 
 def test_a_moment_without_time_zone_is_refused(store: Store, people: Any, at: datetime) -> None:

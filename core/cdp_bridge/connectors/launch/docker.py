@@ -19,7 +19,7 @@ import docker.errors
 import requests
 
 import docker
-from cdp_bridge import processes as owner
+from cdp_bridge import processes
 from cdp_bridge.connectors.launch import firewall
 from cdp_bridge.connectors.launch.egress import PROXY_PORT, Proxy, Rules, Tunnel, tunnelled
 from cdp_bridge.connectors.launch.hardening import (
@@ -62,7 +62,7 @@ def contained(
                 "connector": connector.name,
                 "run": run,
                 "token": str(token),
-                "owner": owner.me(),
+                "owner": processes.this_process(),
                 "deadline": str(int(time.time()) + box.seconds),
             }
             network = stack.enter_context(_way_out(api, Rules(connector, hosts), labels))
@@ -212,7 +212,7 @@ def sweep(api: Engine) -> None:
 
 def _is_orphan(labels: Mapping[str, str]) -> bool:
     is_late = time.time() > int(labels[f"{LABEL}deadline"]) + 10 * GRACE
-    return is_late or owner.is_dead(labels[f"{LABEL}owner"])
+    return is_late or processes.is_dead(labels[f"{LABEL}owner"])
 
 
 @contextmanager

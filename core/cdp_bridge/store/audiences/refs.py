@@ -75,6 +75,13 @@ def ref(database: Database, audience: str) -> AudienceRef | None:
     return struct_of(AudienceRef, row) if row else None
 
 
+def settings_digest(database: Database, audience: str) -> str | None:
+    """See `Store.settings_digest`."""
+    digest = sa.select(tables.audience_ref.c.settings_digest).join(tables.audience)
+    with database.reading() as connection:
+        return connection.execute(digest.where(tables.audience.c.name == audience)).scalar()
+
+
 def refs(database: Database, names: Sequence[str]) -> dict[str, AudienceRef]:
     """What the platforms call those of these audiences that they have."""
     with database.reading() as connection:

@@ -133,6 +133,8 @@ def _lock(connection: sa.Connection) -> None:
 
 
 def _save(connection: sa.Connection, before: Bridge, bridge: Bridge) -> None:
+    # Also those that a run saved after its sync was gone: one that comes back begins without.
+    _delete_cursors_of_nobody(connection)
     _forget(connection, before, bridge)
     statuses = {known.name: known.connection_status for known in before.connections}
     for table in _TABLES:
@@ -150,6 +152,7 @@ def _save(connection: sa.Connection, before: Bridge, bridge: Bridge) -> None:
     _insert(connection, tables.activation, bridge.conversions, first=len(bridge.audiences), **_NO_AUDIENCE)
     for position, source in enumerate(bridge.suppressions):
         connection.execute(sa.insert(tables.suppression_list), {"source": source, "position": position})
+    _delete_cursors_of_nobody(connection)
 
 
 def _load(connection: sa.Connection) -> Bridge:
@@ -177,19 +180,21 @@ def _mappings(connection: sa.Connection) -> dict[str, tuple[DataMapping, ...]]:
 
 
 def _forget(connection: sa.Connection, before: Bridge, after: Bridge) -> None:
-    """Drop cursors whose meaning is gone with their account, and what belongs to lists and audiences that are gone."""
-    now = {given.name: (given.cdp_provider, given.api_credentials) for given in after.connections}
-    moved = [
-        known.name for known in before.connections if now.get(known.name) != (known.cdp_provider, known.api_credentials)
-    ]
+    """Delete what belongs to connections, lists and syncs that are gone."""
+    now = {given.name for given in after.connections}
     gone = [known.name for known in before.connections if known.name not in now]
     dropped = set(before.suppressions) - set(after.suppressions)
-    connection.execute(sa.delete(tables.cursor).where(tables.cursor.c.connection.in_(moved)))
     connection.execute(sa.delete(tables.segment).where(tables.segment.c.connection.in_(gone)))
     connection.execute(sa.delete(tables.suppression).where(tables.suppression.c.source.in_(dropped)))
     # One that comes back would otherwise catch up from where it was left.
     left = {known.name for known in before.syncs} - {given.name for given in after.syncs}
     connection.execute(sa.delete(tables.schedule).where(tables.schedule.c.audience.in_(left)))
+
+
+def _delete_cursors_of_nobody(connection: sa.Connection) -> None:
+    """Delete the cursors of syncs that are not in the configuration."""
+    syncs = sa.select(tables.activation.c.name)
+    connection.execute(sa.delete(tables.cursor).where(tables.cursor.c.sync.not_in(syncs)))
 
 
 def _all(connection: sa.Connection, table: sa.Table, kind: type[S], *which: sa.ColumnElement[bool]) -> list[S]:

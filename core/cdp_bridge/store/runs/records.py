@@ -79,10 +79,10 @@ def _seen(listed: CDPSegment, before: CDPSegment) -> CDPSegment:
     return replace(before, segment_name=listed.segment_name, member_count=count, gone_since=None)
 
 
-def cursor(database: Database, connection_name: str, stream: str, segment: str | None) -> dict[str, Any] | None:
+def cursor(database: Database, sync: str, stream: str, segment: str | None) -> dict[str, Any] | None:
     """The saved state, or None."""
     table = tables.cursor
-    key = (table.c.connection == connection_name) & (table.c.stream == stream) & (table.c.segment == (segment or ""))
+    key = (table.c.sync == sync) & (table.c.stream == stream) & (table.c.segment == (segment or ""))
     with database.reading() as connection:
         state: dict[str, Any] | None = connection.execute(sa.select(table.c.state).where(key)).scalar()
     return state
