@@ -125,12 +125,11 @@ def _is_hidden(place: str) -> bool:
 
 
 def _line(change: FieldChange) -> str:
-    origin = " (set through the API)" if change.through_api else ""
+    origin = "; it was changed through the API" if change.through_api else ""
     if change.action == "removed" or _is_hidden(change.field):
         return f"{change.field} {change.action}{origin}"
-    old = f"{_json(change.old)}{origin} -> " if change.action == "changed" else ""
-    text = f"{change.field}: {old}{_json(change.new)}"
-    return text if old else f"{text}{' (removed through the API)' if change.through_api else ''}"
+    old = f"{_json(change.old)} -> " if change.action == "changed" else ""
+    return f"{change.field}: {old}{_json(change.new)}{origin}"
 
 
 def _json(value: Any) -> str:
