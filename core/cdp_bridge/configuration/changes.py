@@ -122,7 +122,7 @@ def replace(store: Store, registry: Registry, key: EntryKey, value: Entry, versi
         _refuse_other_version(stored, key, version)
         bridge = _with(stored.bridge, key, value)
         _refuse_faults(registry, stored.bridge, bridge, key)
-        changes = [_explained(stored, change) for change in differences(stored.bridge, bridge)]
+        changes = differences(stored.bridge, bridge)
         api_fields = stored.api_fields
         if ApiField(key.kind, key.name, "") not in api_fields:
             api_fields |= {ApiField(*key, field.field) for change in changes for field in change.fields}
@@ -141,8 +141,7 @@ def delete(store: Store, key: EntryKey, version: str | None, who: str) -> None:
         known = entries(stored.bridge, key.kind)
         del known[key.name]
         after = Configured(with_entries(stored.bridge, key.kind, known), _of_others(stored, key))
-        changes = [_explained(stored, change) for change in differences(stored.bridge, after.bridge)]
-        return _edit(stored, after, changes, who)
+        return _edit(stored, after, differences(stored.bridge, after.bridge), who)
 
     store.edit_bridge(edit)
 

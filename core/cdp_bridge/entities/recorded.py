@@ -132,7 +132,7 @@ class Run(Struct, frozen=True, kw_only=True):
 class FieldChange(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One field that changed, by its dotted path in the entry, with its value before and after.
 
-    Connector settings are named without values. `through_api`: the value before was set through the API.
+    Connector settings are named without values. `through_api`: an applied file changed what the API had set.
     """
 
     field: str
