@@ -121,7 +121,10 @@ class Aviary:
 
     def dead_letters(self) -> dict[str, bytes]:
         with Store.open(self.environment["CDP_BRIDGE_STORE"]) as store:
-            return {f"dead letter {number}": repr(one).encode() for number, one in enumerate(store.dead_letters())}
+            return {
+                f"dead letter {number}": repr(one).encode()
+                for number, one in enumerate(store.dead_letters.newest(limit=None))
+            }
 
     def kept(self) -> Iterator[tuple[str, bytes]]:
         """Everything that is left: files, records of the store, journals of the twins."""

@@ -110,7 +110,7 @@ class Bed:
         return {one.member_key.hex(): _plain(one.identifiers) for one in found}
 
     def letters(self) -> list[DeadLetter]:
-        return self.store.dead_letters(NAME)
+        return self.store.dead_letters.newest(NAME, limit=None)
 
     @property
     def dead(self) -> set[str]:

@@ -182,7 +182,7 @@ class Bed:
     def reasons(self) -> set[str]:
         """Why people are dead letters."""
         with Store.open(self._store) as store:
-            return {letter.reason for letter in store.dead_letters(NAME)}
+            return {letter.reason for letter in store.dead_letters.newest(NAME, limit=None)}
 
     def read(self, misdeed: str, at: str) -> tuple[int, str]:
         """`cdp-bridge read` of the source: exit code and stdout, which is full of people."""

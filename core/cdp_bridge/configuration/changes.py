@@ -24,7 +24,7 @@ from cdp_bridge.settings import SettingsError
 from cdp_bridge.store import Store
 from cdp_bridge.store.access.audit import AuditRecord
 from cdp_bridge.store.configuration.bridge import ApiField, Configured, Edit
-from cdp_bridge.store.secrets.deposit import named, owned
+from cdp_bridge.store.secrets.settings_secrets import owned, referenced
 from cdp_bridge.store.secrets.stored import SCHEME as STORE
 
 KEPT = "made through the API; --prune deletes it"
@@ -186,8 +186,8 @@ def _dropped_secrets(before: Bridge, after: Bridge) -> set[str]:
     """The secrets that the API stored for accounts, or a sign-in granted, and to which no account refers any more."""
     remaining = [settings for _, settings in _accounts(after)]
     stored = {name for owner, settings in _accounts(before) for name in owned(owner, settings)}
-    granted = named(OAUTH, [settings for _, settings in _accounts(before)]) - named(OAUTH, remaining)
-    return (stored - named(STORE, remaining)) | {f"{OAUTH}:{name}" for name in granted}
+    granted = referenced(OAUTH, [settings for _, settings in _accounts(before)]) - referenced(OAUTH, remaining)
+    return (stored - referenced(STORE, remaining)) | {f"{OAUTH}:{name}" for name in granted}
 
 
 def _accounts(bridge: Bridge) -> Iterator[tuple[str, dict[str, Any]]]:

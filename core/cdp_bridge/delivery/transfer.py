@@ -44,7 +44,7 @@ class Transfer:
     def __init__(self, store: Store, lease: Lease, sender: Sender, log: SyncLog, *, columns: Sequence[str]) -> None:
         self._store, self._lease, self._sender, self._log = store, lease, sender, log
         self._columns = columns
-        self._dead = set(store.dead_fingerprints(log.audience))
+        self._dead = set(store.dead_letters.fingerprints(log.audience))
         self._open: _Open | None = None
         self.in_flight: set[bytes] = set()
         self.removing: set[bytes] = set()

@@ -100,7 +100,7 @@ class Grants:
         A state is good once, and for ten minutes. Raises ConfigError for another state, or when person or platform
         refuse, and TransientError when the platform cannot be reached; either way the person has to begin again.
         """
-        found = self._store.secrets.take(_of_state(answer.get("state", "")))
+        found = self._store.secrets.pop(_of_state(answer.get("state", "")))
         if found is None:
             raise ConfigError(
                 "this sign-in was not begun here, was finished already, or took too long", remedy="Begin again"

@@ -84,7 +84,7 @@ class Cancellation:
     def _is_cancelled(self) -> bool:
         # A store that is away must not end a run that can do without it for now.
         with contextlib.suppress(TransientError):
-            found = self._store.requests.one(self._request.id)
+            found = self._store.requests.get(self._request.id)
             return found is not None and found.cancelling
         return False
 
@@ -170,7 +170,7 @@ class _Worker:
 
     def handle(self, delivery: Delivery[RunOrder]) -> None:
         """Returning means that the request is over, whoever has seen to it."""
-        request = self._requests.one(delivery.message.request)
+        request = self._requests.get(delivery.message.request)
         if request is None:
             raise RejectedError("the store has no such run request", reason="unknown_request")
         if request.state in _OVER:

@@ -1,4 +1,4 @@
-"""The bridge's one database, SQLite or PostgreSQL: configuration, ledger, runs, leases. Nobody else opens it."""
+"""The bridge's one database, SQLite or PostgreSQL, which only this package opens."""
 
 from cdp_bridge.store.leases import Lease, LeaseHeldError, LeaseLostError
 from cdp_bridge.store.store import Store

@@ -1,4 +1,4 @@
-"""The requests that an account of a platform still takes, shared by every process of the store."""
+"""Request budgets of platform accounts, shared by all processes of the store."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def take(database: Database, account: str, limits: Limits, count: int) -> float:
     slot = limits.seconds / SLOTS
     with database.writing() as connection:
         insert_missing(connection, tables.budget, {"account": account, "paused_until": 0.0})
-        # On PostgreSQL the row lock makes rivals take one after another; on SQLite the transaction does.
+        # On PostgreSQL the row lock makes processes take one after another; on SQLite the transaction does.
         paused_until = _paused_until(connection, account, lock=True)
         now = database.clock()
         if paused_until > now:
@@ -40,7 +40,7 @@ def take(database: Database, account: str, limits: Limits, count: int) -> float:
 
 
 def pause(database: Database, account: str, seconds: float) -> None:
-    """Keep everybody away from the account for `seconds` from now, or longer if somebody asked for longer."""
+    """Let nobody take from the account for `seconds` from now; a pause that ends later stays."""
     until = database.clock() + seconds
     with database.writing() as connection:
         insert_missing(connection, tables.budget, {"account": account, "paused_until": until})
@@ -49,15 +49,18 @@ def pause(database: Database, account: str, seconds: float) -> None:
 
 
 def _paused_until(connection: sa.Connection, account: str, lock: bool = False) -> float:
-    wanted = sa.select(tables.budget.c.paused_until).where(tables.budget.c.account == account)
-    return connection.execute(wanted.with_for_update() if lock else wanted).scalar() or 0.0
+    query = sa.select(tables.budget.c.paused_until).where(tables.budget.c.account == account)
+    return connection.execute(query.with_for_update() if lock else query).scalar() or 0.0
 
 
 def _uses(connection: sa.Connection, account: str, now: float, latest: float) -> list[Any]:
-    """(expires_at, requests) of the slots that count; old ones go, and those that only a turned-back clock explains."""
+    """(expires_at, requests) of the slots that count; expired ones are deleted.
+
+    So are those later than `latest`, which come from before the clock was set back.
+    """
     table = tables.budget_use
-    dead = (table.c.expires_at <= now) | (table.c.expires_at > latest)
-    connection.execute(sa.delete(table).where(table.c.account == account, dead))
+    expired = (table.c.expires_at <= now) | (table.c.expires_at > latest)
+    connection.execute(sa.delete(table).where(table.c.account == account, expired))
     counted = sa.select(table.c.expires_at, table.c.requests).where(table.c.account == account)
     return list(connection.execute(counted.order_by(table.c.expires_at)))
 

@@ -1,4 +1,4 @@
-"""One database behind one URL: connections, transactions, and the few statements that both databases share."""
+"""Connections, transactions and statements that are the same for SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ CHUNK = 5_000
 LOCK_SECONDS = 30
 CONNECT_SECONDS = 10
 IDLE_SECONDS = 30
-"""How long a transaction may say nothing before the server ends it."""
+"""How long a transaction may be idle before the server ends it."""
 SILENCE_SECONDS = 20
-"""How long a server may not confirm what it was sent before it is taken for lost."""
+"""How long a server may leave sent bytes unconfirmed before the connection counts as lost."""
 _creating = threading.Lock()
 
 # fullfsync is what makes FULL true on macOS; elsewhere it does nothing.
@@ -77,12 +77,12 @@ class Database:
             sa.event.listen(self.engine, "begin", _begin_sqlite)
 
     def close(self) -> None:
-        """Give all connections back."""
+        """Close all connections."""
         self.engine.dispose()
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """A connection that sees one state of the store throughout and keeps no writer out."""
+        """A connection that sees one state of the store throughout and blocks no writer."""
         with plainly(self.place, was_there=self._was_there), self.engine.connect() as connection:
             yield connection.execution_options(**self._reading)
 
@@ -94,10 +94,10 @@ class Database:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """SQLite takes one writer at a time and lets others sleep: ours wait here, and wake at once."""
+        """Wait for this process's other writers of SQLite, which would let us sleep longer than needed."""
         has_turn = self.path is not None and self._writer.acquire(timeout=LOCK_SECONDS)
         try:
-            # Who has waited in vain hears it from the database.
+            # After a time-out here, the database raises its own error.
             yield
         finally:
             if has_turn:
@@ -108,13 +108,13 @@ class Database:
         connection.autocommit = True
         connection.execute("SET synchronous_commit = on")
         connection.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
-        # A host that is cut off in a transaction must not hold the locks that its successor waits for.
+        # A host that is cut off in a transaction must not hold locks for long.
         connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
         connection.autocommit = False
 
 
 def insert(connection: sa.Connection, table: sa.Table) -> Any:
-    """The dialect's INSERT: both resolve conflicts in the same words, but SQLAlchemy has no common type for them."""
+    """The dialect's INSERT: both have the same ON CONFLICT, but SQLAlchemy has no common type for them."""
     return _inserting(connection.dialect.name, table)
 
 
@@ -131,7 +131,7 @@ def upsert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[st
 
 @cache
 def _upserting(dialect: str, table: sa.Table, columns: tuple[str, ...]) -> Any:
-    """Made once, since a run saves its record with every batch."""
+    """Cached, since a run saves its record with every batch."""
     statement = _inserting(dialect, table)
     keys = [column.name for column in table.primary_key]
     changes = {name: statement.excluded[name] for name in columns if name not in keys}
@@ -139,12 +139,12 @@ def _upserting(dialect: str, table: sa.Table, columns: tuple[str, ...]) -> Any:
 
 
 def insert_missing(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> None:
-    """Insert a row unless one of the same key is there; on PostgreSQL this waits for a rival to decide."""
+    """Insert a row unless one of the same key is there; on PostgreSQL this waits for transactions that insert it."""
     connection.execute(insert(connection, table).on_conflict_do_nothing(), [row])
 
 
 def row_of(table: sa.Table, value: msgspec.Struct, **instead: Any) -> dict[str, Any]:
-    """A struct as a row: the fields that are columns, `instead` first, nested values as JSON values."""
+    """A struct as a row: its fields that are columns, or `instead` of them these; nested values as JSON values."""
     fields = {name: getattr(value, name) for name in value.__struct_fields__}
     return {
         column.name: msgspec.to_builtins(given) if isinstance(column.type, sa.JSON) else given
@@ -155,7 +155,7 @@ def row_of(table: sa.Table, value: msgspec.Struct, **instead: Any) -> dict[str, 
 
 def structs_of(kind: type[S], rows: Sequence[sa.Row[Any]]) -> list[S]:
     """Rows of one result as structs: the columns that are fields."""
-    # Lists of the API are hundreds of these: what is the same for all rows is done once.
+    # The API lists hundreds of rows: the column names are looked up once for all.
     names = enumerate(rows[0]._fields if rows else ())
     places = [(str(name), place) for place, name in names if name in kind.__struct_fields__]
     given = ({name: row[place] for name, place in places} for row in rows)
@@ -199,9 +199,9 @@ def _place(address: sa.URL) -> str:
 
 
 def _prepare_file(path: str, place: str) -> None:
-    """Create the file for this user alone (it links people to hashes); say early that it cannot be written.
+    """Create the file, readable by this user only since it links people to hashes; ConfigError if it is read-only.
 
-    A file that is there is not opened: closing it would drop the locks of this process's other connections.
+    An existing file is not opened: closing it would drop the locks of this process's other connections.
     """
     try:
         with _creating:
@@ -253,6 +253,6 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    # A transaction that turns from reading to writing can fail at once, whatever the time-out: take the lock first.
+    # A transaction that reads and then writes can fail at once, whatever the time-out: take the lock first.
     reading = connection.get_execution_options().get("reading")
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

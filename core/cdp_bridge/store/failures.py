@@ -1,4 +1,4 @@
-"""What a database failure means for the bridge, in words that hold no value and no credential."""
+"""Turns database failures into errors of the bridge, whose texts hold no value and no credential."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _POSTGRESQL = {
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 # Connection lost, deadlock, too many connections, lock time-out, shutting down.
 _LATER = ("08", "40", "53", "55P03", "57")
-# libpq gives no SQLSTATE when it cannot connect; these words of the server's answer are all there is.
+# libpq gives no SQLSTATE when it cannot connect, only the text of the server.
 _WORDS = {
     "authentication failed": DENIED,
     "no password supplied": DENIED,
@@ -59,9 +59,9 @@ _WORDS_LATER = ("starting up", "shutting down", "recovery", "too many", "slots")
 
 @contextmanager
 def plainly(place: str, *, was_there: bool = False) -> Iterator[None]:
-    """Turn the database's failures in the block into ConfigError or TransientError; bugs pass as they are.
+    """Turn the database's failures in the block into ConfigError or TransientError; other exceptions pass.
 
-    One that `was_there` before and cannot be reached will be there again.
+    A database that `was_there` before and cannot be reached is a TransientError.
     """
     try:
         yield
@@ -71,12 +71,12 @@ def plainly(place: str, *, was_there: bool = False) -> Iterator[None]:
             raise
         if was_there and isinstance(meant, ConfigError) and meant.problem == UNREACHABLE[0]:
             meant = TransientError(f"{place}: {meant.problem} any more")
-        # The driver's own text may quote values of rows, so it does not travel along.
+        # Without its cause: the driver's text may quote values of rows.
         raise meant from None
 
 
 def meaning(error: Exception, place: str) -> BridgeError | None:
-    """What a failure of SQLAlchemy or a driver means, None for anything else and for a bug of ours."""
+    """The bridge's error for a failure of SQLAlchemy or a driver; None for anything else and for a bug of ours."""
     cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
     if isinstance(cause, sqlite3.Error):
         return _sqlite(cause, place)
@@ -117,6 +117,6 @@ def _unreachable(error: Exception, place: str) -> BridgeError:
 
 
 def known(failure: tuple[str, str], place: str) -> ConfigError:
-    """One of the failures above, at a place."""
+    """A ConfigError for one of the failures above, at a place."""
     problem, remedy = failure
     return ConfigError(problem, place=place, remedy=remedy)

@@ -1,4 +1,4 @@
-"""Random keys that every process of a store shares."""
+"""Random keys that all processes of a store share."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ BYTES = 32
 
 
 def key(database: Database, name: str) -> bytes:
-    """The key of that name; of rivals that make it at the same time, the first one's stays."""
-    wanted = sa.select(tables.secret_key.c.value).where(tables.secret_key.c.name == name)
+    """The key of that name; of several processes that make it at the same time, the first decides."""
+    query = sa.select(tables.secret_key.c.value).where(tables.secret_key.c.name == name)
     with database.reading() as connection:
-        found: bytes | None = connection.execute(wanted).scalar()
-    if found is not None:
-        return found
+        saved: bytes | None = connection.execute(query).scalar()
+    if saved is not None:
+        return saved
     with database.writing() as connection:
         insert_missing(connection, tables.secret_key, {"name": name, "value": secrets.token_bytes(BYTES)})
-        made: bytes = connection.execute(wanted).scalar_one()
-        return made
+        saved = connection.execute(query).scalar_one()
+        assert saved is not None, "the column takes no NULL"
+        return saved

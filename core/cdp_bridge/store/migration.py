@@ -1,4 +1,4 @@
-"""Brings a database to the tables of this version, once, whoever opens it first."""
+"""Creates or migrates the tables when a database is opened."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cdp_bridge.store.failures import READ_ONLY, known
 HEAD = "0012"
 """The newest migration in `migrations/versions`; a test keeps it true."""
 VERSION_TABLE = "cdp_bridge_version"
-_LOCK = 0x6364705F627269  # "cdp_bri": the advisory lock of those who open a new PostgreSQL store.
+_LOCK = 0x6364705F627269  # "cdp_bri": the advisory lock of processes that migrate a PostgreSQL store.
 
 
 def upgrade(database: Database) -> None:
@@ -24,9 +24,9 @@ def upgrade(database: Database) -> None:
     Raises ConfigError for a database that is not ours, damaged, newer than this version, or read-only.
     """
     with database.reading() as connection:
-        found = _found(connection)
+        version = _version(connection)
         _refuse_read_only(connection, database.place)
-    if found != HEAD:
+    if version != HEAD:
         with database.writing() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
@@ -40,7 +40,7 @@ def upgrade(database: Database) -> None:
 
 
 def integrity(database: Database) -> list[str]:
-    """What is wrong with the tables, and on SQLite with every page and reference of the file."""
+    """Faults of the tables, and on SQLite of every page and reference of the file."""
     faults: list[str] = []
     try:
         with database.reading() as connection:
@@ -48,7 +48,7 @@ def integrity(database: Database) -> list[str]:
             if connection.dialect.name == "sqlite":
                 faults += _damage(connection)
     except ConfigError as error:
-        # Damage can be so bad that even the check gives up.
+        # The damage may make the check itself fail.
         faults.append(error.problem)
     return faults
 
@@ -59,7 +59,7 @@ def _damage(connection: sa.Connection) -> Iterator[str]:
         yield f"a row of {row[0]} refers to a missing row of {row[2]}"
 
 
-def _found(connection: sa.Connection) -> str | None:
+def _version(connection: sa.Connection) -> str | None:
     """The version that the database is at, None when it has none yet."""
     if not sa.inspect(connection).has_table(VERSION_TABLE):
         return None
@@ -71,7 +71,7 @@ def _migrate(connection: sa.Connection, place: str) -> None:
     from alembic.config import Config
     from alembic.util import CommandError
 
-    if _found(connection) is None and sa.inspect(connection).get_table_names():
+    if _version(connection) is None and sa.inspect(connection).get_table_names():
         raise ConfigError(
             "the database holds tables of something else",
             place=place,
@@ -90,8 +90,8 @@ def _migrate(connection: sa.Connection, place: str) -> None:
 def _missing(connection: sa.Connection) -> list[str]:
     """The tables that should be there and are not."""
     inspector = sa.inspect(connection)
-    there = set(inspector.get_table_names())
-    return [f"table {name}" for name in tables.metadata.tables if name not in there]
+    existing = set(inspector.get_table_names())
+    return [f"table {name}" for name in tables.metadata.tables if name not in existing]
 
 
 def _refuse_read_only(connection: sa.Connection, place: str) -> None:

@@ -1,4 +1,4 @@
-"""What happened is kept for so many days, and what was deleted is wiped from the disk."""
+"""Deletes what is older than its retention, and overwrites deleted bytes on the disk."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from cdp_bridge.store.database import Database
 from cdp_bridge.store.failures import plainly
 
 BATCH = 1_000
-"""Rows that one transaction deletes: nobody waits for long."""
+"""Rows that one transaction deletes, so that others wait only briefly."""
 CONVERSION_DAYS = 100
-"""For how long it is known which conversions were sent: older than 90 days, they are not sent any more."""
+"""Days for which sent conversions are remembered; those older than 90 days are not sent any more."""
 Days = Annotated[int, Meta(ge=1, le=36_500)]
 
 
 class Retention(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """For how many days things are kept.
+    """Days for which things are kept.
 
-    The newest run of an audience stays however old it is. A member whose dead letter is gone is tried again.
+    The newest run of an audience stays however old it is. A member whose dead letter is deleted is sent again.
     """
 
     runs: Days = 400
@@ -44,14 +44,14 @@ class Pruned(Struct, frozen=True, kw_only=True):
 
 
 def prune(database: Database, keep: Retention) -> Pruned:
-    """Delete what is older, a batch at a time; killed, the next call goes on."""
+    """Delete what is older, a batch at a time; after a crash, the next call goes on."""
     now = datetime.fromtimestamp(database.clock(), UTC)
     run, newer = tables.run, tables.run.alias()
     newest = sa.select(sa.func.max(newer.c.sync_timestamp)).where(newer.c.audience == run.c.audience)
     feed, member = tables.activation, tables.member
     of_feeds = sa.select(tables.audience.c.id).join(feed, feed.c.name == tables.audience.c.name)
     of_feeds = of_feeds.where(feed.c.segment.is_(None))
-    request, letter, audit, secret = tables.run_request, tables.dead_letter, tables.audit, tables.secret
+    request, dead_letter, audit, secret = tables.run_request, tables.dead_letter, tables.audit, tables.secret
     return Pruned(
         runs=_delete(
             database,
@@ -60,7 +60,7 @@ def prune(database: Database, keep: Retention) -> Pruned:
             & (run.c.sync_timestamp < newest.correlate(run).scalar_subquery()),
         ),
         requests=_delete(database, request, request.c.finished_at < _days(now, keep.requests)),
-        dead_letters=_delete(database, letter, letter.c.created_at < _days(now, keep.dead_letters)),
+        dead_letters=_delete(database, dead_letter, dead_letter.c.created_at < _days(now, keep.dead_letters)),
         audit=_delete(database, audit, audit.c.at < _days(now, keep.audit)),
         secrets=_delete(database, secret, secret.c.expires_at < now),
         conversions=_delete(
@@ -72,14 +72,14 @@ def prune(database: Database, keep: Retention) -> Pruned:
 
 
 def wipe(database: Database) -> None:
-    """Take deleted bytes out of SQLite's files, which takes as much free space as they have; PostgreSQL does it itself.
+    """Rewrite SQLite's files without deleted bytes, which takes as much free space as they have.
 
-    Raises TransientError when somebody reads for too long; nothing is lost then.
+    PostgreSQL does it itself. Raises TransientError when somebody reads for too long; nothing is lost then.
     """
     if database.path is None:
         return
     with plainly(database.place):
-        # SQLAlchemy would begin a transaction, in which SQLite does neither.
+        # Not through SQLAlchemy, which would begin a transaction: SQLite can do neither inside one.
         raw = database.engine.raw_connection()
         try:
             cursor = raw.cursor()
@@ -98,13 +98,13 @@ def _days(now: datetime, days: int) -> datetime:
 
 def _delete(database: Database, table: sa.Table, old: sa.ColumnElement[bool]) -> int:
     key = list(table.primary_key)
-    # Of its own table, not of the one that the DELETE goes through.
-    chosen = sa.select(*key).where(old).limit(BATCH).correlate(None)
-    gone = sa.delete(table).where(sa.tuple_(*key).in_(chosen) if len(key) > 1 else key[0].in_(chosen))
+    # Not correlated: its own scan of the table, not the row that the DELETE looks at.
+    oldest = sa.select(*key).where(old).limit(BATCH).correlate(None)
+    statement = sa.delete(table).where(sa.tuple_(*key).in_(oldest) if len(key) > 1 else key[0].in_(oldest))
     deleted = 0
     while True:
         with database.writing() as connection:
-            count = connection.execute(gone).rowcount
+            count = connection.execute(statement).rowcount
         deleted += count
         if count < BATCH:
             return deleted

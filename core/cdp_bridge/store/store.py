@@ -1,4 +1,4 @@
-"""The store: one object for everything that the bridge must not forget."""
+"""The store as the rest of the bridge sees it: one object for everything that is on disk."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from cdp_bridge.entities import Bridge, CDPSegment, DeadLetter, SuppressionCount, SyncLog
+from cdp_bridge.entities import Bridge, CDPSegment, SuppressionCount, SyncLog
 from cdp_bridge.model import AudienceRef, Limits
 from cdp_bridge.store import budgets, keys, leases, migration, retention
 from cdp_bridge.store.access.api_keys import ApiKeys
 from cdp_bridge.store.access.audit import Audit
 from cdp_bridge.store.access.idempotency import Answers
-from cdp_bridge.store.audiences import refs as audiences
-from cdp_bridge.store.audiences import suppression
+from cdp_bridge.store.audiences import deliveries, refs, segments, suppression
 from cdp_bridge.store.audiences.dead_letters import DeadLetters
 from cdp_bridge.store.audiences.ledger import Ledger
+from cdp_bridge.store.audiences.overview import overview
 from cdp_bridge.store.configuration import bridge as configuration
 from cdp_bridge.store.configuration.bridge import Configured, Edit
 from cdp_bridge.store.database import Clock, Database
 from cdp_bridge.store.leases import Lease
-from cdp_bridge.store.runs import records as runs
+from cdp_bridge.store.runs import cursors, sync_logs
 from cdp_bridge.store.runs.counts import Counts
 from cdp_bridge.store.runs.history import History
 from cdp_bridge.store.runs.notes import Notes
 from cdp_bridge.store.runs.requests import Requests
 from cdp_bridge.store.runs.schedules import Schedules
-from cdp_bridge.store.secrets.stored import Secrets
+from cdp_bridge.store.secrets.secrets import Secrets
 from cdp_bridge.store.transaction import Transaction
 from cdp_bridge.store.values import AudienceRow, Delivery
 from cdp_bridge.structs import make_ready
@@ -47,7 +47,7 @@ class Store:
         self.schedules = Schedules(database)
         self.history = History(database)
         self.counts = Counts(database)
-        self.letters = DeadLetters(database)
+        self.dead_letters = DeadLetters(database)
         self.notes = Notes(database)
         self.api_keys = ApiKeys(database)
         self.audit = Audit(database)
@@ -85,15 +85,15 @@ class Store:
         return migration.integrity(self._database)
 
     def prune(self, keep: retention.Retention) -> retention.Pruned:
-        """Delete what happened longer ago than it is kept; how much of it."""
+        """Delete what is older than `keep` says; how many rows."""
         return retention.prune(self._database, keep)
 
     def wipe(self) -> None:
-        """Take the bytes of all that was deleted out of the files; TransientError when somebody reads for too long."""
+        """Overwrite what was deleted, in the files too; TransientError when somebody reads for too long."""
         retention.wipe(self._database)
 
     def key(self, name: str) -> bytes:
-        """The 32 random bytes of that name, made on first use and the same for every process ever after."""
+        """The 32 random bytes of that name, made on first use; every process gets the same."""
         return keys.key(self._database, name)
 
     def bridge(self) -> Bridge:
@@ -119,59 +119,51 @@ class Store:
 
     def deliveries(self, audience: str) -> list[Delivery]:
         """Batches whose outcome is not recorded, oldest first."""
-        return audiences.deliveries(self._database, audience)
-
-    def dead_letters(self, audience: str | None = None, limit: int | None = None) -> list[DeadLetter]:
-        """Refused members, newest first."""
-        return audiences.dead_letters(self._database, audience, limit)
-
-    def dead_fingerprints(self, audience: str) -> dict[bytes, bytes]:
-        """member_key -> the fingerprint that was refused."""
-        return audiences.dead_fingerprints(self._database, audience)
+        return deliveries.unfinished(self._database, audience)
 
     def audience_ref(self, audience: str) -> AudienceRef | None:
         """What the platform calls the audience, if it was ever ensured."""
-        return audiences.ref(self._database, audience)
+        return refs.get(self._database, audience)
 
     def settings_digest(self, audience: str) -> str | None:
         """The digest of the settings that the audience was last made with, as `Transaction.save_audience` got it."""
-        return audiences.settings_digest(self._database, audience)
+        return refs.settings_digest(self._database, audience)
 
     def audience_refs(self, names: Sequence[str]) -> dict[str, AudienceRef]:
         """What the platforms call those of these audiences that they have."""
-        return audiences.refs(self._database, names)
+        return refs.by_name(self._database, names)
 
     def audiences(self) -> list[AudienceRow]:
         """Every audience that is configured or was ever synced, by name."""
-        return audiences.overview(self._database)
+        return overview(self._database)
 
     def runs(self, audience: str | None = None, limit: int = 50) -> list[SyncLog]:
         """Runs, newest first."""
-        return runs.newest(self._database, audience, limit)
+        return sync_logs.newest(self._database, audience, limit)
 
     def last_runs(self, audiences: Sequence[str]) -> dict[str, SyncLog]:
         """The newest run of each of these configured audiences that has one."""
-        return runs.last(self._database, audiences)
+        return sync_logs.last(self._database, audiences)
 
     def run(self, run_id: str) -> SyncLog | None:
         """The run of that id, or None."""
-        return runs.one(self._database, run_id)
+        return sync_logs.get(self._database, run_id)
 
     def segments(self) -> list[CDPSegment]:
         """Segments as last seen, by connection and id."""
-        return runs.segments(self._database)
+        return segments.everything(self._database)
 
-    def see_segments(self, connection: str, seen: Sequence[CDPSegment], *, whole: bool) -> list[CDPSegment]:
-        """Record how a connection lists segments now, and what is known of them altogether.
+    def record_segments(self, connection: str, listed: Sequence[CDPSegment], *, whole: bool) -> list[CDPSegment]:
+        """Record how a connection lists its segments now; these segments as they are recorded then.
 
-        Of their syncs, and of counts that the list leaves out, what is known stays. If the list is `whole`, what is not
-        in it is marked as gone.
+        What is known of their syncs stays, and so do counts that the list leaves out. If the list is `whole`, segments
+        that are not in it are marked as gone.
         """
-        return runs.see_segments(self._database, connection, seen, whole=whole)
+        return segments.record(self._database, connection, listed, whole=whole)
 
     def cursor(self, sync: str, stream: str, segment: str | None) -> dict[str, Any] | None:
         """The state of the last checkpoint whose records are all recorded, or None."""
-        return runs.cursor(self._database, sync, stream, segment)
+        return cursors.get(self._database, sync, stream, segment)
 
     def suppress(self, profile: str, entries: Iterable[tuple[str, bytes]], source: str) -> None:
         """Make `entries` (identifier column, 32-byte digest) all there is of that source for a profile, at once."""
@@ -196,7 +188,7 @@ class Store:
     def take(self, account: str, limits: Limits, count: int = 1) -> float:
         """Reserve requests of an account's shared budget: 0.0, or the seconds to wait first (nothing reserved).
 
-        In no window of `limits.seconds` are more than `limits.requests` reserved, whoever asks.
+        All processes together reserve at most `limits.requests` in any window of `limits.seconds`.
         """
         return budgets.take(self._database, account, limits, count)
 

@@ -1,4 +1,4 @@
-"""The tables. A change here needs a new file in `migrations/versions` and a new `migration.HEAD`."""
+"""The tables; a change here needs a new file in `migrations/versions` and a new `migration.HEAD`."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ suppression_list = sa.Table("suppression_list", metadata, _key("source"), _colum
 # Fields (dotted paths) that were set through the API, all others came from bridge.yaml; "" is the entry as a whole.
 api_field = sa.Table("api_field", metadata, _key("kind"), _key("name"), _key("field"))
 
-# What is known: segments, audiences, and row by row what the platform has acknowledged.
+# Segments, audiences, and row by row what the platform has acknowledged.
 
 segment = sa.Table(
     "segment",
@@ -199,7 +199,7 @@ suppression = sa.Table(
     sqlite_with_rowid=False,
 )
 
-# What happened, and how far reading has come.
+# Records of runs, and the cursors that they save.
 
 run = sa.Table(
     "run",
@@ -229,7 +229,7 @@ cursor = sa.Table(
     "cursor", metadata, _key("sync"), _key("stream"), _key("segment"), sa.Column("state", Json, nullable=False)
 )
 
-# What is to run, and when. A slot is a moment of a timetable; each is requested at most once, whoever schedules.
+# Schedules and run requests. A slot is a moment of a timetable; each is requested at most once.
 
 schedule = sa.Table(
     "schedule",
@@ -268,7 +268,7 @@ run_request = sa.Table(
     sa.Index("ix_run_request_requested_at", "requested_at"),
     sa.Index("ix_run_request_run_id", "run_id"),
 )
-# What a run says while it goes on.
+# Log lines and progress of a run under way.
 run_note = sa.Table(
     "run_note",
     metadata,
@@ -282,7 +282,7 @@ run_note = sa.Table(
     _column("total", sa.BigInteger, optional=True),
 )
 
-# Who may use the API, what they changed, and what they were answered.
+# API keys, the audit log, and answers to requests with an idempotency key.
 
 api_key = sa.Table(
     "api_key",
@@ -319,7 +319,7 @@ answer = sa.Table(
     _column("body", sa.LargeBinary, optional=True),
 )
 
-# What was given to the bridge to keep; see `cipher`. What expires is no good afterwards.
+# Secrets, encrypted; see `cipher`.
 
 secret = sa.Table(
     "secret",
@@ -329,7 +329,7 @@ secret = sa.Table(
     sa.Column("expires_at", Instant, nullable=True, index=True),
 )
 
-# What processes agree on: keys, leases, budgets. Times are seconds since 1970.
+# Keys, leases and budgets that processes share. Times are seconds since 1970.
 
 secret_key = sa.Table("secret_key", metadata, _key("name"), _column("value", sa.LargeBinary))
 lease = sa.Table(

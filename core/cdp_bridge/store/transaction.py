@@ -1,4 +1,4 @@
-"""The changes that a run makes together: deliveries, ledger, dead letters, run record, cursor."""
+"""The changes that a run makes in one transaction: deliveries, ledger, dead letters, run record, cursor."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Transaction:
         self._audience_ids: dict[str, int] = {}
 
     def open_delivery(self, delivery: Delivery) -> None:
-        """Write a batch down before it goes out."""
+        """Write a batch down before it is sent."""
         row = row_of(
             tables.delivery,
             delivery,
@@ -35,13 +35,13 @@ class Transaction:
         self._connection.execute(sa.insert(tables.delivery), row)
 
     def close_delivery(self, delivery_id: str) -> None:
-        """Forget a batch whose outcome this transaction records."""
+        """Delete a batch whose outcome this transaction records."""
         self._connection.execute(sa.delete(tables.delivery).where(tables.delivery.c.id == delivery_id))
 
     def hold_delivery(self, delivery_id: str, pending: str) -> None:
-        """Keep a batch until the platform's reference settles."""
-        held = sa.update(tables.delivery).where(tables.delivery.c.id == delivery_id)
-        self._connection.execute(held.values(status="pending", pending=pending))
+        """Mark a batch as pending, with the platform's reference to its outcome."""
+        statement = sa.update(tables.delivery).where(tables.delivery.c.id == delivery_id)
+        self._connection.execute(statement.values(status="pending", pending=pending))
 
     def put_members(self, audience: str, members: Sequence[MemberRow], outcome: Acknowledgement, at: datetime) -> None:
         """Insert or replace ledger rows; fastest when they come in member_key order."""
@@ -53,13 +53,13 @@ class Transaction:
             self._connection.execute(sa.delete(tables.member).where(where))
 
     def mark_in_doubt(self, audience: str, keys: Sequence[bytes]) -> None:
-        """Empty the fingerprints: the state at the platform is unknown, so the next run sends again."""
+        """Empty the fingerprints: the state at the platform is unknown, so the next run sends these members again."""
         for where in self._members(tables.member, audience, keys):
             self._connection.execute(sa.update(tables.member).where(where).values(fingerprint=b"", outcome="unknown"))
 
-    def save_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
-        """Record refused members; a member's newer letter replaces the older one."""
-        rows = [row_of(tables.dead_letter, letter, audience_id=self._id(letter.audience)) for letter in letters]
+    def save_dead_letters(self, dead_letters: Sequence[DeadLetter]) -> None:
+        """Record refused members; a member's newer dead letter replaces the older one."""
+        rows = [row_of(tables.dead_letter, letter, audience_id=self._id(letter.audience)) for letter in dead_letters]
         upsert(self._connection, tables.dead_letter, rows)
 
     def delete_dead_letters(self, audience: str, keys: Sequence[bytes]) -> None:
@@ -86,17 +86,17 @@ class Transaction:
         upsert(self._connection, tables.audience_ref, [row])
 
     def save_segment(self, segment: CDPSegment) -> None:
-        """Insert or replace what is known of a segment."""
+        """Insert or replace a segment."""
         upsert(self._connection, tables.segment, [row_of(tables.segment, segment)])
 
     def _id(self, audience: str) -> int:
         if audience not in self._audience_ids:
-            wanted = sa.select(tables.audience.c.id).where(tables.audience.c.name == audience)
-            found = self._connection.execute(wanted).scalar()
-            if found is None:
+            query = sa.select(tables.audience.c.id).where(tables.audience.c.name == audience)
+            audience_id = self._connection.execute(query).scalar()
+            if audience_id is None:
                 insert_missing(self._connection, tables.audience, {"name": audience})
-                found = self._connection.execute(wanted).scalar_one()
-            self._audience_ids[audience] = found
+                audience_id = self._connection.execute(query).scalar_one()
+            self._audience_ids[audience] = audience_id
         return self._audience_ids[audience]
 
     def _members(self, table: sa.Table, audience: str, keys: Sequence[bytes]) -> list[sa.ColumnElement[bool]]:

@@ -1,4 +1,4 @@
-"""What the store hands out besides the entities: ledger members, deliveries under way, audiences at a glance."""
+"""Values that the store takes and returns besides the entities."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MemberRow = tuple[bytes, bytes, str | None, bytes]
 
 
 class Member(Struct, frozen=True):
-    """A person as the platform holds them; an empty `fingerprint` means that the state there is unknown or stale."""
+    """A person as the platform holds them; an empty `fingerprint` means that the state there is in doubt."""
 
     member_key: bytes
     fingerprint: bytes
@@ -27,7 +27,7 @@ class Member(Struct, frozen=True):
 
 
 class Delivery(Struct, frozen=True, kw_only=True):
-    """A batch written down before it goes out: `sending`, or `pending` with the platform's reference to settle."""
+    """A batch that is written down before it is sent: `sending`, or `pending` with the platform's reference."""
 
     id: str
     audience: str
@@ -40,7 +40,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
 
 
 class AudienceRow(Struct, frozen=True, kw_only=True):
-    """An audience at a glance: the activation's name, what the platform calls it, its ledger's size, its newest run."""
+    """An audience with the platform's name of it, the size of its ledger and its newest run."""
 
     name: str
     ref: AudienceRef | None

@@ -113,7 +113,7 @@ class Diff:
             self._connection.execute(statement).complete()
         self._learn(unsettled)
         self._recompute_unknown()
-        self.dead = self._store.dead_fingerprints(self._audience)
+        self.dead = self._store.dead_letters.fingerprints(self._audience)
         self._insert("refused", member_key=list(self.dead), fingerprint=list(self.dead.values()))
         if not whole:
             self._keep_unnamed()

@@ -150,7 +150,7 @@ def test_two_workers_share_the_runs_and_one_takes_over_from_the_other_when_it_is
     assert set(begun) == {request.id for request in requests}
     # What the killed one had in hand, at most one for each slot, has begun twice; nothing else.
     assert 1 <= len(begun) - 24 <= 2
-    ends = [one.run_id for request in requests for one in [store.requests.one(request.id)] if one and one.run_id]
+    ends = [one.run_id for request in requests for one in [store.requests.get(request.id)] if one and one.run_id]
     assert {end.split()[0] for end in ends} == {"first", "second"}
     assert sorted(end.split()[1] for end in ends) == sorted(request.id for request in requests)
 
@@ -169,7 +169,7 @@ def test_a_worker_that_wakes_up_after_another_took_over_can_write_nothing(
         until(lambda: states(store) == {"succeeded"})
     os.kill(sleeper.pid, signal.SIGCONT)
     until(lambda: "was not renewed in time" in sleeper.stderr.readline())
-    found = store.requests.one(request.id)
+    found = store.requests.get(request.id)
     assert found is not None
     assert found.run_id == f"run of {request.id}"
     assert store.runs() == []
@@ -208,7 +208,7 @@ def test_a_worker_that_is_asked_to_stop_hands_a_long_run_over(
     working(succeed)
     until(lambda: states(store) == {"succeeded"})
     assert leaving.wait(30) == 0
-    found = store.requests.one(request.id)
+    found = store.requests.get(request.id)
     assert found is not None
     assert (found.run_id, found.takeovers) == (f"run of {request.id}", 0)
 
@@ -289,7 +289,7 @@ def test_a_running_request_can_be_cancelled(
     Dispatcher(store, short).tick()
     working(sync)
     until(lambda: states(store) == {"cancelled"})
-    found = store.requests.one(request.id)
+    found = store.requests.get(request.id)
     assert found is not None
     assert found.run_id == f"run of {request.id}"
 
@@ -414,9 +414,9 @@ def test_what_is_not_due_or_somebody_elses_is_left(short: Flow, store: Store, wo
     with store.lease("audience:tiktok"):
         short.publish(SHORT, RunOrder(request=requests[0].id), id=requests[0].id)
         working(sync)
-        until(lambda: store.requests.one(requests[0].id).state == "succeeded")  # type: ignore[union-attr]
+        until(lambda: store.requests.get(requests[0].id).state == "succeeded")  # type: ignore[union-attr]
     assert set(sync.reads) == {"meta"}
-    assert store.requests.one(requests[1].id).state == "queued"  # type: ignore[union-attr]
+    assert store.requests.get(requests[1].id).state == "queued"  # type: ignore[union-attr]
 
 
 def test_one_that_is_cancelled_or_fails_ends_alone(
@@ -442,7 +442,7 @@ def test_one_that_is_cancelled_or_fails_ends_alone(
     Dispatcher(store, short).tick()
     working(Different(3))
     until(lambda: short.count(SHORT) == 0)
-    ended = {name: found.state for name, id_ in requests.items() for found in [store.requests.one(id_)] if found}
+    ended = {name: found.state for name, id_ in requests.items() for found in [store.requests.get(id_)] if found}
     assert ended == {"meta": "succeeded", "tiktok": "cancelled", "google": "failed"}
 
 
@@ -473,7 +473,7 @@ def test_a_worker_that_is_asked_to_stop_hands_all_of_them_over(
     until(lambda: states(store) == {"succeeded"})
     again.set()
     thread.join()
-    assert [one.takeovers for request in requests for one in [store.requests.one(request.id)] if one] == [0, 0]
+    assert [one.takeovers for request in requests for one in [store.requests.get(request.id)] if one] == [0, 0]
 
 
 def test_of_a_worker_that_dies_each_run_is_taken_over(short: Flow, store: Store, start: Any, working: Any) -> None:
@@ -487,7 +487,7 @@ def test_of_a_worker_that_dies_each_run_is_taken_over(short: Flow, store: Store,
     dying.communicate()
     working(succeed)
     until(lambda: states(store) == {"succeeded"})
-    assert [one.takeovers for request in requests for one in [store.requests.one(request.id)] if one] == [1, 1]
+    assert [one.takeovers for request in requests for one in [store.requests.get(request.id)] if one] == [1, 1]
 
 
 def purge(flow: Flow) -> None:

@@ -93,7 +93,7 @@ def test_a_run_is_finished_or_goes_on_in_the_next_process(
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert "Traceback" not in out + err
-    ended = store.requests.one(asked.id)
+    ended = store.requests.get(asked.id)
     assert ended
     assert ended.state == state
     assert (members(tmp_path) < PEOPLE) == (state == "queued")

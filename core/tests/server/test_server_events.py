@@ -90,7 +90,7 @@ def test_many_watchers_do_not_keep_others_waiting(api: Api) -> None:
 
 
 def test_notes_of_one_run_are_bounded(api: Api, monkeypatch: Any) -> None:
-    monkeypatch.setattr("cdp_bridge.store.runs.notes.MOST", 3)
+    monkeypatch.setattr("cdp_bridge.store.runs.notes.MAX_NOTES", 3)
     run = api.store.requests.add("vip", "test").id
     for number in range(5):
         api.store.notes.add(run, text=str(number))

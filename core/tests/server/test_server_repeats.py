@@ -93,7 +93,7 @@ def test_nothing_of_a_body_is_kept(api: Api) -> None:
 
 def test_answers_of_others_are_not_given(api: Api) -> None:
     api.store.answers.claim("a", "key", b"1")
-    api.store.answers.keep("a", "key", Answer(request=b"1", status=200, headers={}, body=b"of a"))
+    api.store.answers.save("a", "key", Answer(request=b"1", status=200, headers={}, body=b"of a"))
     assert api.store.answers.claim("b", "key", b"1") is None
 
 

@@ -185,7 +185,7 @@ def test_conversions_are_paused_and_run(each_api: Api) -> None:
 def test_a_run_is_asked_for(each_api: Api, action: str, approves: bool) -> None:
     asked = each_api.call("POST", f"/v1/audiences/vip/{action}")
     assert asked.status_code == 202
-    stored = each_api.store.requests.one(asked.json()["id"])
+    stored = each_api.store.requests.get(asked.json()["id"])
     assert stored
     assert (stored.state, stored.approve_removals) == ("queued", approves)
 

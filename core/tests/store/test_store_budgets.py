@@ -1,4 +1,4 @@
-"""No window ever holds more requests than the account takes, whoever asks."""
+"""All processes together reserve no more requests in any window than the account takes."""
 
 import json
 import random
@@ -65,7 +65,7 @@ def test_no_window_is_overdrawn_at_any_pace(store: Store, clock: Any, seed: int)
     assert busiest_window(taken, limits.seconds) == limits.requests
 
 
-def test_a_pause_keeps_everybody_away_and_the_longer_one_stays(store: Store, clock: Any) -> None:
+def test_a_pause_is_for_everybody_and_the_longer_one_stays(store: Store, clock: Any) -> None:
     limits = Limits(requests=100)
     store.pause("act_1", 30)
     store.pause("act_1", 10)

@@ -1,4 +1,4 @@
-"""The configuration comes back as it was saved, and replacing it keeps what must stay."""
+"""The configuration comes back as it was saved; what belongs to entries that are gone is deleted."""
 
 from datetime import datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is counted for metrics."""
+"""Counts of runs and requests for metrics."""
 
 from datetime import datetime
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Killed at any moment, or out of space: what was recorded is whole, and what was not is not there."""
+"""After a kill or on a full disk, transactions are there as a whole or not at all."""
 
 import os
 import random
@@ -44,7 +44,7 @@ with Store.open(sys.argv[1]) as store:
 
 
 def recorded(store: Store) -> set[int]:
-    """The number that each part of the store is at."""
+    """The numbers that the parts of the store are at."""
     marks = {int.from_bytes(mark) for chunk in store.ledger.fingerprints("vip") for _, mark in chunk}
     run, cursor = store.run("r"), store.cursor("vip", "members", None)
     assert run is not None
@@ -63,18 +63,18 @@ def wait_until_alone(store: Store) -> None:
 
 def test_killed_at_random_moments_nothing_is_lost_or_half_applied(store_url: str, start: Any) -> None:
     dice = random.Random(11)
-    said = 0
+    printed = 0
     for _ in range(5):
         worker = start(WORKER, store_url)
         first = worker.stdout.readline()
-        assert int(first) > said
+        assert int(first) > printed
         time.sleep(dice.random() * 0.2)
         os.kill(worker.pid, signal.SIGKILL)
-        said = max(map(int, (first + worker.communicate()[0]).split()))
+        printed = max(map(int, (first + worker.communicate()[0]).split()))
         with Store.open(store_url) as store:
             wait_until_alone(store)
             (number,) = recorded(store)
-            assert said <= number <= said + 1
+            assert printed <= number <= printed + 1
             assert store.ledger.count("vip") == 2_000
             assert store.integrity() == []
 
@@ -165,21 +165,21 @@ def refused(words: str) -> Exception:
         (refused('FATAL: database "x" does not exist'), ConfigError, "no database of that name"),
     ],
 )
-def test_each_failure_means_what_a_run_should_do(error: Exception, kind: type[Exception], words: str) -> None:
+def test_each_failure_becomes_an_error_of_the_bridge(error: Exception, kind: type[Exception], words: str) -> None:
     meant = meaning(error, "sqlite:///x")
     assert isinstance(meant, kind)
     assert words in str(meant)
     assert "anna" not in str(meant)
 
 
-def test_a_bug_of_ours_is_not_dressed_up() -> None:
+def test_a_bug_of_ours_is_no_failure_of_the_database() -> None:
     assert meaning(sqlite_error(sqlite3.SQLITE_CONSTRAINT_UNIQUE), "sqlite:///x") is None
     assert meaning(psycopg.errors.SyntaxError(), "postgresql://x") is None
     assert meaning(psycopg.DataError("client side"), "postgresql://x") is None
     assert meaning(ValueError("not the database's"), "postgresql://x") is None
 
 
-def test_a_server_that_was_there_is_waited_for() -> None:
+def test_a_server_that_was_there_is_a_transient_error() -> None:
     gone = psycopg.OperationalError("connection refused")
     with pytest.raises(ConfigError, match="cannot be reached"), plainly("postgresql://x"):
         raise sa.exc.OperationalError("", None, gone)

@@ -1,4 +1,4 @@
-"""One holder at a time, and a holder that wakes up late can write nothing."""
+"""A lease has one holder at a time; one that wakes up late can write nothing."""
 
 import os
 import re
@@ -178,7 +178,7 @@ with Store.open(sys.argv[1]) as store:
 
 
 @pytest.mark.postgres
-def test_a_holder_that_sleeps_in_a_transaction_keeps_nobody_out(postgres_url: str, start: Any, clock: Any) -> None:
+def test_a_holder_that_sleeps_in_a_transaction_blocks_nobody(postgres_url: str, start: Any, clock: Any) -> None:
     # The migration may take longer than the time-out.
     Store.open(postgres_url).close()
     asleep = start(

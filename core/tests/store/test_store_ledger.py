@@ -1,4 +1,4 @@
-"""The ledger gives back what was put, whole and in order, on both databases."""
+"""The ledger returns every member as it was put, in order, on both databases."""
 
 import random
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ import pytest
 from cdp_bridge.store import Member, MemberRow, Store
 
 
-def held(store: Store, audience: str = "vip") -> dict[bytes, Member]:
+def members(store: Store, audience: str = "vip") -> dict[bytes, Member]:
     return {member.member_key: member for chunk in store.ledger.members(audience) for member in chunk}
 
 
@@ -21,9 +21,9 @@ def test_members_come_back_as_they_were_put(store: Store, at: datetime) -> None:
     with store.transaction() as change:
         change.put_members("vip", rows[:2], "accepted", at)
         change.put_members("vip", rows[2:], "unknown", at)
-    wanted = [Member(*row, "accepted", at) for row in rows[:2]] + [Member(*row, "unknown", at) for row in rows[2:]]
-    assert [member for chunk in store.ledger.members("vip") for member in chunk] == wanted
-    assert store.ledger.rows("vip", [rows[1][0], b"nobody"]) == [wanted[1]]
+    expected = [Member(*row, "accepted", at) for row in rows[:2]] + [Member(*row, "unknown", at) for row in rows[2:]]
+    assert [member for chunk in store.ledger.members("vip") for member in chunk] == expected
+    assert store.ledger.rows("vip", [rows[1][0], b"nobody"]) == [expected[1]]
     assert store.ledger.count("vip") == 3
 
 
@@ -34,11 +34,11 @@ def test_putting_again_replaces_and_other_audiences_stay(store: Store, people: A
         change.put_members("cart", people(10), "accepted", at)
     with store.transaction() as change:
         change.put_members("vip", people(12, start=5, mark=1), "unknown", later)
-    vip = held(store)
+    vip = members(store)
     assert [vip[row[0]].acknowledged_at for row in people(12)] == [at] * 5 + [later] * 7
     assert [vip[row[0]].outcome for row in people(12)] == ["accepted"] * 5 + ["unknown"] * 7
     assert {row[0]: row[1] for row in people(10)} == {
-        key: member.fingerprint for key, member in held(store, "cart").items()
+        key: member.fingerprint for key, member in members(store, "cart").items()
     }
 
 
@@ -53,7 +53,7 @@ def test_fingerprints_are_complete_and_ordered_over_several_chunks(store: Store,
     assert [pair for chunk in chunks for pair in chunk] == [row[:2] for row in rows]
 
 
-def test_any_number_of_keys_can_be_read_blanked_and_dropped(store: Store, people: Any, at: datetime) -> None:
+def test_any_number_of_keys_can_be_read_put_in_doubt_and_dropped(store: Store, people: Any, at: datetime) -> None:
     rows = people(40_000)
     keys = [row[0] for row in rows]
     with store.transaction() as change:
@@ -62,7 +62,7 @@ def test_any_number_of_keys_can_be_read_blanked_and_dropped(store: Store, people
     with store.transaction() as change:
         change.mark_in_doubt("vip", keys[:35_000])
         change.drop_members("vip", [*keys[5:], b"nobody"])
-    assert [member.fingerprint for member in held(store).values()] == [b""] * 5
+    assert [member.fingerprint for member in members(store).values()] == [b""] * 5
     assert store.ledger.rows("vip", []) == []
 
 
@@ -101,7 +101,7 @@ def test_random_changes_agree_with_a_dictionary(store: Store, people: Any, at: d
         rows = dice.sample(people(200, mark=step), dice.randint(0, 40))
         keys = [row[0] for row in rows]
         undo = dice.random() < 0.2
-        match dice.choice(("put", "drop", "blank")):
+        match dice.choice(("put", "drop", "doubt")):
             case "put":
                 after = expected | {row[0]: row[1] for row in rows}
             case "drop":

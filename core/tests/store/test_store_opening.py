@@ -1,4 +1,4 @@
-"""Opening: new, again, by several processes at once; and everything that cannot be opened says why and what to do."""
+"""Opening a store: a new one, by several processes at once, and errors that say what to do."""
 
 import os
 import socket
@@ -116,7 +116,7 @@ def test_a_store_of_a_newer_version_is_left_alone(store: Store, store_url: str) 
         Store.open(store_url)
     assert "Upgrade cdp-bridge" in caught.value.remedy
     with store._database.reading() as connection:
-        assert migration._found(connection) == "9999"
+        assert migration._version(connection) == "9999"
 
 
 def test_a_missing_table_is_noticed(store: Store, store_url: str) -> None:

@@ -1,4 +1,4 @@
-"""Retention: what is older goes, a batch at a time; what was deleted is in no byte of the files."""
+"""Pruning deletes what is older, a batch at a time; wiping leaves no byte of it in the files."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -26,39 +26,39 @@ def store(store_url: str, clock: Any) -> Iterator[Store]:
         yield opened
 
 
-def letter(number: int, at: datetime) -> DeadLetter:
+def dead_letter(number: int, at: datetime) -> DeadLetter:
     key = number.to_bytes(16, "big")
     return DeadLetter(
         audience="vip", member_key=key, fingerprint=key, operation="add", reason="meta:100", run_id="r", created_at=at
     )
 
 
-def happen(store: Store, name: str, at: datetime) -> str:
-    """One of everything; the id of the request."""
+def make_rows(store: Store, name: str, at: datetime) -> str:
+    """Make one row of everything; the id of the request."""
     with store.transaction() as change:
         change.save_run(SyncLog(run_id=f"run-{name}", audience=name, sync_timestamp=at, status="succeeded"))
-        change.save_dead_letters([letter(int(at.timestamp()), at)])
+        change.save_dead_letters([dead_letter(int(at.timestamp()), at)])
     store.audit.add(AuditRecord(who="anna", action="create", kind="audience", name=name))
-    asked = store.requests.add(name, "anna")
-    store.notes.add(asked.id, text="began")
+    request = store.requests.add(name, "anna")
+    store.notes.add(request.id, text="began")
     with store.requests.hold(name) as lease:
-        store.requests.start(asked.id, lease)
-        store.requests.finish(asked.id, lease, "succeeded", f"run-{name}")
-    return asked.id
+        store.requests.start(request.id, lease)
+        store.requests.finish(request.id, lease, "succeeded", f"run-{name}")
+    return request.id
 
 
-def test_each_thing_is_kept_for_its_days_and_no_longer(store: Store, clock: Any, at: datetime) -> None:
-    request = happen(store, "vip", at)
+def test_each_table_has_its_own_retention(store: Store, clock: Any, at: datetime) -> None:
+    request = make_rows(store, "vip", at)
     with store.transaction() as change:
         change.save_run(SyncLog(run_id="later", audience="vip", sync_timestamp=at + timedelta(seconds=1)))
     assert store.prune(KEEP) == NOTHING
-    gone = []
+    pruned = []
     for day in (10, 20, 30, 40):
         clock.now = (at + timedelta(days=day)).timestamp()
         assert store.prune(KEEP) == NOTHING
         clock.now += 1
-        gone.append(store.prune(KEEP))
-    assert [(one.dead_letters, one.requests, one.runs, one.audit) for one in gone] == [
+        pruned.append(store.prune(KEEP))
+    assert [(each.dead_letters, each.requests, each.runs, each.audit) for each in pruned] == [
         (1, 0, 0, 0),
         (0, 1, 0, 0),
         (0, 0, 1, 0),
@@ -69,8 +69,8 @@ def test_each_thing_is_kept_for_its_days_and_no_longer(store: Store, clock: Any,
 
 
 def test_the_newest_run_of_an_audience_and_open_requests_stay(store: Store, clock: Any, at: datetime) -> None:
-    happen(store, "vip", at)
-    happen(store, "cart", at - timedelta(days=900))
+    make_rows(store, "vip", at)
+    make_rows(store, "cart", at - timedelta(days=900))
     waiting = store.requests.add("vip", "anna")
     clock.now += 86_400 * 1_000
     assert store.prune(KEEP) == Pruned(runs=0, requests=2, dead_letters=2, audit=2, secrets=0, conversions=0)
@@ -78,7 +78,7 @@ def test_the_newest_run_of_an_audience_and_open_requests_stay(store: Store, cloc
     assert store.requests.newest() == [waiting]
 
 
-def test_pending_secrets_go_when_their_time_is_over(
+def test_secrets_are_deleted_when_they_have_expired(
     store: Store, clock: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CDP_BRIDGE_KEYRING", str(tmp_path / "keyring"))
@@ -89,7 +89,7 @@ def test_pending_secrets_go_when_their_time_is_over(
     assert store.secrets.get("token") is not None
 
 
-def test_conversions_are_known_until_they_are_too_old_to_be_sent(store: Store, clock: Any, at: datetime) -> None:
+def test_conversions_are_remembered_until_they_are_too_old_to_be_sent(store: Store, clock: Any, at: datetime) -> None:
     configure(
         store,
         Bridge(
@@ -115,7 +115,7 @@ def test_many_are_deleted_in_batches_that_let_others_write(
 ) -> None:
     monkeypatch.setattr(retention, "BATCH", 100)
     with store.transaction() as change:
-        change.save_dead_letters([letter(number, at) for number in range(250)])
+        change.save_dead_letters([dead_letter(number, at) for number in range(250)])
     deleted: list[int] = []
 
     def count(*given: Any) -> None:
@@ -126,7 +126,7 @@ def test_many_are_deleted_in_batches_that_let_others_write(
     clock.now += 86_400 * 11
     assert store.prune(KEEP).dead_letters == 250
     assert deleted == [100, 100, 50]
-    assert store.dead_letters() == []
+    assert store.dead_letters.newest() == []
 
 
 CANARIES = (b"canary-user-77", b"canary-digest-77")
@@ -151,13 +151,13 @@ def test_nothing_of_an_erased_person_is_left_in_the_files(tmp_path: Path, people
             change.drop_members("vip", [person[0]])
         assert all(canary in bytes_of(tmp_path) for canary in CANARIES)
         store.wipe()
-        left = bytes_of(tmp_path)
-        assert not any(canary in left for canary in CANARIES)
-        assert b"user-499" in left
+        rest = bytes_of(tmp_path)
+        assert not any(canary in rest for canary in CANARIES)
+        assert b"user-499" in rest
         assert store.ledger.count("vip") == 500
 
 
-def test_what_somebody_still_reads_is_reported_and_wiped_later(tmp_path: Path, people: Any, at: datetime) -> None:
+def test_deleted_bytes_that_are_still_read_are_wiped_later(tmp_path: Path, people: Any, at: datetime) -> None:
     with Store.open(f"sqlite:///{tmp_path}/store.db") as store:
         impatient = "PRAGMA busy_timeout = 50"
         sa.event.listen(store._database.engine, "checkout", lambda connection, *_: connection.execute(impatient))

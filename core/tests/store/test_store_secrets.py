@@ -43,8 +43,8 @@ def envelopes(store: Store) -> dict[str, bytes]:
 
 
 def value(store: Store, name: str) -> str | None:
-    found = store.secrets.get(name)
-    return None if found is None else found.reveal()
+    secret = store.secrets.get(name)
+    return None if secret is None else secret.reveal()
 
 
 def test_a_secret_comes_back_by_its_reference(store: Store) -> None:
@@ -99,14 +99,14 @@ def test_envelopes_cannot_be_swapped_or_altered(store: Store) -> None:
         assert "of " not in caught.value.problem
 
 
-def test_what_lasts_is_gone_afterwards_and_taken_once(store: Store, clock: Any) -> None:
+def test_a_secret_expires_and_is_popped_once(store: Store, clock: Any) -> None:
     store.secrets.put("state:1", Secret("one"), lasts=timedelta(minutes=10))
     store.secrets.put("state:2", Secret("two"), lasts=timedelta(minutes=10))
-    taken = store.secrets.take("state:1")
-    assert taken is not None
-    assert (taken.reveal(), store.secrets.take("state:1")) == ("one", None)
+    secret = store.secrets.pop("state:1")
+    assert secret is not None
+    assert (secret.reveal(), store.secrets.pop("state:1")) == ("one", None)
     clock.now += 600
-    assert store.secrets.take("state:2") is None
+    assert store.secrets.pop("state:2") is None
     assert value(store, "state:2") is None
 
 
@@ -139,20 +139,20 @@ def test_with_postgresql_somebody_must_say_where_the_keyring_is(
 
 def test_a_lost_keyring_is_not_replaced_by_a_new_one(store: Store, keyring: Path) -> None:
     store.secrets.put("a", Secret(CANARY))
-    kept = keyring.read_bytes()
+    backup = keyring.read_bytes()
     keyring.unlink()
     for call in (lambda: store.secrets.put("b", Secret("b")), lambda: list(store.secrets.rotate())):
         with pytest.raises(ConfigError, match="the keyring is missing"):
             call()
     with pytest.raises(ConfigError, match="the keyring does not hold"):
         store.secrets.get("a")
-    keyring.write_bytes(kept)
+    keyring.write_bytes(backup)
     keyring.chmod(0o600)
     assert value(store, "a") == CANARY
 
 
 @pytest.mark.parametrize("text", ["no key", "00112233445566zz AAAA", "0011223344556677 " + "A" * 10, "é"])
-def test_what_is_no_keyring_is_refused_without_quoting_it(store: Store, keyring: Path, text: str) -> None:
+def test_a_file_that_is_no_keyring_is_refused_without_quoting_it(store: Store, keyring: Path, text: str) -> None:
     keyring.write_text(text)
     keyring.chmod(0o600)
     with pytest.raises(ConfigError, match="keyring") as caught:
@@ -175,7 +175,7 @@ def test_old_keys_go_only_when_nothing_needs_them(store: Store, keyring: Path) -
     assert (value(store, "a"), value(store, "b")) == (CANARY, "under the new key")
 
 
-def test_who_looks_finds_all_secrets_readable_or_the_first_that_is_not(store: Store, keyring: Path) -> None:
+def test_examining_names_the_first_secret_that_cannot_be_read(store: Store, keyring: Path) -> None:
     assert store.secrets.examine() == 0
     for name in ("a", "b"):
         store.secrets.put(name, Secret(CANARY))
@@ -184,7 +184,9 @@ def test_who_looks_finds_all_secrets_readable_or_the_first_that_is_not(store: St
     with pytest.raises(ConfigError, match="open to other users"):
         store.secrets.examine()
     keyring.unlink()
-    with pytest.raises(ConfigError, match=r"secret a: it is kept under the key \w+, which the keyring does not hold"):
+    with pytest.raises(
+        ConfigError, match=r"secret a: it is encrypted under the key \w+, which the keyring does not hold"
+    ):
         store.secrets.examine()
 
 
@@ -207,7 +209,8 @@ def test_a_rotation_makes_one_key_and_renews_everything(store: Store, keyring: P
 
 ROTATE = """
 import sys
-from cdp_bridge.store import Store, secrets
+from cdp_bridge.store import Store
+from cdp_bridge.store.secrets import secrets
 secrets.BATCH = 20
 with Store.open(sys.argv[1]) as store:
     print("ready", flush=True)
@@ -244,32 +247,32 @@ def test_a_rotation_killed_at_any_point_loses_nothing_and_goes_on(
 
 
 def opened(store: Store, ring: Keyring) -> list[str]:
-    """What all envelopes hold, by name."""
+    """The secrets in all envelopes, by name."""
     keys = ring.keys()
     return [cipher.unseal(each, ("secret", name, "envelope"), keys).decode() for name, each in envelopes(store).items()]
 
 
-def test_what_a_killed_process_left_of_a_keyring_goes_with_the_next(store: Store, keyring: Path) -> None:
-    left = keyring.with_name(".keyring.new")
-    left.write_text("half a keyr")
+def test_half_a_keyring_of_a_killed_process_is_replaced(store: Store, keyring: Path) -> None:
+    half = keyring.with_name(".keyring.new")
+    half.write_text("half a keyr")
     store.secrets.put("a", Secret(CANARY))
-    assert not left.exists()
+    assert not half.exists()
     assert value(store, "a") == CANARY
 
 
 @pytest.mark.postgres
-def test_what_is_taken_during_a_rotation_does_not_come_back(postgres_url: str) -> None:
+def test_a_secret_that_is_popped_during_a_rotation_does_not_come_back(postgres_url: str) -> None:
     with Store.open(postgres_url) as store, Store.open(postgres_url) as rival:
         store.secrets.put("state:1", Secret("once"))
-        waiting = threading.Thread(target=rival.secrets.take, args=("state:1",))
+        waiting = threading.Thread(target=rival.secrets.pop, args=("state:1",))
 
-        def take(*given: Any) -> None:
+        def pop(*given: Any) -> None:
             if given[2].startswith("INSERT INTO secret") and not waiting.is_alive():
                 waiting.start()
                 while waiting.is_alive() and not waits(rival):
                     time.sleep(0.01)
 
-        sa.event.listen(store._database.engine, "before_cursor_execute", take)
+        sa.event.listen(store._database.engine, "before_cursor_execute", pop)
         assert list(store.secrets.rotate()) == [1]
         waiting.join(20)
         assert envelopes(store) == {}
@@ -282,7 +285,7 @@ def waits(store: Store) -> bool:
         return bool(connection.exec_driver_sql(waiting).scalar())
 
 
-def test_who_saves_during_a_rotation_is_not_left_behind(store: Store) -> None:
+def test_secrets_that_are_saved_during_a_rotation_stay(store: Store) -> None:
     for number in range(5):
         store.secrets.put(f"s{number}", Secret("old"))
     for _ in store.secrets.rotate():

@@ -47,7 +47,7 @@ def test_many_entries_come_in_chunks(store: Store) -> None:
     assert sum(map(len, chunks)) == 60_000
 
 
-def test_a_list_that_is_not_configured_any_more_is_forgotten(store: Store) -> None:
+def test_a_list_that_is_not_configured_any_more_is_deleted(store: Store) -> None:
     configure(store, Bridge(suppressions=("optout.csv", "legal.csv")))
     store.suppress("meta", [("email", digest(1))], "optout.csv")
     store.suppress("meta", [("email", digest(2))], "legal.csv")

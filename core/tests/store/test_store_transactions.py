@@ -1,4 +1,4 @@
-"""What a run records together is there together or not at all."""
+"""A transaction records everything or nothing, and everything comes back as it was saved."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,7 +19,7 @@ from cdp_bridge.store import AudienceRow, Delivery, Store, Transaction
 from cdp_bridge.testing.configuring import configure
 
 
-def letter(number: int, at: datetime, *, audience: str = "vip", reason: str = "meta:100") -> DeadLetter:
+def dead_letter(number: int, at: datetime, *, audience: str = "vip", reason: str = "meta:100") -> DeadLetter:
     return DeadLetter(
         audience=audience,
         member_key=number.to_bytes(16, "big"),
@@ -31,7 +31,7 @@ def letter(number: int, at: datetime, *, audience: str = "vip", reason: str = "m
     )
 
 
-def test_a_delivery_is_kept_until_its_outcome(store: Store, people: Any, at: datetime) -> None:
+def test_a_delivery_stays_until_it_is_closed(store: Store, people: Any, at: datetime) -> None:
     first = Delivery(id="d1", audience="vip", operation="add", run_id="r1", members=people(3), created_at=at)
     second = Delivery(
         id="d0", audience="vip", operation="remove", run_id="r1", members=[], created_at=at + timedelta(seconds=1)
@@ -44,8 +44,8 @@ def test_a_delivery_is_kept_until_its_outcome(store: Store, people: Any, at: dat
     with store.transaction() as change:
         change.close_delivery("d0")
         change.hold_delivery("d1", "session 7")
-    (held,) = store.deliveries("vip")
-    assert (held.status, held.pending, held.members) == ("pending", "session 7", people(3))
+    (delivery,) = store.deliveries("vip")
+    assert (delivery.status, delivery.pending, delivery.members) == ("pending", "session 7", people(3))
 
 
 def test_the_same_delivery_is_never_opened_twice(store: Store, at: datetime) -> None:
@@ -56,20 +56,31 @@ def test_the_same_delivery_is_never_opened_twice(store: Store, at: datetime) -> 
         change.open_delivery(delivery)
 
 
-def test_a_dead_letter_is_replaced_by_a_newer_one_and_exhumed(store: Store, at: datetime) -> None:
-    newer = letter(1, at + timedelta(days=1), reason="meta:200")
+def test_a_dead_letter_is_replaced_by_a_newer_one_and_deleted(store: Store, at: datetime) -> None:
+    newer = dead_letter(1, at + timedelta(days=1), reason="meta:200")
     with store.transaction() as change:
-        change.save_dead_letters([letter(1, at), letter(2, at), letter(1, at, audience="cart")])
+        change.save_dead_letters([dead_letter(1, at), dead_letter(2, at), dead_letter(1, at, audience="cart")])
         change.save_dead_letters([])
     with store.transaction() as change:
         change.save_dead_letters([newer])
-    assert store.dead_letters("vip") == [newer, letter(2, at)]
-    assert store.dead_letters(limit=1) == [newer]
-    assert len(store.dead_letters()) == 3
+    assert store.dead_letters.newest("vip") == [newer, dead_letter(2, at)]
+    assert store.dead_letters.newest(limit=1) == [newer]
+    assert len(store.dead_letters.newest()) == 3
     with store.transaction() as change:
         change.delete_dead_letters("vip", [newer.member_key, b"nobody"])
-    assert store.dead_fingerprints("vip") == {letter(2, at).member_key: letter(2, at).fingerprint}
-    assert len(store.dead_fingerprints("cart")) == 1
+    assert store.dead_letters.fingerprints("vip") == {dead_letter(2, at).member_key: dead_letter(2, at).fingerprint}
+    assert len(store.dead_letters.fingerprints("cart")) == 1
+
+
+def test_dead_letters_of_an_audience_are_deleted_by_reason(store: Store, at: datetime) -> None:
+    others = [dead_letter(1, at, audience="cart"), dead_letter(2, at, reason="meta:200")]
+    with store.transaction() as change:
+        change.save_dead_letters([dead_letter(1, at), *others, dead_letter(3, at)])
+    assert store.dead_letters.delete("vip", "meta:100") == 2
+    assert store.dead_letters.newest() == others
+    assert store.dead_letters.delete("vip") == 1
+    assert store.dead_letters.newest() == others[:1]
+    assert store.dead_letters.delete("nobody") == 0
 
 
 def test_a_run_comes_back_whole_and_newest_first(store: Store, at: datetime) -> None:
@@ -109,7 +120,7 @@ def test_cursors_are_saved_by_sync_stream_and_segment(store: Store) -> None:
     assert store.cursor("cart", "members", "s1") is None
 
 
-def test_segments_are_kept_by_connection_and_id(store: Store, at: datetime) -> None:
+def test_segments_are_saved_by_connection_and_id(store: Store, at: datetime) -> None:
     segment = CDPSegment(connection="segment", segment_id="s1", segment_name="VIP", member_count=3, last_sync=at)
     with store.transaction() as change:
         change.save_segment(CDPSegment(connection="segment", segment_id="s1", segment_name="old"))
@@ -117,7 +128,7 @@ def test_segments_are_kept_by_connection_and_id(store: Store, at: datetime) -> N
     assert store.segments() == [segment]
 
 
-def test_audiences_show_what_is_known_of_each(store: Store, people: Any, at: datetime) -> None:
+def test_audiences_are_listed_with_ref_size_and_last_run(store: Store, people: Any, at: datetime) -> None:
     ref = AudienceRef(id="238", account="act_1", status="ready", lower_bound=1000)
     run = SyncLog(run_id="r1", audience="vip", sync_timestamp=at)
     with store.transaction() as change:
@@ -157,7 +168,7 @@ def test_audiences_are_shown_many_at_once_as_one_by_one(store: Store, at: dateti
                 run_id = f"{name}-{number}"
                 change.save_run(SyncLog(run_id=run_id, audience=name, sync_timestamp=moment, status=status))
             change.save_audience(names[number % 2], AudienceRef(id=str(number), account="1"))
-    runs = {name: found[0] for name in names if (found := store.runs(name, 1))}
+    runs = {name: newest[0] for name in names if (newest := store.runs(name, 1))}
     assert store.last_runs([*names, "nobody"]) == runs
     assert [run.run_id for run in runs.values()] == ["a0-2", "a1-2"]
     assert store.last_runs(["a1"]) == {"a1": runs["a1"]}
@@ -171,7 +182,7 @@ def test_an_exception_undoes_everything(store: Store, people: Any, at: datetime)
     def work(change: Transaction) -> None:
         change.put_members("vip", people(4), "accepted", at)
         change.open_delivery(Delivery(id="d", audience="vip", operation="add", run_id="r", members=[], created_at=at))
-        change.save_dead_letters([letter(1, at)])
+        change.save_dead_letters([dead_letter(1, at)])
         change.save_run(SyncLog(run_id="r1", audience="vip", sync_timestamp=at))
         change.save_cursor("vip", "members", None, {"page": 1})
         raise InterruptedError
@@ -180,7 +191,7 @@ def test_an_exception_undoes_everything(store: Store, people: Any, at: datetime)
         work(change)
     assert store.audiences() == []
     assert not store.runs()
-    assert not store.dead_letters()
+    assert not store.dead_letters.newest()
     assert not store.deliveries("vip")
     assert store.cursor("vip", "members", None) is None
 
@@ -190,7 +201,7 @@ def test_a_moment_without_time_zone_is_refused(store: Store, people: Any, at: da
         change.put_members("vip", people(1), "accepted", at.replace(tzinfo=None))
 
 
-def test_what_was_recorded_survives_closing(store: Store, store_url: str, people: Any, at: datetime) -> None:
+def test_everything_survives_closing(store: Store, store_url: str, people: Any, at: datetime) -> None:
     with store.transaction() as change:
         change.put_members("vip", people(4), "accepted", at)
     key = store.key("members")

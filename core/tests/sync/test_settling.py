@@ -73,7 +73,7 @@ def test_all_sides_are_equal_whatever_became_of_it(bed: Any, heard: Any, operati
     # Whoever was held back comes with the next run; whose addition was refused, once there is something new of it.
     bed.sync(approve_removals=True)
     if (operation, how) == ("add", "rejected"):
-        assert [letter.reason for letter in bed.store.dead_letters("vip")] == ["late"]
+        assert [letter.reason for letter in bed.store.dead_letters.newest("vip")] == ["late"]
         bed.cdp.put("u0", email="better@example.com")
         bed.sync()
     bed.assert_equal()

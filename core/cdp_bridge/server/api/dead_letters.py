@@ -47,7 +47,7 @@ class DeadLetters(Controller):
     ) -> Listing[DeadLetter]:
         """List refused members, newest first; member keys and fingerprints are for those who may see hashes."""
         before = core.cursors.open(cursor, tuple[datetime, str, bytes])
-        found = core.store.letters.newest(audience, reason, before, limit + 1)
+        found = core.store.dead_letters.newest(audience, reason, before, limit + 1)
         listed = page(core.cursors, found, limit, lambda one: (one.created_at, one.audience, one.member_key))
         if caller.sees_hashes:
             return listed
@@ -57,4 +57,4 @@ class DeadLetters(Controller):
     def replay(self, core: CoreGiven, caller: Caller, data: JSONBody[Replay]) -> Replayed:
         """Send refused members again with the next run, and ask for that run now."""
         run = ask(core, caller, data.audience, "replay dead letters")
-        return Replayed(core.store.letters.take_back(data.audience, data.reason), run)
+        return Replayed(core.store.dead_letters.delete(data.audience, data.reason), run)

@@ -114,12 +114,12 @@ async def _watch(store: Store, run_id: str, number: int) -> AsyncIterator[Server
 
 def _look(store: Store, run_id: str, number: int) -> tuple[Run | None, list[RunNote]]:
     # The run first: what it says after it was seen to be over is nothing.
-    found = store.history.one(run_id)
+    found = store.history.get(run_id)
     return found, store.notes.after(run_id, number)
 
 
 def _found(store: Store, run_id: str) -> Run:
-    found = store.history.one(run_id)
+    found = store.history.get(run_id)
     if found is None:
         raise missing("run")
     return found

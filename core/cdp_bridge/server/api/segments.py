@@ -84,7 +84,7 @@ def remember(store: Store, connection: str, found: Listed | None) -> list[CDPSeg
     """The segments that were listed, now in the store; none if there is no list."""
     if found is None:
         return []
-    return store.see_segments(connection, list(_segments(found.records, connection)), whole=found.whole)
+    return store.record_segments(connection, list(_segments(found.records, connection)), whole=found.whole)
 
 
 def _place(segment: CDPSegment) -> list[str]:

@@ -86,14 +86,14 @@ class Idempotency(ASGIMiddleware):
         except BaseException as error:
             # What a caller did wrong is not kept either: the same request may be right later.
             with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(self._answers.drop, caller, key)
+                await anyio.to_thread.run_sync(self._answers.release, caller, key)
             raise error
         with anyio.CancelScope(shield=True):
             if said.status >= HTTPStatus.BAD_REQUEST:
-                await anyio.to_thread.run_sync(self._answers.drop, caller, key)
+                await anyio.to_thread.run_sync(self._answers.release, caller, key)
             else:
                 answer = Answer(request=digest, status=said.status, headers=said.headers, body=bytes(said.body))
-                await anyio.to_thread.run_sync(self._answers.keep, caller, key, answer)
+                await anyio.to_thread.run_sync(self._answers.save, caller, key, answer)
         await said.release()
 
 

@@ -1,1 +1,1 @@
-"""Who may use the API, what they changed, and what they were answered."""
+"""API keys, the audit log, and answers to repeated requests."""

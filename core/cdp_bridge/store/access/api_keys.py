@@ -1,4 +1,4 @@
-"""Keys of the API: made once, kept as digests, found by what a caller presents."""
+"""API keys, stored as digests and found by the text that a caller presents."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cdp_bridge.store.database import Database, row_of, struct_of, structs_of
 
 PREFIX = "cdpb_"
 _table = tables.api_key
-# Made once, since it is asked for with every request.
+# Made once, since every request runs it.
 _VALID = sa.select(_table).where(
     _table.c.digest == sa.bindparam("text"),
     _table.c.revoked_at.is_(None),
@@ -35,9 +35,9 @@ class ApiKeys:
     def create(
         self, name: str, role: Role, *, sees_hashes: bool = False, expires_at: datetime | None = None
     ) -> tuple[ApiKey, str]:
-        """A new key, and the text to present, which nothing can show again."""
+        """A new key, and the text to present, which is not stored and cannot be shown again."""
         text = PREFIX + secrets.token_urlsafe(16)
-        made = ApiKey(
+        key = ApiKey(
             id=secrets.token_hex(4),
             name=name,
             role=role,
@@ -46,8 +46,8 @@ class ApiKeys:
             expires_at=expires_at,
         )
         with self._database.writing() as connection:
-            connection.execute(sa.insert(_table), row_of(_table, made, digest=_digest(text)))
-        return made, text
+            connection.execute(sa.insert(_table), row_of(_table, key, digest=_digest(text)))
+        return key, text
 
     def find(self, text: str) -> ApiKey | None:
         """The key of that text, unless it is revoked or has expired."""
@@ -62,7 +62,7 @@ class ApiKeys:
         return structs_of(ApiKey, rows)
 
     def revoke(self, key_id: str) -> None:
-        """Let it in no more, from now on; ConfigError when there is no such key in use."""
+        """Refuse a key from now on; ConfigError when there is no such key in use."""
         mine = (_table.c.id == key_id) & _table.c.revoked_at.is_(None)
         with self._database.writing() as connection:
             if connection.execute(sa.update(_table).where(mine).values(revoked_at=self._now())).rowcount == 0:

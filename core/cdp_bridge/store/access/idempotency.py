@@ -1,4 +1,4 @@
-"""What was answered to requests with an idempotency key, so that a repeat gets the same and does nothing."""
+"""Answers to requests with an idempotency key, so that a repeated request gets the same answer and does nothing."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from msgspec import Struct
 from cdp_bridge.store import tables
 from cdp_bridge.store.database import Database, insert, struct_of
 
-KEPT = timedelta(days=1)
-GIVEN_UP = timedelta(minutes=2)
-"""Who has claimed a key for that long without an answer is dead."""
+MAX_AGE = timedelta(days=1)
+MAX_CLAIM = timedelta(minutes=2)
+"""A claim without an answer for that long is of a process that has died."""
 _table = tables.answer
 
 
 class Answer(Struct, frozen=True, kw_only=True):
-    """A response: to which request (a digest), and what; a `status` of None: somebody is at it."""
+    """A response to a request (its digest); `status` is None while the request is being carried out."""
 
     request: bytes
     status: int | None = None
@@ -26,32 +26,32 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class Answers:
-    """The answers of a store; keys of different callers have nothing to do with each other."""
+    """The answers of a store; each caller has keys of their own."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def claim(self, asked_by: str, key: str, request: bytes) -> Answer | None:
-        """None: the caller is the first and must `keep` or `drop`; else what stands under the key."""
+        """None for the first caller, who must `save` or `release`; for others what is saved under the key."""
         now = datetime.fromtimestamp(self._database.clock(), UTC)
-        dead = _table.c.status.is_(None) & (_table.c.claimed_at < now - GIVEN_UP)
-        row = {"asked_by": asked_by, "idempotency_key": key, "request": request, "claimed_at": now}
+        dead = _table.c.status.is_(None) & (_table.c.claimed_at < now - MAX_CLAIM)
+        claim = {"asked_by": asked_by, "idempotency_key": key, "request": request, "claimed_at": now}
         with self._database.writing() as connection:
-            connection.execute(sa.delete(_table).where((_table.c.claimed_at < now - KEPT) | dead))
+            connection.execute(sa.delete(_table).where((_table.c.claimed_at < now - MAX_AGE) | dead))
             added = insert(connection, _table).on_conflict_do_nothing().returning(_table.c.idempotency_key)
-            if connection.execute(added, row).scalar() is not None:
+            if connection.execute(added, claim).scalar() is not None:
                 return None
-            found = connection.execute(sa.select(_table).where(_mine(asked_by, key))).one()
-        return struct_of(Answer, found)
+            row = connection.execute(sa.select(_table).where(_mine(asked_by, key))).one()
+        return struct_of(Answer, row)
 
-    def keep(self, asked_by: str, key: str, answer: Answer) -> None:
+    def save(self, asked_by: str, key: str, answer: Answer) -> None:
         """Give this answer from now on."""
         values = {"status": answer.status, "headers": answer.headers, "body": answer.body}
         with self._database.writing() as connection:
             connection.execute(sa.update(_table).where(_mine(asked_by, key)).values(values))
 
-    def drop(self, asked_by: str, key: str) -> None:
-        """Nothing came of it: a repeat may try anew."""
+    def release(self, asked_by: str, key: str) -> None:
+        """Withdraw a claim, so that the next request with the key is carried out."""
         with self._database.writing() as connection:
             connection.execute(sa.delete(_table).where(_mine(asked_by, key), _table.c.status.is_(None)))
 

@@ -1,1 +1,1 @@
-"""What the platforms hold: audiences, their members, whom they refused, and who must not be sent."""
+"""Segments as the CDPs list them, and audiences as the platforms hold them."""

@@ -1,4 +1,4 @@
-"""Refused members, page by page; taken back so that the next run sends them again."""
+"""Reads and deletes the dead letters: refused members with their reasons."""
 
 from __future__ import annotations
 
@@ -11,39 +11,49 @@ from cdp_bridge.store import tables
 from cdp_bridge.store.database import Database, structs_of
 
 Position = tuple[datetime, str, bytes]
-"""`created_at`, audience and member key of a letter."""
+"""`created_at`, audience and member key of a dead letter."""
 
 _letter, _name = tables.dead_letter, tables.audience.c.name
 
 
 class DeadLetters:
-    """The dead letters of a store."""
+    """The dead letters of a store; a `Transaction` saves them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def newest(
-        self, audience: str | None = None, reason: str | None = None, before: Position | None = None, limit: int = 50
+        self,
+        audience: str | None = None,
+        reason: str | None = None,
+        before: Position | None = None,
+        limit: int | None = 50,
     ) -> list[DeadLetter]:
-        """Letters, newest first, of one audience or with one reason if so asked, older than a position."""
+        """Dead letters, newest first, of one audience or with one reason if so asked, older than a position."""
         at, key = _letter.c.created_at, _letter.c.member_key
-        wanted = sa.select(_letter, _name.label("audience")).join(tables.audience)
+        query = sa.select(_letter, _name.label("audience")).join(tables.audience)
         if audience is not None:
-            wanted = wanted.where(_name == audience)
+            query = query.where(_name == audience)
         if reason is not None:
-            wanted = wanted.where(_letter.c.reason == reason)
+            query = query.where(_letter.c.reason == reason)
         if before is not None:
             later = (_name > before[1]) | ((_name == before[1]) & (key > before[2]))
-            wanted = wanted.where((at < before[0]) | ((at == before[0]) & later))
+            query = query.where((at < before[0]) | ((at == before[0]) & later))
         with self._database.reading() as connection:
-            rows = connection.execute(wanted.order_by(at.desc(), _name, key).limit(limit)).all()
+            rows = connection.execute(query.order_by(at.desc(), _name, key).limit(limit)).all()
         return structs_of(DeadLetter, rows)
 
-    def take_back(self, audience: str, reason: str | None = None) -> int:
-        """Forget the letters of an audience (with one reason): the next run sends these members again; how many."""
-        named = sa.select(tables.audience.c.id).where(_name == audience)
-        mine = sa.delete(_letter).where(_letter.c.audience_id.in_(named))
+    def fingerprints(self, audience: str) -> dict[bytes, bytes]:
+        """member_key -> the fingerprint that was refused."""
+        query = sa.select(_letter.c.member_key, _letter.c.fingerprint).join(tables.audience).where(_name == audience)
+        with self._database.reading() as connection:
+            return {row.member_key: row.fingerprint for row in connection.execute(query)}
+
+    def delete(self, audience: str, reason: str | None = None) -> int:
+        """Delete those of an audience (with one reason), so that the next run sends the members again; how many."""
+        audience_id = sa.select(tables.audience.c.id).where(_name == audience)
+        statement = sa.delete(_letter).where(_letter.c.audience_id.in_(audience_id))
         if reason is not None:
-            mine = mine.where(_letter.c.reason == reason)
+            statement = statement.where(_letter.c.reason == reason)
         with self._database.writing() as connection:
-            return connection.execute(mine).rowcount
+            return connection.execute(statement).rowcount

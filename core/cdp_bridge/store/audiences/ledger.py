@@ -1,4 +1,4 @@
-"""What the platform has acknowledged, member by member: a million rows in, out and compared, in chunks."""
+"""The ledger: what the platform has acknowledged, member by member, written and read in chunks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROWS = 50_000
 """Rows of one chunk of `fingerprints`; whole members come in smaller ones."""
 MEMBERS = 10_000
 
-# One statement for many members: their blobs lie one after another, so that SQLite and not Python goes through them.
+# One statement for many members, with their blobs one after another: SQLite goes through them faster than Python.
 _INSERT = """
     INSERT INTO member (audience_id, member_key, fingerprint, user_id, identifiers, outcome, acknowledged_at)
     SELECT ?8, substr(?1, 1 + key * ?2, ?2), coalesce(substr(?3, 1 + key * ?4, ?4), x''), value,
@@ -64,18 +64,18 @@ class Ledger:
         if since is not None:
             is_old = tables.member.c.acknowledged_at < since
             fingerprint = sa.case((is_old, sa.literal(b"")), else_=fingerprint)
-        wanted = sa.select(tables.member.c.member_key, fingerprint).where(_of(audience))
+        query = sa.select(tables.member.c.member_key, fingerprint).where(_of(audience))
         with self._database.reading() as connection:
-            yield from _pages(connection, wanted, ROWS)
+            yield from _pages(connection, query, ROWS)
 
     def rows(self, audience: str, keys: Sequence[bytes]) -> list[Member]:
         """The members among `keys`, any number of them, in no order; unknown keys are left out."""
-        found: list[Member] = []
+        members: list[Member] = []
         with self._database.reading() as connection:
             for chunk in by_chunks(keys):
-                wanted = _members(audience).where(tables.member.c.member_key.in_(chunk))
-                found += map(_member, _fetch(connection, wanted))
-        return found
+                query = _members(audience).where(tables.member.c.member_key.in_(chunk))
+                members += map(_member, _fetch(connection, query))
+        return members
 
     def members(self, audience: str) -> Iterator[list[Member]]:
         """All members in member_key order, in chunks, as of one moment."""
@@ -103,7 +103,7 @@ def put(
 
 
 def _by_lengths(members: Sequence[MemberRow]) -> Iterable[list[MemberRow]]:
-    """Members whose blobs have the same lengths, together: one statement takes them all at once."""
+    """Groups of members whose blobs have the same lengths, which one statement can insert."""
     groups: dict[tuple[int, int, int], list[MemberRow]] = defaultdict(list)
     for member in members:
         groups[len(member[0]), len(member[1]), len(member[3])].append(member)
@@ -111,7 +111,7 @@ def _by_lengths(members: Sequence[MemberRow]) -> Iterable[list[MemberRow]]:
 
 
 def _copy(connection: sa.Connection, rows: list[tuple[Any, ...]]) -> None:
-    """COPY is many times faster than INSERT but cannot replace, so it fills a table of this session first."""
+    """Insert or replace by COPY, many times faster than INSERT; it cannot replace, so it fills a temporary table."""
     connection.exec_driver_sql(_STAGE)
     driver: Any = connection.connection.dbapi_connection
     with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
@@ -123,8 +123,8 @@ def _copy(connection: sa.Connection, rows: list[tuple[Any, ...]]) -> None:
 
 
 def _members(audience: str) -> sa.Select[Any]:
-    wanted = ("member_key", "fingerprint", "user_id", "identifiers", "outcome", "acknowledged_at")
-    return sa.select(*(tables.member.c[name] for name in wanted)).where(_of(audience))
+    names = ("member_key", "fingerprint", "user_id", "identifiers", "outcome", "acknowledged_at")
+    return sa.select(*(tables.member.c[name] for name in names)).where(_of(audience))
 
 
 def _member(row: tuple[Any, ...]) -> Member:
@@ -132,21 +132,21 @@ def _member(row: tuple[Any, ...]) -> Member:
     return Member(key, fingerprint, user_id, identifiers, outcome, tables.moment(at))
 
 
-def _pages(connection: sa.Connection, wanted: sa.Select[Any], size: int) -> Iterator[list[Any]]:
+def _pages(connection: sa.Connection, query: sa.Select[Any], size: int) -> Iterator[list[Any]]:
     """The rows in member_key (their first column) order, so many at a time: flat memory without server-side cursors."""
     key, last = tables.member.c.member_key, b""
-    while rows := _fetch(connection, wanted.where(key > last).order_by(key).limit(size)):
+    while rows := _fetch(connection, query.where(key > last).order_by(key).limit(size)):
         yield rows
         last = rows[-1][0]
 
 
-def _fetch(connection: sa.Connection, wanted: sa.Select[Any]) -> list[Any]:
-    """The driver's own rows: making SQLAlchemy's of them would take longer than the whole query."""
-    with connection.execute(wanted) as result:
+def _fetch(connection: sa.Connection, query: sa.Select[Any]) -> list[Any]:
+    """The driver's own rows: SQLAlchemy's would take longer to make than the whole query."""
+    with connection.execute(query) as result:
         cursor: Any = result.cursor
         return list(cursor.fetchall())
 
 
 def _of(audience: str) -> sa.ColumnElement[bool]:
-    found = sa.select(tables.audience.c.id).where(tables.audience.c.name == audience).scalar_subquery()
-    return tables.member.c.audience_id == found
+    audience_id = sa.select(tables.audience.c.id).where(tables.audience.c.name == audience).scalar_subquery()
+    return tables.member.c.audience_id == audience_id

@@ -1,4 +1,4 @@
-"""Hashed identifiers of people who must not be in any audience, list by list."""
+"""Suppression lists: hashed identifiers of people who must not be in any audience."""
 
 from __future__ import annotations
 
@@ -38,31 +38,31 @@ def remove(database: Database, by_profile: Mapping[str, Entries], source: str) -
     table, removed = tables.suppression, 0
     with database.writing() as connection:
         for profile, entries in by_profile.items():
-            mine = (table.c.profile == profile) & (table.c.source == source)
+            of_list = (table.c.profile == profile) & (table.c.source == source)
             for name, digest in entries:
-                gone = sa.delete(table).where(mine, table.c.identifier == name, table.c.digest == digest)
-                removed += connection.execute(gone).rowcount
+                statement = sa.delete(table).where(of_list, table.c.identifier == name, table.c.digest == digest)
+                removed += connection.execute(statement).rowcount
     return removed
 
 
 def counts(database: Database) -> list[SuppressionCount]:
     """How many entries each list has, by source and profile."""
     table = tables.suppression
-    wanted = (
+    query = (
         sa.select(table.c.source, table.c.profile, sa.func.count().label("count"))
         .group_by(table.c.source, table.c.profile)
         .order_by(table.c.source, table.c.profile)
     )
     with database.reading() as connection:
-        return structs_of(SuppressionCount, connection.execute(wanted).all())
+        return structs_of(SuppressionCount, connection.execute(query).all())
 
 
 def entries(database: Database, profile: str) -> Iterator[list[tuple[str, bytes]]]:
     """The entries of all lists of a profile, each once, in chunks."""
     table = tables.suppression
-    wanted = sa.select(table.c.identifier, table.c.digest).where(table.c.profile == profile).distinct()
+    query = sa.select(table.c.identifier, table.c.digest).where(table.c.profile == profile).distinct()
     with database.reading() as connection:
-        rows = connection.execution_options(yield_per=ROWS).execute(wanted)
+        rows = connection.execution_options(yield_per=ROWS).execute(query)
         for partition in rows.partitions():
             yield [tuple(row) for row in partition]
 

@@ -1,1 +1,1 @@
-"""The configuration of the bridge, as the store keeps it."""
+"""The configuration of the bridge."""

@@ -1,1 +1,1 @@
-"""What is to run, what runs and what ran."""
+"""Schedules, run requests, records of runs, and the cursors that runs save."""

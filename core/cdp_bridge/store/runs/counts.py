@@ -1,4 +1,4 @@
-"""How many there are of what: for metrics."""
+"""Counts of runs, requests and dead letters, for metrics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OTHERS = [state for state in get_args(RequestState) if state != _SUCCEEDED]
 
 
 class Counts:
-    """What can be counted in a store."""
+    """The counts of a store."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -30,12 +30,12 @@ class Counts:
         return self._by_state(tables.run_request.c.state)
 
     def oldest_queued(self) -> datetime | None:
-        """When the run was asked for that has waited longest."""
+        """When the request was made that has been queued longest."""
         table = tables.run_request
         oldest = sa.select(sa.func.min(table.c.requested_at)).where(table.c.state == "queued")
         with self._database.reading() as connection:
-            found: datetime | None = connection.execute(oldest).scalar()
-        return found
+            requested_at: datetime | None = connection.execute(oldest).scalar()
+        return requested_at
 
     def dead_letters(self) -> dict[str, int]:
         """Refused members by audience."""
@@ -51,15 +51,18 @@ class Counts:
             return {row[0]: row[1] for row in rows if row[1]}
 
     def _by_state(self, column: sa.Column[Any]) -> dict[str, int]:
-        """Nearly all have succeeded, and SQLite counts a whole table without looking at its rows."""
+        """Rows by the state in a column; the succeeded ones, nearly all, are counted as the rest of the whole table.
+
+        SQLite counts a whole table without looking at its rows.
+        """
         others = sa.select(column, sa.func.count()).where(column.in_(_OTHERS)).group_by(column)
         with self._database.reading() as connection:
-            found: dict[str, int] = {row[0]: row[1] for row in connection.execute(others)}
+            counts: dict[str, int] = {row[0]: row[1] for row in connection.execute(others)}
             everything = connection.execute(sa.select(sa.func.count()).select_from(column.table)).scalar_one()
-        succeeded = everything - sum(found.values())
-        return {**found, _SUCCEEDED: succeeded} if succeeded else found
+        succeeded = everything - sum(counts.values())
+        return {**counts, _SUCCEEDED: succeeded} if succeeded else counts
 
     def _by(self, column: sa.Column[Any], source: sa.FromClause) -> dict[str, int]:
-        wanted = sa.select(column, sa.func.count()).select_from(source)
+        query = sa.select(column, sa.func.count()).select_from(source)
         with self._database.reading() as connection:
-            return {row[0]: row[1] for row in connection.execute(wanted.group_by(column))}
+            return {row[0]: row[1] for row in connection.execute(query.group_by(column))}

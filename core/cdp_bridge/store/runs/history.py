@@ -1,4 +1,4 @@
-"""Runs as people ask for them: what was asked for and what came of it, in one list."""
+"""Run requests and records of runs as one list, each request with its record."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Position = tuple[datetime, str]
 
 _request, _run = tables.run_request, tables.run
 
-# To make a statement takes as long as to run it.
+# Made once: it takes as long as to run it.
 _THE_REQUEST = sa.select(_request).where(_request.c.id == sa.bindparam("id"))
 _THE_LOG = sa.select(_run).where(_run.c.run_id == sa.bindparam("id"))
 _LOGS = sa.select(_run).where(_run.c.run_id.in_(sa.bindparam("ids", expanding=True)))
-_GOING_ON = (
+_RUNNING = (
     sa.select(_run)
     .where(_run.c.audience == sa.bindparam("audience"), _run.c.status == "running")
     .order_by(_run.c.sync_timestamp.desc())
@@ -49,25 +49,25 @@ class History:
         at, key = before or (None, None)
         given = {"audience": audience, "state": state, "at": at, "key": key, "limit": limit}
         with self._database.reading() as connection:
-            runs = [_of_request(one) for one in structs_of(RunRequest, connection.execute(asked, given).all())]
+            runs = [_of_request(each) for each in structs_of(RunRequest, connection.execute(asked, given).all())]
             if len(runs) == limit:
-                # Without this, it would look for runs that nobody asked for through all of the past.
+                # Without a lower bound, it would go through all runs for those that nobody asked for.
                 plain, given["since"] = recent, runs[-1].at
             runs += map(_of_log, _logs(connection, plain, given))
             newest = sorted(runs, key=lambda run: (run.at, run.id), reverse=True)[:limit]
             return _with_logs(connection, newest)
 
-    def one(self, run_id: str) -> Run | None:
-        """The run of that id, of a request or a record; one that goes on with its record so far."""
+    def get(self, run_id: str) -> Run | None:
+        """The run of that id, of a request or a record; a running one with its record so far."""
         with self._database.reading() as connection:
             asked = connection.execute(_THE_REQUEST, {"id": run_id}).first()
             if asked is None:
                 return next(map(_of_log, _logs(connection, _THE_LOG, {"id": run_id})), None)
-            (found,) = _with_logs(connection, [_of_request(struct_of(RunRequest, asked))])
-            if found.state == "running":
-                going_on = _logs(connection, _GOING_ON, {"audience": found.audience})
-                found = replace(found, log=next(iter(going_on), None))
-        return found
+            (run,) = _with_logs(connection, [_of_request(struct_of(RunRequest, asked))])
+            if run.state == "running":
+                so_far = _logs(connection, _RUNNING, {"audience": run.audience})
+                run = replace(run, log=next(iter(so_far), None))
+        return run
 
 
 @cache
@@ -84,15 +84,15 @@ def _statements(of_audience: bool, in_state: bool, before: bool) -> tuple[sa.Sel
     return asked, plain, plain.where(_run.c.sync_timestamp >= sa.bindparam("since"))
 
 
-def _older(wanted: sa.Select[Any], at: sa.Column[Any], key: sa.Column[Any], before: bool) -> sa.Select[Any]:
+def _older(query: sa.Select[Any], at: sa.Column[Any], key: sa.Column[Any], before: bool) -> sa.Select[Any]:
     if before:
         moment, own = sa.bindparam("at", type_=at.type), sa.bindparam("key", type_=key.type)
-        wanted = wanted.where((at < moment) | ((at == moment) & (key < own)))
-    return wanted.order_by(at.desc(), key.desc()).limit(sa.bindparam("limit"))
+        query = query.where((at < moment) | ((at == moment) & (key < own)))
+    return query.order_by(at.desc(), key.desc()).limit(sa.bindparam("limit"))
 
 
 def _unasked() -> sa.ColumnElement[bool]:
-    """Whether a record belongs to no request; what goes on is known to be a request's only by its audience."""
+    """Whether a record belongs to no request; a running request has no run id yet, so its audience decides."""
     mine = sa.select(_request.c.id).where(_request.c.run_id == _run.c.run_id)
     current = sa.select(_request.c.id).where(_request.c.audience == _run.c.audience, _request.c.state == "running")
     return ~sa.exists(mine) & ((_run.c.status != "running") | ~sa.exists(current))
@@ -107,11 +107,11 @@ def _of_log(log: SyncLog) -> Run:
 
 
 def _with_logs(connection: sa.Connection, runs: list[Run]) -> list[Run]:
-    """Runs, those that were asked for with their records."""
+    """The runs, those of requests with their records."""
     ids = [run.request.run_id for run in runs if run.request and run.request.run_id]
     logs = {log.run_id: log for log in _logs(connection, _LOGS, {"ids": ids})} if ids else {}
     return [replace(run, log=logs.get(run.request.run_id or "")) if run.request else run for run in runs]
 
 
-def _logs(connection: sa.Connection, wanted: sa.Select[Any], given: Mapping[str, Any]) -> list[SyncLog]:
-    return structs_of(SyncLog, connection.execute(wanted, given).all())
+def _logs(connection: sa.Connection, query: sa.Select[Any], given: Mapping[str, Any]) -> list[SyncLog]:
+    return structs_of(SyncLog, connection.execute(query, given).all())

@@ -1,4 +1,4 @@
-"""What runs say while they go on, for those who watch them."""
+"""Log lines and progress of runs under way, for those who watch them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from cdp_bridge.entities import RunNote
 from cdp_bridge.store import tables
 from cdp_bridge.store.database import Database, structs_of
 
-MOST = 1_000
-"""Notes of one run; later ones are not kept."""
+MAX_NOTES = 1_000
+"""Notes of one run; later ones are not saved."""
 _table = tables.run_note
 
 
@@ -27,17 +27,17 @@ class Notes:
         newest = sa.select(sa.func.coalesce(sa.func.max(_table.c.number), 0)).where(_table.c.request_id == request_id)
         with self._database.writing() as connection:
             number = connection.execute(newest).scalar_one() + 1
-            if number <= MOST:
-                said = RunNote(number=number, at=datetime.fromtimestamp(self._database.clock(), UTC), **note)
-                row = {name: getattr(said, name) for name in said.__struct_fields__}
+            if number <= MAX_NOTES:
+                added = RunNote(number=number, at=datetime.fromtimestamp(self._database.clock(), UTC), **note)
+                row = {name: getattr(added, name) for name in added.__struct_fields__}
                 connection.execute(sa.insert(_table), {"request_id": request_id, **row})
 
     def after(self, request_id: str, number: int) -> list[RunNote]:
         """The notes of a request that came later than one."""
-        wanted = (
+        query = (
             sa.select(_table)
             .where(_table.c.request_id == request_id, _table.c.number > number)
             .order_by(_table.c.number)
         )
         with self._database.reading() as connection:
-            return structs_of(RunNote, connection.execute(wanted).all())
+            return structs_of(RunNote, connection.execute(query).all())

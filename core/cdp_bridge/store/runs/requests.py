@@ -1,4 +1,4 @@
-"""Runs that are asked for: queued, started once under a lease of their audience, finished, tried again."""
+"""Run requests: queued, started once under a lease of their audience, finished, retried."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ _table = tables.run_request
 class Requests:
     """The run requests of a store; see `RunRequest`.
 
-    A worker goes through `hold` (one run of an audience at a time, whoever works), `start`, `one` now and then (is it
-    `cancelling`?), and `finish` or `hand_back`. What a dead worker had started, the next one to `hold` may start again.
+    A worker calls `hold` (one run of an audience at a time), `start`, `get` now and then (is it `cancelling`?), and
+    `finish` or `hand_back`. A request that was running when its worker died can be started again by the next holder.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def add(self, audience: str, requested_by: str, *, approve_removals: bool = False) -> RunRequest:
-        """Ask for a run now; several that wait are run one after the other."""
-        asked = request(audience, "manual", self._now(), requested_by, approve_removals=approve_removals)
+        """Ask for a run now; several requests of an audience are run one after the other."""
+        added = new_request(audience, "manual", self._now(), requested_by, approve_removals=approve_removals)
         with self._database.writing() as connection:
-            connection.execute(sa.insert(_table), row_of(_table, asked))
-        return asked
+            connection.execute(sa.insert(_table), row_of(_table, added))
+        return added
 
-    def one(self, request_id: str) -> RunRequest | None:
+    def get(self, request_id: str) -> RunRequest | None:
         """The request of that id, or None."""
         with self._database.reading() as connection:
             row = connection.execute(sa.select(_table).where(_table.c.id == request_id)).first()
@@ -46,59 +46,61 @@ class Requests:
         self, audience: str | None = None, state: RequestState | None = None, limit: int = 50
     ) -> list[RunRequest]:
         """Requests, newest first, of one audience or in one state if so asked."""
-        wanted = sa.select(_table).order_by(_table.c.requested_at.desc(), _table.c.id.desc()).limit(limit)
+        query = sa.select(_table).order_by(_table.c.requested_at.desc(), _table.c.id.desc()).limit(limit)
         if audience is not None:
-            wanted = wanted.where(_table.c.audience == audience)
+            query = query.where(_table.c.audience == audience)
         if state is not None:
-            wanted = wanted.where(_table.c.state == state)
+            query = query.where(_table.c.state == state)
         with self._database.reading() as connection:
-            return structs_of(RunRequest, connection.execute(wanted).all())
+            return structs_of(RunRequest, connection.execute(query).all())
 
     def ready(self, limit: int = 1_000) -> list[RunRequest]:
         """Queued requests that may start now, oldest first."""
-        wanted = (
+        query = (
             sa.select(_table)
             .where(is_ready(self._now()))
             .order_by(_table.c.requested_at, _table.c.slot, _table.c.id)
             .limit(limit)
         )
         with self._database.reading() as connection:
-            return structs_of(RunRequest, connection.execute(wanted).all())
+            return structs_of(RunRequest, connection.execute(query).all())
 
     def hold(self, audience: str, seconds: float = 60) -> AbstractContextManager[Lease]:
-        """The right to run an audience, asked for or not, for a `with` block; LeaseHeldError when somebody else has it.
+        """The right to run an audience, requested or not, for a `with` block; LeaseHeldError when somebody else has it.
 
         The holder must `renew` before `seconds` are over.
         """
         return leases.hold(self._database, _lease_name(audience), seconds)
 
     def start(self, request_id: str, lease: Lease) -> RunRequest | None:
-        """Take a request that may start now, or that an earlier holder left running; None when there is no such work.
+        """Start a request that is due, or that an earlier holder left running; None when it is neither.
 
         Raises LeaseLostError. One that was being cancelled when its worker died ends as cancelled.
         """
         now = self._now()
         with self._database.writing() as connection:
-            found = self._fenced(connection, request_id, lease)
-            left_behind = found.state == "running" and (found.token or 0) < lease.token if found else False
-            if found is None or not (left_behind or _may_start(found, now)):
+            request = self._fenced(connection, request_id, lease)
+            if request is None:
                 return None
-            if found.cancelling:
+            is_takeover = request.state == "running" and (request.token or 0) < lease.token
+            if not (is_takeover or _may_start(request, now)):
+                return None
+            if request.cancelling:
                 _change(connection, request_id, state="cancelled", finished_at=now)
                 return None
-            takeovers = found.takeovers + left_behind
+            takeovers = request.takeovers + is_takeover
             _change(connection, request_id, state="running", started_at=now, token=lease.token, takeovers=takeovers)
             row = connection.execute(sa.select(_table).where(_table.c.id == request_id)).one()
         return struct_of(RunRequest, row)
 
     def hand_back(self, request_id: str, lease: Lease) -> None:
-        """Let somebody else start a request that was started under this lease: its worker ends, but did not die.
+        """Queue a request again that was started under this lease, because its worker shuts down.
 
         Raises LeaseLostError. A request that is not running under this lease stays as it is.
         """
         with self._database.writing() as connection:
-            found = self._fenced(connection, request_id, lease)
-            if found and found.state == "running" and found.token == lease.token:
+            request = self._fenced(connection, request_id, lease)
+            if request and request.state == "running" and request.token == lease.token:
                 _change(connection, request_id, state="queued")
 
     def finish(
@@ -106,34 +108,34 @@ class Requests:
     ) -> RunRequest | None:
         """Record the end of a request that was started under this lease; the retry that it leads to, if any.
 
-        `retry_at` asks for one; it comes to nothing when the request is being cancelled or another one of the audience
-        waits already. Raises LeaseLostError. A request that is not running under this lease stays as it is.
+        `retry_at` asks for one; there is none when the request is being cancelled or another one of the audience is
+        queued already. Raises LeaseLostError. A request that is not running under this lease stays as it is.
         """
         now = self._now()
         with self._database.writing() as connection:
-            found = self._fenced(connection, request_id, lease)
-            if found is None or found.state != "running" or found.token != lease.token:
+            request = self._fenced(connection, request_id, lease)
+            if request is None or request.state != "running" or request.token != lease.token:
                 return None
             _change(connection, request_id, state=state, finished_at=now, run_id=run_id)
             if state == "succeeded":
-                _count_success(connection, found.audience)
-            if retry_at is None or found.cancelling or _is_awaited(connection, found.audience):
+                _count_success(connection, request.audience)
+            if retry_at is None or request.cancelling or _is_queued(connection, request.audience):
                 return None
-            retry = request(
-                found.audience,
+            retry = new_request(
+                request.audience,
                 "retry",
                 now,
-                found.requested_by,
-                attempt=found.attempt + 1,
+                request.requested_by,
+                attempt=request.attempt + 1,
                 retry_of=request_id,
                 not_before=retry_at,
-                approve_removals=found.approve_removals,
+                approve_removals=request.approve_removals,
             )
             connection.execute(sa.insert(_table), row_of(_table, retry))
         return retry
 
     def cancel(self, request_id: str) -> RunRequest | None:
-        """Cancel a queued request, ask the worker of a running one to stop; how it stands now, None when unknown."""
+        """Cancel a queued request, or ask the worker of a running one to stop; the request then, None when unknown."""
         mine = _table.c.id == request_id
         with self._database.writing() as connection:
             connection.execute(
@@ -158,8 +160,8 @@ class Requests:
         return datetime.fromtimestamp(self._database.clock(), UTC)
 
 
-def request(audience: str, kind: Any, at: datetime, by: str, **more: Any) -> RunRequest:
-    """A new, queued request."""
+def new_request(audience: str, kind: Any, at: datetime, by: str, **more: Any) -> RunRequest:
+    """A queued request with a new id."""
     return RunRequest(id=uuid.uuid4().hex, audience=audience, kind=kind, requested_at=at, requested_by=by, **more)
 
 
@@ -167,12 +169,12 @@ def add_slots(
     connection: sa.Connection, audience: str, slots: Sequence[datetime | None], at: datetime
 ) -> list[RunRequest]:
     """Ask for scheduled runs; a slot that was asked for before is left out."""
-    asked = [request(audience, "scheduled", at, "schedule", slot=slot) for slot in slots]
-    if not asked:
+    requests = [new_request(audience, "scheduled", at, "schedule", slot=slot) for slot in slots]
+    if not requests:
         return []
     statement = insert(connection, _table).on_conflict_do_nothing().returning(_table.c.id)
-    added = set(connection.execute(statement, [row_of(_table, each) for each in asked]).scalars())
-    return [each for each in asked if each.id in added]
+    added = set(connection.execute(statement, [row_of(_table, each) for each in requests]).scalars())
+    return [each for each in requests if each.id in added]
 
 
 def is_ready(now: datetime) -> sa.ColumnElement[bool]:
@@ -182,30 +184,30 @@ def is_ready(now: datetime) -> sa.ColumnElement[bool]:
     )
 
 
-def _may_start(found: RunRequest, now: datetime) -> bool:
-    """A queued request whose time has come; once the clock was set back to before it was asked for, a wait is void."""
-    waits = found.not_before is not None and found.not_before > now >= found.requested_at
-    return found.state == "queued" and not waits
+def _may_start(request: RunRequest, now: datetime) -> bool:
+    """Whether a queued request is due; one from the future, after the clock was set back, does not wait."""
+    waits = request.not_before is not None and request.not_before > now >= request.requested_at
+    return request.state == "queued" and not waits
 
 
 def _change(connection: sa.Connection, request_id: str, **values: Any) -> None:
     connection.execute(sa.update(_table).where(_table.c.id == request_id).values(values))
 
 
-def _is_awaited(connection: sa.Connection, audience: str) -> bool:
-    waiting = sa.select(_table.c.id).where(_table.c.audience == audience, _table.c.state == "queued").limit(1)
-    return connection.execute(waiting).first() is not None
+def _is_queued(connection: sa.Connection, audience: str) -> bool:
+    queued = sa.select(_table.c.id).where(_table.c.audience == audience, _table.c.state == "queued").limit(1)
+    return connection.execute(queued).first() is not None
 
 
 def _count_success(connection: sa.Connection, audience: str) -> None:
-    """Count a success, for audiences that are synced after this one; a clock would not do, it may be set back."""
+    """Count a success, for audiences that are synced after this one; times would not do, clocks may be set back."""
     insert_missing(connection, tables.schedule, new_schedule(audience))
     counted = {"successes": tables.schedule.c.successes + 1}
     connection.execute(sa.update(tables.schedule).where(tables.schedule.c.audience == audience).values(counted))
 
 
 def new_schedule(audience: str) -> dict[str, Any]:
-    """The row of an audience of which nothing is known yet."""
+    """The schedule row of an audience that has none yet."""
     return {
         "audience": audience,
         "version": 0,

@@ -1,4 +1,4 @@
-"""How far the schedule of each audience has come; moved on by compare-and-set, so that schedulers may compete."""
+"""The state of each audience's schedule, changed by compare-and-set, so that several schedulers may work at once."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _PAUSED = (
 
 
 class Standing(Struct, frozen=True, kw_only=True):
-    """What the schedule of an audience says, and how far it has come.
+    """The schedule of an audience and its state.
 
-    `timetable` is the one that `last_slot` and `served` (the successes of each parent that are dealt with) belong to.
-    `version` changes with each `Move`, `successes` counts the audience's own.
+    `last_slot` and `served` (the successes of each parent that this audience has followed) belong to `timetable`.
+    `version` changes with each `Move`; `successes` counts the audience's own.
     """
 
     audience: str
@@ -43,10 +43,10 @@ class Standing(Struct, frozen=True, kw_only=True):
 
 
 class Move(Struct, frozen=True, kw_only=True):
-    """The next step of a schedule from its `version`: what it has come to, and the slots to ask runs for.
+    """A step of a schedule from its `version`: its new state, and the slots to request runs for.
 
-    A slot of None is a run that has no moment of its own. With `merge`, no run is asked for while an earlier scheduled
-    one of the audience still waits: that one will serve as well.
+    A slot of None is a run without a moment of the timetable. With `merge`, no run is requested while an earlier
+    scheduled one of the audience is still queued.
     """
 
     audience: str
@@ -65,9 +65,9 @@ class Schedules:
         self._database = database
 
     def all(self) -> list[Standing]:
-        """Where every audience stands, in the order of bridge.yaml."""
+        """The schedule of every audience, in the order of bridge.yaml."""
         activation, state = tables.activation, tables.schedule
-        wanted = (
+        query = (
             sa.select(activation.c.name, activation.c.schedule, tables.connection.c.sync_schedule)
             .add_columns(*(state.c[name] for name in _STATE))
             .join(tables.connection)
@@ -75,10 +75,10 @@ class Schedules:
             .order_by(activation.c.position)
         )
         with self._database.reading() as connection:
-            return [_standing(row) for row in connection.execute(wanted)]
+            return [_standing(row) for row in connection.execute(query)]
 
     def paused(self, audiences: Sequence[str]) -> set[str]:
-        """Which of these configured audiences are started by hand only."""
+        """Which of these configured audiences are paused."""
         with self._database.reading() as connection:
             return {
                 row.name
@@ -88,18 +88,18 @@ class Schedules:
             }
 
     def move(self, moves: Sequence[Move], at: datetime) -> list[RunRequest]:
-        """Take these steps, all or none, but for those that another scheduler was faster to take; the new requests."""
+        """Take these steps in one transaction, but not those that another scheduler has taken; the new requests."""
         added: list[RunRequest] = []
         with self._database.writing() as connection:
-            waiting = _waiting(connection)
-            # In one order, so that two schedulers on PostgreSQL wait for each other and do not lock up.
+            queued = _queued(connection)
+            # In one order, so that two schedulers on PostgreSQL cannot deadlock.
             for move in sorted(moves, key=lambda move: move.audience):
-                if _take(connection, move) and not (move.merge and move.audience in waiting):
+                if _take(connection, move) and not (move.merge and move.audience in queued):
                     added += requests.add_slots(connection, move.audience, move.slots, at)
         return added
 
     def pause(self, audience: str, paused: bool) -> None:
-        """Start scheduled runs of the audience no more, or again: with the next slot, whatever passed meanwhile."""
+        """Stop scheduled runs of the audience, or start them again with the next slot; missed slots are skipped."""
         with self._database.writing() as connection:
             insert_missing(connection, tables.schedule, requests.new_schedule(audience))
             connection.execute(
@@ -108,22 +108,22 @@ class Schedules:
 
 
 def _standing(row: sa.Row[Any]) -> Standing:
-    name, said, sync_schedule, *known = tuple(row)
-    # Read every few seconds, for every audience: by position, since a look at the names would double the cost.
+    name, saved, sync_schedule, *known = tuple(row)
+    # Read every few seconds, for every audience: by position, since reading by name would double the cost.
     state = dict(zip(_STATE, known, strict=True)) if known[0] is not None else {}
-    schedule = msgspec.convert(said or {}, Schedule)
+    schedule = msgspec.convert(saved or {}, Schedule)
     return Standing(audience=name, schedule=schedule, sync_schedule=sync_schedule, **state)
 
 
-def _waiting(connection: sa.Connection) -> set[str]:
-    """The audiences for which a scheduled request has not started yet."""
+def _queued(connection: sa.Connection) -> set[str]:
+    """The audiences that have a scheduled request in the queue."""
     table = tables.run_request
     scheduled = sa.select(table.c.audience).where(table.c.state == "queued", table.c.kind == "scheduled").distinct()
     return set(connection.execute(scheduled).scalars())
 
 
 def _take(connection: sa.Connection, move: Move) -> bool:
-    """Whether this scheduler is the one to take the step."""
+    """Take the step unless another scheduler has; whether this one did."""
     table = tables.schedule
     if move.version == 0:
         insert_missing(connection, table, requests.new_schedule(move.audience))

@@ -1,1 +1,1 @@
-"""Secrets that the store keeps, encrypted under a keyring that is not in it."""
+"""Secrets in the store, encrypted under a keyring that is a file beside it."""

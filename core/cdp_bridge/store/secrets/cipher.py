@@ -1,4 +1,4 @@
-"""Envelopes: secrets as the database holds them, readable only with the keyring and only in their own place.
+"""Encrypts secrets into envelopes that only the keyring opens, and only in their own place of the database.
 
 An envelope is a version byte, the 8 bytes of the key's id, a nonce of 12 random bytes, and AES-256-GCM's ciphertext
 with its tag. Version, key id and the place (table, row, field) are authenticated along, so that an envelope that was
@@ -40,7 +40,7 @@ def unseal(envelope: bytes, place: Place, keys: Keys) -> bytes:
     where = f"secret {place[1]}"
     if name not in keys:
         raise ConfigError(
-            f"it is kept under the key {name}, which the keyring does not hold",
+            f"it is encrypted under the key {name}, which the keyring does not hold",
             place=where,
             remedy="Copy the keyring from the machine that saved the secret, or save the secret again",
         )

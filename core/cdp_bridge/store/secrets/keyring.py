@@ -18,9 +18,9 @@ Keys = Mapping[str, bytes]
 
 
 class Keyring:
-    """The keys of one store; read anew each time, so that every process sees a new key at once.
+    """The keys of one store; the file is read each time, so that every process sees a new key at once.
 
-    Whoever changes it holds the store's lock for secrets: a lost key is a lost secret.
+    Whoever changes it must hold the store's lock for secrets: two writers would lose a key, and secrets with it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,13 +55,13 @@ class Keyring:
         return dict(self._key(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip())
 
     def add(self) -> str:
-        """Make a key, which new secrets are kept under from now on; its id."""
+        """Make a key, under which new secrets are encrypted from now on; its id."""
         name = secrets.token_hex(ID_BYTES)
         self._write({**self.keys(), name: secrets.token_bytes(KEY_BYTES)})
         return name
 
     def drop(self, unused: set[str]) -> None:
-        """Forget keys."""
+        """Delete keys."""
         self._write({name: key for name, key in self.keys().items() if name not in unused})
 
     def _key(self, number: int, line: str) -> tuple[str, bytes]:
@@ -79,7 +79,7 @@ class Keyring:
         beside = self.path.with_name(f".{self.path.name}.new")
         text = "".join(f"{name} {b64encode(key).decode()}\n" for name, key in keys.items())
         try:
-            # What a process that was killed has left.
+            # A process may have been killed while it wrote.
             beside.unlink(missing_ok=True)
             with os.fdopen(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
                 file.write(text)

@@ -1,4 +1,4 @@
-"""A secret in settings ends up in the store, a reference to it in the settings."""
+"""Secrets in settings go into the store, references to them into the settings."""
 
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,8 @@ from cdp_bridge import settings
 from cdp_bridge.errors import BridgeError, ConfigError, TransientError
 from cdp_bridge.secrets import Resolver, Secret, is_reference
 from cdp_bridge.store import Store, tables
-from cdp_bridge.store.secrets.deposit import deposited
 from cdp_bridge.store.secrets.keyring import VARIABLE
+from cdp_bridge.store.secrets.settings_secrets import with_references
 from msgspec import Struct
 
 
@@ -40,17 +40,17 @@ def names(store: Store) -> set[str]:
 
 
 def save(store: Store, raw: dict[str, Any]) -> dict[str, Any]:
-    with deposited(store.secrets, OWNER, SCHEMA, raw, is_reference) as kept:
-        return kept
+    with with_references(store.secrets, OWNER, SCHEMA, raw, is_reference) as references:
+        return references
 
 
 def test_secrets_become_references_and_all_else_stays(store: Store) -> None:
     raw = {"token": "hush-hush", "region": "us", "warehouse": {"url": "the//url", "table": "t"}}
-    kept = save(store, raw)
+    saved = save(store, raw)
     assert raw["token"] == "hush-hush"
-    assert kept["token"].startswith("store:connection.segment.")
-    assert (kept["region"], kept["warehouse"]["table"]) == ("us", "t")
-    loaded = settings.load(Settings, kept, Resolver(stored=store.secrets.secret))
+    assert saved["token"].startswith("store:connection.segment.")
+    assert (saved["region"], saved["warehouse"]["table"]) == ("us", "t")
+    loaded = settings.load(Settings, saved, Resolver(stored=store.secrets.secret))
     assert loaded.warehouse is not None
     assert (loaded.token.reveal(), loaded.warehouse.url.reveal()) == ("hush-hush", "the//url")
 
@@ -62,14 +62,14 @@ def test_references_stay_as_they_are(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "left"), [(ConfigError("refused"), 1), (TransientError("saved or not, who knows"), 2)]
+    ("error", "count"), [(ConfigError("refused"), 1), (TransientError("saved or not, who knows"), 2)]
 )
-def test_what_was_not_saved_leaves_nothing_behind(store: Store, error: BridgeError, left: int) -> None:
+def test_secrets_of_settings_that_were_not_saved_are_deleted(store: Store, error: BridgeError, count: int) -> None:
     first = save(store, {"token": "one"})
     with (
         pytest.raises(type(error)),
-        deposited(store.secrets, OWNER, SCHEMA, {"token": "two"}, is_reference),
+        with_references(store.secrets, OWNER, SCHEMA, {"token": "two"}, is_reference),
     ):
         raise error
     assert first["token"][6:] in names(store)
-    assert len(names(store)) == left
+    assert len(names(store)) == count

@@ -1,4 +1,4 @@
-"""Secrets that were given to the bridge itself: encrypted in the store, found by the reference `store:NAME`."""
+"""The secrets in the store, encrypted, to which settings refer as `store:NAME`."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _table = tables.secret
 class Secrets:
     """The secrets of a store, by name; the keyring is made with the first one.
 
-    A name with a colon is the bridge's own: nobody can refer to it.
+    Settings cannot refer to a name with a colon: these are for the bridge itself.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def put(self, name: str, secret: Secret, *, lasts: timedelta | None = None) -> str:
-        """Keep a secret in place of what was there, for ever unless it `lasts` so long; its reference."""
+        """Save or replace a secret, which expires once `lasts` is over if that is given; its reference."""
         expires_at = self._now() + lasts if lasts is not None else None
         with self._locked() as connection:
             keys = _made(connection, self._keyring()).keys()
@@ -44,32 +44,32 @@ class Secrets:
         return f"{SCHEME}:{name}"
 
     def get(self, name: str) -> Secret | None:
-        """The secret of that name, None if there is none or its time is over; ConfigError if it cannot be read."""
+        """The secret of that name, None if there is none or it has expired; ConfigError if it cannot be read."""
         with self._database.reading() as connection:
             envelope = connection.execute(sa.select(_table.c.envelope).where(self._valid(name))).scalar()
         return None if envelope is None else self._open(name, envelope)
 
-    def take(self, name: str) -> Secret | None:
-        """As `get`, and it is gone: of several that take at once, one gets it."""
+    def pop(self, name: str) -> Secret | None:
+        """As `get`, and delete it; of several callers at once, only one gets it."""
         with self._database.writing() as connection:
-            taken = sa.delete(_table).where(self._valid(name)).returning(_table.c.envelope)
-            envelope = connection.execute(taken).scalar()
+            statement = sa.delete(_table).where(self._valid(name)).returning(_table.c.envelope)
+            envelope = connection.execute(statement).scalar()
         return None if envelope is None else self._open(name, envelope)
 
     def drop(self, name: str) -> None:
-        """Forget a secret; no error when there is none."""
+        """Delete a secret; no error when there is none."""
         with self._database.writing() as connection:
             connection.execute(sa.delete(_table).where(_table.c.name == name))
 
     def secret(self, name: str) -> Secret:
         """The secret behind `store:NAME`; ConfigError if there is no such secret."""
-        found = self.get(name) if _NAME.fullmatch(name) else None
-        if found is None:
+        secret = self.get(name) if _NAME.fullmatch(name) else None
+        if secret is None:
             raise ConfigError(f"the store keeps no secret {name}", remedy="Save the secret again")
-        return found
+        return secret
 
     def digest(self, data: bytes) -> bytes:
-        """Tells equal data from other, as long as the oldest key is kept; who has no keyring cannot try out guesses.
+        """A digest of data under the oldest key; without the keyring, nobody can test guesses of the data.
 
         Raises ConfigError where there can be no keyring.
         """
@@ -81,7 +81,7 @@ class Secrets:
         return hmac.digest(key, data, "sha256")
 
     def examine(self) -> int:
-        """How many secrets there are; ConfigError for the first one that cannot be read."""
+        """Decrypt every secret; how many there are, ConfigError for the first that cannot be read."""
         with self._database.reading() as connection:
             rows = connection.execute(sa.select(_table.c.name, _table.c.envelope).order_by(_table.c.name)).all()
         keys = self._keyring().keys() if rows else {}
@@ -90,9 +90,9 @@ class Secrets:
         return len(rows)
 
     def rotate(self) -> Iterator[int]:
-        """Bring every secret under a new key, some at a time; yields how many each time.
+        """Encrypt every secret again under a new key, a batch at a time; yields the size of each batch.
 
-        What was begun and not finished is gone on with, under the newest key that there is.
+        A rotation that was interrupted goes on under the newest key, without another one.
         """
         with self._locked() as connection:
             keyring = _made(connection, self._keyring())
@@ -104,7 +104,7 @@ class Secrets:
             yield len(renewed)
 
     def drop_keys(self) -> list[str]:
-        """Forget all keys but the newest one; ConfigError while a secret needs another. Their ids."""
+        """Delete all keys but the newest, and return their ids; ConfigError while a secret needs one of them."""
         with self._locked() as connection:
             keyring = self._keyring()
             *old, newest = keyring.keys() or [""]
@@ -119,7 +119,7 @@ class Secrets:
         with self._locked() as connection:
             keys = keyring.keys()
             older = _older_than(cipher.newest(keys)).where(_table.c.name > after)
-            # Locked, since what somebody takes meanwhile must not come back.
+            # Locked, since a secret that is deleted meanwhile must not come back.
             rows = connection.execute(older.order_by(_table.c.name).limit(BATCH).with_for_update()).all()
             renewed = [
                 {
@@ -156,7 +156,7 @@ class Secrets:
 
 
 def _made(connection: sa.Connection, keyring: Keyring) -> Keyring:
-    """The keyring, made if nothing was ever kept; ConfigError if it is gone: a new one would read nothing."""
+    """The keyring, made if there are no secrets; ConfigError if there are: a new keyring would decrypt none."""
     if not keyring.keys():
         if connection.execute(sa.select(_table.c.name).limit(1)).first() is not None:
             raise ConfigError(
@@ -169,7 +169,7 @@ def _made(connection: sa.Connection, keyring: Keyring) -> Keyring:
 
 
 def _older_than(key: str) -> sa.Select[tuple[str, bytes, datetime | None]]:
-    """Secrets that are not under this key."""
+    """Secrets that are encrypted under another key."""
     start = sa.func.substr(_table.c.envelope, 1, cipher.HEADER_BYTES, type_=sa.LargeBinary)
     return sa.select(_table.c.name, _table.c.envelope, _table.c.expires_at).where(start != cipher.header(key))
 
