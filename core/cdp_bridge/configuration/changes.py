@@ -24,8 +24,8 @@ from cdp_bridge.settings import SettingsError
 from cdp_bridge.store import Store
 from cdp_bridge.store.access.audit import AuditRecord
 from cdp_bridge.store.configuration.bridge import ApiField, Configured, Edit
+from cdp_bridge.store.secrets.secrets import SCHEME as STORE
 from cdp_bridge.store.secrets.settings_secrets import owned, referenced
-from cdp_bridge.store.secrets.stored import SCHEME as STORE
 
 KEPT = "made through the API; --prune deletes it"
 PRUNED = "made through the API"
