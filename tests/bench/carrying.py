@@ -14,6 +14,7 @@ from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, 
 from cdp_bridge.hooks import PROJECT
 from cdp_bridge.store import Store
 from cdp_bridge.sync.run import Run
+from cdp_bridge.testing.configuring import configure
 
 FIELDS = ("email", "phone", "first_name", "last_name", "city", "postal_code", "country")
 
@@ -24,7 +25,7 @@ def main(store_path: str, members: str, launcher: str = "") -> None:
     started = time.monotonic()
     with Store.open(f"sqlite:///{store_path}") as store:
         bridge = _bridge(int(members))
-        store.save_bridge(bridge)
+        configure(store, bridge)
         carried = registry.launcher(launcher) if launcher else None
         log = Run(store, registry, bridge.audiences[0], launcher=carried).sync()
         ended = time.monotonic()

@@ -24,6 +24,7 @@ from cdp_bridge.store import Store
 from cdp_bridge.sync.reading import ReadTicket
 from cdp_bridge.sync.run import Run
 from cdp_bridge.sync.run_group import together
+from cdp_bridge.testing.configuring import configure
 from destination_tiktok import CONNECTOR
 from msgspec.structs import replace
 
@@ -52,7 +53,7 @@ def main(store_path: str, segment: str, warehouse: str, *platforms: str) -> None
     registry = Registry([*points, EntryPoint("unpaced", "tests.bench.fanning", PROJECT)])
     with Store.open(f"sqlite:///{store_path}") as store:
         bridge = _bridge(segment, warehouse, dict(one.split("=", 1) for one in platforms))
-        store.save_bridge(bridge)
+        configure(store, bridge)
         jobs = [partial(_run, store, registry, one) for one in bridge.audiences]
         started = time.monotonic()
         logs = together(jobs, threading.Event())

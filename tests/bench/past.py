@@ -18,6 +18,7 @@ from cdp_bridge.entities import (
 )
 from cdp_bridge.store import Store, tables
 from cdp_bridge.store.database import row_of
+from cdp_bridge.testing.configuring import configure
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 SCHEDULE = Schedule(every="1d")
@@ -28,7 +29,7 @@ def main(path: str, audiences: int, runs: int) -> None:
     """Make it."""
     names = [f"audience-{number:04}" for number in range(audiences)]
     with Store.open(f"sqlite:///{path}") as store:
-        store.save_bridge(_bridge(names))
+        configure(store, _bridge(names))
         logs = [_log(number, names[number % audiences]) for number in range(runs)]
         asked = [_request(log) for log in logs[::2]]
         with store._database.writing() as connection:

@@ -18,6 +18,7 @@ from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, 
 from cdp_bridge.hooks import PROJECT
 from cdp_bridge.store import Store
 from cdp_bridge.sync.run import Run
+from cdp_bridge.testing.configuring import configure
 
 FIELDS = {
     "user_id": "id",
@@ -37,7 +38,7 @@ def main(people: str, store_path: str, *destination: str) -> None:
     registry = Registry(points)
     with Store.open(f"sqlite:///{store_path}") as store:
         bridge = _bridge(people, *destination)
-        store.save_bridge(bridge)
+        configure(store, bridge)
         started = time.monotonic()
         log = Run(store, registry, bridge.audiences[0]).sync()
         ended = time.monotonic()

@@ -18,6 +18,7 @@ from cdp_bridge.secrets import Resolver
 from cdp_bridge.store import Store
 from cdp_bridge.sync.run import Run
 from cdp_bridge.sync.session import held
+from cdp_bridge.testing.configuring import configure
 
 import docker
 
@@ -93,7 +94,7 @@ def test_people_go_from_one_image_to_another(mailbox: Mailbox, engine: docker.AP
     text = BRIDGE.format(source=SOURCE, destination=DESTINATION, rows=ROWS, url=mailbox.url)
     (tmp_path / "bridge.yaml").write_text(text)
     with Store.open(f"sqlite:///{tmp_path}/store.db") as store:
-        store.save_bridge(configuration.load(tmp_path / "bridge.yaml", registry))
+        configure(store, configuration.load(tmp_path / "bridge.yaml", registry))
         with held(store, "all") as lease:
             activation, launcher = store.bridge().audiences[0], registry.launcher("docker")
             log = Run(store, registry, activation, launcher=launcher, lease=lease).sync()

@@ -19,6 +19,7 @@ from cdp_bridge import configuration
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.store import Store
 from cdp_bridge.sync.run import Run
+from cdp_bridge.testing.configuring import configure
 from sandbox.people import generate
 
 import docker
@@ -106,7 +107,7 @@ def day(people: People, twins: sandbox.Sandbox, registry: Registry, tmp_path: Pa
     text = BRIDGE.format(people=people.url, meta=twins.meta, name="vip").replace("removal_limit: 1", hourly)
     (tmp_path / "bridge.yaml").write_text(text)
     with Store.open(f"sqlite:///{tmp_path}/cdp-bridge.db") as store:
-        store.save_bridge(configuration.load(tmp_path / "bridge.yaml", registry))
+        configure(store, configuration.load(tmp_path / "bridge.yaml", registry))
         made = Day(tmp_path, store)
         made.pass_hours(0)
         yield made
@@ -164,7 +165,7 @@ def test_no_slot_is_missed_or_doubled_whoever_is_killed(
     assert sum(one.takeovers for one in day.store.requests.newest("vip")) >= 1
     (day.folder / "bridge.yaml").write_text(BRIDGE.format(people=people.url, meta=twins.meta, name="truth"))
     with Store.open(f"sqlite:///{day.folder}/truth.db") as store:
-        store.save_bridge(configuration.load(day.folder / "bridge.yaml", registry))
+        configure(store, configuration.load(day.folder / "bridge.yaml", registry))
         assert Run(store, registry, store.bridge().audiences[0]).sync().status == "succeeded"
         assert held(twins, day.store, "vip") == held(twins, store, "truth")
     assert day.store.deliveries("vip") == []

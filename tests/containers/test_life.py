@@ -16,6 +16,7 @@ from cdp_bridge import configuration
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.store import Store
 from cdp_bridge.sync.run import Run
+from cdp_bridge.testing.configuring import configure
 from sandbox.people import generate
 
 import docker
@@ -48,7 +49,7 @@ def life(
         name = f"vip-{launcher or 'here'}"
         (folder / "bridge.yaml").write_text(BRIDGE.format(people=people.url, meta=twins.meta, name=name))
         with Store.open(f"sqlite:///{folder}/store.db") as store:
-            store.save_bridge(configuration.load(folder / "bridge.yaml", registry))
+            configure(store, configuration.load(folder / "bridge.yaml", registry))
             for token, segment in (
                 ("sandbox-token", everybody[:150]),
                 ("sandbox-token", everybody[10:160]),

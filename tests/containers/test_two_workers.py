@@ -29,6 +29,7 @@ from cdp_bridge.orchestration import dispatcher as dispatch
 from cdp_bridge.orchestration.dispatcher import Dispatcher
 from cdp_bridge.secrets import Secret
 from cdp_bridge.store import Store
+from cdp_bridge.testing.configuring import configure
 from destination_chaos import held
 from msgspec.structs import replace
 
@@ -151,7 +152,8 @@ class Site:
         schedule = Schedule(every="52w", retry=Retry(attempts=5, wait="1s"))
         rules = {"user_id": "id", "email": "email"}
         common = {"connection": "people", "mapping": "people", "schedule": schedule}
-        self.store.save_bridge(
+        configure(
+            self.store,
             Bridge(
                 connections=(CDPConnection(name="people", cdp_provider="source-file", api_credentials=source),),
                 destinations=destinations,
@@ -159,7 +161,7 @@ class Site:
                     "people": tuple(DataMapping(omniads_field=ours, cdp_field=his) for ours, his in rules.items())
                 },
                 audiences=tuple(Activation(name=name, segment=name, destination=name, **common) for name in names),  # type: ignore[arg-type]
-            )
+            ),
         )
         for name in names:
             self.store.requests.add(name, "test")

@@ -22,9 +22,9 @@ def test_from_plan_to_audience_and_back(judge: Any, empty_judge: Any) -> None:
     bridge, people = partial(ask, empty_judge.town), len(judge.eligible(SEGMENT))
 
     changes = bridge("plan", "-f", "bridge.yaml")
-    assert {one["kind"] for one in changes} == {"create"}
+    assert {change["action"] for change in changes} == {"create"}
     kinds = ["connection", *["destination"] * 3, "mapping", "audience", "suppression"]
-    assert [one["what"] for one in changes] == kinds
+    assert [change["kind"] for change in changes] == kinds
     assert bridge("apply", "-f", "bridge.yaml", "--yes") == changes
     assert bridge("plan", "-f", "bridge.yaml") == []
 

@@ -16,6 +16,7 @@ from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import SyncLog
 from cdp_bridge.store import Store
 from cdp_bridge.sync.run import Run
+from cdp_bridge.testing.configuring import configure
 from sandbox.trial import Controlled
 
 ADVERTISER, HOUR = "7000000000000000001", 3_600
@@ -45,7 +46,7 @@ class Town:
         self.registry = Registry(entry_points(group="cdp_bridge"))
         self.store = Store.open(f"sqlite:///{folder}/store.db")
         (folder / "bridge.yaml").write_text(BRIDGE.format(folder=folder, url=url))
-        self.store.save_bridge(load(folder / "bridge.yaml", self.registry))
+        configure(self.store, load(folder / "bridge.yaml", self.registry))
 
     def churn(self, hour: int) -> None:
         """Three leave, four come, and one has a new address."""

@@ -16,6 +16,7 @@ from cdp_bridge.store import Store
 from cdp_bridge.sync.reading import ReadTicket
 from cdp_bridge.sync.run import Run
 from cdp_bridge.sync.run_group import together
+from cdp_bridge.testing.configuring import configure
 
 Until = Callable[[Callable[[], Any]], Any]
 
@@ -43,7 +44,8 @@ class Fan:
         self.town, self.store, self._sleep = town, store, sleep
         space = {"public_api_token": "sandbox-papi-token", "base_url": town.twins.segment}
         space["warehouse"] = {"url": town.environment["SEGMENT_WAREHOUSE"]}
-        self.store.save_bridge(
+        configure(
+            self.store,
             Bridge(
                 connections=(CDPConnection(name="segment", cdp_provider="source-segment", api_credentials=space),),
                 destinations=tuple(
@@ -59,7 +61,7 @@ class Fan:
                     Activation(name=name, connection="segment", segment="everyone", destination=name, mapping="people")
                     for name in PLATFORMS
                 ),
-            )
+            ),
         )
 
     def sync(self) -> dict[str, SyncLog]:

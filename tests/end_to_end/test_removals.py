@@ -15,6 +15,7 @@ from cdp_bridge.configuration import load
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.store import Store
 from cdp_bridge.sync.run import Run
+from cdp_bridge.testing.configuring import configure
 from sandbox.trial import Controlled
 
 SEGMENTS = ("vip", "buyers")
@@ -63,7 +64,7 @@ class Town:
         text = BRIDGE.format(folder=folder, meta=twins.meta, tiktok=twins.tiktok)
         (folder / "bridge.yaml").write_text("".join([text, *both]))
         self.forget()
-        self.store.save_bridge(load(folder / "bridge.yaml", self.registry))
+        configure(self.store, load(folder / "bridge.yaml", self.registry))
 
     def forget(self, *entries: str) -> None:
         (self.folder / "forgotten.txt").write_text("\n".join(entries))

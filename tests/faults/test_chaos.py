@@ -19,6 +19,7 @@ from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, 
 from cdp_bridge.staging.packing import unpack
 from cdp_bridge.store import Store
 from cdp_bridge.sync.run import Run
+from cdp_bridge.testing.configuring import configure
 from destination_chaos import held
 
 NAME = "vip"
@@ -49,7 +50,7 @@ class Bed:
         with file.open("w", newline="") as out:
             csv.writer(out).writerows([("id", "email"), *self.people.items()])
         bridge = _bridge({"path": str(file)}, {"path": str(self._folder)} | self.faults)
-        self.store.save_bridge(bridge)
+        configure(self.store, bridge)
         log = Run(self.store, self._registry, bridge.audiences[0], sleep=self.sleep).sync()
         assert log.membership_calls == self.calls - calls
         self._assert_honest(log)

@@ -19,6 +19,7 @@ from cdp_bridge.cli.sync import _Runs
 from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount
 from cdp_bridge.staging.packing import unpack
 from cdp_bridge.store import Store
+from cdp_bridge.testing.configuring import configure
 from cdp_bridge.testing.vendor import SEGMENT, TOKEN, Vendor
 from hostile.misdeeds import PERSON, PHONE
 
@@ -154,7 +155,7 @@ class Bed:
             ),
         )
         with Store.open(self._store) as store:
-            store.save_bridge(bridge)
+            configure(store, bridge)
         return self.run("sync", NAME, "--store", self._store, *more)
 
     @property

@@ -14,6 +14,7 @@ from cdp_bridge.entities import SyncLog
 from cdp_bridge.retry import retrying
 from cdp_bridge.store import Store
 from cdp_bridge.sync.run import Run
+from cdp_bridge.testing.configuring import configure
 
 from tests.truth import Truth
 
@@ -103,7 +104,7 @@ def account(town: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     own.suppress(truth.population.suppressed)
     passed = 0.0
     with town.store() as configured, Store.open(url, clock=lambda: time.time() + passed) as store:
-        store.save_bridge(configured.bridge())
+        configure(store, configured.bridge())
         account = Account(own, truth, store)
 
         def sleep(seconds: float) -> None:

@@ -15,6 +15,7 @@ from cdp_bridge.errors import ConfigError
 from cdp_bridge.store import Store
 from cdp_bridge.sync.progress import Preview
 from cdp_bridge.sync.run import Run
+from cdp_bridge.testing.configuring import configure
 from destination_chaos import held
 
 BRIDGE = """
@@ -59,7 +60,7 @@ class Carried:
         settings = msgspec.json.encode({"path": str(self.folder / "chaos")} | faults).decode()
         (self.folder / "bridge.yaml").write_text(BRIDGE.format(folder=self.folder, settings=settings))
         bridge = configuration.load(self.folder / "bridge.yaml", self.registry)
-        self.store.save_bridge(bridge)
+        configure(self.store, bridge)
         return bridge
 
     def run(self, **faults: Any) -> Run:

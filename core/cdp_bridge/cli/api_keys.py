@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cdp_bridge.cli.options import json_option, open_store, store_option
+from cdp_bridge.cli.options import command_line_user, json_option, open_store, store_option
 from cdp_bridge.cli.output import print_json, print_table
 
 
@@ -25,7 +25,7 @@ def create_key(name: str, role: str, sees_hashes: bool, days: int | None, store_
 
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
     with open_store(store_url) as store:
-        store.audit.add(AuditRecord(who="command line", action="create", what="api key", name=name))
+        store.audit.add(AuditRecord(who=command_line_user(), action="create", kind="api key", name=name))
         made, text = store.api_keys.create(name, cast(Role, role), sees_hashes=sees_hashes, expires_at=expires_at)
     if as_json:
         print_json({"id": made.id, "key": text})
@@ -58,4 +58,4 @@ def revoke_key(key_id: str, store_url: str) -> None:
 
     with open_store(store_url) as store:
         store.api_keys.revoke(key_id)
-        store.audit.add(AuditRecord(who="command line", action="revoke", what="api key", name=key_id))
+        store.audit.add(AuditRecord(who=command_line_user(), action="revoke", kind="api key", name=key_id))

@@ -49,6 +49,18 @@ def open_store(url: str) -> Store:
     return Store.open(url)
 
 
+def command_line_user() -> str:
+    """How the audit log names whoever runs a command; not by a variable, which anybody can set."""
+    import os
+    import pwd
+
+    try:
+        return f"cli:{pwd.getpwuid(os.getuid()).pw_name}"
+    except KeyError:
+        # In a container, the user often has no name.
+        return f"cli:{os.getuid()}"
+
+
 def find_plugins() -> Registry:
     """The plugins of this environment."""
     from cdp_bridge.connectors.registry import Registry

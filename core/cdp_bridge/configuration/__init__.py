@@ -1,6 +1,7 @@
-"""bridge.yaml: read, checked as a whole, and compared with what the store holds."""
+"""bridge.yaml and the API's edits: read, checked as a whole, compared with the store, saved with audit entries."""
 
+from cdp_bridge.configuration.changes import EntryKey, Plan, apply, plan
+from cdp_bridge.configuration.differences import Change
 from cdp_bridge.configuration.load import faults, is_reference, load, schema
-from cdp_bridge.configuration.plan import Change, plan
 
-__all__ = ["Change", "faults", "is_reference", "load", "plan", "schema"]
+__all__ = ["Change", "EntryKey", "Plan", "apply", "faults", "is_reference", "load", "plan", "schema"]

@@ -47,13 +47,13 @@ def load(path: Path, registry: Registry) -> Bridge:
     except SettingsError as error:
         raise SettingsError([read.relocate(fault) for fault in error.errors]) from None
     bridge = msgspec.convert(value, Bridge)
-    if found := faults(bridge, registry):
-        raise SettingsError([read.relocate(fault) for fault in found])
+    if wrong := faults(bridge, registry):
+        raise SettingsError([read.relocate(fault) for fault in wrong])
     return _anchored(bridge, registry, path.resolve().parent)
 
 
 def faults(bridge: Bridge, registry: Registry) -> list[ConfigError]:
-    """All that is wrong with a configuration whose shape is right, by dotted paths."""
+    """Every fault of a configuration whose shape is right, by dotted paths."""
     return [
         *_faults_of_names(bridge),
         *_faults_of_settings(bridge, registry),
@@ -63,7 +63,7 @@ def faults(bridge: Bridge, registry: Registry) -> list[ConfigError]:
 
 
 def _faults_of_names(bridge: Bridge) -> Iterator[ConfigError]:
-    for what, entries in (
+    for room, entries in (
         ("connections", bridge.connections),
         ("destinations", bridge.destinations),
         ("audiences", bridge.audiences),
@@ -72,7 +72,7 @@ def _faults_of_names(bridge: Bridge) -> Iterator[ConfigError]:
         names = [entry.name for entry in entries]
         for number, name in enumerate(names):
             if name in names[:number]:
-                yield ConfigError(f"the name {name} is taken", place=f"{what}.{number}.name", remedy="Choose another")
+                yield ConfigError(f"the name {name} is taken", place=f"{room}.{number}.name", remedy="Choose another")
     audiences = {audience.name for audience in bridge.audiences}
     for number, feed in enumerate(bridge.conversions):
         if feed.name in audiences:
@@ -86,21 +86,21 @@ def _faults_of_names(bridge: Bridge) -> Iterator[ConfigError]:
         yield from _unknown("mapping", sync.mapping, bridge.mappings, place)
 
 
-def _unknown(what: str, name: str, known: Iterable[str], place: str) -> Iterator[ConfigError]:
+def _unknown(kind: str, name: str, known: Iterable[str], place: str) -> Iterator[ConfigError]:
     if name not in known:
         close = difflib.get_close_matches(name, list(known), n=1)
-        remedy = f"Did you mean {close[0]}?" if close else f"Known: {', '.join(sorted(known)) or 'none'}"
-        yield ConfigError(f"there is no {what} {name}", place=f"{place}.{what}", remedy=remedy)
+        remedy = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(sorted(known)) or 'none'}"
+        yield ConfigError(f"there is no {kind} {name}", place=f"{place}.{kind}", remedy=remedy)
 
 
 def _faults_of_settings(bridge: Bridge, registry: Registry) -> Iterator[ConfigError]:
     for number, connection in enumerate(bridge.connections):
-        found = _connector(registry, connection.cdp_provider, "source", f"connections.{number}.cdp_provider")
+        connector = _connector(registry, connection.cdp_provider, "source", f"connections.{number}.cdp_provider")
         place = f"connections.{number}.api_credentials"
-        yield from _settings_faults(found, connection.api_credentials, registry, place)
+        yield from _settings_faults(connector, connection.api_credentials, registry, place)
     for number, account in enumerate(bridge.destinations):
-        found = _connector(registry, account.connector, "destination", f"destinations.{number}.connector")
-        yield from _settings_faults(found, account.settings, registry, f"destinations.{number}.settings")
+        connector = _connector(registry, account.connector, "destination", f"destinations.{number}.connector")
+        yield from _settings_faults(connector, account.settings, registry, f"destinations.{number}.settings")
 
 
 def _connector(registry: Registry, name: str, kind: Kind, place: str) -> Connector | ConfigError:
@@ -111,21 +111,21 @@ def _connector(registry: Registry, name: str, kind: Kind, place: str) -> Connect
 
 
 def _settings_faults(
-    found: Connector | ConfigError, raw: Settings, registry: Registry, place: str
+    connector: Connector | ConfigError, raw: Settings, registry: Registry, place: str
 ) -> Iterator[ConfigError]:
-    if isinstance(found, ConfigError):
-        yield found
+    if isinstance(connector, ConfigError):
+        yield connector
         return
     try:
-        settings.check(found.settings, raw)
+        settings.check(connector.settings, raw)
     except SettingsError as error:
         yield from _within(error.errors, place)
-    for path, value in settings.secrets(settings.schema(found.settings), raw).items():
+    for path, value in settings.secrets(settings.schema(connector.settings), raw).items():
         if not is_reference(value, registry):
             yield ConfigError(
                 "holds a secret itself",
                 place=".".join((place, *path)),
-                remedy="Name where it is kept: env:NAME, file:PATH, store:NAME, or what a secrets plugin knows",
+                remedy="Name where it is kept: env:NAME, file:PATH, store:NAME, or a reference of a secrets plugin",
             )
 
 
@@ -171,16 +171,18 @@ def _anchored(bridge: Bridge, registry: Registry, folder: Path) -> Bridge:
         bridge,
         connections=tuple(
             msgspec.structs.replace(
-                one,
-                api_credentials=_anchored_settings(registry.connector(one.cdp_provider), one.api_credentials, folder),
+                account,
+                api_credentials=_anchored_settings(
+                    registry.connector(account.cdp_provider), account.api_credentials, folder
+                ),
             )
-            for one in bridge.connections
+            for account in bridge.connections
         ),
         destinations=tuple(
             msgspec.structs.replace(
-                one, settings=_anchored_settings(registry.connector(one.connector), one.settings, folder)
+                account, settings=_anchored_settings(registry.connector(account.connector), account.settings, folder)
             )
-            for one in bridge.destinations
+            for account in bridge.destinations
         ),
         suppressions=tuple(str(folder / file) for file in bridge.suppressions),
     )

@@ -1,4 +1,4 @@
-"""The schedules in bridge.yaml: can they be read, and does every audience that waits for others get its turn."""
+"""The faults of the schedules in bridge.yaml: unreadable ones, unknown parents, audiences that wait for each other."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def placed(bridge: Bridge) -> Iterator[tuple[str, Sync]]:
 
 
 def faults(bridge: Bridge) -> Iterator[ConfigError]:
-    """All that is wrong with them, by dotted paths."""
+    """Every fault of the schedules, by dotted paths."""
     for number, connection in enumerate(bridge.connections):
         fault = _fault(schedule.effective(Schedule(), connection.sync_schedule))
         if fault:
@@ -27,11 +27,11 @@ def faults(bridge: Bridge) -> Iterator[ConfigError]:
             yield ConfigError(fault.problem, place=f"connections.{number}.sync_schedule", remedy=remedy)
     for place, sync in placed(bridge):
         if sync.schedule:
-            yield from _faults_of_one(sync.schedule, f"{place}.schedule")
+            yield from _faults_of(sync.schedule, f"{place}.schedule")
     yield from _faults_of_parents(bridge)
 
 
-def _faults_of_one(said: Schedule, place: str) -> Iterator[ConfigError]:
+def _faults_of(said: Schedule, place: str) -> Iterator[ConfigError]:
     ways = [way for way in ("cron", "every", "after") if getattr(said, way)]
     if len(ways) > 1:
         yield ConfigError(f"both {' and '.join(ways[:2])} say when", place=f"{place}.{ways[1]}", remedy="Keep one")
@@ -57,7 +57,7 @@ def _faults_of_parents(bridge: Bridge) -> Iterator[ConfigError]:
             place = f"{outer}.schedule.after.{position}"
             if parent not in parents:
                 close = difflib.get_close_matches(parent, parents, n=1)
-                remedy = f"Did you mean {close[0]}?" if close else f"Known: {', '.join(sorted(parents))}"
+                remedy = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(sorted(parents))}"
                 yield ConfigError(f"there is no audience {parent}", place=place, remedy=remedy)
             elif way := _way(parents, parent, sync.name):
                 circle = " after ".join((sync.name, *way))

@@ -24,6 +24,9 @@ Interval = Annotated[
 Role = Literal["viewer", "operator", "admin"]
 
 
+EntryKind = Literal["connection", "destination", "mapping", "audience", "conversion", "suppression"]
+
+
 class DataMapping(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """How one OmniAds field is filled from a CDP record.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct, field
 
@@ -129,20 +129,32 @@ class Run(Struct, frozen=True, kw_only=True):
     log: SyncLog | None = None
 
 
-class AuditEntry(Struct, frozen=True, kw_only=True):
-    """That somebody changed something; `before` and `after` are digests of it, empty where it did not exist.
+class FieldChange(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One field that changed, by its dotted path in the entry, with its value before and after.
 
-    `number` counts up. `who` is id and name of the API key.
+    Connector settings are named without values. `through_api`: an applied file changed what the API had set.
+    """
+
+    field: str
+    action: Literal["set", "changed", "removed"]
+    old: Any = None
+    new: Any = None
+    through_api: bool = False
+
+
+class AuditEntry(Struct, frozen=True, kw_only=True):
+    """That somebody did something to an entry of the configuration, a run or an API key, and the fields that changed.
+
+    `number` counts up. `who` is id and name of the API key, or `cli:` and the login name at the command line.
     """
 
     number: int
     at: datetime
     who: str
     action: str
-    what: str
+    kind: str
     name: str
-    before: str = ""
-    after: str = ""
+    changes: list[FieldChange] = field(default_factory=list)
 
 
 class DeadLetter(Struct, kw_only=True):

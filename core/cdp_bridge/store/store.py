@@ -11,13 +11,14 @@ from cdp_bridge.entities import Bridge, CDPSegment, SuppressionCount, SyncLog
 from cdp_bridge.model import AudienceRef, Limits
 from cdp_bridge.store import budgets, keys, leases, migration, retention
 from cdp_bridge.store.access.api_keys import ApiKeys
-from cdp_bridge.store.access.audit import Audit, AuditRecord
+from cdp_bridge.store.access.audit import Audit
 from cdp_bridge.store.access.idempotency import Answers
 from cdp_bridge.store.audiences import deliveries, refs, segments, suppression
 from cdp_bridge.store.audiences.dead_letters import DeadLetters
 from cdp_bridge.store.audiences.ledger import Ledger
 from cdp_bridge.store.audiences.overview import overview
 from cdp_bridge.store.configuration import bridge as configuration
+from cdp_bridge.store.configuration.bridge import Configured, Edit
 from cdp_bridge.store.database import Clock, Database
 from cdp_bridge.store.leases import Lease
 from cdp_bridge.store.runs import cursors, sync_logs
@@ -99,20 +100,18 @@ class Store:
         """The configuration, in the order in which it was saved."""
         return configuration.load(self._database)
 
-    def save_bridge(self, bridge: Bridge) -> None:
-        """Replace the whole configuration at once; ledger, runs and `connection_status` stay.
+    def configured(self) -> Configured:
+        """The configuration with the origin of its fields."""
+        return configuration.configured(self._database)
 
+    def edit_bridge(self, change: Callable[[Configured], Edit]) -> None:
+        """Replace the configuration by the result of `change`, in one transaction; see `configuration.changes`.
+
+        Nobody else edits meanwhile; an exception of `change` undoes all. Ledger, runs and `connection_status` stay.
         Cursors and schedules of syncs that are gone are deleted, and so are the segments of connections and the
         suppression entries of lists (`source` = the name in `suppressions`) that are gone.
         """
-        configuration.save(self._database, bridge)
-
-    def edit_bridge(self, change: Callable[[Bridge], tuple[Bridge, AuditRecord]]) -> Bridge:
-        """Replace the configuration by what `change` makes of it, with an audit entry; nobody else edits meanwhile.
-
-        If `change` raises, nothing is changed.
-        """
-        return configuration.edit(self._database, change)
+        configuration.edit(self._database, change)
 
     def set_connection_status(self, name: str, status: str) -> None:
         """Record what a check found: `unchecked`, `connected` or `failed`."""

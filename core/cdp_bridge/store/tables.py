@@ -119,6 +119,8 @@ activation = sa.Table(
     sa.Column("schedule", Json, nullable=True),
 )
 suppression_list = sa.Table("suppression_list", metadata, _key("source"), _column("position", sa.Integer))
+# Fields (dotted paths) that were set through the API, all others came from bridge.yaml; "" is the entry as a whole.
+api_field = sa.Table("api_field", metadata, _key("kind"), _key("name"), _key("field"))
 
 # Segments, audiences, and row by row what the platform has acknowledged.
 
@@ -301,10 +303,9 @@ audit = sa.Table(
     _column("at", Instant),
     _column("who"),
     _column("action"),
-    _column("what"),
+    _column("kind"),
     _column("name"),
-    _column("before"),
-    _column("after"),
+    sa.Column("changes", Json, nullable=False),
 )
 answer = sa.Table(
     "answer",

@@ -107,7 +107,7 @@ class AudienceExecution(Execution):
             return before
         activation = self._activation
         name = activation.audience_name or activation.segment
-        ref = sender.ensure(Audience(marker=self._marker(), name=name, ref=before, object=written))
+        ref = sender.ensure(Audience(marker=self._marker(), name=name, ref=before, object=self._setup.target.name))
         ref = replace(ref, asked_at=self._log.sync_timestamp)
         is_lost = before is not None and before.id not in ("", ref.id)
         if is_lost:

@@ -2,13 +2,18 @@
 
 import hashlib
 import json
+import os
+import pwd
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cdp_bridge import configuration
+from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import SyncLog
 from cdp_bridge.secrets import Secret
 from cdp_bridge.store import Store
+from msgspec.structs import replace
 
 from .conftest import Cli, Site
 
@@ -41,6 +46,7 @@ class World:
     def __init__(self, folder: Path, cli: Any) -> None:
         self.folder, self.cli = folder, cli
         self.file, self.notes = folder / "bridge.yaml", folder / "notes"
+        self.url = f"sqlite:///{folder}/bridge.db"
         self.configure()
         self.people(10)
 
@@ -68,7 +74,7 @@ def world(tmp_path: Path, cli: Cli) -> World:
 
 def test_plan_shows_and_apply_makes_the_difference(world: World) -> None:
     planned = world.cli("plan", "-f", world.file, "--json").json
-    assert {(one["kind"], one["name"]) for one in planned} >= {
+    assert {(change["action"], change["name"]) for change in planned} >= {
         ("create", "shop"),
         ("create", "shelf"),
         ("create", "vips"),
@@ -86,6 +92,54 @@ def test_apply_asks(world: World) -> None:
     assert world.cli("plan", "-f", world.file, "--json").json != []
     assert world.cli("apply", "-f", world.file, stdin=b"y\n").code == 0
     assert world.cli("plan", "-f", world.file, "--json").json == []
+
+
+def test_apply_refuses_when_somebody_edits_while_it_asks(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.apply()
+    with Store.open(world.url) as store:
+        (audience,) = store.bridge().audiences
+
+        def edit(*_: Any, **__: Any) -> None:
+            changed = replace(audience, segment="edited")
+            key = configuration.EntryKey("audience", "vips")
+            configuration.changes.replace(store, Registry(), key, changed, None, "a key")
+
+        monkeypatch.setattr("click.confirm", edit)
+        world.configure(**{"segment: vip": "segment: other"})
+        answer = world.cli("apply", "-f", world.file)
+        problem = "the configuration has changed since the plan was made. Run plan again"
+        assert (answer.code, problem in answer.err) == (1, True)
+        assert store.bridge().audiences[0].segment == "edited"
+
+
+def test_apply_is_audited_with_the_name_of_the_user(world: World) -> None:
+    world.apply()
+    with Store.open(world.url) as store:
+        entries = store.audit.newest()
+    assert [entry.name for entry in reversed(entries)] == ["shop", "shelf", "people", "vips"]
+    assert {entry.who for entry in entries} == {f"cli:{pwd.getpwuid(os.getuid()).pw_name}"}
+    assert str(world.notes) not in repr(entries)
+
+
+def test_what_the_api_made_stays_and_is_named_until_it_is_pruned(world: World) -> None:
+    world.apply()
+    with Store.open(world.url) as store:
+        (audience,) = store.bridge().audiences
+        key = configuration.EntryKey("audience", "by-api")
+        configuration.changes.create(store, Registry(), key, replace(audience, name="by-api"), "a key")
+        key = configuration.EntryKey("audience", "vips")
+        configuration.changes.replace(store, Registry(), key, replace(audience, segment="other"), None, "a key")
+    planned = world.cli("plan", "-f", world.file).out
+    assert 'segment: "other" -> "vip"; it was changed through the API' in planned
+    assert "made through the API; --prune deletes it" in planned
+    assert world.apply().code == 0
+    assert [one["name"] for one in world.cli("audiences", "--json").json] == ["by-api", "vips"]
+    kept = world.cli("plan", "-f", world.file)
+    assert kept.out.endswith("Nothing to change.\n")
+    assert world.apply().out == kept.out
+    assert [one["action"] for one in world.cli("plan", "-f", world.file, "--prune", "--json").json] == ["delete"]
+    assert world.cli("apply", "-f", world.file, "--prune", "--yes").code == 0
+    assert [one["name"] for one in world.cli("audiences", "--json").json] == ["vips"]
 
 
 def test_a_broken_bridge_file_is_an_error_with_a_place(world: World) -> None:

@@ -66,7 +66,7 @@ name: buyers -> name: Buyers!
 mapping: people -> mapping: peple
     bridge.yaml:19:5 (audiences.0.mapping): there is no mapping peple. Did you mean people?
 connection: cdp -> connection: zzz
-    there is no connection zzz. Known: cdp
+    there is no connection zzz. There are: cdp
 destination: ads -> destination: adz
     there is no destination adz. Did you mean ads?
 source-x -> source-y

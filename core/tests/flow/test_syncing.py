@@ -14,6 +14,7 @@ from cdp_bridge.orchestration.worker import Cancellation, syncing
 from cdp_bridge.store import Store
 from cdp_bridge.sync.reading import SharedRead
 from cdp_bridge.sync.session import held
+from cdp_bridge.testing.configuring import configure
 
 PEOPLE = 3_000
 
@@ -32,8 +33,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
     mapping = tuple(DataMapping(omniads_field=name, cdp_field=field) for name, field in FIELDS.items())
     vip = Activation(name="vip", connection="exports", segment="vip", destination="out", mapping="people")
     with Store.open(f"sqlite:///{tmp_path}/store.db") as opened:
-        opened.save_bridge(
-            Bridge(connections=(source,), destinations=(out,), mappings={"people": mapping}, audiences=(vip,))
+        configure(
+            opened, Bridge(connections=(source,), destinations=(out,), mappings={"people": mapping}, audiences=(vip,))
         )
         yield opened
 

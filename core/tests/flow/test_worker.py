@@ -29,6 +29,7 @@ from cdp_bridge.orchestration.dispatcher import Dispatcher
 from cdp_bridge.orchestration.worker import Cancellation, Sync, work
 from cdp_bridge.store import Lease, Store
 from cdp_bridge.sync.reading import ReadTicket
+from cdp_bridge.testing import configuring
 from msgspec.structs import replace
 
 Until = Callable[[Callable[[], Any]], Any]
@@ -363,13 +364,14 @@ def configure(store: Store, *names: str) -> None:
     """Audiences for the same segment, and one for another."""
     people: dict[str, Any] = {"connection": "crm", "destination": "ads", "mapping": "people"}
     audiences = [Activation(name=name, segment="vip", **people) for name in names]
-    store.save_bridge(
+    configuring.configure(
+        store,
         Bridge(
             connections=(CDPConnection(name="crm", cdp_provider="source-file"),),
             destinations=(DestinationAccount(name="ads", connector="destination-file"),),
             mappings={"people": (DataMapping(omniads_field="user_id", cdp_field="id"),)},
             audiences=(*audiences, Activation(name="other", segment="other", **people)),
-        )
+        ),
     )
 
 

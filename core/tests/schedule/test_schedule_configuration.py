@@ -13,6 +13,7 @@ from cdp_bridge.errors import ConfigError
 from cdp_bridge.model import Connector
 from cdp_bridge.schedule.when import effective, text
 from cdp_bridge.store import Store
+from cdp_bridge.testing.configuring import configure
 
 FILE = """
 connections:
@@ -66,7 +67,7 @@ def load(tmp_path: Path) -> Callable[..., Bridge]:
 def test_a_schedule_is_loaded_and_kept(load: Any, written: str, schedule: Schedule, store: Store) -> None:
     bridge = load(written)
     assert bridge.audiences[1].schedule == schedule
-    store.save_bridge(bridge)
+    configure(store, bridge)
     assert store.bridge() == bridge
     assert [standing.schedule for standing in store.schedules.all()] == [
         Schedule(),
@@ -94,7 +95,7 @@ def test_a_schedule_is_loaded_and_kept(load: Any, written: str, schedule: Schedu
         ("{cron: 0 2 * * *, every: 1h}", "(audiences.1.schedule.every): both cron and every say when. Keep one"),
         ("{every: 1h, after: [vip]}", "(audiences.1.schedule.after): both every and after say when. Keep one"),
         ("{after: [vip, vipp]}", "(audiences.1.schedule.after.1): there is no audience vipp. Did you mean vip?"),
-        ("{after: [zzz]}", "there is no audience zzz. Known: buyers, cart, vip"),
+        ("{after: [zzz]}", "there is no audience zzz. There are: buyers, cart, vip"),
         ("{after: [buyers]}", "(audiences.1.schedule.after.0): buyers after buyers never starts"),
         ("{after: [vip, cart]}", "(audiences.1.schedule.after.1): buyers after cart after buyers never starts"),
         ("{at: 12}", "(audiences.1.schedule.at): is not a known setting"),

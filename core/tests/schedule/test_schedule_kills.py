@@ -12,6 +12,7 @@ from cdp_bridge.schedule import Scheduler
 from cdp_bridge.schedule.timetable import Timetable
 from cdp_bridge.schedule.when import slots
 from cdp_bridge.store import Store
+from cdp_bridge.testing.configuring import configure
 
 KILLS = 50
 START = datetime.fromisoformat("2026-03-28T00:00:00+00:00")
@@ -38,7 +39,7 @@ def overlaps(log: list[str]) -> list[str]:
 
 def test_kills_cost_no_slot_and_double_none(store_url: str, bridge: Any, tmp_path: Path) -> None:
     with Store.open(store_url) as store:
-        store.save_bridge(bridge(SCHEDULES))
+        configure(store, bridge(SCHEDULES))
         Scheduler(store).tick(START)
     script = Path(__file__).with_name("killing.py")
     command = [sys.executable, str(script), store_url, str(KILLS), "log"]

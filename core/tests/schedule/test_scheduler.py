@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from cdp_bridge.entities import Retry, RunRequest, Schedule
 from cdp_bridge.schedule import Scheduler, finish
 from cdp_bridge.store import Store
+from cdp_bridge.testing.configuring import configure
 from msgspec.structs import replace
 
 START = datetime(2026, 5, 1, 11, 30, tzinfo=UTC)
@@ -57,7 +58,7 @@ def asked(requests: list[RunRequest]) -> list[str]:
 
 
 def test_a_new_audience_starts_with_its_next_slot_then_goes_on(store: Store, bridge: Any, run: Run) -> None:
-    store.save_bridge(bridge({"vip": None, "cart": Schedule(every="30m")}))
+    configure(store, bridge({"vip": None, "cart": Schedule(every="30m")}))
     scheduler = Scheduler(store)
     assert scheduler.tick(START) == []
     assert asked(scheduler.tick(START + HOUR / 2)) == ["cart 01 12:00", "vip 01 12:00"]
@@ -67,7 +68,7 @@ def test_a_new_audience_starts_with_its_next_slot_then_goes_on(store: Store, bri
 
 
 def test_what_passed_while_nobody_looked_goes_by_the_policy(store: Store, bridge: Any) -> None:
-    store.save_bridge(bridge({policy: Schedule(every="1h", catch_up=policy) for policy in ("skip", "once", "all")}))
+    configure(store, bridge({policy: Schedule(every="1h", catch_up=policy) for policy in ("skip", "once", "all")}))
     Scheduler(store).tick(START)
     late = START + 2 * HOUR + HOUR / 4
     assert asked(Scheduler(store).tick(late)) == ["all 01 12:00", "all 01 13:00", "once 01 13:00"]
@@ -75,10 +76,10 @@ def test_what_passed_while_nobody_looked_goes_by_the_policy(store: Store, bridge
 
 
 def test_an_audience_that_comes_back_does_not_catch_up_from_where_it_was_left(store: Store, bridge: Any) -> None:
-    store.save_bridge(bridge({"vip": ALL, "cart": ALL}))
+    configure(store, bridge({"vip": ALL, "cart": ALL}))
     Scheduler(store).tick(START)
-    store.save_bridge(bridge({"cart": ALL}))
-    store.save_bridge(bridge({"vip": ALL, "cart": ALL}))
+    configure(store, bridge({"cart": ALL}))
+    configure(store, bridge({"vip": ALL, "cart": ALL}))
     assert asked(Scheduler(store).tick(START + HOUR)) == ["cart 01 12:00"]
     assert asked(Scheduler(store).tick(START + 2 * HOUR)) == ["cart 01 13:00", "vip 01 13:00"]
 
@@ -91,7 +92,7 @@ def test_a_changed_timetable_counts_from_now_a_changed_policy_changes_nothing(st
         (24, Schedule(cron="0 13 * * *", catch_up="all"), []),
         (26, Schedule(cron="0 13 * * *", catch_up="all"), ["vip 02 13:00"]),
     ):
-        store.save_bridge(bridge({"vip": schedule}))
+        configure(store, bridge({"vip": schedule}))
         assert asked(scheduler.tick(START + hours * HOUR)) == expected
 
 
@@ -101,11 +102,11 @@ def test_a_paused_audience_is_asked_for_by_hand_only_and_goes_on_with_the_next_s
 ) -> None:
     def pause(paused: bool) -> None:
         if by_file:
-            store.save_bridge(bridge({"vip": replace(ALL, paused=paused)}))
+            configure(store, bridge({"vip": replace(ALL, paused=paused)}))
         else:
             store.schedules.pause("vip", paused)
 
-    store.save_bridge(bridge({"vip": ALL}))
+    configure(store, bridge({"vip": ALL}))
     scheduler = Scheduler(store)
     scheduler.tick(START)
     pause(True)
@@ -121,7 +122,7 @@ def test_an_audience_runs_after_each_of_its_parents_succeeded_anew(
     store: Store, bridge: Any, clock: Clock, run: Run
 ) -> None:
     paused = Schedule(paused=True)
-    store.save_bridge(bridge({"child": Schedule(after=("a", "b")), "a": paused, "b": paused}))
+    configure(store, bridge({"child": Schedule(after=("a", "b")), "a": paused, "b": paused}))
     scheduler, other = Scheduler(store), Scheduler(store)
 
     def turn(audience: str, state: str) -> list[str]:
@@ -146,7 +147,7 @@ def test_an_audience_runs_after_each_of_its_parents_succeeded_anew(
 
 
 def test_a_failed_run_is_tried_again_after_growing_waits(store: Store, bridge: Any, clock: Clock, run: Run) -> None:
-    store.save_bridge(bridge({"vip": Schedule(retry=Retry(attempts=4, wait="1m"))}))
+    configure(store, bridge({"vip": Schedule(retry=Retry(attempts=4, wait="1m"))}))
     store.requests.add("vip", "anna")
     waits = []
     while retry := run("failed"):
@@ -159,14 +160,14 @@ def test_a_failed_run_is_tried_again_after_growing_waits(store: Store, bridge: A
 
 @pytest.mark.parametrize("state", ["succeeded", "partial", "waiting", "cancelled"])
 def test_what_did_not_fail_is_not_tried_again(store: Store, bridge: Any, run: Run, state: str) -> None:
-    store.save_bridge(bridge({"vip": None}))
+    configure(store, bridge({"vip": None}))
     store.requests.add("vip", "anna")
     assert run(state) is None
     assert store.requests.ready() == []
 
 
 def test_one_that_cannot_be_scheduled_is_named_and_the_others_go_on(store: Store, bridge: Any, caplog: Any) -> None:
-    store.save_bridge(bridge({"vip": Schedule(every="1h"), "cart": Schedule(cron="0 25 * * *")}))
+    configure(store, bridge({"vip": Schedule(every="1h"), "cart": Schedule(cron="0 25 * * *")}))
     scheduler = Scheduler(store)
     scheduler.tick(START)
     assert asked(scheduler.tick(START + HOUR)) == ["vip 01 12:00"]
@@ -177,7 +178,7 @@ def test_one_that_cannot_be_scheduled_is_named_and_the_others_go_on(store: Store
 def test_waiting_ends_with_the_next_start_or_when_others_may_have_changed_something(store: Store, bridge: Any) -> None:
     scheduler = Scheduler(store)
     assert scheduler.wait(START) == 5
-    store.save_bridge(bridge({"vip": Schedule(every="1h"), "idle": Schedule(paused=True)}))
+    configure(store, bridge({"vip": Schedule(every="1h"), "idle": Schedule(paused=True)}))
     scheduler.tick(START)
     assert scheduler.wait(START) == 5
     nearly = START + HOUR / 2 - timedelta(seconds=2)
@@ -188,7 +189,7 @@ def test_waiting_ends_with_the_next_start_or_when_others_may_have_changed_someth
 def test_a_look_at_1_000_schedules_of_which_none_is_due_is_one_statement(
     store: Store, bridge: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.save_bridge(bridge({f"a{number}": ALL for number in range(1_000)}))
+    configure(store, bridge({f"a{number}": ALL for number in range(1_000)}))
     scheduler = Scheduler(store)
     scheduler.tick(START)
     scheduler.tick(START)
@@ -205,7 +206,7 @@ def test_a_look_at_1_000_schedules_of_which_none_is_due_is_one_statement(
 def test_10_000_days_with_a_clock_that_jumps_have_each_slot_once(sqlite_url: str, bridge: Any) -> None:
     dice = random.Random(7)
     with Store.open(sqlite_url) as store:
-        store.save_bridge(bridge({"vip": Schedule(cron="30 2 * * *", time_zone="Europe/Berlin", catch_up="all")}))
+        configure(store, bridge({"vip": Schedule(cron="30 2 * * *", time_zone="Europe/Berlin", catch_up="all")}))
         now = START_OF_2000
         until = now + timedelta(days=10_000)
         slots = []
@@ -229,7 +230,7 @@ def test_10_000_days_with_a_clock_that_jumps_have_each_slot_once(sqlite_url: str
 @pytest.mark.parametrize("catch_up", ["skip", "once"])
 def test_a_clock_that_jumps_and_comes_back_costs_no_later_slot(sqlite_url: str, bridge: Any, catch_up: Any) -> None:
     with Store.open(sqlite_url) as store:
-        store.save_bridge(bridge({"vip": Schedule(every="1h", catch_up=catch_up)}))
+        configure(store, bridge({"vip": Schedule(every="1h", catch_up=catch_up)}))
         scheduler = Scheduler(store)
         slots: list[datetime | None] = []
 

@@ -30,6 +30,7 @@ from cdp_bridge.server.application import application
 from cdp_bridge.server.service import configured, listen
 from cdp_bridge.server.web.connector_calls import ConnectorCalls
 from cdp_bridge.store import Store
+from cdp_bridge.testing.configuring import configure
 
 from .shop import Cdp, registry
 
@@ -130,7 +131,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 
 
 def _configured(api: Api) -> Api:
-    api.store.save_bridge(BRIDGE)
+    configure(api.store, BRIDGE)
     api.cdp.is_down = False
     return api
 

@@ -14,6 +14,7 @@ from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import Bridge, CDPConnection, DataMapping, DestinationAccount
 from cdp_bridge.server.web import connector_calls as asking
 from cdp_bridge.store import Store
+from cdp_bridge.testing.configuring import configure
 from cdp_bridge.testing.vendor import TOKEN, Vendor
 from hostile.misdeeds import PERSON, PHONE
 
@@ -33,7 +34,8 @@ class Hostile:
 
     def told(self, misdeed: str = "", at: str = "check") -> None:
         settings = {"token": TOKEN, "base_url": self.vendor.url, "misdeed": misdeed, "at": at}
-        self.api.store.save_bridge(
+        configure(
+            self.api.store,
             Bridge(
                 connections=(CDPConnection(name="crm", cdp_provider="source-hostile", api_credentials=settings),),
                 destinations=(
@@ -41,7 +43,7 @@ class Hostile:
                     DestinationAccount(name="file", connector="destination-file", settings={"path": "x"}),
                 ),
                 mappings={"people": RULES},
-            )
+            ),
         )
 
     def ask(self, path: str, body: Any = None) -> tuple[int, str]:

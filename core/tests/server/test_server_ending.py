@@ -14,6 +14,7 @@ import pytest
 from cdp_bridge import configuration
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.store import Store
+from cdp_bridge.testing.configuring import configure
 from destination_chaos import held
 
 PEOPLE = 400
@@ -54,7 +55,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     settings = msgspec.json.encode({"path": str(tmp_path / "chaos"), "slow": 0.5}).decode()
     (tmp_path / "bridge.yaml").write_text(BRIDGE.format(folder=tmp_path, settings=settings))
     with Store.open(f"sqlite:///{tmp_path}/cdp-bridge.db") as opened:
-        opened.save_bridge(configuration.load(tmp_path / "bridge.yaml", Registry()))
+        configure(opened, configuration.load(tmp_path / "bridge.yaml", Registry()))
         yield opened
 
 

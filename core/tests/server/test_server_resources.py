@@ -269,14 +269,30 @@ def test_a_mapping_is_tried_on_records(each_api: Api, what: dict[str, Any]) -> N
     assert [one["values"][0]["value"] for one in hidden] == [None, None]
 
 
-def test_every_change_is_in_the_audit_log_without_values(each_api: Api) -> None:
-    created = each_api.call("POST", "/v1/mappings", ENTRIES["mappings"])
-    version = created.headers["ETag"].strip('"')
+def test_every_change_is_in_the_audit_log(each_api: Api) -> None:
+    each_api.call("POST", "/v1/mappings", ENTRIES["mappings"])
+    each_api.call("PUT", "/v1/mappings/second", ENTRIES["mappings"] | CHANGES["mappings"], if_match="*")
     each_api.call("DELETE", "/v1/mappings/second", if_match="*")
-    newest = each_api.all("/v1/audit")[:2]
-    assert [(one["action"], one["name"], one["before"], one["after"]) for one in newest] == [
-        ("delete", "second", version, ""),
-        ("create", "second", "", version),
+    newest = each_api.all("/v1/audit")[:3]
+    assert [(one["action"], one["kind"], one["name"]) for one in newest] == [
+        ("delete", "mapping", "second"),
+        ("change", "mapping", "second"),
+        ("create", "mapping", "second"),
     ]
+    assert newest[1]["changes"] == [{"field": "0.cdp_field", "action": "changed", "old": "id", "new": "user"}]
     assert newest[0]["who"].endswith(" admin")
     assert datetime.now(UTC) - datetime.fromisoformat(newest[0]["at"]) < timedelta(minutes=1)
+
+
+def test_the_settings_of_an_account_are_not_in_the_audit_log(each_api: Api) -> None:
+    body = ENTRIES["connections"] | {"api_credentials": {"token": "store:canary", "account": "canary"}}
+    assert each_api.call("POST", "/v1/connections", body).status_code == 201
+    each_api.call("PUT", "/v1/connections/second", body | {"api_credentials": {"account": "bird"}}, if_match="*")
+    each_api.call("DELETE", "/v1/connections/second", if_match="*")
+    newest = each_api.call("GET", "/v1/audit?limit=3")
+    assert "canary" not in newest.text
+    assert "bird" not in newest.text
+    assert newest.json()["items"][1]["changes"] == [
+        {"field": "api_credentials.token", "action": "removed"},
+        {"field": "api_credentials.account", "action": "changed"},
+    ]

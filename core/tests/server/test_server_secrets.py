@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from cdp_bridge.secrets import Secret
 from cdp_bridge.store import tables
 from cdp_bridge.store.secrets.keyring import VARIABLE
+from cdp_bridge.testing.configuring import configure
 from msgspec.structs import replace
 
 from .conftest import BRIDGE, Api
@@ -146,7 +147,7 @@ def test_what_would_read_this_machine_is_refused(api: Api, what: int, token: str
 
 def test_a_reference_that_bridge_yaml_has_set_may_stay(api: Api) -> None:
     (ads,) = BRIDGE.destinations
-    api.store.save_bridge(replace(BRIDGE, destinations=(replace(ads, settings={"token": "env:ADS"}),)))
+    configure(api.store, replace(BRIDGE, destinations=(replace(ads, settings={"token": "env:ADS"}),)))
     changed = msgspec.to_builtins(ads) | {"settings": {"token": "env:ADS", "account": "2"}}
     assert api.call("PUT", "/v1/destinations/ads", changed, if_match="*").status_code == 200
     other = changed | {"settings": {"token": "env:HOME"}}

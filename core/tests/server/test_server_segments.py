@@ -17,6 +17,7 @@ from cdp_bridge.server import service
 from cdp_bridge.server.api.segments import look
 from cdp_bridge.server.web.connector_calls import ConnectorCalls
 from cdp_bridge.store import Store
+from cdp_bridge.testing.configuring import configure
 
 from .conftest import Api, serving
 
@@ -41,7 +42,7 @@ class Looked:
             CDPConnection(name="cdp", cdp_provider="source-segment", api_credentials=account),
             CDPConnection(name="files", cdp_provider="source-file", api_credentials=files),
         )
-        api.store.save_bridge(Bridge(connections=connections))
+        configure(api.store, Bridge(connections=connections))
         self.look()
 
     def write(self, *tiers: str) -> None:
@@ -101,7 +102,7 @@ def test_an_account_that_cannot_be_asked_changes_nothing_and_keeps_nobody_else_w
     before = looked.listed("connection=files")
     looked.file.unlink()
     bridge = looked.api.store.bridge()
-    looked.api.store.save_bridge(Bridge(connections=tuple(reversed(bridge.connections))))
+    configure(looked.api.store, Bridge(connections=tuple(reversed(bridge.connections))))
     looked.look()
     assert looked.listed("connection=files") == before
     assert all(not one["gone_since"] for one in looked.listed("connection=cdp").values())

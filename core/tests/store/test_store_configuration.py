@@ -17,6 +17,7 @@ from cdp_bridge.entities import (
 )
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.store import Store, tables
+from cdp_bridge.testing.configuring import configure
 from msgspec.structs import replace
 
 BRIDGE = Bridge(
@@ -68,25 +69,25 @@ def test_a_new_store_has_an_empty_configuration(store: Store) -> None:
 
 
 def test_the_configuration_comes_back_as_saved_in_its_order(store: Store) -> None:
-    store.save_bridge(BRIDGE)
+    configure(store, BRIDGE)
     assert store.bridge() == BRIDGE
     assert list(store.bridge().mappings) == ["people", "empty"]
     assert [row.name for row in store.audiences()] == ["a-second", "leads", "orders", "z-first"]
 
 
 def test_what_is_gone_is_deleted_and_the_ledger_stays(store: Store, people: Any, at: datetime) -> None:
-    store.save_bridge(BRIDGE)
+    configure(store, BRIDGE)
     with store.transaction() as change:
         change.put_members("z-first", people(3), "accepted", at)
-    store.save_bridge(Bridge(connections=BRIDGE.connections[1:]))
+    configure(store, Bridge(connections=BRIDGE.connections[1:]))
     assert store.bridge() == Bridge(connections=BRIDGE.connections[1:])
     assert [(row.name, row.members) for row in store.audiences()] == [("z-first", 3)]
 
 
 def test_the_status_of_a_connection_survives_a_new_configuration(store: Store) -> None:
-    store.save_bridge(BRIDGE)
+    configure(store, BRIDGE)
     store.set_connection_status("segment", "connected")
-    store.save_bridge(BRIDGE)
+    configure(store, BRIDGE)
     assert [known.connection_status for known in store.bridge().connections] == ["connected", "unchecked"]
 
 
@@ -108,46 +109,47 @@ def cursors(store: Store) -> set[str]:
 
 
 def test_cursors_stay_as_long_as_their_sync_is_configured(store: Store) -> None:
-    store.save_bridge(BRIDGE)
+    configure(store, BRIDGE)
     save_cursors(store, "z-first", "a-second", "orders", "leads")
-    store.save_bridge(replace(BRIDGE, suppressions=()))
+    configure(store, replace(BRIDGE, suppressions=()))
     assert store.cursor("z-first", "people", "vip") == {"page": 1}
     assert cursors(store) == {"z-first", "a-second", "orders", "leads"}
 
 
 def test_a_sync_that_comes_back_has_no_cursor(store: Store) -> None:
-    store.save_bridge(BRIDGE)
+    configure(store, BRIDGE)
     save_cursors(store, "z-first", "a-second", "orders", "leads")
-    store.save_bridge(replace(BRIDGE, audiences=BRIDGE.audiences[1:], conversions=BRIDGE.conversions[:1]))
+    configure(store, replace(BRIDGE, audiences=BRIDGE.audiences[1:], conversions=BRIDGE.conversions[:1]))
     assert cursors(store) == {"a-second", "orders"}
     # Runs that were under way when their syncs went.
     save_cursors(store, "z-first", "leads")
-    store.save_bridge(BRIDGE)
+    configure(store, BRIDGE)
     assert cursors(store) == {"a-second", "orders"}
 
 
 def test_nothing_of_a_connection_and_its_syncs_stays(store: Store) -> None:
-    store.save_bridge(BRIDGE)
+    configure(store, BRIDGE)
     save_cursors(store, "z-first", "a-second", "orders", "leads")
     with store.transaction() as change:
         for name in ("segment", "files"):
             change.save_segment(CDPSegment(connection=name, segment_id="vip", segment_name="VIP"))
-    store.save_bridge(
+    configure(
+        store,
         replace(
             BRIDGE,
             connections=BRIDGE.connections[1:],
             audiences=BRIDGE.audiences[1:],
             conversions=BRIDGE.conversions[:1],
-        )
+        ),
     )
     assert cursors(store) == {"a-second", "orders"}
     assert [segment.connection for segment in store.segments()] == ["files"]
-    store.save_bridge(Bridge())
+    configure(store, Bridge())
     assert cursors(store) == set()
 
 
 def test_a_name_that_does_not_exist_is_refused_and_nothing_changes(store: Store) -> None:
-    store.save_bridge(BRIDGE)
+    configure(store, BRIDGE)
     with pytest.raises(ConfigError, match="names another one that does not exist"):
-        store.save_bridge(replace(BRIDGE, destinations=()))
+        configure(store, replace(BRIDGE, destinations=()))
     assert store.bridge() == BRIDGE

@@ -8,6 +8,7 @@ from alembic import command
 from alembic.config import Config
 from cdp_bridge.model import AudienceRef
 from cdp_bridge.store import Store, migration
+from cdp_bridge.store.configuration.bridge import ApiField
 from cdp_bridge.store.database import Database
 
 
@@ -44,3 +45,22 @@ def test_cursors_and_the_digests_among_them_stay(store_url: str) -> None:
         assert store.cursor("vip", "(destination)", None) is None
         with store._database.reading() as connection:
             assert connection.exec_driver_sql("SELECT count(*) FROM cursor").scalar() == 2
+
+
+def test_entries_that_the_audit_log_says_were_created_came_through_the_api(store_url: str) -> None:
+    audited = "INSERT INTO audit (id, at, who, action, what, name, before, after) VALUES"
+    make_store(
+        store_url,
+        "0011",
+        "INSERT INTO mapping (name, position) VALUES ('by-api', 0), ('by-file', 1)",
+        f"{audited} (1, 0, 'k1 anna', 'create', 'mapping', 'by-api', '', 'd1')",
+        f"{audited} (2, 0, 'k1 anna', 'replace', 'mapping', 'by-file', 'd2', 'd3')",
+        f"{audited} (3, 0, 'k1 anna', 'create', 'mapping', 'gone', '', 'd4')",
+    )
+    with Store.open(store_url) as store:
+        assert store.configured().api_fields == {ApiField("mapping", "by-api", "")}
+        assert [(entry.kind, entry.name, entry.changes) for entry in store.audit.newest()] == [
+            ("mapping", "gone", []),
+            ("mapping", "by-file", []),
+            ("mapping", "by-api", []),
+        ]

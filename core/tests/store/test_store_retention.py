@@ -14,6 +14,7 @@ from cdp_bridge.secrets import Secret
 from cdp_bridge.store import Delivery, Store, retention
 from cdp_bridge.store.access.audit import AuditRecord
 from cdp_bridge.store.retention import CONVERSION_DAYS, Pruned, Retention
+from cdp_bridge.testing.configuring import configure
 
 KEEP = Retention(runs=30, requests=20, dead_letters=10, audit=40)
 NOTHING = Pruned(runs=0, requests=0, dead_letters=0, audit=0, secrets=0, conversions=0)
@@ -37,7 +38,7 @@ def make_rows(store: Store, name: str, at: datetime) -> str:
     with store.transaction() as change:
         change.save_run(SyncLog(run_id=f"run-{name}", audience=name, sync_timestamp=at, status="succeeded"))
         change.save_dead_letters([dead_letter(int(at.timestamp()), at)])
-    store.audit.add(AuditRecord(who="anna", action="create", what="audience", name=name))
+    store.audit.add(AuditRecord(who="anna", action="create", kind="audience", name=name))
     request = store.requests.add(name, "anna")
     store.notes.add(request.id, text="began")
     with store.requests.hold(name) as lease:
@@ -89,13 +90,14 @@ def test_secrets_are_deleted_when_they_have_expired(
 
 
 def test_conversions_are_remembered_until_they_are_too_old_to_be_sent(store: Store, clock: Any, at: datetime) -> None:
-    store.save_bridge(
+    configure(
+        store,
         Bridge(
             connections=(CDPConnection(name="cdp", cdp_provider="source-file"),),
             destinations=(DestinationAccount(name="ads", connector="destination-meta"),),
             mappings={"orders": ()},
             conversions=(ConversionFeed(name="orders", connection="cdp", destination="ads", mapping="orders"),),
-        )
+        ),
     )
     row = (b"k" * 16, b"f" * 16, None, b"")
     with store.transaction() as change:

@@ -1,4 +1,4 @@
-"""Secrets in settings go into the store, and are deleted when no setting refers to them any more."""
+"""Secrets in settings go into the store, references to them into the settings."""
 
 from pathlib import Path
 from typing import Any
@@ -39,14 +39,14 @@ def names(store: Store) -> set[str]:
         return set(connection.execute(sa.select(tables.secret.c.name)).scalars())
 
 
-def save(store: Store, raw: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
-    with moved_secrets(store.secrets, OWNER, SCHEMA, raw, before, is_reference) as references:
+def save(store: Store, raw: dict[str, Any]) -> dict[str, Any]:
+    with moved_secrets(store.secrets, OWNER, SCHEMA, raw, is_reference) as references:
         return references
 
 
 def test_secrets_become_references_and_all_else_stays(store: Store) -> None:
     raw = {"token": "hush-hush", "region": "us", "warehouse": {"url": "the//url", "table": "t"}}
-    saved = save(store, raw, {})
+    saved = save(store, raw)
     assert raw["token"] == "hush-hush"
     assert saved["token"].startswith("store:connection.segment.")
     assert (saved["region"], saved["warehouse"]["table"]) == ("us", "t")
@@ -57,29 +57,18 @@ def test_secrets_become_references_and_all_else_stays(store: Store) -> None:
 
 def test_references_stay_as_they_are(store: Store) -> None:
     raw = {"token": "env:TOKEN", "warehouse": {"url": "store:of-somebody"}}
-    assert save(store, raw, {}) == raw
+    assert save(store, raw) == raw
     assert names(store) == set()
-
-
-def test_replaced_secrets_are_deleted_and_those_still_referred_to_stay(store: Store) -> None:
-    store.secrets.put("connection.other.1", Secret("of another"))
-    first = save(store, {"token": "one", "warehouse": {"url": "a//b"}}, {})
-    second = save(store, {**first, "token": "two"}, first)
-    assert second["warehouse"] == first["warehouse"]
-    assert names(store) == {"connection.other.1", second["token"][6:], second["warehouse"]["url"][6:]}
-    save(store, {"token": "store:connection.other.1"}, second)
-    save(store, {"token": "env:TOKEN"}, {"token": "store:connection.other.1"})
-    assert names(store) == {"connection.other.1"}
 
 
 @pytest.mark.parametrize(
     ("error", "count"), [(ConfigError("refused"), 1), (TransientError("saved or not, who knows"), 2)]
 )
 def test_secrets_of_settings_that_were_not_saved_are_deleted(store: Store, error: BridgeError, count: int) -> None:
-    first = save(store, {"token": "one"}, {})
+    first = save(store, {"token": "one"})
     with (
         pytest.raises(type(error)),
-        moved_secrets(store.secrets, OWNER, SCHEMA, {"token": "two"}, first, is_reference),
+        moved_secrets(store.secrets, OWNER, SCHEMA, {"token": "two"}, is_reference),
     ):
         raise error
     assert first["token"][6:] in names(store)

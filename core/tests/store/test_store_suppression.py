@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from cdp_bridge.entities import Bridge
 from cdp_bridge.store import Store
+from cdp_bridge.testing.configuring import configure
 
 
 def suppressed(store: Store) -> list[tuple[str, bytes]]:
@@ -45,9 +46,9 @@ def test_many_entries_come_in_chunks(store: Store) -> None:
 
 
 def test_a_list_that_is_not_configured_any_more_is_deleted(store: Store) -> None:
-    store.save_bridge(Bridge(suppressions=("optout.csv", "legal.csv")))
+    configure(store, Bridge(suppressions=("optout.csv", "legal.csv")))
     store.suppress([("email", digest(1))], "optout.csv")
     store.suppress([("email", digest(2))], "legal.csv")
     store.suppress([("email", digest(3))], "by hand")
-    store.save_bridge(Bridge(suppressions=("legal.csv",)))
+    configure(store, Bridge(suppressions=("legal.csv",)))
     assert suppressed(store) == [("email", digest(2)), ("email", digest(3))]

@@ -16,6 +16,7 @@ from cdp_bridge.entities import (
 )
 from cdp_bridge.model import AudienceRef
 from cdp_bridge.store import AudienceRow, Delivery, Store, Transaction
+from cdp_bridge.testing.configuring import configure
 
 
 def dead_letter(number: int, at: datetime, *, audience: str = "vip", reason: str = "meta:100") -> DeadLetter:
@@ -147,7 +148,8 @@ def test_audiences_are_listed_with_ref_size_and_last_run(store: Store, people: A
 
 def test_audiences_are_shown_many_at_once_as_one_by_one(store: Store, at: datetime) -> None:
     names = [f"a{number}" for number in range(3)]
-    store.save_bridge(
+    configure(
+        store,
         Bridge(
             connections=(CDPConnection(name="crm", cdp_provider="source-shop"),),
             destinations=(DestinationAccount(name="ads", connector="destination-shop"),),
@@ -156,7 +158,7 @@ def test_audiences_are_shown_many_at_once_as_one_by_one(store: Store, at: dateti
                 Activation(name=name, connection="crm", segment="s", destination="ads", mapping="people")
                 for name in names
             ),
-        )
+        ),
     )
     with store.transaction() as change:
         for number in range(4):

@@ -46,6 +46,7 @@ from cdp_bridge.staging.packing import unpack
 from cdp_bridge.store import Store
 from cdp_bridge.sync.progress import OnProgress, Preview
 from cdp_bridge.sync.run import Run
+from cdp_bridge.testing.configuring import configure
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -261,7 +262,7 @@ class Bed:
                 ),
             ),
         )
-        self.store.save_bridge(self.bridge)
+        configure(self.store, self.bridge)
 
     def configure(self, *, mappings: Iterable[DataMapping] = (), account: str | None = None, **activation: Any) -> None:
         """Change the activation, its mappings, or the destination's settings."""
@@ -279,7 +280,7 @@ class Bed:
 
     def save(self, bridge: Bridge) -> None:
         self.bridge = bridge
-        self.store.save_bridge(bridge)
+        configure(self.store, bridge)
 
     def registry(self) -> Registry:
         module: Any = types.ModuleType(PARTS)

@@ -12,6 +12,7 @@ from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount, SyncLog
 from cdp_bridge.store import Store
 from cdp_bridge.sync.run import Run
+from cdp_bridge.testing.configuring import configure
 
 
 class Bed:
@@ -31,7 +32,7 @@ class Bed:
             mappings={"people": (_mapping("user_id", "id"), _mapping("email", "email"))},
             audiences=(Activation(name="vip", connection="cdp", segment="vip", destination="files", mapping="people"),),
         )
-        self._store.save_bridge(bridge)
+        configure(self._store, bridge)
         return Run(self._store, Registry(), bridge.audiences[0]).sync()
 
     def added(self, path: str = "out") -> list[int]:

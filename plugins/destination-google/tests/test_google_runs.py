@@ -10,6 +10,7 @@ from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount, SyncLog
 from cdp_bridge.store import Store
 from cdp_bridge.sync.run import Run
+from cdp_bridge.testing.configuring import configure
 from sandbox.trial import Clock
 
 from .conftest import Account
@@ -44,7 +45,7 @@ class Bed:
             mappings={"people": (DataMapping(omniads_field="user_id", cdp_field="id"), EMAIL)},
             audiences=(activation,),
         )
-        self.store.save_bridge(bridge)
+        configure(self.store, bridge)
         return Run(self.store, Registry(), activation).sync()
 
     def held(self) -> set[str]:

@@ -9,13 +9,14 @@ from litestar.params import JSONBody
 from msgspec import Struct
 from msgspec.structs import replace
 
+from cdp_bridge.configuration.differences import entries
 from cdp_bridge.entities import ApiKey, CDPConnection, CDPSegment, DestinationAccount
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.model import Inventory, Probe, Stream
-from cdp_bridge.server.api.editing import change_entry, create, delete_entry, entries, entry, etag
+from cdp_bridge.server.api.editing import change_entry, create, delete_entry, entry, etag
 from cdp_bridge.server.api.segments import listed, remember
 from cdp_bridge.server.api.sign_in import SignIn, begin
-from cdp_bridge.server.api.stored_secrets import dropping_secrets, kept
+from cdp_bridge.server.api.stored_secrets import storing_secrets
 from cdp_bridge.server.web.access import who
 from cdp_bridge.server.web.connector_calls import NoAnswerError
 from cdp_bridge.server.web.endpoint import (
@@ -39,21 +40,21 @@ A = TypeVar("A", CDPConnection, DestinationAccount)
 
 
 class Checked(Struct, frozen=True):
-    """What a check found."""
+    """The outcome of a check."""
 
     passed: bool
     probes: list[Probe]
 
 
 class Discovered(Struct, frozen=True):
-    """What a connection offers: streams, and the segments that the CDP lists."""
+    """The streams of a connection, and the segments that the CDP lists."""
 
     streams: tuple[Stream, ...]
     segments: list[CDPSegment]
 
 
 class Offered(Struct, frozen=True):
-    """What a destination takes, and what its credentials reach at the platform."""
+    """The objects that a destination takes, and the accounts and audiences that its credentials reach."""
 
     objects: tuple[Stream, ...]
     inventory: Inventory
@@ -75,14 +76,14 @@ class Connections(Controller):
     @reads("/")
     def list_connections(self, core: CoreGiven, limit: Limit = 50, cursor: CursorText = None) -> Listing[CDPConnection]:
         """List connections, by name."""
-        return page_of_all(core.cursors, core.store.bridge().connections, limit, cursor, lambda one: [one.name])
+        return page_of_all(core.cursors, core.store.bridge().connections, limit, cursor, lambda account: [account.name])
 
     @posts("/", "admin")
     def create_connection(
         self, core: CoreGiven, caller: Caller, data: JSONBody[CDPConnection]
     ) -> Response[CDPConnection]:
-        """Create a connection; secrets in `api_credentials` are kept encrypted, and references to them come back."""
-        with kept(core, replace(data, connection_status="unchecked"), None) as value:
+        """Create a connection; secrets in `api_credentials` are stored encrypted, and references to them come back."""
+        with storing_secrets(core, replace(data, connection_status="unchecked"), None) as value:
             create(core, caller, "connection", value.name, value)
         headers = {"ETag": etag(value), "Location": f"/v1/connections/{value.name}"}
         return Response(value, status_code=201, headers=headers)
@@ -90,8 +91,8 @@ class Connections(Controller):
     @reads("/{name:str}")
     def connection(self, core: CoreGiven, name: PathText) -> Response[CDPConnection]:
         """One connection."""
-        found = entry(core, "connection", name)
-        return Response(found, headers={"ETag": etag(found)})
+        connection = entry(core, "connection", name)
+        return Response(connection, headers={"ETag": etag(connection)})
 
     @puts("/{name:str}", "admin")
     def replace_connection(
@@ -102,9 +103,9 @@ class Connections(Controller):
         data: JSONBody[CDPConnection],
         if_match: IfMatch = None,
     ) -> Response[CDPConnection]:
-        """Replace a connection; it is unchecked then. References in it that came back stay, new secrets are kept."""
+        """Replace a connection; it is unchecked then. References that it had may stay, new secrets are stored."""
         before = entries(core.store.bridge(), "connection").get(name)
-        with kept(core, replace(_named(name, data), connection_status="unchecked"), before) as value:
+        with storing_secrets(core, replace(_named(name, data), connection_status="unchecked"), before) as value:
             change_entry(core, caller, "connection", name, value, if_match)
         core.store.set_connection_status(name, "unchecked")
         return Response(value, headers={"ETag": etag(value)})
@@ -112,15 +113,14 @@ class Connections(Controller):
     @deletes("/{name:str}", "admin")
     def delete_connection(self, core: CoreGiven, caller: Caller, name: PathText, if_match: IfMatch = None) -> None:
         """Delete a connection that no audience uses, with its secrets."""
-        with dropping_secrets(core, entry(core, "connection", name)):
-            delete_entry(core, caller, "connection", name, if_match)
+        delete_entry(core, caller, "connection", name, if_match)
 
     @posts("/{name:str}/check", status_code=200)
     def check_connection(self, core: CoreGiven, name: PathText) -> Checked:
-        """Check credentials, permissions and reachability, and remember whether all is well."""
-        found: CDPConnection = entry(core, "connection", name)
+        """Check credentials, permissions and reachability, and record whether all probes passed."""
+        connection: CDPConnection = entry(core, "connection", name)
         try:
-            checked = _checked(core, found.cdp_provider, found.api_credentials)
+            checked = _checked(core, connection.cdp_provider, connection.api_credentials)
         except NoAnswerError:
             core.store.set_connection_status(name, "failed")
             raise
@@ -134,10 +134,12 @@ class Connections(Controller):
 
     @posts("/{name:str}/discover", status_code=200)
     def discover_connection(self, core: CoreGiven, name: PathText) -> Discovered:
-        """Ask the CDP for its streams and segments; the segments are remembered."""
-        found: CDPConnection = entry(core, "connection", name)
+        """Ask the CDP for its streams and segments; the segments are recorded."""
+        connection: CDPConnection = entry(core, "connection", name)
         streams, segments = core.asking.discover(
-            found.cdp_provider, found.api_credentials, lambda account: (account.catalog.streams, listed(account))
+            connection.cdp_provider,
+            connection.api_credentials,
+            lambda account: (account.catalog.streams, listed(account)),
         )
         return Discovered(streams, remember(core.store, name, segments))
 
@@ -163,14 +165,16 @@ class Destinations(Controller):
         self, core: CoreGiven, limit: Limit = 50, cursor: CursorText = None
     ) -> Listing[DestinationAccount]:
         """List destinations, by name."""
-        return page_of_all(core.cursors, core.store.bridge().destinations, limit, cursor, lambda one: [one.name])
+        return page_of_all(
+            core.cursors, core.store.bridge().destinations, limit, cursor, lambda account: [account.name]
+        )
 
     @posts("/", "admin")
     def create_destination(
         self, core: CoreGiven, caller: Caller, data: JSONBody[DestinationAccount]
     ) -> Response[DestinationAccount]:
-        """Create a destination; secrets in `settings` are kept encrypted, and references to them come back."""
-        with kept(core, data, None) as value:
+        """Create a destination; secrets in `settings` are stored encrypted, and references to them come back."""
+        with storing_secrets(core, data, None) as value:
             create(core, caller, "destination", value.name, value)
         headers = {"ETag": etag(value), "Location": f"/v1/destinations/{value.name}"}
         return Response(value, status_code=201, headers=headers)
@@ -178,8 +182,8 @@ class Destinations(Controller):
     @reads("/{name:str}")
     def destination(self, core: CoreGiven, name: PathText) -> Response[DestinationAccount]:
         """One destination."""
-        found = entry(core, "destination", name)
-        return Response(found, headers={"ETag": etag(found)})
+        destination = entry(core, "destination", name)
+        return Response(destination, headers={"ETag": etag(destination)})
 
     @puts("/{name:str}", "admin")
     def replace_destination(
@@ -190,30 +194,31 @@ class Destinations(Controller):
         data: JSONBody[DestinationAccount],
         if_match: IfMatch = None,
     ) -> Response[DestinationAccount]:
-        """Replace a destination; references in it that came back stay, new secrets are kept."""
+        """Replace a destination; references that it had may stay, new secrets are stored."""
         before = entries(core.store.bridge(), "destination").get(name)
-        with kept(core, _named(name, data), before) as value:
+        with storing_secrets(core, _named(name, data), before) as value:
             change_entry(core, caller, "destination", name, value, if_match)
         return Response(value, headers={"ETag": etag(value)})
 
     @deletes("/{name:str}", "admin")
     def delete_destination(self, core: CoreGiven, caller: Caller, name: PathText, if_match: IfMatch = None) -> None:
         """Delete a destination that no audience uses, with its secrets."""
-        with dropping_secrets(core, entry(core, "destination", name)):
-            delete_entry(core, caller, "destination", name, if_match)
+        delete_entry(core, caller, "destination", name, if_match)
 
     @posts("/{name:str}/check", status_code=200)
     def check_destination(self, core: CoreGiven, name: PathText) -> Checked:
         """Check credentials, permissions and reachability."""
-        found: DestinationAccount = entry(core, "destination", name)
-        return _checked(core, found.connector, found.settings)
+        destination: DestinationAccount = entry(core, "destination", name)
+        return _checked(core, destination.connector, destination.settings)
 
     @posts("/{name:str}/discover", status_code=200)
     def discover_destination(self, core: CoreGiven, name: PathText) -> Offered:
         """Ask for the objects that can be written, and the platform for its accounts and audiences."""
-        found: DestinationAccount = entry(core, "destination", name)
+        destination: DestinationAccount = entry(core, "destination", name)
         return core.asking.discover(
-            found.connector, found.settings, lambda account: Offered(account.catalog.streams, account.inventory())
+            destination.connector,
+            destination.settings,
+            lambda account: Offered(account.catalog.streams, account.inventory()),
         )
 
     @posts("/{name:str}/connect", "admin", status_code=200, opt={"unkept": True})
@@ -230,16 +235,16 @@ def _named(name: str, data: A) -> A:
 
 def _checked(core: Core, name: str, raw: dict[str, object]) -> Checked:
     probes = core.asking.check(name, raw)
-    return Checked(all(one.passed for one in probes), probes)
+    return Checked(all(probe.passed for probe in probes), probes)
 
 
 def _pause(core: Core, caller: ApiKey, name: str, *, paused: bool) -> Paused:
     bridge = core.store.bridge()
     if name not in entries(bridge, "connection"):
         raise missing("connection")
-    audiences = [one.name for one in bridge.syncs if one.connection == name]
+    audiences = [sync.name for sync in bridge.syncs if sync.connection == name]
     action = "pause" if paused else "resume"
-    core.store.audit.add(AuditRecord(who=who(caller), action=action, what="connection", name=name))
+    core.store.audit.add(AuditRecord(who=who(caller), action=action, kind="connection", name=name))
     for audience in audiences:
         core.store.schedules.pause(audience, paused)
     return Paused(paused, audiences)

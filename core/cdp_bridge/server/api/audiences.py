@@ -1,4 +1,4 @@
-"""/v1/audiences: segments that are kept equal to audiences, and how they are."""
+"""/v1/audiences: activations of segments, and the state of their audiences."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from litestar.params import JSONBody
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cdp_bridge.entities import Activation, ApiKey, ConversionFeed, RunRequest, SyncLog
+from cdp_bridge.entities import Activation, ApiKey, ConversionFeed, EntryKind, RunRequest, SyncLog
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.model import AudienceRef
-from cdp_bridge.server.api.editing import What, change_entry, create, delete_entry, entry, etag
+from cdp_bridge.server.api.editing import change_entry, create, delete_entry, entry, etag
 from cdp_bridge.server.web.access import who
 from cdp_bridge.server.web.endpoint import (
     Caller,
@@ -34,9 +34,9 @@ from cdp_bridge.store.access.audit import AuditRecord
 
 
 class AudienceView(Struct, frozen=True, kw_only=True):
-    """An audience: what is configured, what the platform calls it, how many members it has acknowledged, its last run.
+    """An audience: its activation, its id at the platform, how many members that has acknowledged, its last run.
 
-    `last_run` has funnel and match rate. `size` is counted where one audience is asked for.
+    `last_run` has funnel and match rate. `size` is counted for a single audience only.
     """
 
     activation: Activation
@@ -62,17 +62,17 @@ class Audiences(Controller):
         cursor: CursorText = None,
     ) -> Listing[AudienceView]:
         """List audiences, by name."""
-        found = [
-            one
-            for one in core.store.bridge().audiences
-            if connection in (None, one.connection) and destination in (None, one.destination)
+        chosen = [
+            audience
+            for audience in core.store.bridge().audiences
+            if connection in (None, audience.connection) and destination in (None, audience.destination)
         ]
-        listed = page_of_all(core.cursors, found, limit, cursor, lambda one: [one.name])
+        listed = page_of_all(core.cursors, chosen, limit, cursor, lambda audience: [audience.name])
         return Listing(items=_views(core, listed.items), next=listed.next)
 
     @posts("/")
     def activate(self, core: CoreGiven, caller: Caller, data: JSONBody[Activation]) -> Response[Activation]:
-        """Activate a segment: keep an audience of a destination equal to it from now on."""
+        """Activate a segment: keep an audience of a destination in sync with it from now on."""
         create(core, caller, "audience", data.name, data)
         headers = {"ETag": etag(data), "Location": f"/v1/audiences/{data.name}"}
         return Response(data, status_code=201, headers=headers)
@@ -80,16 +80,16 @@ class Audiences(Controller):
     @reads("/{name:str}")
     def audience(self, core: CoreGiven, name: PathText) -> Response[AudienceView]:
         """One audience, with its size."""
-        found = entry(core, "audience", name)
-        (view,) = _views(core, [found])
+        activation = entry(core, "audience", name)
+        (view,) = _views(core, [activation])
         view = replace(view, size=core.store.ledger.count(name))
-        return Response(view, headers={"ETag": etag(found)})
+        return Response(view, headers={"ETag": etag(activation)})
 
     @puts("/{name:str}")
     def replace_audience(
         self, core: CoreGiven, caller: Caller, name: PathText, data: JSONBody[Activation], if_match: IfMatch = None
     ) -> Response[Activation]:
-        """Replace what is configured; the next run makes the audience so."""
+        """Replace the activation; the next run changes the audience accordingly."""
         if data.name != name:
             raise ConfigError("is not the name in the address", place="name", remedy="Names cannot be changed")
         change_entry(core, caller, "audience", name, data, if_match)
@@ -97,7 +97,7 @@ class Audiences(Controller):
 
     @deletes("/{name:str}")
     def delete_audience(self, core: CoreGiven, caller: Caller, name: PathText, if_match: IfMatch = None) -> None:
-        """Keep it equal no more; what the platform has stays there."""
+        """Sync it no more; the audience stays at the platform."""
         delete_entry(core, caller, "audience", name, if_match)
 
     @posts("/{name:str}/sync", status_code=202)
@@ -125,32 +125,32 @@ class Audiences(Controller):
 
 def ask(core: Core, caller: ApiKey, name: str, action: str) -> RunRequest:
     """Ask for a run of a configured audience or conversion feed; problem 404."""
-    found = next((one for one in core.store.bridge().syncs if one.name == name), None)
-    if found is None:
+    sync = next((sync for sync in core.store.bridge().syncs if sync.name == name), None)
+    if sync is None:
         raise missing("audience")
-    what = "conversion" if isinstance(found, ConversionFeed) else "audience"
-    core.store.audit.add(AuditRecord(who=who(caller), action=action, what=what, name=name))
+    kind = "conversion" if isinstance(sync, ConversionFeed) else "audience"
+    core.store.audit.add(AuditRecord(who=who(caller), action=action, kind=kind, name=name))
     return core.store.requests.add(name, f"api key {caller.id}", approve_removals=action == "approve removals")
 
 
-def set_paused(core: Core, caller: ApiKey, what: What, name: str, paused: bool) -> None:
+def set_paused(core: Core, caller: ApiKey, kind: EntryKind, name: str, paused: bool) -> None:
     """Let a configured audience or conversion feed start on schedule or not."""
-    core.store.audit.add(AuditRecord(who=who(caller), action="pause" if paused else "resume", what=what, name=name))
+    core.store.audit.add(AuditRecord(who=who(caller), action="pause" if paused else "resume", kind=kind, name=name))
     core.store.schedules.pause(name, paused)
 
 
 def _set_paused(core: Core, caller: ApiKey, name: str, *, paused: bool) -> AudienceView:
-    found = entry(core, "audience", name)
+    activation = entry(core, "audience", name)
     set_paused(core, caller, "audience", name, paused)
-    (view,) = _views(core, [found])
+    (view,) = _views(core, [activation])
     return view
 
 
 def _views(core: Core, activations: Sequence[Activation]) -> list[AudienceView]:
-    names = [one.name for one in activations]
+    names = [activation.name for activation in activations]
     refs, runs = core.store.audience_refs(names), core.store.last_runs(names)
     paused = core.store.schedules.paused(names)
     return [
-        AudienceView(activation=one, paused=one.name in paused, ref=refs.get(one.name), last_run=runs.get(one.name))
-        for one in activations
+        AudienceView(activation=activation, paused=name in paused, ref=refs.get(name), last_run=runs.get(name))
+        for name, activation in zip(names, activations, strict=True)
     ]

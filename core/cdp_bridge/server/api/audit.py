@@ -1,4 +1,4 @@
-"""/v1/audit: who changed what, and when."""
+"""/v1/audit: the audit log."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ class AuditLog(Controller):
 
     @reads("/", "admin")
     def list_audit(self, core: CoreGiven, limit: Limit = 50, cursor: CursorText = None) -> Listing[AuditEntry]:
-        """List changes, newest first: who, what and when, with digests of before and after, and no value."""
-        found = core.store.audit.newest(core.cursors.open(cursor, int), limit + 1)
-        return page(core.cursors, found, limit, lambda one: one.number)
+        """List changes, newest first: who, when, entry, and fields before and after; settings without values."""
+        entries = core.store.audit.newest(core.cursors.open(cursor, int), limit + 1)
+        return page(core.cursors, entries, limit, lambda entry: entry.number)

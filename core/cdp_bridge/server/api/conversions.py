@@ -1,4 +1,4 @@
-"""/v1/conversions: feeds of events that destinations are told of, and how they are."""
+"""/v1/conversions: conversion feeds to destinations, and their state."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from cdp_bridge.server.web.paging import Listing, page_of_all
 
 
 class ConversionsView(Struct, frozen=True, kw_only=True):
-    """A feed: what is configured, and its last run with funnel and share of accepted events."""
+    """A conversion feed, and its last run with funnel and share of accepted events."""
 
     feed: ConversionFeed
     paused: bool
@@ -53,17 +53,17 @@ class Conversions(Controller):
         cursor: CursorText = None,
     ) -> Listing[ConversionsView]:
         """List conversion feeds, by name."""
-        found = [
-            one
-            for one in core.store.bridge().conversions
-            if connection in (None, one.connection) and destination in (None, one.destination)
+        chosen = [
+            feed
+            for feed in core.store.bridge().conversions
+            if connection in (None, feed.connection) and destination in (None, feed.destination)
         ]
-        listed = page_of_all(core.cursors, found, limit, cursor, lambda one: [one.name])
+        listed = page_of_all(core.cursors, chosen, limit, cursor, lambda feed: [feed.name])
         return Listing(items=_views(core, listed.items), next=listed.next)
 
     @posts("/")
     def feed(self, core: CoreGiven, caller: Caller, data: JSONBody[ConversionFeed]) -> Response[ConversionFeed]:
-        """Tell a destination of the conversions in a stream, from now on."""
+        """Send the conversions in a stream to a destination, from now on."""
         create(core, caller, "conversion", data.name, data)
         headers = {"ETag": etag(data), "Location": f"/v1/conversions/{data.name}"}
         return Response(data, status_code=201, headers=headers)
@@ -71,15 +71,15 @@ class Conversions(Controller):
     @reads("/{name:str}")
     def conversion_feed(self, core: CoreGiven, name: PathText) -> Response[ConversionsView]:
         """One conversion feed."""
-        found = entry(core, "conversion", name)
-        (view,) = _views(core, [found])
-        return Response(view, headers={"ETag": etag(found)})
+        feed = entry(core, "conversion", name)
+        (view,) = _views(core, [feed])
+        return Response(view, headers={"ETag": etag(feed)})
 
     @puts("/{name:str}")
     def replace_conversion_feed(
         self, core: CoreGiven, caller: Caller, name: PathText, data: JSONBody[ConversionFeed], if_match: IfMatch = None
     ) -> Response[ConversionFeed]:
-        """Replace what is configured; what was sent is not sent again."""
+        """Replace the feed; events that were sent are not sent again."""
         if data.name != name:
             raise ConfigError("is not the name in the address", place="name", remedy="Names cannot be changed")
         change_entry(core, caller, "conversion", name, data, if_match)
@@ -108,13 +108,13 @@ class Conversions(Controller):
 
 
 def _set_paused(core: Core, caller: Caller, name: str, *, paused: bool) -> ConversionsView:
-    found = entry(core, "conversion", name)
+    feed = entry(core, "conversion", name)
     set_paused(core, caller, "conversion", name, paused)
-    (view,) = _views(core, [found])
+    (view,) = _views(core, [feed])
     return view
 
 
 def _views(core: Core, feeds: Sequence[ConversionFeed]) -> list[ConversionsView]:
-    names = [one.name for one in feeds]
+    names = [feed.name for feed in feeds]
     runs, paused = core.store.last_runs(names), core.store.schedules.paused(names)
-    return [ConversionsView(feed=one, paused=one.name in paused, last_run=runs.get(one.name)) for one in feeds]
+    return [ConversionsView(feed=feed, paused=feed.name in paused, last_run=runs.get(feed.name)) for feed in feeds]

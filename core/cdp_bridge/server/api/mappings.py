@@ -1,4 +1,4 @@
-"""/v1/mappings: named lists of data mappings, and what they would make of some records."""
+"""/v1/mappings: named lists of data mappings, and previews of them on some records."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from litestar import Controller, Response
 from litestar.params import JSONBody
 from msgspec import Meta, Struct
 
+from cdp_bridge.configuration.differences import entries
 from cdp_bridge.connectors.probing import Account
 from cdp_bridge.entities import CDPConnection, DataMapping, Name
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.identity import load_profile
 from cdp_bridge.model import ReadRequest
-from cdp_bridge.server.api.editing import change_entry, create, delete_entry, entries, entry, etag, refusal
+from cdp_bridge.server.api.editing import change_entry, create, delete_entry, entry, etag, refusal
 from cdp_bridge.server.web.endpoint import (
     Caller,
     Core,
@@ -51,7 +52,7 @@ class Sample(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class PreviewRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to try: rules of one's own or a list by name, on records of one's own or a sample, for one profile."""
+    """Rules of one's own or a list by name, to be tried on records of one's own or a sample, for one profile."""
 
     profile: str
     rules: Rules | None = None
@@ -61,7 +62,7 @@ class PreviewRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Preview(Struct, frozen=True):
-    """What became of each record, in order."""
+    """The outcome of each record, in order."""
 
     records: list[PreviewedRecord]
 
@@ -75,8 +76,8 @@ class Mappings(Controller):
     @reads("/")
     def list_mappings(self, core: CoreGiven, limit: Limit = 50, cursor: CursorText = None) -> Listing[MappingList]:
         """List mappings, by name."""
-        found = [MappingList(name=name, rules=rules) for name, rules in core.store.bridge().mappings.items()]
-        return page_of_all(core.cursors, found, limit, cursor, lambda one: [one.name])
+        lists = [MappingList(name=name, rules=rules) for name, rules in core.store.bridge().mappings.items()]
+        return page_of_all(core.cursors, lists, limit, cursor, lambda mapping: [mapping.name])
 
     @posts("/")
     def create_mapping(self, core: CoreGiven, caller: Caller, data: JSONBody[MappingList]) -> Response[MappingList]:
@@ -87,19 +88,19 @@ class Mappings(Controller):
 
     @posts("/preview", status_code=200, opt={"unkept": True})
     def preview_mapping(self, core: CoreGiven, caller: Caller, data: JSONBody[PreviewRequest]) -> Preview:
-        """What rules make of some records: nothing is kept, and values are shown to those who may see hashes."""
-        rules = _one_of("rules", data.rules, "mapping", data.mapping and entry(core, "mapping", data.mapping))
+        """Map some records: nothing is stored, and values are shown to those who may see hashes."""
+        rules = _either("rules", data.rules, "mapping", data.mapping and entry(core, "mapping", data.mapping))
         try:
             load_profile(data.profile)
         except ConfigError as error:
             raise ConfigError("there is no such profile", place="profile", remedy=error.remedy) from None
         read = _read(core, data.sample) if data.sample else None
-        records = _one_of("records", data.records, "sample", read)
+        records = _either("records", data.records, "sample", read)
         try:
-            found = preview(rules, records, data.profile, core.registry.functions)
+            previewed = preview(rules, records, data.profile, core.registry.functions)
         except SettingsError as error:
             raise refusal(core, data.rules, error.errors, within="rules.") from None
-        return Preview(found if caller.sees_hashes else [one.without_values() for one in found])
+        return Preview(previewed if caller.sees_hashes else [record.without_values() for record in previewed])
 
     @reads("/{name:str}")
     def mapping(self, core: CoreGiven, name: PathText) -> Response[MappingList]:
@@ -111,7 +112,7 @@ class Mappings(Controller):
     def replace_mapping(
         self, core: CoreGiven, caller: Caller, name: PathText, data: JSONBody[MappingList], if_match: IfMatch = None
     ) -> Response[MappingList]:
-        """Replace a list of mappings; the next runs work by it."""
+        """Replace a list of mappings; the next runs use it."""
         if data.name != name:
             raise ConfigError("is not the name in the address", place="name", remedy="Names cannot be changed")
         change_entry(core, caller, "mapping", name, data.rules, if_match)
@@ -123,22 +124,23 @@ class Mappings(Controller):
         delete_entry(core, caller, "mapping", name, if_match)
 
 
-def _one_of(first: str, given: Any, second: str, found: Any) -> Any:
-    if (given is None) == (found is None):
+def _either(first: str, given: Any, second: str, instead: Any) -> Any:
+    if (given is None) == (instead is None):
         raise ConfigError(f"either {first} or {second} is wanted", place=first, remedy=f"Send one of {first}, {second}")
-    return found if given is None else given
+    return instead if given is None else given
 
 
 def _read(core: Core, sample: Sample) -> list[dict[str, Any]]:
-    found: CDPConnection | None = entries(core.store.bridge(), "connection").get(sample.connection)
-    if found is None:
+    connection: CDPConnection | None = entries(core.store.bridge(), "connection").get(sample.connection)
+    if connection is None:
         raise ConfigError("there is no such connection", place="sample.connection", remedy="See /v1/connections")
-    return core.asking.discover(found.cdp_provider, found.api_credentials, lambda account: _sampled(account, sample))
+    name, credentials = connection.cdp_provider, connection.api_credentials
+    return core.asking.discover(name, credentials, lambda account: _sampled(account, sample))
 
 
 def _sampled(account: Account, sample: Sample) -> list[dict[str, Any]]:
-    streams = [one.name for one in account.catalog.streams if one.membership]
+    streams = [stream.name for stream in account.catalog.streams if stream.membership]
     if sample.stream is None and len(streams) != 1:
-        raise ConfigError("the stream is not clear", place="sample.stream", remedy=f"Name one of {', '.join(streams)}")
+        raise ConfigError("no stream is named", place="sample.stream", remedy=f"There are: {', '.join(streams)}")
     request = ReadRequest(stream=sample.stream or streams[0], segment=sample.segment)
     return [dict(record) for record in account.records(request, MOST_RECORDS)]

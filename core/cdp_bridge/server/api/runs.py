@@ -67,7 +67,7 @@ class Runs(Controller):
                 place="path",
                 remedy="Runs of the command line end with its process",
             )
-        core.store.audit.add(AuditRecord(who=who(caller), action="cancel", what="run", name=run_id))
+        core.store.audit.add(AuditRecord(who=who(caller), action="cancel", kind="run", name=run_id))
         return core.store.requests.cancel(run_id) or request
 
     @posts("/{run_id:str}/retry", status_code=202)

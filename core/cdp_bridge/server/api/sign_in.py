@@ -1,4 +1,4 @@
-"""/oauth/callback and what leads to it: a person connects an account by signing in at its platform."""
+"""/oauth/callback and the sign-in before it: a person connects an account by signing in at its platform."""
 
 from __future__ import annotations
 
@@ -33,32 +33,32 @@ class SignIn(Struct, frozen=True):
 
 
 def begin(core: Core, caller: ApiKey, account: CDPConnection | DestinationAccount) -> SignIn:
-    """Begin to connect an account; ConfigError if its connector or its settings cannot be connected so."""
-    what, name, raw = described(account)
+    """Begin to connect an account; ConfigError if its connector or settings do not provide for a sign-in."""
+    kind, name, raw = described(account)
     connector = core.registry.connector(name)
     if connector.oauth is None:
         raise ConfigError(f"nobody can sign in for {name}", place="path", remedy="Set its credentials instead")
     begun = core.grants.begin(connector.oauth, connector.settings, raw, core.public_url + PATH)
-    core.store.audit.add(AuditRecord(who=who(caller), action="connect", what=what, name=account.name))
+    core.store.audit.add(AuditRecord(who=who(caller), action="connect", kind=kind, name=account.name))
     return SignIn(begun.url)
 
 
 def callback() -> HTTPRouteHandler:
-    """The address to which platforms send browsers back; open to everybody, since the state says whose it is."""
+    """The address to which platforms send browsers back; needs no API key, since the state names the sign-in."""
 
     @get(
         PATH,
         media_type=MediaType.HTML,
         sync_to_thread=True,
         include_in_schema=False,
-        guards=[_patient()],
+        guards=[_rate_limit()],
         opt={"open": True},
     )
     def connected(core: CoreGiven, request: Request[Any, Any, Any]) -> Response[str]:
-        """Finish what was begun."""
+        """Finish a sign-in that was begun."""
         try:
             name = core.grants.finish({key: request.query_params[key] for key in request.query_params})
-            core.store.audit.add(AuditRecord(who="who signed in", action="connected", what="sign-in", name=name))
+            core.store.audit.add(AuditRecord(who="a browser", action="connected", kind="sign-in", name=name))
         except BridgeError as error:
             log.warning("a sign-in could not be finished: %s", error)
             status = HTTPStatus.BAD_REQUEST if isinstance(error, ConfigError) else HTTPStatus.BAD_GATEWAY
@@ -68,7 +68,7 @@ def callback() -> HTTPRouteHandler:
     return connected
 
 
-def _patient() -> Guard:
+def _rate_limit() -> Guard:
     rates = Rates(STRANGERS_A_SECOND, STRANGERS_BURST)
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:

@@ -1,4 +1,4 @@
-"""/v1/suppressions: people who must not be sent; hashed at once, and kept as digests only."""
+"""/v1/suppressions: people who must not be sent; hashed at once, and stored as digests only."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from cdp_bridge.staging.suppression import digests
 from cdp_bridge.store.access.audit import AuditRecord
 
 SOURCE = "api"
-MOST = 10_000
+MAX_VALUES = 10_000
 Value = Annotated[str, Meta(min_length=3, max_length=320)]
 
 
 class People(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """E-mail addresses, phones with country code, or SHA-256 digests of them as the platforms want them."""
 
-    values: Annotated[list[Value], Meta(min_length=1, max_length=MOST)]
+    values: Annotated[list[Value], Meta(min_length=1, max_length=MAX_VALUES)]
 
 
 class Understood(Struct, frozen=True):
@@ -44,14 +44,14 @@ class Suppressions(Controller):
         self, core: CoreGiven, limit: Limit = 50, cursor: CursorText = None
     ) -> Listing[SuppressionCount]:
         """How many digests each list has; nobody is shown whose."""
-        found = core.store.count_suppressions()
-        return page_of_all(core.cursors, found, limit, cursor, lambda one: [one.source])
+        counts = core.store.count_suppressions()
+        return page_of_all(core.cursors, counts, limit, cursor, lambda count: [count.source])
 
     @posts("/", status_code=200)
     def suppress(self, core: CoreGiven, caller: Caller, data: JSONBody[People]) -> Understood:
         """Send these people no more, and take them out of all audiences with the next runs."""
         answer, entries = _understand(data)
-        core.store.audit.add(_deed(caller, "suppress", answer))
+        core.store.audit.add(_record(caller, "suppress", answer))
         core.store.add_suppressions(entries, SOURCE)
         return answer
 
@@ -59,18 +59,18 @@ class Suppressions(Controller):
     def unsuppress(self, core: CoreGiven, caller: Caller, data: JSONBody[People]) -> Understood:
         """Take these people out of the list of those that came by request; lists in files stay as they are."""
         answer, entries = _understand(data)
-        core.store.audit.add(_deed(caller, "unsuppress", answer))
+        core.store.audit.add(_record(caller, "unsuppress", answer))
         core.store.remove_suppressions(entries, SOURCE)
         return answer
 
 
 def _understand(data: People) -> tuple[Understood, list[tuple[str, bytes]]]:
     values = [value.strip() for value in data.values]
-    found = list(digests(list(dict.fromkeys(values))))
-    understood = {value for value, _, _ in found}
+    known = list(digests(list(dict.fromkeys(values))))
+    understood = {value for value, _, _ in known}
     lost = [position for position, value in enumerate(values) if value not in understood]
-    return Understood(len(values) - len(lost), lost), [(field, digest) for _, field, digest in found]
+    return Understood(len(values) - len(lost), lost), [(field, digest) for _, field, digest in known]
 
 
-def _deed(caller: ApiKey, action: str, answer: Understood) -> AuditRecord:
-    return AuditRecord(who=who(caller), action=action, what="suppression", name=f"{answer.understood} values")
+def _record(caller: ApiKey, action: str, answer: Understood) -> AuditRecord:
+    return AuditRecord(who=who(caller), action=action, kind="suppression", name=f"{answer.understood} values")

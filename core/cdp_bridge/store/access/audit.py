@@ -1,13 +1,13 @@
-"""Who changed what, and when; kept without any value."""
+"""Who changed what, and when; never with a secret."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
-from msgspec import Struct
+from msgspec import Struct, field
 
-from cdp_bridge.entities import AuditEntry
+from cdp_bridge.entities import AuditEntry, FieldChange
 from cdp_bridge.store import tables
 from cdp_bridge.store.database import Database, row_of, structs_of
 
@@ -15,14 +15,13 @@ _table = tables.audit
 
 
 class AuditRecord(Struct, frozen=True, kw_only=True):
-    """Something that somebody does; see `AuditEntry`."""
+    """An entry before it is written down; see `AuditEntry`."""
 
     who: str
     action: str
-    what: str
+    kind: str
     name: str
-    before: str = ""
-    after: str = ""
+    changes: list[FieldChange] = field(default_factory=list)
 
 
 class Audit:
@@ -31,10 +30,10 @@ class Audit:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, deed: AuditRecord) -> None:
-        """Write it down; done before the deed where it cannot be in one transaction with it."""
+    def add(self, record: AuditRecord) -> None:
+        """Write an entry in a transaction of its own, before that which it is about."""
         with self._database.writing() as connection:
-            record(connection, deed, self._database.clock())
+            write(connection, [record], self._database.clock())
 
     def newest(self, before: int | None = None, limit: int = 50) -> list[AuditEntry]:
         """Entries, newest first, from below a number."""
@@ -45,6 +44,8 @@ class Audit:
             return structs_of(AuditEntry, connection.execute(wanted).all())
 
 
-def record(connection: sa.Connection, deed: AuditRecord, now: float) -> None:
-    """Write a deed down in a transaction that is open."""
-    connection.execute(sa.insert(_table), row_of(_table, deed, at=datetime.fromtimestamp(now, UTC)))
+def write(connection: sa.Connection, records: list[AuditRecord], now: float) -> None:
+    """Write entries in a transaction that is open."""
+    at = datetime.fromtimestamp(now, UTC)
+    if records:
+        connection.execute(sa.insert(_table), [row_of(_table, record, at=at) for record in records])

@@ -1,15 +1,23 @@
-"""The bridge's configuration as the store keeps it: saved whole, loaded whole."""
+"""The bridge's configuration as the store keeps it: loaded whole, edited in one transaction with its audit entries."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 import sqlalchemy as sa
 
-from cdp_bridge.entities import Activation, Bridge, CDPConnection, ConversionFeed, DataMapping, DestinationAccount
+from cdp_bridge.entities import (
+    Activation,
+    Bridge,
+    CDPConnection,
+    ConversionFeed,
+    DataMapping,
+    DestinationAccount,
+    EntryKind,
+)
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.store import tables
 from cdp_bridge.store.access import audit
@@ -31,7 +39,56 @@ _TABLES = (
     tables.destination,
     tables.connection,
     tables.suppression_list,
+    tables.api_field,
 )
+
+Origin = Literal["file", "api"]
+
+
+class ApiField(NamedTuple):
+    """A field (dotted path) of an entry that was set through the API; the field `""` is the whole entry."""
+
+    kind: EntryKind
+    name: str
+    field: str
+
+
+class Origins:
+    """Who set which field of one entry, by the fields that were set through the API."""
+
+    def __init__(self, api_fields: Iterable[str]) -> None:
+        self._fields = set(api_fields)
+        self._around = {outer for field in self._fields for outer in _outwards(field)}
+
+    def of(self, field: str) -> Origin:
+        """`api` if the field, something in it or something around it was set through the API; `""` is the entry."""
+        is_api = field in self._around or any(outer in self._fields for outer in _outwards(field))
+        return "api" if is_api else "file"
+
+
+class Configured(msgspec.Struct, frozen=True):
+    """The configuration, and the fields of it that were set through the API; all others came from bridge.yaml."""
+
+    bridge: Bridge
+    api_fields: frozenset[ApiField] = frozenset()
+
+    def origins(self, kind: EntryKind, name: str) -> Origins:
+        """Who set which field of an entry."""
+        return Origins(known.field for known in self.api_fields if (known.kind, known.name) == (kind, name))
+
+
+class Edit(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of the configuration, the audit entries about it, and the secrets that nothing needs any more."""
+
+    after: Configured
+    records: list[audit.AuditRecord]
+    dropped_secrets: Set[str] = frozenset()
+
+
+def _outwards(field: str) -> list[str]:
+    """The field and all that it is in, up to the entry."""
+    names = field.split(".")
+    return [".".join(names[:length]) for length in range(len(names) + 1)]
 
 
 def load(database: Database) -> Bridge:
@@ -40,26 +97,29 @@ def load(database: Database) -> Bridge:
         return _load(connection)
 
 
-def save(database: Database, bridge: Bridge) -> None:
-    """Replace the configuration in one transaction; see `Store.save_bridge`."""
-    with database.writing() as connection:
-        _lock(connection)
-        _save(connection, _load(connection), bridge)
+def configured(database: Database) -> Configured:
+    """The configuration with the origin of its fields."""
+    with database.reading() as connection:
+        return _configured(connection)
 
 
-def edit(database: Database, change: Callable[[Bridge], tuple[Bridge, audit.AuditRecord]]) -> Bridge:
-    """Replace the configuration by what `change` makes of it; see `Store.edit_bridge`."""
+def edit(database: Database, change: Callable[[Configured], Edit]) -> None:
+    """Replace the configuration by that which `change` makes of it; see `Store.edit_bridge`."""
     with database.writing() as connection:
         _lock(connection)
-        before = _load(connection)
-        after, deed = change(before)
-        _save(connection, before, after)
-        audit.record(connection, deed, database.clock())
-    return after
+        before = _configured(connection)
+        made = change(before)
+        _save(connection, before.bridge, made.after.bridge)
+        rows = [field._asdict() for field in sorted(made.after.api_fields)]
+        if rows:
+            connection.execute(sa.insert(tables.api_field), rows)
+        if made.dropped_secrets:
+            connection.execute(sa.delete(tables.secret).where(tables.secret.c.name.in_(made.dropped_secrets)))
+        audit.write(connection, made.records, database.clock())
 
 
 def set_connection_status(database: Database, name: str, status: str) -> None:
-    """Record what a check of the connection found; ConfigError when there is none of that name."""
+    """Record the outcome of a check; ConfigError when there is no connection of that name."""
     changed = sa.update(tables.connection).where(tables.connection.c.name == name).values(connection_status=status)
     with database.writing() as connection:
         if connection.execute(changed).rowcount == 0:
@@ -104,6 +164,11 @@ def _load(connection: sa.Connection) -> Bridge:
         conversions=tuple(_all(connection, tables.activation, ConversionFeed, _HAS_NONE)),
         suppressions=tuple(row.source for row in connection.execute(_in_order(tables.suppression_list))),
     )
+
+
+def _configured(connection: sa.Connection) -> Configured:
+    rows = connection.execute(sa.select(tables.api_field)).all()
+    return Configured(_load(connection), frozenset(ApiField(row.kind, row.name, row.field) for row in rows))
 
 
 def _mappings(connection: sa.Connection) -> dict[str, tuple[DataMapping, ...]]:

@@ -24,14 +24,13 @@ def moved_secrets(
     owner: str,
     json_schema: Mapping[str, Any],
     raw: Settings,
-    before: Settings,
     is_reference: Callable[[str], bool],
 ) -> Iterator[Settings]:
     """The settings with references, for a block that saves them.
 
     Each secret is stored, without surrounding blanks, under the name `OWNER.` with random digits. `is_reference` says
-    which values are no secrets. If the block raises, the new secrets are deleted; otherwise those are to which the
-    settings `before` referred and these do not. A TransientError deletes none: the settings may have been saved.
+    which values are no secrets. If the block raises, the new secrets are deleted; a TransientError deletes none: the
+    settings may have been saved.
     """
     referring, made = copy.deepcopy(raw), set[str]()
     for path, value in settings.secrets(dict(json_schema), raw).items():
@@ -45,9 +44,9 @@ def moved_secrets(
     except TransientError:
         raise
     except BaseException:
-        _delete(store, made)
+        for name in made:
+            store.drop(name)
         raise
-    _delete(store, _owned(owner, before) - _owned(owner, referring))
 
 
 def referenced(scheme: str, raw: Any) -> set[str]:
@@ -58,10 +57,6 @@ def referenced(scheme: str, raw: Any) -> set[str]:
     return {name for part in parts for name in referenced(scheme, part)}
 
 
-def _owned(owner: str, raw: Settings) -> set[str]:
+def owned(owner: str, raw: Settings) -> set[str]:
+    """The names behind references in settings to secrets that were stored for that owner."""
     return {name for name in referenced(SCHEME, raw) if name.startswith(f"{owner}.")}
-
-
-def _delete(store: Secrets, names: set[str]) -> None:
-    for name in names:
-        store.drop(name)
