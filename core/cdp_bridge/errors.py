@@ -55,4 +55,4 @@ class Stopped(BaseException):
         self.signal = signal
 
 
-Failure = ConfigError | RejectedError | TransientError
+TypedError = ConfigError | RejectedError | TransientError

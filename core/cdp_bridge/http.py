@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 import requests
 
-from cdp_bridge.errors import ConfigError, Failure, RejectedError, TransientError
+from cdp_bridge.errors import ConfigError, RejectedError, TransientError, TypedError
 from cdp_bridge.retry import bounded, retrying
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ CONNECT_TIMEOUT, READ_TIMEOUT = 10.0, 120.0
 PROXY = "CDP_BRIDGE_PROXY"
 """The variable with the URL of the only way out, in a container."""
 
-Interpret = Callable[[requests.Response], Failure | None]
+Interpret = Callable[[requests.Response], TypedError | None]
 
 
 class Client:
@@ -97,7 +97,7 @@ class Client:
         return retrying()(lambda: self.call(method, path, **request))
 
     @staticmethod
-    def by_status(response: requests.Response) -> Failure | None:
+    def by_status(response: requests.Response) -> TypedError | None:
         """The error that an HTTP status means when the platform says nothing better; None below 400.
 
         401 and 403 are a ConfigError, 408, 429 and 5xx a TransientError, other 4xx a RejectedError.
@@ -137,7 +137,7 @@ class Client:
                 f"{_place(response.url)} answered {response.status_code} with something that is not JSON"
             ) from None
 
-    def _broken(self, method: str, url: str, error: requests.RequestException | UnicodeError) -> Failure:
+    def _broken(self, method: str, url: str, error: requests.RequestException | UnicodeError) -> TypedError:
         # str(error) holds the whole URL, query included; its class says enough.
         if isinstance(error, requests.exceptions.ProxyError) and "Tunnel connection failed: 403" in str(error):
             return _denied(url)

@@ -11,7 +11,7 @@ from typing import Any
 _secrets: set[str] = set()
 # Short secrets would blank out ordinary words; platforms do not issue credentials this short.
 _SHORTEST_SECRET = 6
-_LONGEST_LINE = 10_000
+_MAX_LINE_LENGTH = 10_000
 
 _CREDENTIAL = r"(?i)\b(authorization|access_token|appsecret_proof|writekey|password|token|secret)"
 # Bounded, as addresses are: without that, long text without a blank costs the square of its length.
@@ -72,7 +72,7 @@ class Aside(io.TextIOBase):
     def write(self, text: str) -> int:
         """Pass on all lines that are whole, and what is too long to be one."""
         *whole, self._rest = (self._rest + text).split("\n")
-        if len(self._rest) > _LONGEST_LINE:
+        if len(self._rest) > _MAX_LINE_LENGTH:
             whole, self._rest = [*whole, self._rest], ""
         for line in whole:
             print(redact(line), file=sys.stderr)

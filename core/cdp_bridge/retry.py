@@ -10,14 +10,14 @@ import tenacity
 from cdp_bridge.errors import TransientError
 
 ATTEMPTS = 8
-LONGEST_BACKOFF = 60.0
-LONGEST_WAIT = 3_600.0
+MAX_BACKOFF = 60.0
+MAX_WAIT = 3_600.0
 """Seconds; whoever asks for a longer (absurd) wait is asked again after that."""
 
 
 def bounded(seconds: float | None) -> float:
     """A wait that somebody asked for, within reason: neither negative nor for ever."""
-    return min(max(seconds or 0.0, 0.0), LONGEST_WAIT) if seconds == seconds else LONGEST_WAIT
+    return min(max(seconds or 0.0, 0.0), MAX_WAIT) if seconds == seconds else MAX_WAIT
 
 
 def retrying(*, attempts: int = ATTEMPTS, sleep: Callable[[float], None] = time.sleep) -> tenacity.Retrying:
@@ -25,7 +25,7 @@ def retrying(*, attempts: int = ATTEMPTS, sleep: Callable[[float], None] = time.
 
     Waits `retry_after` seconds where the error has one, else an exponential back-off with jitter up to a minute.
     """
-    backoff = tenacity.wait_exponential_jitter(multiplier=0.5, max=LONGEST_BACKOFF)
+    backoff = tenacity.wait_exponential_jitter(multiplier=0.5, max=MAX_BACKOFF)
 
     def wait(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None

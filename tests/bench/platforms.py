@@ -59,7 +59,7 @@ def _fanned(bench: Bench, twins: sandbox.Sandbox, *platforms: str) -> Measure:
     bench.forget(store)
     urls = [f"{name}={getattr(twins, name)}" for name in platforms]
     asked = _reads(twins)
-    measure = run([PYTHON, "-m", "tests.bench.fanning", store, str(twins.segment), str(twins.warehouse), *urls])
+    measure = run([PYTHON, "-m", "tests.bench.fanout_run", store, str(twins.segment), str(twins.warehouse), *urls])
     runs = measure.reports[0]["runs"]
     # Google has the last word of what it took with the next run.
     if any(one["status"] == "failed" for one in runs.values()) or _reads(twins) != asked + 1:

@@ -18,7 +18,7 @@ from cdp_bridge.errors import ConfigError
 from cdp_bridge.model import (
     API_VERSION,
     Connector,
-    Delivery,
+    DeliveryGuarantee,
     Kind,
     Launcher,
     LifecycleEvent,
@@ -36,7 +36,7 @@ EVENT_SECONDS = 5.0
 """How long one plugin may take over one lifecycle event before the core goes on without it."""
 
 
-class Failure(Struct, frozen=True):
+class PluginFailure(Struct, frozen=True):
     """Why a plugin, or something that it brought, is not in use."""
 
     plugin: str
@@ -47,7 +47,7 @@ class Registry:
     """The plugins of this process: `connectors` and `functions` by name, and `failures`."""
 
     def __init__(self, points: Iterable[EntryPoint] | None = None) -> None:
-        self.failures: list[Failure] = []
+        self.failures: list[PluginFailure] = []
         self.connectors: dict[str, Connector] = {}
         self.functions: dict[str, MappingFunction] = {}
         self._points: dict[str, EntryPoint] = {}
@@ -101,7 +101,7 @@ class Registry:
         """The launcher of that name; ConfigError if no plugin has it."""
         found = self._first("bridge_launcher", _launcher, name=name)
         if found is None:
-            raise ConfigError(f"no launcher named {name} is installed", remedy="Install a plugin that brings it")
+            raise ConfigError(f"there is no launcher named {name}", remedy=f"There are: {', '.join(launch.NAMES)}")
         return found
 
     def notify(self, event: LifecycleEvent) -> None:
@@ -117,24 +117,24 @@ class Registry:
 
     def report(self, plugin: str, reason: str) -> None:
         """Note a failure once, on one redacted line."""
-        failure = Failure(plugin, redact(" ".join(reason.split())))
+        failure = PluginFailure(plugin, redact(" ".join(reason.split())))
         if failure not in self.failures:
             log.warning("plugin %s: %s", failure.plugin, failure.reason)
             self.failures.append(failure)
 
     @contextmanager
-    def _reporting(self, plugin: str, what: str, *, quote: bool = True) -> Iterator[None]:
+    def _reporting(self, plugin: str, problem: str, *, quote: bool = True) -> Iterator[None]:
         """Turn whatever a plugin raises into a failure of that plugin; `quote` keeps the exception's own text."""
         try:
             yield
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except ConfigError as error:
-            self.report(plugin, f"{what}: {error}" if quote else what)
+            self.report(plugin, f"{problem}: {error}" if quote else problem)
         # Also SystemExit, which would otherwise end the host.
         except BaseException as error:
             text = str(error) if quote else ""
-            self.report(plugin, f"{what}: {type(error).__name__}" + (f": {text}" if text else ""))
+            self.report(plugin, f"{problem}: {type(error).__name__}" + (f": {text}" if text else ""))
 
     def _find(self) -> Iterator[EntryPoint]:
         try:
@@ -233,7 +233,7 @@ def _fault(connector: Any) -> str | None:
         "kind": connector.kind in get_args(Kind),
         "settings": isinstance(connector.settings, type) and issubclass(connector.settings, Struct),
         "load": isinstance(connector.load, str) and connector.load != "",
-        "delivery": connector.delivery in get_args(Delivery),
+        "delivery": connector.delivery in get_args(DeliveryGuarantee),
         "limits": isinstance(connector.limits, Limits),
         "hosts": isinstance(connector.hosts, tuple) and all(isinstance(host, str) for host in connector.hosts),
         "documentation": isinstance(connector.documentation, str),

@@ -19,7 +19,7 @@ FIELDS = (*_TEXTS, "occurred_at", "value", "currency", *CLICK_IDS, *LISTS)
 OLDEST_DAYS = 90
 """Older events are not sent: no platform takes them, and the ledger may have forgotten that they were."""
 _SOURCES = "'web', 'app', 'store', 'crm'"
-_MOST_BYTES = 60_000
+_MAX_BYTES = 60_000
 
 
 def column(field: str) -> str:
@@ -47,7 +47,7 @@ def compose(mapped: str, fields: Sequence[str]) -> str:
              WHEN {given["event_name"]} IS NULL THEN 'incomplete:event_name'
              WHEN occurred_at IS NULL THEN 'incomplete:occurred_at'
              WHEN occurred_at < epoch(now()) - {OLDEST_DAYS} * 86400 THEN 'too_old'
-             WHEN octet_length(encode(event)) > {_MOST_BYTES} THEN 'invalid:too_large' END"""
+             WHEN octet_length(encode(event)) > {_MAX_BYTES} THEN 'invalid:too_large' END"""
     temporary = [*map(column, fields), "occurred_at", "amount", "money", "place", "items"]
     return f"""
         SELECT * EXCLUDE ({", ".join(temporary)})

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from sqlglot import exp
     from sqlglot.errors import ParseError
 
-LONGEST_RULE = 4_000
+MAX_RULE_LENGTH = 4_000
 """Characters."""
-MOST_TOKENS = 600
-DEEPEST = 40
+MAX_TOKENS = 600
+MAX_DEPTH = 40
 """Levels of parentheses and calls."""
 LARGEST_GROWTH = 250
 """A result may be that many times as long as the longest field it is made of."""
@@ -60,8 +60,10 @@ def compile_expression(text: str, plugins: Collection[str], columns: dict[paths.
     """
     from sqlglot.errors import ParseError, TokenError
 
-    if len(text) > LONGEST_RULE:
-        raise ConfigError(f"the rule has more than {LONGEST_RULE} characters", remedy="Move it into a plugin function")
+    if len(text) > MAX_RULE_LENGTH:
+        raise ConfigError(
+            f"the rule has more than {MAX_RULE_LENGTH} characters", remedy="Move it into a plugin function"
+        )
     if "\0" in text:
         raise ConfigError(f"the rule holds a NUL character ({_at(text, text.index(chr(0)))})", remedy="Take it out")
     try:
@@ -103,7 +105,7 @@ class _Compiler:
         depth = 0
         for token in tokens:
             depth += {"(": 1, ")": -1}.get(token.text, 0)
-            if depth > DEEPEST or len(tokens) > MOST_TOKENS:
+            if depth > MAX_DEPTH or len(tokens) > MAX_TOKENS:
                 raise _too_complex()
             if token.token_type.name in _FOREIGN_TOKENS:
                 raise self.refusal(f"{token.text} is not allowed in a rule", token.start)
@@ -218,7 +220,7 @@ def _shortened(sql: str) -> str:
 
 def _too_complex() -> ConfigError:
     return ConfigError(
-        f"the rule is too complex (at most {MOST_TOKENS} words and signs, {DEEPEST} levels)",
+        f"the rule is too complex (at most {MAX_TOKENS} words and signs, {MAX_DEPTH} levels)",
         remedy="Move it into a plugin function",
     )
 

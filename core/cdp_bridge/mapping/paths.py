@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Path = tuple[str, ...]
-MOST_KEYS = 16
+MAX_KEYS = 16
 _KEY = re.compile(r'"((?:[^"]|"")*)"|([^."]+)')
 
 
@@ -50,8 +50,8 @@ def parse(text: str) -> Path:
         if text[position] != ".":
             raise ConfigError(f"the path lacks a dot at column {position + 1}", remedy="Join keys by dots")
         position += 1
-    if len(keys) > MOST_KEYS:
-        raise ConfigError(f"the path has more than {MOST_KEYS} keys", remedy="Name a field nearer to the record's top")
+    if len(keys) > MAX_KEYS:
+        raise ConfigError(f"the path has more than {MAX_KEYS} keys", remedy="Name a field nearer to the record's top")
     return tuple(keys)
 
 

@@ -10,7 +10,7 @@ import msgspec
 import requests
 from msgspec import Struct
 
-from cdp_bridge.errors import ConfigError, Failure, TransientError
+from cdp_bridge.errors import ConfigError, TransientError, TypedError
 from cdp_bridge.http import Client
 from cdp_bridge.secrets import Secret
 
@@ -23,7 +23,7 @@ _CODES = (
     "unsupported_grant_type",
     "invalid_scope",
 )
-_LONGEST_LIFE = 10 * 366 * 86_400.0
+_MAX_LIFETIME = 10 * 366 * 86_400.0
 """Seconds; what claims to last longer lasts for ever."""
 
 
@@ -88,7 +88,7 @@ def renewed(grant: Grant, secret: Secret, now: float) -> Grant:
 
 def _grant(app: App, answer: _Answer, refresh_token: str, now: float) -> Grant:
     life = answer.expires_in or 0.0
-    ends = 0 < life <= _LONGEST_LIFE
+    ends = 0 < life <= _MAX_LIFETIME
     return Grant(
         app=app,
         access_token=Secret(answer.access_token).reveal(),
@@ -120,7 +120,7 @@ def _ask(app: App, secret: Secret, parameters: dict[str, str]) -> _Answer:
     return found
 
 
-def _refusal(response: requests.Response) -> Failure | None:
+def _refusal(response: requests.Response) -> TypedError | None:
     if response.status_code not in (400, 401, 403):
         return Client.by_status(response)
     return _refused(_code(response), urlsplit(response.url).hostname or "")

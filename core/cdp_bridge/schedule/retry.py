@@ -9,7 +9,7 @@ from cdp_bridge.schedule.interval import duration
 from cdp_bridge.store import Lease, Store
 from cdp_bridge.store.runs.requests import End
 
-LONGEST = timedelta(days=1)
+MAX_DELAY = timedelta(days=1)
 
 
 def finish(
@@ -34,4 +34,4 @@ def _retry_at(policy: Retry, attempt: int, now: datetime) -> datetime | None:
     if attempt >= policy.attempts:
         return None
     first = duration(policy.wait)
-    return now + min(first * (1 << (attempt - 1)), max(first, LONGEST))
+    return now + min(first * (1 << (attempt - 1)), max(first, MAX_DELAY))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
-MOST = 1_000
+MAX_SLOTS = 1_000
 """Slots that `all` catches up with at once; of more, the newest."""
 ON_TIME = timedelta(minutes=1)
 """How late a slot may be for `skip` still to start it."""
@@ -43,7 +43,7 @@ class Timetable:
         started = itertools.takewhile(lambda slot: slot > last, self._started(now))
         if self._catch_up == "skip":
             started = itertools.takewhile(lambda slot: now - self._start(slot) <= ON_TIME, started)
-        return list(itertools.islice(started, MOST if self._catch_up == "all" else 1))[::-1]
+        return list(itertools.islice(started, MAX_SLOTS if self._catch_up == "all" else 1))[::-1]
 
     def latest(self, now: datetime) -> datetime:
         """The newest slot that has started."""

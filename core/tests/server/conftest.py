@@ -49,8 +49,8 @@ ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
 class Api:
     """A running server and its store; `call` is a request with the key of a role."""
 
-    def __init__(self, store: Store, cdp: Cdp, url: str, asking: ConnectorCalls) -> None:
-        self.store, self.cdp, self.url, self.asking = store, cdp, url, asking
+    def __init__(self, store: Store, cdp: Cdp, url: str, connector_calls: ConnectorCalls) -> None:
+        self.store, self.cdp, self.url, self.connector_calls = store, cdp, url, connector_calls
         self.keys: dict[str, str] = {role: store.api_keys.create(role, role)[1] for role in ROLES}
         self.keys["seer"] = store.api_keys.create("seer", "operator", sees_hashes=True)[1]
         self.session = requests.Session()
@@ -84,16 +84,16 @@ def serving(store: Store, plugins: Registry | None = None, launcher: Launcher | 
     parts = {"worker": lambda: not cdp.is_down}
     url = "https://bridge.example/"
     found = plugins or registry(cdp)
-    asking = ConnectorCalls(found, resolver(store, found), launcher)
-    app = application(store, found, parts, asking=asking, public_url=url)
+    connector_calls = ConnectorCalls(found, resolver(store, found), launcher)
+    app = application(store, found, parts, connector_calls=connector_calls, public_url=url)
     listener, server = listen("127.0.0.1", 0), configured(app)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
-    api = Api(store, cdp, f"http://127.0.0.1:{listener.getsockname()[1]}", asking)
+    api = Api(store, cdp, f"http://127.0.0.1:{listener.getsockname()[1]}", connector_calls)
     with listener, api.session:
         yield api
         server.should_exit = True
-        asking.close()
+        connector_calls.close()
         thread.join()
 
 

@@ -234,7 +234,7 @@ def test_dead_letters_are_sent_again(each_api: Api) -> None:
         transaction.save_dead_letters(letters)
     assert len(each_api.all("/v1/dead-letters?limit=1&audience=vip")) == 3
     answer = each_api.call("POST", "/v1/dead-letters/replay", {"audience": "vip", "reason": "shop:bad"}).json()
-    assert answer["letters"] == 2
+    assert answer["dead_letters"] == 2
     assert answer["run"]["state"] == "queued"
     assert [one["reason"] for one in each_api.all("/v1/dead-letters")] == ["shop:worse"]
     with each_api.store.transaction() as transaction:

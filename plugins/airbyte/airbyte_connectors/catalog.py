@@ -67,6 +67,6 @@ def _stream(stream: OfferedStream, *, is_people: bool) -> Stream:
         name=str(stream.full_name),
         schema=stream.json_schema,
         primary_key=tuple(".".join(path) for path in stream.source_defined_primary_key or ()),
-        cursor=".".join(stream.default_cursor_field or ()) or None if stream.is_incremental else None,
+        cursor_field=".".join(stream.default_cursor_field or ()) or None if stream.is_incremental else None,
         membership=is_people,
     )

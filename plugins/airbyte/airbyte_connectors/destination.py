@@ -16,7 +16,7 @@ from airbyte_connectors.probes import probe
 from airbyte_connectors.program import Program
 from airbyte_connectors.settings import DestinationSettings
 
-LONGEST_MARKER = 40
+MAX_MARKER_LENGTH = 40
 """Characters of a marker in the name of a stream; databases take 63 for the name of a table."""
 
 
@@ -58,7 +58,7 @@ class AirbyteWriter:
 
         It is another one for another config, which may lead to another place, where nobody is yet.
         """
-        plain = re.sub(r"\W", "_", audience.marker, flags=re.ASCII)[:LONGEST_MARKER]
+        plain = re.sub(r"\W", "_", audience.marker, flags=re.ASCII)[:MAX_MARKER_LENGTH]
         digest = hashlib.sha256(f"{self._account} {audience.marker}".encode()).hexdigest()
         return AudienceRef(id=f"audience_{plain}_{digest[:12]}", account=self._account)
 

@@ -11,7 +11,7 @@ from airbyte_connectors.messages import Failure, Log, Message, decode
 
 log = logging.getLogger(__name__)
 
-LONGEST_TEXT = 1_000
+MAX_TEXT_LENGTH = 1_000
 # Others log at INFO what they work on, which is personal data more often than not.
 _LEVELS = {"FATAL": logging.ERROR, "ERROR": logging.ERROR, "WARN": logging.WARNING}
 
@@ -60,5 +60,5 @@ def _error(name: str, failure: Failure) -> ConfigError | TransientError:
 
 def _line(text: str) -> str:
     """One printable line of a text; what follows its first one is often a stack trace."""
-    first = text.strip().partition("\n")[0][:LONGEST_TEXT]
+    first = text.strip().partition("\n")[0][:MAX_TEXT_LENGTH]
     return "".join(character if character.isprintable() else " " for character in first)

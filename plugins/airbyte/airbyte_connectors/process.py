@@ -19,7 +19,7 @@ from airbyte_connectors.folders import private_folder
 
 log = logging.getLogger(__name__)
 
-LONGEST_LINE = 64 * 1024 * 1024
+MAX_LINE_BYTES = 64 * 1024 * 1024
 LOGGED_LINES, LOGGED_CHARACTERS = 200, 1_000
 GRACE = 5.0
 """Seconds that a process has to end by itself."""
@@ -100,8 +100,8 @@ def _lines(stdout: IO[bytes], patience: float) -> Iterator[bytearray]:
             if b"\n" in chunk:
                 *whole, rest = rest.split(b"\n")
                 yield from whole
-            if len(rest) > LONGEST_LINE:
-                raise ConfigError(f"the connector prints a line of more than {LONGEST_LINE} bytes")
+            if len(rest) > MAX_LINE_BYTES:
+                raise ConfigError(f"the connector prints a line of more than {MAX_LINE_BYTES} bytes")
             if not chunk:
                 break
     if rest:

@@ -142,7 +142,7 @@ def test_a_connector_that_does_not_end_counts_as_stuck(source: Load, ended: Call
 
 
 def test_a_line_without_end_is_refused(source: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "LONGEST_LINE", 1_000)
+    monkeypatch.setattr(process, "MAX_LINE_BYTES", 1_000)
     with pytest.raises(ConfigError, match="prints a line of more than 1000 bytes"):
         list(airbyte.read(source(read=["!print('x' * 1_000_000, flush=True)", status()]), REQUEST))
 

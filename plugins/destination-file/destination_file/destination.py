@@ -15,7 +15,7 @@ from cdp_bridge.sdk import Audience, AudienceRef, Batch, Catalog, ConfigError, O
 from destination_file.formats import ENCODERS
 from destination_file.settings import Settings
 
-LONGEST_NAME = 150
+MAX_NAME_LENGTH = 150
 """Characters of a marker that are kept as they are; file systems take 255 of a name, some fewer."""
 
 
@@ -80,9 +80,9 @@ class FileWriter:
 def _folder_name(marker: str) -> str:
     """Without a dot, different for each marker, and short enough for any file system."""
     name = quote(marker, safe="").replace(".", "%2E")
-    if len(name) <= LONGEST_NAME:
+    if len(name) <= MAX_NAME_LENGTH:
         return name
-    return f"{name[:LONGEST_NAME]}-{hashlib.sha256(marker.encode()).hexdigest()}"
+    return f"{name[:MAX_NAME_LENGTH]}-{hashlib.sha256(marker.encode()).hexdigest()}"
 
 
 @contextlib.contextmanager

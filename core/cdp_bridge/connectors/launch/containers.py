@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _INSIDE = ("/usr/bin/python3", "-m", "cdp_bridge.connectors.launch.inside")
 _SOME_HOST = ("https://localhost",)
-_LONGEST_REPORT = 1_000_000
+_MAX_REPORT_BYTES = 1_000_000
 
 
 class DockerLauncher:
@@ -47,7 +47,7 @@ class DockerLauncher:
             service = stack.enter_context(socket.create_server(("", 0)))
             asking = Start(program=_INSIDE, arguments=[str(service.getsockname()[1])])
             container = stack.enter_context(self._contained(connector, "examination", 0, _SOME_HOST, asking))
-            report = container.channel.read(_LONGEST_REPORT)
+            report = container.channel.read(_MAX_REPORT_BYTES)
             try:
                 inside = json.loads(report)
             except ValueError:

@@ -22,7 +22,7 @@ from cdp_bridge.redact import redact
 
 GRACE = 5.0
 """Seconds that a process has to end by itself."""
-LONGEST_LINE = 2_000
+MAX_LINE_BYTES = 2_000
 _INHERITED = {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"}
 # How an image of ours finds its packages, which are not the interpreter's own.
 _INHERITED |= {"PYTHONPATH"}
@@ -80,7 +80,7 @@ def log_lines(name: str, stream: IO[bytes]) -> None:
     """Log what a connector writes to stderr, redacted, until it ends."""
     log = logging.getLogger(f"cdp_bridge.connector.{name}")
     with stream:
-        for line in iter(lambda: stream.readline(LONGEST_LINE), b""):
+        for line in iter(lambda: stream.readline(MAX_LINE_BYTES), b""):
             log.info("%s", redact(line.decode("utf-8", "replace").rstrip()))
 
 

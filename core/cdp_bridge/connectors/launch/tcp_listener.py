@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
-MOST_CONNECTIONS = 64
-LONGEST_HEAD = 32_768
+MAX_CONNECTIONS = 64
+MAX_HEAD_BYTES = 32_768
 HEAD_SECONDS = 10.0
 IDLE_SECONDS = 900.0
 
@@ -29,7 +29,7 @@ class TcpListener:
 
     def __init__(self, address: str, port: int) -> None:
         self._socket = socket.create_server((address, port))
-        self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
         self._open: set[socket.socket] = set()
         self.port: int = self._socket.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -87,7 +87,7 @@ def read_head(client: socket.socket) -> tuple[list[str], bytes]:
     data = b""
     while b"\r\n\r\n" not in data:
         piece = client.recv(8_192)
-        if not piece or len(data) > LONGEST_HEAD:
+        if not piece or len(data) > MAX_HEAD_BYTES:
             raise ValueError("no HTTP head")
         data += piece
     head, _, rest = data.partition(b"\r\n\r\n")

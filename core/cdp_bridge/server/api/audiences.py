@@ -18,10 +18,10 @@ from cdp_bridge.server.web.endpoint import (
     Caller,
     Core,
     CoreGiven,
-    CursorText,
     Filter,
     IfMatch,
     Limit,
+    PageToken,
     PathText,
     deletes,
     posts,
@@ -59,7 +59,7 @@ class Audiences(Controller):
         connection: Filter = None,
         destination: Filter = None,
         limit: Limit = 50,
-        cursor: CursorText = None,
+        cursor: PageToken = None,
     ) -> Listing[AudienceView]:
         """List audiences, by name."""
         found = [
@@ -67,7 +67,7 @@ class Audiences(Controller):
             for one in core.store.bridge().audiences
             if connection in (None, one.connection) and destination in (None, one.destination)
         ]
-        listed = page_of_all(core.cursors, found, limit, cursor, lambda one: [one.name])
+        listed = page_of_all(core.page_tokens, found, limit, cursor, lambda one: [one.name])
         return Listing(items=_views(core, listed.items), next=listed.next)
 
     @posts("/")

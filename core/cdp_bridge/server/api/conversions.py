@@ -16,10 +16,10 @@ from cdp_bridge.server.web.endpoint import (
     Caller,
     Core,
     CoreGiven,
-    CursorText,
     Filter,
     IfMatch,
     Limit,
+    PageToken,
     PathText,
     deletes,
     posts,
@@ -50,7 +50,7 @@ class Conversions(Controller):
         connection: Filter = None,
         destination: Filter = None,
         limit: Limit = 50,
-        cursor: CursorText = None,
+        cursor: PageToken = None,
     ) -> Listing[ConversionsView]:
         """List conversion feeds, by name."""
         found = [
@@ -58,7 +58,7 @@ class Conversions(Controller):
             for one in core.store.bridge().conversions
             if connection in (None, one.connection) and destination in (None, one.destination)
         ]
-        listed = page_of_all(core.cursors, found, limit, cursor, lambda one: [one.name])
+        listed = page_of_all(core.page_tokens, found, limit, cursor, lambda one: [one.name])
         return Listing(items=_views(core, listed.items), next=listed.next)
 
     @posts("/")

@@ -18,9 +18,9 @@ from cdp_bridge.server.web.endpoint import (
     Caller,
     Core,
     CoreGiven,
-    CursorText,
     IfMatch,
     Limit,
+    PageToken,
     PathText,
     deletes,
     posts,
@@ -73,10 +73,10 @@ class Mappings(Controller):
     tags = ("mappings",)
 
     @reads("/")
-    def list_mappings(self, core: CoreGiven, limit: Limit = 50, cursor: CursorText = None) -> Listing[MappingList]:
+    def list_mappings(self, core: CoreGiven, limit: Limit = 50, cursor: PageToken = None) -> Listing[MappingList]:
         """List mappings, by name."""
         found = [MappingList(name=name, rules=rules) for name, rules in core.store.bridge().mappings.items()]
-        return page_of_all(core.cursors, found, limit, cursor, lambda one: [one.name])
+        return page_of_all(core.page_tokens, found, limit, cursor, lambda one: [one.name])
 
     @posts("/")
     def create_mapping(self, core: CoreGiven, caller: Caller, data: JSONBody[MappingList]) -> Response[MappingList]:
@@ -85,7 +85,7 @@ class Mappings(Controller):
         headers = {"ETag": etag(data.rules), "Location": f"/v1/mappings/{data.name}"}
         return Response(data, status_code=201, headers=headers)
 
-    @posts("/preview", status_code=200, opt={"unkept": True})
+    @posts("/preview", status_code=200, opt={"unrecorded": True})
     def preview_mapping(self, core: CoreGiven, caller: Caller, data: JSONBody[PreviewRequest]) -> Preview:
         """What rules make of some records: nothing is kept, and values are shown to those who may see hashes."""
         rules = _one_of("rules", data.rules, "mapping", data.mapping and entry(core, "mapping", data.mapping))
@@ -131,7 +131,9 @@ def _read(core: Core, sample: Sample) -> list[dict[str, Any]]:
     found: CDPConnection | None = entries(core.store.bridge(), "connection").get(sample.connection)
     if found is None:
         raise ConfigError("there is no such connection", place="sample.connection", remedy="See /v1/connections")
-    return core.asking.discover(found.cdp_provider, found.api_credentials, lambda account: _sampled(account, sample))
+    return core.connector_calls.discover(
+        found.cdp_provider, found.api_credentials, lambda account: _sampled(account, sample)
+    )
 
 
 def _sampled(account: Account, sample: Sample) -> list[dict[str, Any]]:
