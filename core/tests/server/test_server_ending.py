@@ -20,7 +20,8 @@ PEOPLE = 400
 SERVE = """
 import sys
 import msgspec
-from cdp_bridge import cli, flow, worker
+from cdp_bridge import cli, flow
+from cdp_bridge.orchestration import worker
 # A queue server that starts again keeps an order that was handed back until it has been silent for so long.
 msgspec.structs.force_setattr(flow.RUNS, "silence", 1.0)
 worker.FINISH_SECONDS = float(sys.argv.pop(1))
