@@ -6,6 +6,7 @@ codes that several destinations use have a pattern, all others are explained by 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from msgspec import Struct
@@ -166,6 +167,11 @@ def page() -> str:
     """The tables of `docs/reasons.md`."""
     parts: list[str] = []
     for heading, reasons in GROUPS.items():
-        rows = [f"| `{reason.pattern}` | {reason.meaning} | {reason.remedy} |" for reason in reasons]
+        rows = [f"| `{reason.pattern}` | {_marked(reason.meaning)} | {reason.remedy} |" for reason in reasons]
         parts += [f"## {heading}", "", "| code | meaning | what to do |", "| --- | --- | --- |", *rows, ""]
-    return "\n".join(parts).replace("<platform> ", "the platform ").rstrip() + "\n"
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _marked(meaning: str) -> str:
+    """A meaning as Markdown, in which a plain `<field>` would be an HTML tag."""
+    return re.sub(r"<\w+>", r"`\g<0>`", meaning.replace("<platform>", "the platform"))

@@ -26,7 +26,7 @@ class KillCampaign:
 
     def __init__(self, harness: Any) -> None:
         self.harness, self.truth = harness, Truth(PEOPLE)
-        self.kills = self.in_flight = self.received = self.repeats = 0
+        self.kills = self.in_flight = self.received = self.repeated = 0
         # Of the last sync that was left alone, in seconds; measured again and again, since the machine has other work.
         self.length = 0.0
 
@@ -51,7 +51,7 @@ class KillCampaign:
         received = self._received() - received
         assert needed <= received <= needed + allowed
         self.received += received
-        self.repeats += received - needed
+        self.repeated += received - needed
 
     def _kill(self, kill: Any) -> int:
         """The rows that were on their way when the process died."""

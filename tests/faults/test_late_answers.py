@@ -1,5 +1,5 @@
 """Where a platform says late what became of a request: a sync that is killed at any instant, while the world goes on,
-loses nobody and repeats little.
+loses nobody and repeated little.
 """
 
 from __future__ import annotations
@@ -143,23 +143,23 @@ def tiktok(exchanges: Iterable[Exchange]) -> Iterator[Change]:
 
 def count_repeats(changes: Iterable[Change], alike: Counter[Member]) -> int:
     """How many members were added who were in, or taken out who had been taken out."""
-    repeats, held, gone = 0, Counter[Member](), set[Member]()
+    repeated, held, gone = 0, Counter[Member](), set[Member]()
     linked: dict[str, set[Member]] = {}
     for change in changes:
         if change.operation == "add":
             for member in change.members:
-                repeats += held[member] >= max(1, alike[member])
+                repeated += held[member] >= max(1, alike[member])
                 held[member] += 1
                 gone.discard(member)
                 for identifier in member:
                     linked.setdefault(identifier, set()).add(member)
         else:
-            repeats += sum(member in gone for member in set(change.members))
+            repeated += sum(member in gone for member in set(change.members))
             for identifier in (identifier for member in change.members for identifier in member):
                 for member in linked.pop(identifier, ()):
                     held[member] = 0
             gone |= set(change.members)
-    return repeats
+    return repeated
 
 
 def in_flight_both_ways(campaign: KillCampaign) -> set[str]:

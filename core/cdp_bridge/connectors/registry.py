@@ -1,4 +1,4 @@
-"""Finds plugins one by one; one that fails is reported, never fatal."""
+"""Finds plugins and registers what they bring; a plugin that fails is reported and not used."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 EVENT_SECONDS = 5.0
-"""How long one plugin may take over one lifecycle event before the core goes on without it."""
+"""The time that one plugin has to handle a lifecycle event."""
 
 
 class PluginFailure(Struct, frozen=True):
-    """Why a plugin, or something that it brought, is not in use."""
+    """A plugin, or a part of it, that is not used, and why."""
 
     plugin: str
     reason: str
@@ -81,7 +81,7 @@ class Registry:
         return found
 
     def known(self, name: str, kind: Kind | None = None) -> Connector | None:
-        """The connector that a plugin brings under that name, or makes of it; None if there is none."""
+        """The connector that a plugin brings under that name, or creates for it; None if there is none."""
         return self.connectors.get(name) or self._first("bridge_connector", _connector, name=name, kind=kind)
 
     def version(self, connector: Connector) -> str:
@@ -94,7 +94,7 @@ class Registry:
         return loading.implementation(connector)
 
     def secret(self, reference: str) -> Secret | None:
-        """The secret that a plugin knows behind a reference, or None."""
+        """The secret that a plugin resolves a reference to, or None."""
         return self._first("bridge_secret", _secret, reference=reference)
 
     def launcher(self, name: str) -> Launcher:
@@ -105,18 +105,21 @@ class Registry:
         return found
 
     def notify(self, event: LifecycleEvent) -> None:
-        """Tell every plugin; one that raises is logged, one that hangs is left behind after `EVENT_SECONDS`."""
-        for heard in self._implementations("bridge_event"):
-            call = threading.Thread(target=self._hear, args=(heard, event), daemon=True)
+        """Send an event to every plugin; logs one that raises, and stops waiting for one after `EVENT_SECONDS`."""
+        for implementation in self._implementations("bridge_event"):
+            call = threading.Thread(target=self._send_event, args=(implementation, event), daemon=True)
             call.start()
             call.join(EVENT_SECONDS)
             if call.is_alive():
                 log.warning(
-                    "plugin %s still handles %s after %s s; going on", heard.plugin_name, event.name, EVENT_SECONDS
+                    "plugin %s still handles %s after %s s; going on",
+                    implementation.plugin_name,
+                    event.name,
+                    EVENT_SECONDS,
                 )
 
     def report(self, plugin: str, reason: str) -> None:
-        """Note a failure once, on one redacted line."""
+        """Record and log a failure once, on one redacted line."""
         failure = PluginFailure(plugin, redact(" ".join(reason.split())))
         if failure not in self.failures:
             log.warning("plugin %s: %s", failure.plugin, failure.reason)
@@ -124,7 +127,7 @@ class Registry:
 
     @contextmanager
     def _reporting(self, plugin: str, problem: str, *, quote: bool = True) -> Iterator[None]:
-        """Turn whatever a plugin raises into a failure of that plugin; `quote` keeps the exception's own text."""
+        """Record an exception of a plugin as its failure; `quote` includes the text of the exception."""
         try:
             yield
         except (KeyboardInterrupt, GeneratorExit):
@@ -146,7 +149,7 @@ class Registry:
                     yield from distribution.entry_points.select(group=hooks.PROJECT)
 
     def _load(self, point: EntryPoint) -> None:
-        # What a plugin prints while it is imported would end up among protocol messages.
+        # What a plugin prints while it is imported would mix with protocol messages.
         with redirect_stdout(Aside()):
             plugin = point.load()
         if point.name in self._points:
@@ -183,7 +186,7 @@ class Registry:
                     self.report(implementation.plugin_name, f"{hook} returned a {type(found).__name__}")
         return None
 
-    def _hear(self, implementation: pluggy.HookImpl, event: LifecycleEvent) -> None:
+    def _send_event(self, implementation: pluggy.HookImpl, event: LifecycleEvent) -> None:
         with self._reporting(implementation.plugin_name, f"bridge_event {event.name} failed"):
             _call(implementation, event=event)
 
@@ -223,7 +226,7 @@ def _call(implementation: pluggy.HookImpl, **arguments: Any) -> Any:
 
 
 def _fault(connector: Any) -> str | None:
-    """What keeps a connector from being used; msgspec does not check a Struct that is built by hand."""
+    """Why a connector cannot be used, or None; msgspec does not check a Struct that is built by hand."""
     if not isinstance(connector, Connector):
         return f"bridge_connectors returned a {type(connector).__name__}, not a Connector"
     if connector.api_version != API_VERSION:

@@ -177,8 +177,8 @@ def test_what_is_not_ours_is_kept_aside_and_the_rest_goes_on(
     worker = work()
     worker.wait(1)
     until(lambda: flow.count(queue) == 0)
-    letters = [letter for letter in flow.undeliverable() if letter.stream == queue.name]
-    assert [(letter.reason, letter.body) for letter in letters] == [("malformed", body) for body in FOREIGN]
+    given_up = [letter for letter in flow.undeliverable() if letter.stream == queue.name]
+    assert [(letter.reason, letter.body) for letter in given_up] == [("malformed", body) for body in FOREIGN]
     assert worker.seen == [("ours", 1)]
 
 

@@ -155,7 +155,7 @@ def save_dead_letters(api: Api) -> Iterator[Callable[..., None]]:
     def make(stop: int, start: int = 0, reason: str = "shop:bad") -> None:
         made = [number.to_bytes(16, "big") for number in range(start, stop)]
         keys.extend(made)
-        letters = [
+        dead_letters = [
             DeadLetter(
                 audience="vip",
                 member_key=key,
@@ -168,7 +168,7 @@ def save_dead_letters(api: Api) -> Iterator[Callable[..., None]]:
             for key in made
         ]
         with api.store.transaction() as transaction:
-            transaction.save_dead_letters(letters)
+            transaction.save_dead_letters(dead_letters)
 
     yield make
     with api.store.transaction() as transaction:

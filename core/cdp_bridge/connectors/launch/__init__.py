@@ -5,7 +5,6 @@ from __future__ import annotations
 from cdp_bridge.hooks import hookimpl
 from cdp_bridge.model import Launcher
 
-
 NAMES = ("local", "docker")
 
 

@@ -118,21 +118,21 @@ class Reader:
         else:
             for number, value in enumerate(self.digests):
                 if not value or len(value) % 2 or _NO_HEX.search(value):
-                    self._blame(number, "INVALID_HEX_ENCODING", "is not hex encoded.")
+                    self._refuse_identifier(number, "INVALID_HEX_ENCODING", "is not hex encoded.")
                 elif len(value) != 64:
-                    self._blame(number, "INVALID_SHA256_FORMAT", "is not a SHA-256 digest.")
+                    self._refuse_identifier(number, "INVALID_SHA256_FORMAT", "is not a SHA-256 digest.")
 
     def _from_base64(self, number: int, value: str) -> str:
         try:
             raw = base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError):
-            self._blame(number, "INVALID_BASE64_ENCODING", "is not Base64 encoded.")
+            self._refuse_identifier(number, "INVALID_BASE64_ENCODING", "is not Base64 encoded.")
             return value
         if len(raw) != 32:
-            self._blame(number, "INVALID_SHA256_FORMAT", "is not a SHA-256 digest.")
+            self._refuse_identifier(number, "INVALID_SHA256_FORMAT", "is not a SHA-256 digest.")
         return raw.hex()
 
-    def _blame(self, number: int, reason: str, description: str) -> None:
+    def _refuse_identifier(self, number: int, reason: str, description: str) -> None:
         place, name = self.places[number]
         self.found.add(f"{place}.user_identifiers", reason, f"{name} {description}")
 

@@ -115,8 +115,8 @@ def _spread(keys: list[str], cells: list[str]) -> list[Row]:
             if not well_formed(key, cell):
                 raise unhashed()
             values.setdefault(key, []).append(cell)
-    turns = max(map(len, values.values()))
-    return [tuple(values[key][n % len(values[key])] if key in values else "" for key in KEYS) for n in range(turns)]
+    rows = max(map(len, values.values()))
+    return [tuple(values[key][n % len(values[key])] if key in values else "" for key in KEYS) for n in range(rows)]
 
 
 def create(twin: Twin, call: Call) -> dict[str, Any]:
