@@ -1,4 +1,4 @@
-"""Which process started something, and whether it is still there: what dead ones have left behind is swept away."""
+"""Identifies processes across restarts, so that what dead ones left behind can be removed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def me() -> str:
 
 
 def is_dead(owner: str) -> bool:
-    """Whether it was a process of this machine that is gone; False if that cannot be told from here."""
+    """Whether it was a process of this machine that has ended; False for one of another machine."""
     where, process, started = owner.rsplit(" ", 2)
     return where == _where() and _started(int(process)) != started
 

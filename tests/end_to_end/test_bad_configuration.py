@@ -25,7 +25,7 @@ WRONG_MEANING = [
     ("mapping: people", "mapping: peple", r"there is no mapping peple\. Did you mean people\?"),
     ("env:SEGMENT_TOKEN", "hunter2-hunter2", r"\.public_api_token\): holds a secret itself\. Name where it is kept"),
     ("act_1001", "hunter2", r"\(destinations\.0\.settings\.ad_account_id\): must match the pattern"),
-    ("omniads_field: city", "omniads_field: cty", r"cty is not an OmniAds field\. Did you mean city\?"),
+    ("omniads_field: city", "omniads_field: cty", r"cty is not a field of the bridge\. Did you mean city\?"),
     ("traits.country}", "traits..country}", r"\(mappings\.people\.9\.cdp_field\): the path has no key at column 8"),
 ]
 RULES = {

@@ -26,7 +26,7 @@ from cdp_bridge.model import (
     MappingFunction,
     OAuth,
 )
-from cdp_bridge.redact import Aside, redact
+from cdp_bridge.redact import RedactedStdout, redact
 from cdp_bridge.secrets import Secret
 
 T = TypeVar("T")
@@ -150,7 +150,7 @@ class Registry:
 
     def _load(self, point: EntryPoint) -> None:
         # What a plugin prints while it is imported would mix with protocol messages.
-        with redirect_stdout(Aside()):
+        with redirect_stdout(RedactedStdout()):
             plugin = point.load()
         if point.name in self._points:
             raise ConfigError("a plugin of this name is loaded already")

@@ -1,4 +1,4 @@
-"""Checks a list of mappings, all faults at once, and compiles it."""
+"""Checks a list of mappings, collecting all faults, and compiles it to a Mapper."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class _Compiler:
         if field not in known:
             close = difflib.get_close_matches(field, known, n=1)
             self.fault(
-                f"{field} is not an OmniAds field",
+                f"{field} is not a field of the bridge",
                 place,
                 f"Did you mean {close[0]}?" if close else f"Known: {', '.join(known)}",
             )
@@ -104,13 +104,13 @@ class _Compiler:
             return None
 
     def adopt(self, errors: Sequence[ConfigError], place: str) -> None:
-        """Take over faults found further in, at their place in the whole."""
+        """Add faults of a part, with the place of the part before theirs."""
         for error in errors:
             inner = "" if error.place == "settings" else error.place
             self.fault(error.problem, f"{place}.{inner}" if inner else place, error.remedy)
 
     def bind(self, cells: Sequence[Cell]) -> None:
-        """Let DuckDB itself read the rules and patterns, with every field there as text."""
+        """Let DuckDB parse the rules and patterns, with every field as text."""
         asked = [(cell.rule, f"{cell.number}.transformation_rule", cell) for cell in cells if cell.rule]
         patterns = [(cell.validation.get("pattern"), cell) for cell in cells]
         asked += [
@@ -135,5 +135,5 @@ class _Compiler:
         try:
             connection.execute(f"SELECT {sql} FROM (SELECT {fields})")
         except duckdb.Error as error:
-            # The rest of DuckDB's message quotes SQL that nobody wrote.
+            # The rest of DuckDB's message quotes generated SQL.
             self.fault(f"DuckDB refuses it: {str(error).splitlines()[0].rstrip('.')}", place, remedy)

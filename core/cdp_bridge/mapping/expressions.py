@@ -1,4 +1,4 @@
-"""Transformation rules: a small, checked part of DuckDB's scalar SQL.
+"""Checks transformation rules, a small part of DuckDB's scalar SQL, and prints them as SQL.
 
 What runs is printed from the checked tree, never the text that was written, and only what is listed here may stand in
 it.
@@ -24,8 +24,8 @@ MAX_RULE_LENGTH = 4_000
 MAX_TOKENS = 600
 MAX_DEPTH = 40
 """Levels of parentheses and calls."""
-LARGEST_GROWTH = 250
-"""A result may be that many times as long as the longest field it is made of."""
+MAX_GROWTH = 250
+"""The most times that a result may be longer than the longest field in it."""
 
 _FUNCTION_NAMES = """
     abs ascii ceil ceiling chr coalesce concat concat_ws contains date_diff date_part date_trunc day
@@ -78,7 +78,7 @@ def compile_expression(text: str, plugins: Collection[str], columns: dict[paths.
 
 
 class _Compiler:
-    """One rule on its way through tokens and tree to SQL."""
+    """One rule: its tokens, its tree, its SQL."""
 
     def __init__(self, text: str, plugins: Collection[str], columns: dict[paths.Path, str], value: str) -> None:
         self.text, self.plugins, self.columns, self.value = text, plugins, columns, value
@@ -93,9 +93,9 @@ class _Compiler:
         for node in tree.walk():
             self.check(node)
         growth = _length(tree) / _FIELD_LENGTH
-        if growth > LARGEST_GROWTH:
+        if growth > MAX_GROWTH:
             raise ConfigError(
-                f"the result may be more than {LARGEST_GROWTH} times as long as a field",
+                f"the result may be more than {MAX_GROWTH} times as long as a field",
                 remedy="Nest fewer replacements",
             )
         sql: str = tree.transform(self.rename).sql(dialect, comments=False)
@@ -168,7 +168,7 @@ class _Compiler:
 
 @cache
 def _dialect() -> Any:
-    """DuckDB's grammar in which every call but a cast stays a call by the name that was written."""
+    """DuckDB's grammar, with every call except casts kept under its written name."""
     from sqlglot.dialects.duckdb import DuckDB
 
     duckdb: Any = DuckDB.Parser
@@ -205,7 +205,7 @@ def _length(node: exp.Expr) -> float:
 
 
 def _start(node: exp.Expr) -> int | None:
-    """Where a node's text starts, as far as the parser remembers: for some nodes it is where their first name is."""
+    """Where a node's text starts; for some nodes the parser knows only the position of their first name."""
     starts = [part.meta["start"] for part in node.walk() if "start" in part.meta]
     return min(starts, default=None)
 

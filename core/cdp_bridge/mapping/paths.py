@@ -1,4 +1,4 @@
-"""Dotted record paths, and the SQL that reads one from a page of a given schema as text.
+"""Parses dotted record paths, and builds the SQL that reads one from a page as text.
 
 A path is keys joined by dots; a key in double quotes may itself hold dots. At each level the longest run of keys that
 is a key of the record wins, so `identifiers.ios.idfa` finds the key `ios.idfa` as `identifiers."ios.idfa"` does. A path
@@ -33,7 +33,7 @@ ABSENT = Read("NULL::VARCHAR", many=False)
 
 
 def parse(text: str) -> Path:
-    """The keys of a path; ConfigError with the position when it is not one."""
+    """The keys of a path; ConfigError with the position if it is malformed."""
     keys: list[str] = []
     position = 0
     while True:
@@ -135,7 +135,7 @@ def _enter_json(sql: str, path: Path) -> Read:
     inside = [literal("$" + "".join(keys[:level]) + "[*]" + "".join(keys[level:])) for level in range(len(keys) + 1)]
     arrays = ", ".join(f"json_extract_string({sql}, {place})" for place in reversed(inside))
     plain = f"json_extract_string({sql}, {whole})"
-    # Most texts in a record are not JSON at all, and an error costs far more than a look at the first character.
+    # Most texts are not JSON, and an error costs far more than a look at the first character.
     looks = f"ltrim({sql})[1] IN ('{{', '[')"
     nested = f"coalesce(json_type({sql}, {whole}), 'ARRAY') = 'ARRAY'"
     values = f"CASE WHEN {nested} THEN flatten([{arrays}]) ELSE [{plain}] END"

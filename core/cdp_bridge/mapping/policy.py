@@ -1,4 +1,4 @@
-"""Which mapped identifiers may leave under each mapping's policy, held against what a profile does with them."""
+"""Decides which mapped identifiers may be sent, by each mapping's policy and what the profile does with them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The end of a run, and the next attempt that the audience's retry policy allows."""
+"""Records the end of a run and schedules the next attempt that the retry policy allows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_DELAY = timedelta(days=1)
 def finish(
     store: Store, request: RunRequest, lease: Lease, state: End, run_id: str | None = None, *, now: datetime
 ) -> RunRequest | None:
-    """Record the end of a run; a failed one leads to the next attempt (returned), unless there were enough.
+    """Record the end of a run; after a failure returns the next attempt, if the policy allows one.
 
     Raises LeaseLostError: then another worker has taken over, and the end is not recorded.
     """
@@ -26,8 +26,8 @@ def finish(
 
 
 def _policy(store: Store, audience: str) -> Retry:
-    found = [standing.schedule.retry for standing in store.schedules.all() if standing.audience == audience]
-    return found[0] if found else Retry(attempts=1)
+    policies = [standing.schedule.retry for standing in store.schedules.all() if standing.audience == audience]
+    return policies[0] if policies else Retry(attempts=1)
 
 
 def _retry_at(policy: Retry, attempt: int, now: datetime) -> datetime | None:
