@@ -1,5 +1,5 @@
 """Where a platform says late what became of a request: a sync that is killed at any instant, while the world goes on,
-loses nobody and repeated little.
+loses nobody and repeats little.
 """
 
 from __future__ import annotations

@@ -31,10 +31,10 @@ def compile_mapping(
     cells = [compiler.cell(number, mapping) for number, mapping in enumerate(mappings)]
     filled = {mapping.omniads_field for mapping in mappings}
     if not filled & {*events.FIELDS, USER_ID}:
-        compiler.fault("no mapping fills user_id", "", "Map the CDP's own user id to omniads_field user_id")
+        compiler.fault("no mapping fills user_id", "", "Map the CDP's own user id to the field user_id")
     for field in events.REQUIRED:
         if filled & {*events.FIELDS} and field not in filled:
-            compiler.fault(f"no mapping fills {field}", "", f"A conversion needs it: map it to omniads_field {field}")
+            compiler.fault(f"no mapping fills {field}", "", f"A conversion needs it: map it to the field {field}")
     agreed = [(compiler.path(c.cdp_field, f"consent.{number}.cdp_field"), c) for number, c in enumerate(consents)]
     compiler.bind(cells)
     if compiler.faults:

@@ -128,7 +128,7 @@ def test_a_flood_on_stderr_stops_nothing_and_is_logged_in_part(source: Load, cap
 
 def test_a_connector_that_falls_silent_counts_as_stuck(source: Load, ended: Callable[[], bool]) -> None:
     settings = source({"patience": 1}, read=[LINGER, "!import time; time.sleep(600)"])
-    with pytest.raises(TransientError, match="has said nothing for 1 seconds"):
+    with pytest.raises(TransientError, match="has printed nothing for 1 seconds"):
         list(airbyte.read(settings, REQUEST))
     assert ended()
 
