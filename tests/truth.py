@@ -1,4 +1,4 @@
-"""Who should be at each platform by the ground truth, and what of it the twin and the ledger hold."""
+"""The ground truth of who should be at each platform, and comparisons with twin and ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figure of fan-out: what a second and a third platform cost when the segment is read once for all."""
+"""Measures the fan-out: the cost of a second and a third platform when the segment is read once."""
 
 from __future__ import annotations
 

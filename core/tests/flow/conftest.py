@@ -1,4 +1,4 @@
-"""Queue servers of the tests, and a queue whose limits and times are small."""
+"""Queue servers for the tests, and a queue with small limits and times."""
 
 import threading
 from collections.abc import Callable, Iterator

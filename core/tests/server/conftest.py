@@ -1,4 +1,4 @@
-"""The API as its users meet it: over HTTP, on either database, with a key of each role."""
+"""The API over HTTP, on either database, with a key of each role."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A source that yields what a script of JSON lines says."""
+"""A source that yields the JSON lines of a script."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Where a request goes: what is wrong with its destinations, and whether the caller reaches them (google.md 2)."""
+"""Validates the destinations of a request, and whether the caller reaches them (google.md 2)."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Events: conversions that are taken as a whole or refused as a whole (google.md 11.1)."""
+"""Ingests events: conversions that are accepted or refused as a whole (google.md 11.1)."""
 
 import math
 import re

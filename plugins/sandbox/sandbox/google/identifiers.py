@@ -1,4 +1,4 @@
-"""Identifiers: what is wrong with them, and the links that they are (google.md 4.1, 8 and rows 18 to 24)."""
+"""Validates identifiers and turns them into links (google.md 4.1, 8 and rows 18 to 24)."""
 
 import base64
 import binascii

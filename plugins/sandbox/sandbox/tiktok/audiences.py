@@ -1,4 +1,4 @@
-"""Audiences of both kinds as they are read, listed and deleted, and what becomes visible with time (contract 5.4)."""
+"""Lists, reads and deletes audiences of both kinds, which change state with time (contract 5.4)."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime

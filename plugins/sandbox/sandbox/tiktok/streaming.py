@@ -1,4 +1,4 @@
-"""The streaming API: audiences made and deleted, people added to and taken out of them (contract 4)."""
+"""The streaming API: creates and deletes audiences, adds and removes people (contract 4)."""
 
 from typing import Any, Literal
 
