@@ -1,4 +1,4 @@
-"""Uploads by the Google Ads API: jobs, small uploads, click conversions; for allow-listed callers (google.md 10, 11.2)."""
+"""Uploads by the Google Ads API, for allow-listed callers: jobs, small uploads, conversions (google.md 10, 11.2)."""
 
 import re
 from collections.abc import Sequence
