@@ -71,14 +71,14 @@ class Registry:
 
     def connector(self, name: str, kind: Kind | None = None) -> Connector:
         """The connector of that name (and kind); ConfigError if there is none."""
-        found = self.known(name, kind)
-        if found is None or kind not in (None, found.kind):
+        connector = self.known(name, kind)
+        if connector is None or kind not in (None, connector.kind):
             known = ", ".join(sorted(c.name for c in self.connectors.values() if kind in (None, c.kind)))
             raise ConfigError(
                 f"no {kind or 'connector'} named {name} is installed",
                 remedy=f"Installed: {known or 'none'}; see cdp-bridge connectors",
             )
-        return found
+        return connector
 
     def known(self, name: str, kind: Kind | None = None) -> Connector | None:
         """The connector that a plugin brings under that name, or creates for it; None if there is none."""
@@ -99,10 +99,10 @@ class Registry:
 
     def launcher(self, name: str) -> Launcher:
         """The launcher of that name; ConfigError if no plugin has it."""
-        found = self._first("bridge_launcher", _launcher, name=name)
-        if found is None:
+        launcher = self._first("bridge_launcher", _launcher, name=name)
+        if launcher is None:
             raise ConfigError(f"there is no launcher named {name}", remedy=f"There are: {', '.join(launch.NAMES)}")
-        return found
+        return launcher
 
     def notify(self, event: LifecycleEvent) -> None:
         """Send an event to every plugin; logs one that raises, and stops waiting for one after `EVENT_SECONDS`."""
@@ -179,11 +179,11 @@ class Registry:
         for implementation in self._implementations(hook):
             # An exception's text may quote the argument, which is a plain secret where a reference was expected.
             with self._reporting(implementation.plugin_name, f"{hook} failed", quote=False):
-                found = _call(implementation, **arguments)
-                if (accepted := accept(found)) is not None:
+                answer = _call(implementation, **arguments)
+                if (accepted := accept(answer)) is not None:
                     return accepted
-                if found is not None:
-                    self.report(implementation.plugin_name, f"{hook} returned a {type(found).__name__}")
+                if answer is not None:
+                    self.report(implementation.plugin_name, f"{hook} returned a {type(answer).__name__}")
         return None
 
     def _send_event(self, implementation: pluggy.HookImpl, event: LifecycleEvent) -> None:

@@ -111,19 +111,19 @@ class _Compiler:
 
     def bind(self, cells: Sequence[Cell]) -> None:
         """Let DuckDB parse the rules and patterns, with every field as text."""
-        asked = [(cell.rule, f"{cell.number}.transformation_rule", cell) for cell in cells if cell.rule]
+        expressions = [(cell.rule, f"{cell.number}.transformation_rule", cell) for cell in cells if cell.rule]
         patterns = [(cell.validation.get("pattern"), cell) for cell in cells]
-        asked += [
+        expressions += [
             (f"regexp_matches('', {paths.literal(pattern)})", f"{cell.number}.validation.pattern", cell)
             for pattern, cell in patterns
             if isinstance(pattern, str)
         ]
-        if not asked:
+        if not expressions:
             return
         with engine.connect("64MB", threads=1) as connection:
             for name, function in self.functions.items():
                 register_function(connection, name, function)
-            for sql, place, cell in asked:
+            for sql, place, cell in expressions:
                 self.bind_one(connection, sql, place, cell)
 
     def bind_one(self, connection: duckdb.DuckDBPyConnection, sql: str, place: str, cell: Cell) -> None:

@@ -227,8 +227,8 @@ def _too_complex() -> ConfigError:
 
 def _unparsable(error: ParseError) -> ConfigError:
     fault = error.errors[0] if error.errors else {}
-    found = str(fault.get("highlight") or "")
+    token = str(fault.get("highlight") or "")
     line, end = fault.get("line") or 1, fault.get("col") or 1
-    place = f"line {line}, column {max(1, end - len(found) + 1)}"
-    near = f" near {_shortened(found)}" if found else ""
+    place = f"line {line}, column {max(1, end - len(token) + 1)}"
+    near = f" near {_shortened(token)}" if token else ""
     return ConfigError(f"the rule cannot be read{near} ({place})", remedy="Write one SQL expression")

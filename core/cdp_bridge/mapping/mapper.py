@@ -204,7 +204,7 @@ def register_function(connection: duckdb.DuckDBPyConnection, name: str, function
     import pyarrow as pa
     from duckdb.func import FunctionNullHandling, PythonUDFType
 
-    def one(value: str | None) -> str | None:
+    def call(value: str | None) -> str | None:
         try:
             return None if value is None else function(value)
         except Exception:  # A plugin's fault costs this value, not the page.
@@ -212,7 +212,7 @@ def register_function(connection: duckdb.DuckDBPyConnection, name: str, function
 
     # DuckDB evaluates these annotations in this module, which does not import pyarrow.
     def column(values: Any) -> Any:
-        return pa.array([one(value) for value in values.to_pylist()], pa.string())
+        return pa.array([call(value) for value in values.to_pylist()], pa.string())
 
     connection.create_function(
         f"plugin_{name}",
@@ -242,15 +242,15 @@ def _one(read: paths.Read) -> str:
 def _consent(read: paths.Read, consent: Consent) -> str:
     granted = ", ".join(paths.literal(value.lower()) for value in consent.granted) or "NULL"
     missing = "true" if consent.missing == "granted" else "false"
-    held = read.sql if read.many else f"[{read.sql}]"
-    given = f"list_filter({held}, lambda e: trim(e) <> '')"
+    values = read.sql if read.many else f"[{read.sql}]"
+    given = f"list_filter({values}, lambda e: trim(e) <> '')"
     fits = f"len(list_filter({given}, lambda e: lower(trim(e)) IN ({granted}))) > 0"
     return f"CASE WHEN coalesce(len({given}), 0) = 0 THEN {missing} ELSE {fits} END"
 
 
 def _first(cells: list[_Columns], field: str) -> str:
-    found = [cell.first() for cell in cells if cell.cell.field == field]
-    return f"coalesce({', '.join(found)})" if found else "NULL::VARCHAR"
+    columns = [cell.first() for cell in cells if cell.cell.field == field]
+    return f"coalesce({', '.join(columns)})" if columns else "NULL::VARCHAR"
 
 
 def _all(cells: list[_Columns], field: str) -> str:

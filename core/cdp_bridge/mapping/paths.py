@@ -37,14 +37,14 @@ def parse(text: str) -> Path:
     keys: list[str] = []
     position = 0
     while True:
-        found = _KEY.match(text, position)
-        if found is None:
+        match = _KEY.match(text, position)
+        if match is None:
             raise ConfigError(
                 f"the path has no key at column {position + 1}",
                 remedy='Put a key with dots or quotes in double quotes: a."b.c"',
             )
-        keys.append(found[2] if found[1] is None else found[1].replace('""', '"'))
-        position = found.end()
+        keys.append(match[2] if match[1] is None else match[1].replace('""', '"'))
+        position = match.end()
         if position == len(text):
             break
         if text[position] != ".":

@@ -44,15 +44,15 @@ def _array(values: list[Any]) -> pa.Array:
     if _is_deep(values):
         return pa.array([_text(value) for value in values], pa.string())
     try:
-        found = pa.array(values)
+        array = pa.array(values)
         # Inside lists Arrow takes bytes beside text for text, whatever they hold.
-        found.validate(full=True)
+        array.validate(full=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
         return _reconciled(values)
-    if _deeper(found.type, _MAX_DEPTH):
+    if _deeper(array.type, _MAX_DEPTH):
         return pa.array([_text(value) for value in values], pa.string())
     # Arrow takes text beside bytes for bytes, and makes decimals wider than DuckDB reads.
-    return _reconciled(values) if "binary" in str(found.type) or "decimal256" in str(found.type) else found
+    return _reconciled(values) if "binary" in str(array.type) or "decimal256" in str(array.type) else array
 
 
 def _reconciled(values: list[Any]) -> pa.Array:

@@ -100,12 +100,12 @@ class Grants:
         A state is valid once, and for ten minutes. Raises ConfigError for another state, or when person or platform
         refuse, and TransientError when the platform cannot be reached; either way the person has to begin again.
         """
-        found = self._store.secrets.take(_of_state(answer.get("state", "")))
-        if found is None:
+        stored = self._store.secrets.take(_of_state(answer.get("state", "")))
+        if stored is None:
             raise ConfigError(
                 "this sign-in was not begun here, was finished already, or took too long", remedy="Begin again"
             )
-        pending = msgspec.json.decode(found.reveal(), type=_Pending)
+        pending = msgspec.json.decode(stored.reveal(), type=_Pending)
         secret = self._client_secret(pending.app)
         code = Secret(answer.get(pending.app.called("code"), "")).reveal()
         if not code:
@@ -165,10 +165,10 @@ class Grants:
         return newer
 
     def _grant(self, name: str) -> Grant:
-        found = self._store.secrets.get(_of_grant(name)) if _NAME.fullmatch(name) else None
-        if found is None:
+        stored = self._store.secrets.get(_of_grant(name)) if _NAME.fullmatch(name) else None
+        if stored is None:
             raise ConfigError(f"nobody has connected {name}", remedy="Connect the account: sign in at the platform")
-        return msgspec.json.decode(found.reveal(), type=Grant)
+        return msgspec.json.decode(stored.reveal(), type=Grant)
 
     def _is_due(self, grant: Grant) -> bool:
         return grant.renew_at is not None and grant.renew_at <= self._clock()

@@ -35,16 +35,18 @@ class Connectors(Controller):
     @reads("/")
     def list_connectors(self, core: CoreGiven, limit: Limit = 50, cursor: PageToken = None) -> Listing[ConnectorView]:
         """List the installed connectors, by name."""
-        found = page_of_all(core.page_tokens, core.registry.connectors.values(), limit, cursor, lambda one: [one.name])
-        return Listing(items=[_view(core, one) for one in found.items], next=found.next)
+        listed = page_of_all(
+            core.page_tokens, core.registry.connectors.values(), limit, cursor, lambda connector: [connector.name]
+        )
+        return Listing(items=[_view(core, connector) for connector in listed.items], next=listed.next)
 
     @reads("/{name:str}")
     def connector(self, core: CoreGiven, name: PathText) -> ConnectorView:
         """One connector."""
-        found = core.registry.connectors.get(name)
-        if found is None:
+        connector = core.registry.connectors.get(name)
+        if connector is None:
             raise missing("connector")
-        return _view(core, found)
+        return _view(core, connector)
 
 
 def _view(core: Core, connector: Connector) -> ConnectorView:

@@ -47,8 +47,8 @@ class DeadLetters(Controller):
     ) -> Listing[DeadLetter]:
         """List refused members, newest first; member keys and fingerprints only for keys that may see hashes."""
         before = core.page_tokens.open(cursor, tuple[datetime, str, bytes])
-        found = core.store.letters.newest(audience, reason, before, limit + 1)
-        listed = page(core.page_tokens, found, limit, lambda row: (row.created_at, row.audience, row.member_key))
+        rows = core.store.letters.newest(audience, reason, before, limit + 1)
+        listed = page(core.page_tokens, rows, limit, lambda row: (row.created_at, row.audience, row.member_key))
         if caller.sees_hashes:
             return listed
         return Listing(

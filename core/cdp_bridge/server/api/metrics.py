@@ -80,7 +80,7 @@ class _Stored(Collector):
         )
         successes = {name: at.timestamp() for name, at in counts.last_successes().items()}
         yield _family("audience_last_success_timestamp_seconds", "Newest successful run", "audience", successes)
-        last = self._store.last_runs([one.name for one in self._store.bridge().syncs])
+        last = self._store.last_runs([sync.name for sync in self._store.bridge().syncs])
         members = {name: log.funnel.accepted for name, log in last.items()}
         yield _family("audience_members", "Members accepted by the platform", "audience", members)
         rates = {name: log.match_rate for name, log in last.items() if log.match_rate is not None}

@@ -48,8 +48,8 @@ class Runs(Controller):
     ) -> Listing[Run]:
         """List runs, newest first; those of the command line included."""
         before = core.page_tokens.open(cursor, tuple[datetime, str])
-        found = core.store.history.newest(audience, run_state, before, limit + 1)
-        return page(core.page_tokens, found, limit, lambda run: (run.at, run.id))
+        rows = core.store.history.newest(audience, run_state, before, limit + 1)
+        return page(core.page_tokens, rows, limit, lambda run: (run.at, run.id))
 
     @reads("/{run_id:str}")
     def run(self, core: CoreGiven, run_id: PathText) -> Run:
@@ -73,10 +73,10 @@ class Runs(Controller):
     @posts("/{run_id:str}/retry", status_code=202)
     def retry(self, core: CoreGiven, caller: Caller, run_id: PathText) -> RunRequest:
         """Request a new run of the same audience."""
-        found = _existing(core.store, run_id)
-        if found.state not in FINAL_STATES:
+        run = _existing(core.store, run_id)
+        if run.state not in FINAL_STATES:
             raise problem(HTTPStatus.CONFLICT, "it is not over yet", place="path", remedy="Wait, or cancel it")
-        return ask(core, caller, found.audience, "retry")
+        return ask(core, caller, run.audience, "retry")
 
     @reads("/{run_id:str}/events", media_type="text/event-stream")
     async def events(self, core: CoreGiven, run_id: PathText, last: LastEventId = None) -> ServerSentEvent:
@@ -93,15 +93,15 @@ async def _watch(store: Store, run_id: str, number: int) -> AsyncIterator[Server
     """Poll a run and yield an event for each change."""
     before, silence = b"", 0.0
     while True:
-        found, notes = await anyio.to_thread.run_sync(_read, store, run_id, number)
-        encoded = msgspec.json.encode(found)
+        run, notes = await anyio.to_thread.run_sync(_read, store, run_id, number)
+        encoded = msgspec.json.encode(run)
         for note in notes:
             number = note.number
             event = "progress" if note.level == "progress" else "log"
             yield ServerSentEventMessage(msgspec.json.encode(note).decode(), event=event, id=number)
         if encoded != before:
             yield ServerSentEventMessage(encoded.decode(), event="run")
-        if found is None or found.state in FINAL_STATES:
+        if run is None or run.state in FINAL_STATES:
             yield ServerSentEventMessage("{}", event="end")
             return
         silence = 0.0 if notes or encoded != before else silence + POLL_SECONDS
@@ -114,12 +114,12 @@ async def _watch(store: Store, run_id: str, number: int) -> AsyncIterator[Server
 
 def _read(store: Store, run_id: str, number: int) -> tuple[Run | None, list[RunNote]]:
     # The run first: once it is over, it has no new notes.
-    found = store.history.one(run_id)
-    return found, store.notes.after(run_id, number)
+    run = store.history.one(run_id)
+    return run, store.notes.after(run_id, number)
 
 
 def _existing(store: Store, run_id: str) -> Run:
-    found = store.history.one(run_id)
-    if found is None:
+    run = store.history.one(run_id)
+    if run is None:
         raise missing("run")
-    return found
+    return run

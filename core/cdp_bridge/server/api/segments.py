@@ -53,20 +53,20 @@ class Segments(Controller):
     ) -> Listing[CDPSegment]:
         """List the segments of the CDPs by name; `name` selects those whose name contains it."""
         part = (name or "").casefold()
-        found = [
+        segments = [
             segment
             for segment in core.store.segments()
             if connection in (None, segment.connection) and part in segment.segment_name.casefold()
         ]
-        return page_of_all(core.page_tokens, found, limit, cursor, _place)
+        return page_of_all(core.page_tokens, segments, limit, cursor, _place)
 
 
 def save_segments(store: Store, connector_calls: ConnectorCalls) -> None:
     """List the segments of all connections and save them; a connection that fails is logged."""
     for connection in store.bridge().connections:
         try:
-            found = connector_calls.discover(connection.cdp_provider, connection.api_credentials, listed)
-            remember(store, connection.name, found)
+            segments = connector_calls.discover(connection.cdp_provider, connection.api_credentials, listed)
+            remember(store, connection.name, segments)
         except BridgeError as error:
             log.warning("the segments of %s cannot be listed: %s", connection.name, error)
 
@@ -80,11 +80,11 @@ def listed(account: Account) -> Listed | None:
     return Listed(records[:MAX_SEGMENTS], len(records) <= MAX_SEGMENTS)
 
 
-def remember(store: Store, connection: str, found: Listed | None) -> list[CDPSegment]:
+def remember(store: Store, connection: str, segments: Listed | None) -> list[CDPSegment]:
     """Save the listed segments; they are returned as stored."""
-    if found is None:
+    if segments is None:
         return []
-    return store.see_segments(connection, list(_segments(found.records, connection)), whole=found.whole)
+    return store.see_segments(connection, list(_segments(segments.records, connection)), whole=segments.whole)
 
 
 def _place(segment: CDPSegment) -> list[str]:
