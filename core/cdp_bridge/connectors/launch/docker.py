@@ -178,7 +178,7 @@ class Container:
 
     def _kill(self, how: str) -> None:
         self._ending = self._ending or how
-        # The engine waits with the end of a container while its output has a reader that does not read.
+        # The engine does not report a container as ended while output of it waits for a reader.
         self._hang_up()
         with contextlib.suppress(docker.errors.APIError):
             self._api.kill(self.id)

@@ -113,7 +113,7 @@ async def _watch(store: Store, run_id: str, number: int) -> AsyncIterator[Server
 
 
 def _read(store: Store, run_id: str, number: int) -> tuple[Run | None, list[RunNote]]:
-    # The run first: once it is over, it has no new notes.
+    # The run is read first: once it is over, no notes are added.
     run = store.history.one(run_id)
     return run, store.notes.after(run_id, number)
 
