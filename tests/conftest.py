@@ -1,4 +1,4 @@
-"""The twins, a folder with a bridge.yaml, and `cdp-bridge` as a user runs it: a process of its own."""
+"""Fixtures: the twins, a folder with a bridge.yaml, and `cdp-bridge` run as a process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import sandbox
 from cdp_bridge.store import Store
 from sandbox.people import generate
 
-from tests.ear import Ear
+from tests.recording_proxy import RecordingProxy
 
 BRIDGE = """\
 connections:
@@ -84,8 +84,8 @@ class Command:
 
 
 @dataclass
-class Town:
-    """A CDP, a platform, and a bridge between them, each in a process of its own."""
+class BridgeSandbox:
+    """The twins of a CDP and of platforms, and a bridge between them, each in a process of its own."""
 
     twins: sandbox.Sandbox
     folder: Path
@@ -101,7 +101,7 @@ class Town:
         return path
 
     def apply(self, text: str) -> None:
-        """Let this be the bridge.yaml from now on."""
+        """Write this bridge.yaml and apply it."""
         self.write(text)
         applied = self.bridge("apply", "-f", "bridge.yaml", "--yes")
         assert applied.code == 0, applied.err
@@ -113,7 +113,7 @@ class Town:
         self.apply(text.replace(old, new))
 
     def suppress(self, entries: Iterable[str]) -> None:
-        """Who has opted out, from the next run on."""
+        """Set the entries of the suppression list."""
         self.write("\n".join(entries) + "\n", "opted_out.csv")
 
     def start(self, *arguments: str, stdin: int | None = None, **environment: str) -> subprocess.Popen[str]:
@@ -135,7 +135,7 @@ class Town:
         return Command(process.returncode, out, err)
 
     def ask(self, url: str, body: Any = None, method: str | None = None) -> list[Any]:
-        """The JSON lines that a twin's control answers with."""
+        """The JSON lines that a control of a twin answers."""
         data = None if body is None else json.dumps(body).encode()
         with urllib.request.urlopen(urllib.request.Request(url, data, method=method)) as answer:
             return [json.loads(line) for line in answer.read().splitlines() if line]
@@ -146,13 +146,13 @@ class Town:
         return answer
 
     @contextmanager
-    def overhear(self, platform: str) -> Iterator[Ear]:
-        """Listen to what bridge and platform say to each other from now on."""
+    def record(self, platform: str) -> Iterator[RecordingProxy]:
+        """Record the exchanges between bridge and platform from now on."""
         url = getattr(self.twins, platform)
-        ear = Ear(url)
-        with ear.running():
-            self.rewrite(url, ear.url)
-            yield ear
+        proxy = RecordingProxy(url)
+        with proxy.running():
+            self.rewrite(url, proxy.url)
+            yield proxy
 
     @contextmanager
     def store(self) -> Iterator[Store]:
@@ -161,15 +161,17 @@ class Town:
 
 
 @pytest.fixture(scope="session")
-def found_town(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+def bridge_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     """Context manager: the twins with `people`, and a bridge.yaml with audiences `<platform>-<segment>`, applied."""
 
     @contextmanager
-    def found(people: int, *segments: str, platforms: Iterable[str] = ("meta",), seed: int = 1) -> Iterator[Town]:
-        folder = tmp_path_factory.mktemp("town")
+    def running(
+        people: int, *segments: str, platforms: Iterable[str] = ("meta",), seed: int = 1
+    ) -> Iterator[BridgeSandbox]:
+        folder = tmp_path_factory.mktemp("harness")
         warehouse = f"duckdb:///{folder}/profiles_sync.duckdb"
         with sandbox.running(people=people, seed=seed, warehouse=warehouse) as twins:
-            # Compiling every module anew would be most of a short process.
+            # Compiling every module again would be most of the time of a short process.
             inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
             environment = inherited | {
                 "CDP_BRIDGE_STORE": f"sqlite:///{folder}/cdp-bridge.db",
@@ -177,14 +179,15 @@ def found_town(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
                 "SEGMENT_WAREHOUSE": warehouse,
                 **dict.fromkeys(["META_TOKEN", "GOOGLE_TOKEN", "TIKTOK_TOKEN"], "sandbox-token"),
             }
-            town = Town(twins, folder, environment)
+            harness = BridgeSandbox(twins, folder, environment)
             text = BRIDGE.format(segment=twins.segment, meta=twins.meta, google=twins.google, tiktok=twins.tiktok)
-            town.suppress(generate(people, seed).suppressed)
+            harness.suppress(generate(people, seed).suppressed)
             pairs = [(platform, segment) for platform in platforms for segment in segments]
             audiences = [
-                AUDIENCE.format(name=f"{one}-{segment}", segment=segment, destination=one) for one, segment in pairs
+                AUDIENCE.format(name=f"{platform}-{segment}", segment=segment, destination=platform)
+                for platform, segment in pairs
             ]
-            town.apply("".join([text, *audiences]))
-            yield town
+            harness.apply("".join([text, *audiences]))
+            yield harness
 
-    return found
+    return running

@@ -1,4 +1,4 @@
-"""Who should be at each platform by the ground truth, and what of it the twin and the ledger hold."""
+"""The ground truth of who should be at each platform, and comparisons with twin and ledger."""
 
 from __future__ import annotations
 
@@ -81,13 +81,13 @@ class Truth:
         self._claims: dict[str, dict[str, set[str]]] = {name: {} for name in PLATFORMS}
         self._learn(self.population)
 
-    def churn(self, town: Any, fraction: float, seed: int) -> None:
+    def churn(self, harness: Any, fraction: float, seed: int) -> None:
         """Let people join, leave, change and merge, at the twin and here."""
-        town.ask(f"{town.twins.segment}/_twin/churn", {"fraction": fraction, "seed": seed})
+        harness.ask(f"{harness.twins.segment}/_twin/churn", {"fraction": fraction, "seed": seed})
         happened = churn(self.population, fraction, seed)
         self.population = happened.population
         self._learn(happened.changed.values())
-        town.suppress(self.population.suppressed)
+        harness.suppress(self.population.suppressed)
 
     def eligible(self, segment: str, platform: str = "meta") -> dict[str, Person]:
         """By segment id, whoever has consented and can be recognised."""
@@ -105,16 +105,16 @@ class Truth:
         """Whether an identifier has always been of one profile, and its account too."""
         return len(self._claims[platform].get(self._owners[platform].get(value, ""), ())) == 1
 
-    def differences(self, town: Any, segment: str, platform: str = "meta") -> list[str]:
+    def differences(self, harness: Any, segment: str, platform: str = "meta") -> list[str]:
         """What CDP, ledger and platform disagree about, person by person and hash by hash; empty when all is well."""
         name, twin = f"{platform}-{segment}", PLATFORMS[platform]
-        with town.store() as store:
+        with harness.store() as store:
             held, ref = ledger(store, name), store.audience_ref(name)
             found = [f"{len(store.deliveries(name))} deliveries are open"] if store.deliveries(name) else []
             doubtful = sum(not print_ for chunk in store.ledger.fingerprints(name) for _, print_ in chunk)
         assert ref is not None
-        url = f"{getattr(town.twins, platform)}/_twin/audiences/{ref.id}"
-        rows, people = town.ask(f"{url}/rows"), set(town.ask(f"{url}/people"))
+        url = f"{getattr(harness.twins, platform)}/_twin/audiences/{ref.id}"
+        rows, people = harness.ask(f"{url}/rows"), set(harness.ask(f"{url}/people"))
         eligible = self.eligible(segment, platform)
         accounts = {key: self._accounts(platform, person) for key, person in eligible.items()}
         apart = {key for key, person in eligible.items() if not self._is_entangled(platform, person)}

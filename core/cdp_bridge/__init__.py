@@ -1,1 +1,1 @@
-"""CDP Bridge keeps the segments of a customer data platform and the audiences of ad platforms equal."""
+"""CDP Bridge keeps the audiences of ad platforms in sync with the segments of a customer data platform."""

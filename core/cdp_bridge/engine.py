@@ -1,4 +1,4 @@
-"""The DuckDB connection that computes in memory: bounded, without access to files, network or extensions."""
+"""Opens the in-memory DuckDB connection: bounded, without access to files, network or extensions."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def connect(
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": memory,
         "temp_directory": str(temp_directory or ""),
-        # A block goes to disk with whatever its free end held before: values, too. The cipher that comes along is
-        # called unsafe for its random numbers; the better one would be an extension from the network.
+        # Spilled blocks hold personal values. The built-in cipher is called unsafe for its random numbers; the better
+        # one would be an extension from the network.
         "temp_file_encryption": True,
         "force_mbedtls_unsafe": True,
         "autoinstall_known_extensions": False,

@@ -1,4 +1,4 @@
-"""What went wrong, named by what the run should do about it.
+"""Defines the errors of the bridge, by what the run should do about them.
 
 BridgeError
 ├── ConfigError      stop: a person must change something
@@ -55,4 +55,4 @@ class Stopped(BaseException):
         self.signal = signal
 
 
-Failure = ConfigError | RejectedError | TransientError
+TypedError = ConfigError | RejectedError | TransientError

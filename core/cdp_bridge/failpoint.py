@@ -1,6 +1,6 @@
-"""Named instants at which a test may kill the process; without the environment variable they cost a function call.
+"""Kills the process at a named point of the code if a test asks for it by an environment variable.
 
-`CDP_BRIDGE_FAILPOINT=name` ends the process with SIGKILL the first time it gets there, `name:3` the third time.
+`CDP_BRIDGE_FAILPOINT=name` kills the process (SIGKILL) at the first pass of that point, `name:3` at the third.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _passes_left = int(_count or 1)
 
 
 def failpoint(name: str) -> None:
-    """Die here if the environment asks for it."""
+    """Kill the process here if the environment asks for it."""
     global _passes_left
     if name == _name:
         _passes_left -= 1

@@ -1,4 +1,4 @@
-"""Every place where a plugin may take part."""
+"""Specifies the hooks that plugins may implement."""
 
 from __future__ import annotations
 

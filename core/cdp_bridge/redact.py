@@ -1,4 +1,4 @@
-"""Keeps secrets and personal data out of every log line and error text."""
+"""Masks secrets and personal data in every log line and error text."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 _secrets: set[str] = set()
 # Short secrets would blank out ordinary words; platforms do not issue credentials this short.
-_SHORTEST_SECRET = 6
-_LONGEST_LINE = 10_000
+_MIN_SECRET_LENGTH = 6
+_MAX_LINE_LENGTH = 10_000
 
 _CREDENTIAL = r"(?i)\b(authorization|access_token|appsecret_proof|writekey|password|token|secret)"
 # Bounded, as addresses are: without that, long text without a blank costs the square of its length.
@@ -25,7 +25,7 @@ _MASKS = tuple(
         (r"(https?://[^\s?\"']+)\?[^\s\"']*", r"\1?***"),
         (_CREDENTIAL + r"([\"']?\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|(bearer|basic)\s+\S+)", r"\1\2***"),
         (_CREDENTIAL + r"([=:])[^\s\"'&,;]+", r"\1\2***"),
-        # Shorter words after a colon and a blank are what our own messages say of a setting: "token: is missing".
+        # Shorter words after a colon and a blank are messages about a setting, such as "token: is missing".
         (_CREDENTIAL + r"(\s*[=:]\s+)[^\s\"'&,;]{8,}", r"\1\2***"),
         (_ADDRESS, "<email>"),
         (r"\b[0-9a-fA-F]{64}\b", "<hash>"),
@@ -37,7 +37,7 @@ _MASKS = tuple(
 
 def learn(secret: str) -> None:
     """Mask this value from now on, wherever this process writes text."""
-    if len(secret) >= _SHORTEST_SECRET:
+    if len(secret) >= _MIN_SECRET_LENGTH:
         _secrets.add(secret)
 
 
@@ -59,27 +59,27 @@ class RedactingFormatter(logging.Formatter):
         return redact(super().format(record))
 
 
-class Aside(io.TextIOBase):
-    """A stdout for what a connector prints by itself: whole lines, redacted, on stderr; closing it closes nothing."""
+class RedactedStdout(io.TextIOBase):
+    """A stdout that prints whole lines, redacted, to stderr; for connectors that print."""
 
     def __init__(self) -> None:
         self._rest = ""
 
     def writable(self) -> bool:
-        """Yes."""
+        """True."""
         return True
 
     def write(self, text: str) -> int:
-        """Pass on all lines that are whole, and what is too long to be one."""
+        """Print all complete lines, and an incomplete one that is too long."""
         *whole, self._rest = (self._rest + text).split("\n")
-        if len(self._rest) > _LONGEST_LINE:
+        if len(self._rest) > _MAX_LINE_LENGTH:
             whole, self._rest = [*whole, self._rest], ""
         for line in whole:
             print(redact(line), file=sys.stderr)
         return len(text)
 
     def close(self) -> None:
-        """Pass on the rest."""
+        """Print the rest."""
         if self._rest:
             self.write("\n")
 

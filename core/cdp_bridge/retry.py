@@ -1,4 +1,4 @@
-"""Trying again: back-off with jitter, and the wait that the other side asked for."""
+"""Repeats calls after transient errors, with back-off and jitter or the wait that the other side asked for."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import tenacity
 from cdp_bridge.errors import TransientError
 
 ATTEMPTS = 8
-LONGEST_BACKOFF = 60.0
-LONGEST_WAIT = 3_600.0
-"""Seconds; whoever asks for a longer (absurd) wait is asked again after that."""
+MAX_BACKOFF = 60.0
+MAX_WAIT = 3_600.0
+"""Seconds; a longer wait that the other side asks for is cut to this."""
 
 
 def bounded(seconds: float | None) -> float:
-    """A wait that somebody asked for, within reason: neither negative nor for ever."""
-    return min(max(seconds or 0.0, 0.0), LONGEST_WAIT) if seconds == seconds else LONGEST_WAIT
+    """A requested wait, limited to 0 to `MAX_WAIT` seconds."""
+    return min(max(seconds or 0.0, 0.0), MAX_WAIT) if seconds == seconds else MAX_WAIT
 
 
 def retrying(*, attempts: int = ATTEMPTS, sleep: Callable[[float], None] = time.sleep) -> tenacity.Retrying:
@@ -25,12 +25,12 @@ def retrying(*, attempts: int = ATTEMPTS, sleep: Callable[[float], None] = time.
 
     Waits `retry_after` seconds where the error has one, else an exponential back-off with jitter up to a minute.
     """
-    backoff = tenacity.wait_exponential_jitter(multiplier=0.5, max=LONGEST_BACKOFF)
+    backoff = tenacity.wait_exponential_jitter(multiplier=0.5, max=MAX_BACKOFF)
 
     def wait(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        asked = error.retry_after if isinstance(error, TransientError) else None
-        return backoff(state) if asked is None else bounded(asked)
+        requested = error.retry_after if isinstance(error, TransientError) else None
+        return backoff(state) if requested is None else bounded(requested)
 
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(TransientError),

@@ -1,4 +1,4 @@
-"""Settings declared once, as msgspec types: their JSON schema in Airbyte's conventions, their check, their secrets."""
+"""Checks settings against msgspec types: JSON schema in Airbyte's conventions, validation, secrets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 
 class SettingsError(ConfigError):
-    """All that is wrong with some settings, one `ConfigError` each in `errors`."""
+    """All errors in some settings, one `ConfigError` each in `errors`."""
 
     def __init__(self, errors: list[ConfigError]) -> None:
         self.errors = errors
@@ -75,7 +75,7 @@ def load(settings: type[S], raw: Mapping[str, Any], resolver: Resolver | None = 
 
 
 def seal(settings: msgspec.Struct) -> bytes:
-    """Checked settings with their secrets in clear, for the one process that must have them; `unseal` reads them."""
+    """Checked settings as bytes with secrets in clear, for another process; `unseal` reads them."""
 
     def reveal(value: Any) -> Any:
         if not isinstance(value, Secret):
@@ -86,7 +86,7 @@ def seal(settings: msgspec.Struct) -> bytes:
 
 
 def unseal(settings: type[S], sealed: bytes) -> S:
-    """What `seal` sealed."""
+    """The settings that `seal` encoded."""
     return msgspec.msgpack.decode(sealed, type=settings, dec_hook=lambda _, value: Secret(value))
 
 
@@ -106,18 +106,18 @@ def check_schema(json_schema: Json, raw: Any) -> None:
 
 
 def secrets(json_schema: Json, raw: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], str]:
-    """The secret settings that are given: where in the raw settings, and what stands there."""
+    """The given secret settings: path in the raw settings -> raw value."""
     if json_schema.get("airbyte_secret"):
         return {path: raw} if isinstance(raw, str) else {}
-    found: dict[tuple[str, ...], str] = {}
+    given: dict[tuple[str, ...], str] = {}
     for variant in json_schema.get("oneOf", ()):
-        found |= secrets(variant, raw, path)
+        given |= secrets(variant, raw, path)
     if isinstance(raw, Mapping):
         named, others = json_schema.get("properties", {}), json_schema.get("additionalProperties")
         for name, value in raw.items():
             part = named.get(name, others)
-            found |= secrets(part, value, (*path, str(name))) if isinstance(part, dict) else {}
-    return found
+            given |= secrets(part, value, (*path, str(name))) if isinstance(part, dict) else {}
+    return given
 
 
 def _secret_schema(kind: type) -> Json:
@@ -155,7 +155,7 @@ def _inline(node: Json, definitions: Json) -> Json:
 
 
 def _explain(error: ValidationError) -> Iterator[ConfigError]:
-    """Our words for a fault: jsonschema's own messages quote the instance, which may be a secret."""
+    """The errors for a fault; jsonschema's own messages quote the instance, which may be a secret."""
     place = ".".join(str(part) for part in error.absolute_path)
     rule: Any = error.validator_value
     instance: Any = error.instance

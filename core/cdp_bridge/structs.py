@@ -1,4 +1,4 @@
-"""Structs made ready for threads.
+"""Prepares msgspec Structs for use in threads.
 
 msgspec learns the fields of a Struct when it converts the first value to it. Two threads that do so at once for the
 same Struct end the process (seen with 0.22), so that is done beforehand, one Struct at a time.
@@ -18,17 +18,17 @@ _lock = threading.Lock()
 
 
 def make_ready() -> None:
-    """Let any thread convert to any Struct defined so far; call it after importing some, before they are used."""
+    """Prepare all Structs defined so far; call it after importing some, before threads use them."""
     with _lock:
-        for kind in _below(Struct):
-            if kind not in _ready:
-                # One that cannot be read yet may be of a module that another thread is just importing.
+        for struct in _below(Struct):
+            if struct not in _ready:
+                # It may be of a module that another thread is just importing.
                 with suppress(Exception):
-                    json.Decoder(kind)
-                    _ready.add(kind)
+                    json.Decoder(struct)
+                    _ready.add(struct)
 
 
-def _below(kind: type[Struct]) -> Iterator[type[Struct]]:
-    for one in kind.__subclasses__():
-        yield one
-        yield from _below(one)
+def _below(base: type[Struct]) -> Iterator[type[Struct]]:
+    for struct in base.__subclasses__():
+        yield struct
+        yield from _below(struct)

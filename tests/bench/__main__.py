@@ -1,4 +1,4 @@
-"""Measures every figure that must be reached and says honestly which are; `scripts/bench` sets up what it needs."""
+"""Measures every figure and reports which targets are reached; `scripts/bench` prepares the environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long an author waits: from `cdp-bridge new` to a green conformance kit, each command a process of its own."""
+"""Measures the author's wait: from `cdp-bridge new` to a passed conformance kit, each command a process."""
 
 from __future__ import annotations
 

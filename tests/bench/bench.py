@@ -1,4 +1,4 @@
-"""What the figures share: sizes, people, runs; and how one figure is told."""
+"""What the figures share: sizes, people, runs, and the report of one figure."""
 
 from __future__ import annotations
 

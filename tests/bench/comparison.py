@@ -1,4 +1,4 @@
-"""The same work by others, in the same run: airbyte-cdk, singer-sdk, and one plain loop."""
+"""Measures the same work by others: airbyte-cdk, singer-sdk, and one plain loop."""
 
 from __future__ import annotations
 

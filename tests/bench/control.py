@@ -1,4 +1,4 @@
-"""The figures of the control plane: containers, the schedule, the API."""
+"""Measures the control plane: containers, schedules, the API."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from .process import Measure, medians, run
 from .serving import serving
 
 HERE = Path(__file__).parent
-CARRIED = HERE / "carried"
-_SCRIPT = "#!{python}\nfrom carried import {function} as main\nmain()\n"
+CONNECTORS = HERE / "bench_connectors"
+_SCRIPT = "#!{python}\nfrom bench_connectors import {function} as main\nmain()\n"
 
 
 def containers(bench: Bench) -> Iterator[Row]:
-    """The same run in this process, by executables, in containers: what these cost to start and to speak to."""
-    subprocess.run([HERE.parents[1] / "scripts/images", CARRIED], stdout=subprocess.DEVNULL, check=True)
+    """The same run in this process, by executables, in containers: the costs of starting them and exchanging data."""
+    subprocess.run([HERE.parents[1] / "scripts/images", CONNECTORS], stdout=subprocess.DEVNULL, check=True)
     many = 3_000 if bench.quick else 500_000
-    few = {name: _carried(bench, 100, name, bench.times * 2 - 1) for name in ("", "docker")}
+    few = {name: _launcher_run(bench, 100, name, bench.times * 2 - 1) for name in ("", "docker")}
     overhead = few["docker"].whole - few[""].whole
     what = "two containers, above the same run in process"
     yield Row(figure="containers", what=what, value=overhead, unit="s", target=1, run=few["docker"])
     rates = {}
     for name, what in (("", "in process"), ("local", "by executables"), ("docker", "in containers")):
-        measure = _carried(bench, many, name, bench.times)
+        measure = _launcher_run(bench, many, name, bench.times)
         rates[name] = many / measure.inside
         what = f"{many:,} members created {what}"
         yield Row(figure="containers", what=what, value=rates[name], unit="members/s", run=measure)
@@ -38,9 +38,9 @@ def containers(bench: Bench) -> Iterator[Row]:
 
 
 def schedules(bench: Bench) -> Iterator[Row]:
-    """A server with many schedules and nothing to do."""
+    """The load of an idle server with many schedules."""
     many, seconds = (10, 1) if bench.quick else (1_000, 60)
-    with serving(bench.folder, _past(bench, many, 0)) as server:
+    with serving(bench.folder, _seeded(bench, many, 0)) as server:
         time.sleep(seconds / 6)
         before = server.cpu()
         time.sleep(seconds)
@@ -49,31 +49,31 @@ def schedules(bench: Bench) -> Iterator[Row]:
 
 
 def api(bench: Bench) -> Iterator[Row]:
-    """Lists, pages, single runs, audiences, metrics, asked for at a steady rate over HTTP."""
+    """The latency of lists, pages, single runs, audiences and metrics at a steady rate over HTTP."""
     runs, seconds, rate = (1_000, 2, 50) if bench.quick else (100_000, 30, 200)
-    with serving(bench.folder, _past(bench, 100, runs)) as server:
-        # What a server does once a day it does first when it starts.
+    with serving(bench.folder, _seeded(bench, 100, runs)) as server:
+        # A server does its daily work first when it starts.
         time.sleep(seconds / 3)
         command = [PYTHON, "-m", "tests.bench.load", server.url, str(rate), str(seconds)]
         done = subprocess.run(command, env=os.environ | {"BENCH_KEY": server.key}, stdout=subprocess.PIPE, check=True)
-    found = json.loads(done.stdout)
+    report = json.loads(done.stdout)
     what = f"{rate} requests/s on {runs:,} runs"
-    yield Row(figure="api", what=f"{what}: p99", value=found["p99"], unit="ms", target=50)
-    yield Row(figure="api", what=f"{what}: median", value=found["p50"], unit="ms")
-    for name, p99 in found["p99s"].items():
+    yield Row(figure="api", what=f"{what}: p99", value=report["p99"], unit="ms", target=50)
+    yield Row(figure="api", what=f"{what}: median", value=report["p50"], unit="ms")
+    for name, p99 in report["p99s"].items():
         yield Row(figure="api", what=f"p99 of {name}", value=p99, unit="ms")
-    yield Row(figure="api", what="answers other than 200", value=found["bad"], target=0)
+    yield Row(figure="api", what="answers other than 200", value=report["bad"], target=0)
 
 
-def _carried(bench: Bench, members: int, launcher: str, times: int) -> Measure:
+def _launcher_run(bench: Bench, members: int, launcher: str, times: int) -> Measure:
     """The median of runs that fill an empty audience; RuntimeError unless everybody is in it afterwards."""
-    scripts, store = bench.folder / "bin", bench.folder / "carried.db"
+    scripts, store = bench.folder / "bin", bench.folder / "launchers.db"
     scripts.mkdir(exist_ok=True)
     for name, function in (("source-crowd", "read"), ("destination-void", "write")):
         (scripts / name).write_text(_SCRIPT.format(python=PYTHON, function=function))
         (scripts / name).chmod(0o755)
-    environment = (f"PATH={scripts}:{os.environ['PATH']}", f"PYTHONPATH={CARRIED}")
-    command = ["env", *environment, PYTHON, "-m", "tests.bench.carrying", str(store), str(members), launcher]
+    environment = (f"PATH={scripts}:{os.environ['PATH']}", f"PYTHONPATH={CONNECTORS}")
+    command = ["env", *environment, PYTHON, "-m", "tests.bench.launcher_run", str(store), str(members), launcher]
 
     def create() -> Measure:
         bench.forget(store)
@@ -86,7 +86,7 @@ def _carried(bench: Bench, members: int, launcher: str, times: int) -> Measure:
     return medians(times, create)
 
 
-def _past(bench: Bench, audiences: int, runs: int) -> Path:
-    store = bench.folder / f"past-{audiences}-{runs}.db"
-    run([PYTHON, "-m", "tests.bench.past", store, str(audiences), str(runs)], reports=0)
+def _seeded(bench: Bench, audiences: int, runs: int) -> Path:
+    store = bench.folder / f"seeded-{audiences}-{runs}.db"
+    run([PYTHON, "-m", "tests.bench.seed_store", store, str(audiences), str(runs)], reports=0)
     return store

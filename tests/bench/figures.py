@@ -1,4 +1,4 @@
-"""The figures: what each one runs, and what is to be reached."""
+"""The figures: what each one runs, and its target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An open-loop client of the API: requests start when they are due, whatever became of those before.
+"""An open-loop HTTP client: requests start on time, whether or not earlier ones are answered.
 
 `python -m tests.bench.load URL REQUESTS_A_SECOND SECONDS`, with the key in `BENCH_KEY`; prints a JSON object.
 """

@@ -53,7 +53,7 @@ LAST = [
     *("Dubois", "Silva", "Kumar", "Sato", "Nkosi", "Meyer"),
 ]
 CITIES = ["London", "Berlin", "New York", "Paris", "Madrid", "Rome", "Mexico City", "Osaka", "Durban", "Lyon", "Warsaw"]
-MOST = 1_000_000 * len(PLANS)
+MAX_PEOPLE = 1_000_000 * len(PLANS)
 
 _QUERY = """
     COPY (
@@ -75,7 +75,7 @@ _INTERNATIONAL = "'+' || plan.code || CASE WHEN i % 7 = 0 THEN ' ' ELSE '' END |
 
 
 def write(path: Path, people: int, seed: int = 1, *, local: bool = False) -> None:
-    """Write that many people, at most `MOST`; `local` phones are written as at home, else with + and country code."""
+    """Write up to `MAX_PEOPLE` people; phones are written with + and country code, or `local`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     query = _QUERY.format(seed=seed, people=people, path=part, phone=_local() if local else _INTERNATIONAL)

@@ -1,4 +1,4 @@
-"""The figure of fan-out: what a second and a third platform cost when the segment is read once for all."""
+"""Measures the fan-out: the cost of a second and a third platform when the segment is read once."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _fanned(bench: Bench, twins: sandbox.Sandbox, *platforms: str) -> Measure:
     bench.forget(store)
     urls = [f"{name}={getattr(twins, name)}" for name in platforms]
     asked = _reads(twins)
-    measure = run([PYTHON, "-m", "tests.bench.fanning", store, str(twins.segment), str(twins.warehouse), *urls])
+    measure = run([PYTHON, "-m", "tests.bench.fanout_run", store, str(twins.segment), str(twins.warehouse), *urls])
     runs = measure.reports[0]["runs"]
     # Google has the last word of what it took with the next run.
     if any(one["status"] == "failed" for one in runs.values()) or _reads(twins) != asked + 1:

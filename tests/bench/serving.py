@@ -1,4 +1,4 @@
-"""`cdp-bridge serve` as a process of its own, and what it costs."""
+"""Runs `cdp-bridge serve` as a process and measures its cost."""
 
 from __future__ import annotations
 

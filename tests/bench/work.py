@@ -1,4 +1,4 @@
-"""One measured run of ours: a fresh process syncs one file of people to one destination and says when it did what.
+"""Measures one run of ours: a fresh process syncs one file of people to one destination.
 
 `python -m tests.bench.work PEOPLE STORE {null | meta URL}`
 """

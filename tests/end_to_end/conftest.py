@@ -1,4 +1,4 @@
-"""A town for bad input: what must stay as it was, and what a good complaint looks like."""
+"""Runs commands with bad input in a sandbox and checks complaint, store and platform."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ Pairs = set[tuple[str, str]]
 
 
 class Judge:
-    """Runs commands with bad input in a town, and says what the store and the platform hold."""
+    """Runs commands with bad input in a sandbox, and says what the store and the platform hold."""
 
-    def __init__(self, town: Any) -> None:
-        self.town = town
+    def __init__(self, harness: Any) -> None:
+        self.harness = harness
 
     def complains(self, patterns: Iterable[str], *arguments: str, code: int = 1, **more: str) -> None:
         """Run a command that must fail with one line on stderr for each pattern, in any order."""
-        command = self.town.bridge(*arguments, **more)
-        said = command.err + command.out
-        assert command.code == code, said
+        command = self.harness.bridge(*arguments, **more)
+        output = command.err + command.out
+        assert command.code == code, output
         for taboo in TABOO:
-            assert taboo not in said
+            assert taboo not in output
         lines, patterns = command.err.splitlines(), list(patterns)
-        assert len(lines) == len(patterns), said
+        assert len(lines) == len(patterns), output
         for pattern in patterns:
-            assert any(re.search(pattern, line) for line in lines), (pattern, said)
+            assert any(re.search(pattern, line) for line in lines), (pattern, output)
 
     def traces(self, pattern: str, *arguments: str, **more: str) -> Any:
         """Run a command of Airbyte's protocol that must fail with a configuration error as its last message."""
-        command = self.town.bridge(*arguments, **more)
+        command = self.harness.bridge(*arguments, **more)
         assert (command.code, command.err) == (1, "")
         for taboo in TABOO:
             assert taboo not in command.out
@@ -50,10 +50,10 @@ class Judge:
 
     def state(self) -> dict[str, Any]:
         """Everything that must not change: configuration, ledger and open deliveries here, every audience there."""
-        held = {"platform": self.town.meta("audiences")}
-        if not Path(self.town.store_url.removeprefix("sqlite:///")).exists():
+        held = {"platform": self.harness.meta("audiences")}
+        if not Path(self.harness.store_url.removeprefix("sqlite:///")).exists():
             return held
-        with self.town.store() as store:
+        with self.harness.store() as store:
             bridge = store.bridge()
             names = [one.name for one in store.audiences()]
             return held | {
@@ -64,7 +64,7 @@ class Judge:
 
     def eligible(self, segment: str) -> set[str]:
         """Who belongs into an audience by the ground truth of the Segment twin."""
-        people = self.town.ask(f"{self.town.twins.segment}/_twin/people")
+        people = self.harness.ask(f"{self.harness.twins.segment}/_twin/people")
         return {
             one["canonical_segment_id"]
             for one in people
@@ -73,11 +73,11 @@ class Judge:
 
     def members(self, audience: str) -> set[str]:
         """Who is in by the ledger; what it holds of them must be exactly what the platform holds."""
-        with self.town.store() as store:
+        with self.harness.store() as store:
             known = [one for chunk in store.ledger.members(audience) for one in chunk]
             ref = store.audience_ref(audience)
             assert store.deliveries(audience) == []
-        rows = self.town.ask(f"{self.town.twins.meta}/_twin/audiences/{ref.id}/rows")
+        rows = self.harness.ask(f"{self.harness.twins.meta}/_twin/audiences/{ref.id}/rows")
         there: Pairs = {(column, row[key]) for row in rows for column, key in STRONG.items() if key in row}
         here: Pairs = set().union(*(_strong(unpack(one.identifiers)) for one in known))
         assert here == there
@@ -93,27 +93,27 @@ def _strong(identifiers: Mapping[str, list[Any]]) -> Pairs:
 
 
 @pytest.fixture(scope="session")
-def town(found_town: Any) -> Iterator[Any]:
-    """A town with 300 people and the audience `meta-everyone`, applied and not yet synced."""
-    with found_town(300, "everyone") as found:
-        yield found
+def harness(bridge_sandbox: Any) -> Iterator[Any]:
+    """A sandbox with 300 people and the audience `meta-everyone`, applied and not yet synced."""
+    with bridge_sandbox(300, "everyone") as created:
+        yield created
 
 
 @pytest.fixture(scope="session")
-def judge(town: Any) -> Judge:
-    return Judge(town)
+def judge(harness: Any) -> Judge:
+    return Judge(harness)
 
 
 @pytest.fixture
-def empty_judge(town: Any, tmp_path: Path) -> Judge:
+def empty_judge(harness: Any, tmp_path: Path) -> Judge:
     """The same twins, with a folder and a store of its own."""
-    environment = {**town.environment, "CDP_BRIDGE_STORE": f"sqlite:///{tmp_path}/cdp-bridge.db"}
-    return Judge(dataclasses.replace(town, folder=tmp_path, environment=environment))
+    environment = {**harness.environment, "CDP_BRIDGE_STORE": f"sqlite:///{tmp_path}/cdp-bridge.db"}
+    return Judge(dataclasses.replace(harness, folder=tmp_path, environment=environment))
 
 
 @pytest.fixture
 def untouched(judge: Judge) -> Iterator[None]:
-    """Nothing of the town may change while the test runs."""
+    """Nothing of the sandbox may change while the test runs."""
     before = judge.state()
     yield
     assert judge.state() == before

@@ -37,8 +37,8 @@ NO_TABLES = {
 
 @pytest.fixture(scope="module")
 def synced(judge: Any) -> Any:
-    """A town whose audience is equal on both sides."""
-    assert judge.town.bridge("sync", "--all").code == 0
+    """A sandbox whose audience is equal on both sides."""
+    assert judge.harness.bridge("sync", "--all").code == 0
     assert judge.members(NAME) == judge.eligible(SEGMENT)
     return judge
 
@@ -52,19 +52,19 @@ def test_no_access_to_the_source(synced: Any, untouched: None, given: tuple[str,
 def test_a_warehouse_without_the_tables(synced: Any, untouched: None, tmp_path: Path, change: str, words: str) -> None:
     with duckdb.connect(str(tmp_path / "warehouse")) as warehouse:
         if "prod" in change or change == "SELECT 1":
-            source = synced.town.environment["SEGMENT_WAREHOUSE"].removeprefix("duckdb:///")
-            warehouse.execute(f"ATTACH '{source}' AS town (READ_ONLY); CREATE SCHEMA prod")
+            source = synced.harness.environment["SEGMENT_WAREHOUSE"].removeprefix("duckdb:///")
+            warehouse.execute(f"ATTACH '{source}' AS harness (READ_ONLY); CREATE SCHEMA prod")
             for table in TABLES:
-                warehouse.execute(f"CREATE TABLE prod.{table} AS FROM town.prod.{table} LIMIT 0")
+                warehouse.execute(f"CREATE TABLE prod.{table} AS FROM harness.prod.{table} LIMIT 0")
         warehouse.execute(change)
     url = f"duckdb:///{tmp_path}/warehouse"
     synced.complains([f"^{NAME}: {words}"], "sync", "--all", SEGMENT_WAREHOUSE=url)
 
 
 def test_no_access_to_the_platform_when_there_is_something_to_send(synced: Any) -> None:
-    town = synced.town
-    town.ask(f"{town.twins.segment}/_twin/churn", {"fraction": 0.1, "seed": 1})
-    town.suppress(town.ask(f"{town.twins.segment}/_twin/suppressed"))
+    harness = synced.harness
+    harness.ask(f"{harness.twins.segment}/_twin/churn", {"fraction": 0.1, "seed": 1})
+    harness.suppress(harness.ask(f"{harness.twins.segment}/_twin/suppressed"))
     before = synced.state()
     for token, words in {
         "hunter2-hunter2": r"the access token is not valid any more .* and set access_token",
@@ -74,12 +74,12 @@ def test_no_access_to_the_platform_when_there_is_something_to_send(synced: Any) 
         synced.complains([f"^{NAME}: .*{words}"], "sync", "--all", META_TOKEN=token)
     assert synced.state() == before
     assert synced.members(NAME) != synced.eligible(SEGMENT)
-    assert town.bridge("sync", "--all").code == 0
+    assert harness.bridge("sync", "--all").code == 0
     assert synced.members(NAME) == synced.eligible(SEGMENT)
 
 
 def test_a_list_of_the_suppressed_that_cannot_be_read_stops_the_run(synced: Any, untouched: None) -> None:
-    opted_out = synced.town.folder / "opted_out.csv"
+    opted_out = synced.harness.folder / "opted_out.csv"
     whole = opted_out.read_bytes()
     opted_out.write_bytes(b"secret.person\xff")
     words = rf"^{NAME}: {opted_out}: the suppression list cannot be read\. Put a UTF-8 file there"
@@ -89,7 +89,7 @@ def test_a_list_of_the_suppressed_that_cannot_be_read_stops_the_run(synced: Any,
 
 def test_the_doctor_names_everything_that_does_not_fit(synced: Any, untouched: None) -> None:
     wrong = {"SEGMENT_TOKEN": "hunter2-hunter2", "META_TOKEN": "hunter2-hunter2"}
-    ill = synced.town.bridge("doctor", "--json", **wrong)
+    ill = synced.harness.bridge("doctor", "--json", **wrong)
     assert (ill.code, ill.err, "hunter2" in ill.out) == (1, "", False)
     failed = {one["name"]: one["remedy"] for one in ill.json if not one["passed"]}
     assert set(failed) == {"segment: workspace", "meta: token"}
@@ -116,7 +116,7 @@ def test_a_wrong_password_of_postgresql(synced: Any, untouched: None, guarded: s
     refused = r"^error: postgresql://.*/shop: the database refuses the credentials\. Check user and password"
     synced.complains([refused], "sync", "--all", CDP_BRIDGE_STORE=wrong)
     synced.complains([refused], "apply", "-f", "bridge.yaml", "--yes", "--store", wrong)
-    assert synced.town.bridge("runs", "--store", right).code == 0
+    assert synced.harness.bridge("runs", "--store", right).code == 0
     no_entry = r"warehouse\.url: cannot connect: .*password authentication failed.*\. Check host, port"
     synced.complains([f"^{NAME}: {no_entry}"], "sync", "--all", SEGMENT_WAREHOUSE=wrong)
     no_tables = r"warehouse table prod\.user_traits: cannot be read: .* Select this table in Profiles Sync"

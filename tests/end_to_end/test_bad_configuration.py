@@ -25,7 +25,7 @@ WRONG_MEANING = [
     ("mapping: people", "mapping: peple", r"there is no mapping peple\. Did you mean people\?"),
     ("env:SEGMENT_TOKEN", "hunter2-hunter2", r"\.public_api_token\): holds a secret itself\. Name where it is kept"),
     ("act_1001", "hunter2", r"\(destinations\.0\.settings\.ad_account_id\): must match the pattern"),
-    ("omniads_field: city", "omniads_field: cty", r"cty is not an OmniAds field\. Did you mean city\?"),
+    ("omniads_field: city", "omniads_field: cty", r"cty is not a field of the bridge\. Did you mean city\?"),
     ("traits.country}", "traits..country}", r"\(mappings\.people\.9\.cdp_field\): the path has no key at column 8"),
 ]
 RULES = {
@@ -61,18 +61,18 @@ USAGE = [
 
 @pytest.mark.parametrize(("text", "words"), NO_BRIDGE.items(), ids=range(len(NO_BRIDGE)))
 def test_what_is_no_bridge_yaml_is_not_applied(judge: Any, untouched: None, text: str, words: str) -> None:
-    judge.town.write(text, "bad.yaml")
+    judge.harness.write(text, "bad.yaml")
     judge.complains([words], "apply", "-f", "bad.yaml", "--yes")
-    assert not (judge.town.folder / "leak").exists()
+    assert not (judge.harness.folder / "leak").exists()
 
 
 @pytest.mark.parametrize("changes", [WRONG_SHAPE, WRONG_MEANING], ids=["shape", "meaning"])
 def test_every_fault_of_a_bridge_yaml_is_named_with_its_line(judge: Any, untouched: None, changes: Any) -> None:
-    text = (judge.town.folder / "bridge.yaml").read_text()
+    text = (judge.harness.folder / "bridge.yaml").read_text()
     for old, new, _ in changes:
         assert old in text
         text = text.replace(old, new, 1)
-    judge.town.write(text, "bad.yaml")
+    judge.harness.write(text, "bad.yaml")
     judge.complains([rf"bad\.yaml:\d+:\d+.*{words}" for *_, words in changes], "apply", "-f", "bad.yaml", "--yes")
 
 
@@ -81,25 +81,25 @@ def test_hostile_rules_are_refused_each(judge: Any, untouched: None) -> None:
         f"    - {{omniads_field: city, cdp_field: traits.city, transformation_rule: {json.dumps(rule)}}}\n"
         for rule in RULES
     )
-    text = (judge.town.folder / "bridge.yaml").read_text().replace("suppressions:", f"{rules}suppressions:")
-    judge.town.write(text, "bad.yaml")
+    text = (judge.harness.folder / "bridge.yaml").read_text().replace("suppressions:", f"{rules}suppressions:")
+    judge.harness.write(text, "bad.yaml")
     expected = [
         rf"bad\.yaml:\d+:\d+ \(mappings\.people\.{number}\.transformation_rule\): .*({words})"
         for number, words in enumerate(RULES.values(), start=10)
     ]
     judge.complains(expected, "plan", "-f", "bad.yaml")
-    assert not list(judge.town.folder.glob("leak*"))
+    assert not list(judge.harness.folder.glob("leak*"))
 
 
 @pytest.mark.parametrize(("text", "words"), SETTINGS.items(), ids=range(len(SETTINGS)))
 def test_bad_settings_are_named(judge: Any, text: str, words: str) -> None:
-    judge.town.write(text, "settings.json")
+    judge.harness.write(text, "settings.json")
     judge.traces(words, "discover", "source-segment", "--config", "settings.json")
 
 
 def test_a_check_finds_every_fault_of_the_settings(judge: Any) -> None:
-    judge.town.write('{"public_api_token": ["hunter2"], "regoin": "hunter2"}', "settings.json")
-    command = judge.town.bridge("check", "source-segment", "--config", "settings.json", "--json")
+    judge.harness.write('{"public_api_token": ["hunter2"], "regoin": "hunter2"}', "settings.json")
+    command = judge.harness.bridge("check", "source-segment", "--config", "settings.json", "--json")
     assert (command.code, command.err, "hunter2" in command.out) == (1, "", False)
     assert [(one["passed"], one["detail"], one["remedy"]) for one in command.json] == [
         (False, "public_api_token: must be of type string", ""),

@@ -42,8 +42,8 @@ audiences: {audiences}
 
 
 def test_malformed_files_cost_nobody(empty_judge: Any) -> None:
-    town = empty_judge.town
-    paths = {name: town.folder / file for file, name in NAMES.items()}
+    harness = empty_judge.harness
+    paths = {name: harness.folder / file for file, name in NAMES.items()}
     connections = [
         {"name": name, "cdp_provider": "source-file", "api_credentials": {"path": str(path)}}
         for name, path in paths.items()
@@ -53,23 +53,23 @@ def test_malformed_files_cost_nobody(empty_judge: Any) -> None:
         for name in paths
     ]
     write_well(paths.values(), range(10))
-    town.write(
-        BRIDGE.format(meta=town.twins.meta, connections=json.dumps(connections), audiences=json.dumps(audiences))
+    harness.write(
+        BRIDGE.format(meta=harness.twins.meta, connections=json.dumps(connections), audiences=json.dumps(audiences))
     )
-    assert town.bridge("apply", "-f", "bridge.yaml", "--yes").code == 0
-    assert town.bridge("sync", "--all").code == 0
+    assert harness.bridge("apply", "-f", "bridge.yaml", "--yes").code == 0
+    assert harness.bridge("sync", "--all").code == 0
 
     before = empty_judge.state()
     for file, (content, _) in BAD.items():
-        (town.folder / file).write_bytes(content)
-    (town.folder / GONE).unlink()
-    complaints = [rf"^{NAMES[file]}: {town.folder}/{file}: .*{words}" for file, (_, words) in BAD.items()]
-    complaints.append(rf"^{NAMES[GONE]}: {town.folder}/{GONE}: matches no file\. Check the path")
+        (harness.folder / file).write_bytes(content)
+    (harness.folder / GONE).unlink()
+    complaints = [rf"^{NAMES[file]}: {harness.folder}/{file}: .*{words}" for file, (_, words) in BAD.items()]
+    complaints.append(rf"^{NAMES[GONE]}: {harness.folder}/{GONE}: matches no file\. Check the path")
     empty_judge.complains(complaints, "sync", "--all")
     assert empty_judge.state() == before
 
     write_well(paths.values(), range(2, 13))
-    assert town.bridge("sync", "--all").code == 0
+    assert harness.bridge("sync", "--all").code == 0
     assert all(empty_judge.members(name) == {str(n) for n in range(2, 13)} for name in paths)
 
 

@@ -35,42 +35,42 @@ STATE = '{"type": "STATE", "state": {"type": "LEGACY", "data": {}}}'
 @pytest.fixture
 def reader(empty_judge: Any) -> Any:
     """A judge in whose folder `settings.json` and `catalog.json` read a file of two people."""
-    town = empty_judge.town
-    town.write("id,email\n1,secret.person@example.com\n2,b@example.com\n", "people.csv")
-    town.write(json.dumps({"path": str(town.folder / "people.csv")}), "settings.json")
-    town.write(CATALOG, "catalog.json")
+    harness = empty_judge.harness
+    harness.write("id,email\n1,secret.person@example.com\n2,b@example.com\n", "people.csv")
+    harness.write(json.dumps({"path": str(harness.folder / "people.csv")}), "settings.json")
+    harness.write(CATALOG, "catalog.json")
     return empty_judge
 
 
 @pytest.mark.parametrize(("text", "words"), CATALOGS.items(), ids=range(len(CATALOGS)))
 def test_a_catalog_that_is_no_good(reader: Any, text: str, words: str) -> None:
-    reader.town.write(text, "catalog.json")
+    reader.harness.write(text, "catalog.json")
     told = reader.traces(words, "read", "source-file", "--config", "settings.json", "--catalog", "catalog.json")
     assert '"RECORD"' not in told.out
 
 
 @pytest.mark.parametrize(("text", "words"), STATES.items(), ids=range(len(STATES)))
 def test_a_state_that_is_no_good(reader: Any, text: str, words: str) -> None:
-    reader.town.write(text, "state.json")
+    reader.harness.write(text, "state.json")
     files = ("--config", "settings.json", "--catalog", "catalog.json", "--state", "state.json")
     assert '"RECORD"' not in reader.traces(words, "read", "source-file", *files).out
 
 
 def test_a_bad_line_stops_the_writing_and_costs_nobody(empty_judge: Any, tmp_path: Path) -> None:
-    town, name = empty_judge.town, tmp_path.name
-    settings = {"access_token": "env:META_TOKEN", "ad_account_id": "1001", "base_url": town.twins.meta}
-    town.write(json.dumps(settings), "settings.json")
-    town.write(CATALOG.replace("members", name), "catalog.json")
+    harness, name = empty_judge.harness, tmp_path.name
+    settings = {"access_token": "env:META_TOKEN", "ad_account_id": "1001", "base_url": harness.twins.meta}
+    harness.write(json.dumps(settings), "settings.json")
+    harness.write(CATALOG.replace("members", name), "catalog.json")
     write = ("write", "destination-meta", "--config", "settings.json", "--catalog", "catalog.json")
     first, rest = [*records(name, range(2)), STATE], [*records(name, range(2, 5)), STATE]
     for bad, words in LINES.items():
         stdin = "\n".join([*first, bad.replace("members", name), *rest])
         told = empty_judge.traces(rf"line 4 of the input: .*{words}.*\. Nothing after it was", *write, stdin=stdin)
         assert told.out.count('"STATE"') == 1
-        assert held(town, name) == 2
-    mended = town.bridge(*write, stdin="\n".join([*first, *rest]))
+        assert held(harness, name) == 2
+    mended = harness.bridge(*write, stdin="\n".join([*first, *rest]))
     assert (mended.code, mended.out.count('"STATE"')) == (0, 2)
-    assert held(town, name) == 5
+    assert held(harness, name) == 5
 
 
 @pytest.mark.parametrize("bad", QUESTIONS, ids=range(len(QUESTIONS)))
@@ -86,7 +86,7 @@ def records(stream: str, numbers: Iterable[int]) -> list[str]:
     return [json.dumps({"type": "RECORD", "record": body}) for body in bodies]
 
 
-def held(town: Any, name: str) -> int:
+def held(harness: Any, name: str) -> int:
     """How many rows the platform holds in the audience of that name."""
-    (audience,) = [one for one in town.meta("audiences") if one["name"] == name]
+    (audience,) = [one for one in harness.meta("audiences") if one["name"] == name]
     return int(audience["held_rows"])

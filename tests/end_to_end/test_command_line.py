@@ -9,17 +9,17 @@ from typing import Any
 NAME, SEGMENT = "meta-everyone", "everyone"
 
 
-def ask(town: Any, *arguments: str) -> Any:
+def ask(harness: Any, *arguments: str) -> Any:
     """The JSON that a command prints."""
-    command = town.bridge(*arguments, "--json")
+    command = harness.bridge(*arguments, "--json")
     assert (command.code, command.err) == (0, "")
     return command.json
 
 
 def test_from_plan_to_audience_and_back(judge: Any, empty_judge: Any) -> None:
     for file in ("bridge.yaml", "opted_out.csv"):
-        (empty_judge.town.folder / file).write_bytes((judge.town.folder / file).read_bytes())
-    bridge, people = partial(ask, empty_judge.town), len(judge.eligible(SEGMENT))
+        (empty_judge.harness.folder / file).write_bytes((judge.harness.folder / file).read_bytes())
+    bridge, people = partial(ask, empty_judge.harness), len(judge.eligible(SEGMENT))
 
     changes = bridge("plan", "-f", "bridge.yaml")
     assert {change["action"] for change in changes} == {"create"}
@@ -49,7 +49,7 @@ def test_from_plan_to_audience_and_back(judge: Any, empty_judge: Any) -> None:
 
 def test_identity_tells_why_somebody_does_not_match(judge: Any) -> None:
     questions = [{"field": "email", "raw": " Ann@Example.COM "}, {"field": "phone", "raw": "12", "country": "US"}]
-    told = judge.town.bridge("identity", "--profile", "meta", stdin="\n".join(map(json.dumps, questions)))
+    told = judge.harness.bridge("identity", "--profile", "meta", stdin="\n".join(map(json.dumps, questions)))
     assert (told.code, told.err) == (0, "")
     good, bad = map(json.loads, told.out.splitlines())
     assert (good["normalised"], good["hashed"], good["rejected"]) == ("ann@example.com", True, None)

@@ -68,9 +68,9 @@ FEEDS = [f"{platform}-orders" for platform in PLATFORMS]
 class Shop:
     """What people have ordered, and three platforms that are told of it."""
 
-    def __init__(self, town: Any) -> None:
-        self.town = town
-        self.twins = {name: Controlled(getattr(town.twins, name)) for name in PLATFORMS}
+    def __init__(self, harness: Any) -> None:
+        self.harness = harness
+        self.twins = {name: Controlled(getattr(harness.twins, name)) for name in PLATFORMS}
         self.people = [one for one in generate(PEOPLE, 1) if not OF_SOME & {entry.form for entry in one.emails[:1]}]
         self.events: list[dict[str, Any]] = []
         self.wanted: dict[str, str] = {}
@@ -95,12 +95,12 @@ class Shop:
             self.events.append(event)
             if may_be_told(person):
                 self.wanted[f"order-{number}"] = person.human_id
-        self.town.write("".join(json.dumps(event) + "\n" for event in self.events), "orders.jsonl")
+        self.harness.write("".join(json.dumps(event) + "\n" for event in self.events), "orders.jsonl")
         return self.wanted.keys() - before
 
     def sync(self, *names: str) -> dict[str, Any]:
         """A run of each feed, by its name."""
-        ended = self.town.bridge("sync", *(names or ["--all"]), "--json")
+        ended = self.harness.bridge("sync", *(names or ["--all"]), "--json")
         assert ended.code == 0, ended.err + ended.out
         return {log["audience"]: log for log in ended.json}
 
@@ -130,22 +130,22 @@ def identity(event: dict[str, Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def shop(found_town: Any) -> Iterator[Shop]:
+def shop(bridge_sandbox: Any) -> Iterator[Shop]:
     """A shop with its feeds applied; nothing was told yet."""
-    with found_town(PEOPLE, "everyone") as town:
-        twins = town.twins
-        shop = Shop(town)
+    with bridge_sandbox(PEOPLE, "everyone") as harness:
+        twins = harness.twins
+        shop = Shop(harness)
         shop.twins["google"].configure(conversion_actions={"7631611120": {"account": "1234567890", "name": "Lead"}})
         shop.order(EVENTS)
         text = BRIDGE.format(meta=twins.meta, google=twins.google, tiktok=twins.tiktok)
-        town.apply(text + "".join(FEED.format(name=name) for name in PLATFORMS))
+        harness.apply(text + "".join(FEED.format(name=name) for name in PLATFORMS))
         yield shop
         for twin in shop.twins.values():
             twin.close()
 
 
 def test_a_dry_run_shows_a_request_and_tells_nobody(shop: Shop) -> None:
-    shown = shop.town.bridge("sync", "--all", "--dry-run", "--json").json
+    shown = shop.harness.bridge("sync", "--all", "--dry-run", "--json").json
     assert [one["audience"] for one in shown] == FEEDS
     for one, key in zip(shown, ("event_id", "transactionId", "event_id"), strict=True):
         assert one["adds"] == len(shop.wanted)
@@ -188,7 +188,7 @@ def test_of_new_events_only_those_are_told(shop: Shop) -> None:
 def test_a_batch_that_nobody_heard_of_again_is_told_again_under_its_ids(shop: Shop, platform: str) -> None:
     before = shop.counts(platform)
     new, name = shop.order(MORE), f"{platform}-orders"
-    killed = shop.town.start("sync", name, CDP_BRIDGE_FAILPOINT="written")
+    killed = shop.harness.start("sync", name, CDP_BRIDGE_FAILPOINT="written")
     killed.communicate()
     assert killed.returncode == -signal.SIGKILL
     assert shop.counts(platform) - before == Counter(new)
@@ -201,9 +201,9 @@ def test_a_batch_that_nobody_heard_of_again_is_told_again_under_its_ids(shop: Sh
 
 
 def test_the_feeds_are_shown_with_their_runs(shop: Shop) -> None:
-    shown = {one["name"]: one for one in shop.town.bridge("audiences", "--json").json}
+    shown = {one["name"]: one for one in shop.harness.bridge("audiences", "--json").json}
     assert [shown[name]["members"] for name in FEEDS] == [len(shop.wanted)] * 3
     for name in FEEDS:
-        runs = shop.town.bridge("runs", "--audience", name, "--json").json
+        runs = shop.harness.bridge("runs", "--audience", name, "--json").json
         assert runs[0]["status"] == "succeeded"
         assert sum(run["status"] == "failed" for run in runs) == 1

@@ -36,7 +36,7 @@ audiences:
 """
 
 
-class Town:
+class SyncHarness:
     """Fifty people in a file, and an hour between two runs."""
 
     def __init__(self, url: str, folder: Path) -> None:
@@ -84,59 +84,61 @@ class Town:
 
 
 @pytest.fixture
-def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Town]:
+def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SyncHarness]:
     monkeypatch.setenv("TOKEN", "sandbox-token")
     with sandbox.running(people=0) as twins:
-        town = Town(twins.tiktok, tmp_path)
-        town.tiktok.configure(floor=0, app={"allow_list": False})
-        yield town
-        town.store.close()
+        harness = SyncHarness(twins.tiktok, tmp_path)
+        harness.tiktok.configure(floor=0, app={"allow_list": False})
+        yield harness
+        harness.store.close()
 
 
 @pytest.mark.parametrize(("processing", "file_life"), [(0, 24), (1, 24), (3, 24), (3, 2)])
-def test_both_sides_are_equal_however_long_tiktok_computes(town: Town, processing: int, file_life: int) -> None:
+def test_both_sides_are_equal_however_long_tiktok_computes(
+    harness: SyncHarness, processing: int, file_life: int
+) -> None:
     """Even where a file that waits is gone before it is its turn."""
-    town.tiktok.configure(processing=processing * HOUR, file_life=file_life * HOUR)
+    harness.tiktok.configure(processing=processing * HOUR, file_life=file_life * HOUR)
     for hour in range(4):
-        town.sync()
-        town.churn(hour + 1)
-    town.calm()
-    town.assert_equal()
+        harness.sync()
+        harness.churn(hour + 1)
+    harness.calm()
+    harness.assert_equal()
 
 
-def test_who_leaves_right_after_the_audience_was_made_is_out(town: Town) -> None:
-    town.sync()
-    town.churn(1)
-    town.calm()
-    town.assert_equal()
+def test_who_leaves_right_after_the_audience_was_made_is_out(harness: SyncHarness) -> None:
+    harness.sync()
+    harness.churn(1)
+    harness.calm()
+    harness.assert_equal()
 
 
 @pytest.mark.parametrize("after", [1, 2, 5])
-def test_a_deleted_audience_is_made_anew_with_everybody(town: Town, after: int) -> None:
+def test_a_deleted_audience_is_made_anew_with_everybody(harness: SyncHarness, after: int) -> None:
     for _ in range(after):
-        town.sync()
-    town.delete()
-    town.churn(1)
-    town.calm()
-    town.assert_equal()
+        harness.sync()
+    harness.delete()
+    harness.churn(1)
+    harness.calm()
+    harness.assert_equal()
 
 
-def test_an_audience_that_tiktok_found_too_small_is_made_anew_until_it_is_not(town: Town) -> None:
-    town.tiktok.configure(floor=1)
+def test_an_audience_that_tiktok_found_too_small_is_made_anew_until_it_is_not(harness: SyncHarness) -> None:
+    harness.tiktok.configure(floor=1)
     for hour in range(4):
-        town.sync()
-        town.churn(hour + 1)
-    town.tiktok.configure(floor=0)
-    town.calm()
-    town.assert_equal()
+        harness.sync()
+        harness.churn(hour + 1)
+    harness.tiktok.configure(floor=0)
+    harness.calm()
+    harness.assert_equal()
 
 
-def test_who_leaves_is_out_though_too_few_are_left(town: Town) -> None:
-    town.calm()
-    town.tiktok.configure(floor=1)
-    town.churn(1)
+def test_who_leaves_is_out_though_too_few_are_left(harness: SyncHarness) -> None:
+    harness.calm()
+    harness.tiktok.configure(floor=1)
+    harness.churn(1)
     for _ in range(3):
-        town.sync()
-    town.tiktok.configure(floor=0)
-    town.calm()
-    town.assert_equal()
+        harness.sync()
+    harness.tiktok.configure(floor=0)
+    harness.calm()
+    harness.assert_equal()

@@ -40,10 +40,10 @@ FIELDS = {"user_id": "canonical_segment_id", "email": "identifiers.email", "phon
 class Fan:
     """Three audiences of one segment, on a store of their own whose clock goes on by what a run waits."""
 
-    def __init__(self, town: Any, store: Store, sleep: Callable[[str, float], None]) -> None:
-        self.town, self.store, self._sleep = town, store, sleep
-        space = {"public_api_token": "sandbox-papi-token", "base_url": town.twins.segment}
-        space["warehouse"] = {"url": town.environment["SEGMENT_WAREHOUSE"]}
+    def __init__(self, harness: Any, store: Store, sleep: Callable[[str, float], None]) -> None:
+        self.harness, self.store, self._sleep = harness, store, sleep
+        space = {"public_api_token": "sandbox-papi-token", "base_url": harness.twins.segment}
+        space["warehouse"] = {"url": harness.environment["SEGMENT_WAREHOUSE"]}
         configure(
             self.store,
             Bridge(
@@ -52,7 +52,7 @@ class Fan:
                     DestinationAccount(
                         name=name,
                         connector=f"destination-{name}",
-                        settings=SETTINGS[name] | {"base_url": getattr(town.twins, name)},
+                        settings=SETTINGS[name] | {"base_url": getattr(harness.twins, name)},
                     )
                     for name in PLATFORMS
                 ),
@@ -70,13 +70,13 @@ class Fan:
 
     def reads(self) -> int:
         """How often Segment was asked which audience to read."""
-        (journal,) = self.town.ask(f"{self.town.twins.segment}/_twin/requests")
+        (journal,) = self.harness.ask(f"{self.harness.twins.segment}/_twin/requests")
         return sum(count for route, count in journal["routes"].items() if route.endswith("/audiences"))
 
     def held(self, name: str) -> int:
         """How many of its own people a platform holds."""
         mine = self.store.audience_ref(name)
-        (audiences,) = self.town.ask(f"{getattr(self.town.twins, name)}/_twin/audiences")
+        (audiences,) = self.harness.ask(f"{getattr(self.harness.twins, name)}/_twin/audiences")
         return sum(one["held_people"] for one in audiences if mine and one["id"] == mine.id)
 
     def statuses(self) -> dict[str, str]:
@@ -89,11 +89,11 @@ class Fan:
 
 
 @pytest.fixture
-def fan(town: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Fan]]:
+def fan(harness: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Fan]]:
     """Function: the three audiences; `waiting` is called by whoever waits, before the time has passed."""
     monkeypatch.setattr("cdp_bridge.sync.session.LEASE_SECONDS", 1e6)
     passed: list[float] = []
-    town.ask(f"{town.twins.google}/_twin/config", {"processing": 0})
+    harness.ask(f"{harness.twins.google}/_twin/config", {"processing": 0})
     with Store.open(f"sqlite:///{tmp_path}/fan.db", clock=lambda: time.time() + sum(passed)) as store:
 
         def make(waiting: Callable[[str, float], None] = lambda *_: None) -> Fan:
@@ -101,10 +101,10 @@ def fan(town: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
                 waiting(name, seconds)
                 passed.append(seconds)
 
-            return Fan(town, store, sleep)
+            return Fan(harness, store, sleep)
 
         yield make
-    town.ask(f"{town.twins.tiktok}/_twin/faults", method="DELETE")
+    harness.ask(f"{harness.twins.tiktok}/_twin/faults", method="DELETE")
 
 
 def test_one_read_reaches_three_platforms(fan: Any) -> None:
@@ -121,7 +121,7 @@ def test_one_read_reaches_three_platforms(fan: Any) -> None:
     assert [(log.status, log.membership_calls) for log in logs.values()] == [("succeeded", 0)] * 3
 
 
-def test_a_platform_that_refuses_for_a_minute_delays_only_itself(fan: Any, town: Any, until: Until) -> None:
+def test_a_platform_that_refuses_for_a_minute_delays_only_itself(fan: Any, harness: Any, until: Until) -> None:
     slept: list[float] = []
     others = [name for name in PLATFORMS if name != "tiktok"]
 
@@ -133,7 +133,7 @@ def test_a_platform_that_refuses_for_a_minute_delays_only_itself(fan: Any, town:
         assert (three.held("tiktok"), *(three.held(one) > 200 for one in others)) == (0, True, True)
         slept.append(seconds)
         if sum(slept) >= MINUTE:
-            town.ask(f"{town.twins.tiktok}/_twin/faults", method="DELETE")
+            harness.ask(f"{harness.twins.tiktok}/_twin/faults", method="DELETE")
 
     three = fan(waiting)
     fault = {
@@ -143,7 +143,7 @@ def test_a_platform_that_refuses_for_a_minute_delays_only_itself(fan: Any, town:
         "times": None,
         "match": {"path_regex": "segment/mapping"},
     }
-    town.ask(f"{town.twins.tiktok}/_twin/faults", [fault])
+    harness.ask(f"{harness.twins.tiktok}/_twin/faults", [fault])
     before = three.reads()
     logs = three.sync()
     assert logs["tiktok"].status == "succeeded", logs["tiktok"].error

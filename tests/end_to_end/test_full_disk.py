@@ -47,25 +47,25 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def judge_of_files(empty_judge: Any) -> Any:
-    """A judge of a town whose only segment is a file."""
-    town = empty_judge.town
-    town.write(BRIDGE.format(folder=town.folder, meta=town.twins.meta))
+    """A judge of a sandbox whose only segment is a file."""
+    harness = empty_judge.harness
+    harness.write(BRIDGE.format(folder=harness.folder, meta=harness.twins.meta))
     return empty_judge
 
 
 def test_a_full_disk_under_the_store(judge_of_files: Any, disk: Path) -> None:
-    judge, town = judge_of_files, judge_of_files.town
-    town.environment["CDP_BRIDGE_STORE"] = url = f"sqlite:///{disk}/cdp-bridge.db"
+    judge, harness = judge_of_files, judge_of_files.harness
+    harness.environment["CDP_BRIDGE_STORE"] = url = f"sqlite:///{disk}/cdp-bridge.db"
     full = rf"{url}: the disk is full\. Free space, then run again; what was recorded before is intact"
     fill(disk, leave=16)
     judge.complains([f"^error: {full}"], "apply", "-f", "bridge.yaml", "--yes")
     (disk / "filler").unlink()
-    assert town.bridge("apply", "-f", "bridge.yaml", "--yes").code == 0
-    people(town.folder, 100)
-    assert town.bridge("sync", "all").code == 0
-    people(town.folder, 500)
+    assert harness.bridge("apply", "-f", "bridge.yaml", "--yes").code == 0
+    people(harness.folder, 100)
+    assert harness.bridge("sync", "all").code == 0
+    people(harness.folder, 500)
     leave, failures = 0, 0
-    while (run := synced_with_little_space(town, disk, leave)).code:
+    while (run := synced_with_little_space(harness, disk, leave)).code:
         assert (run.code, "Traceback" in run.err) == (1, False)
         assert re.search(rf"^(error|all): {full}$", run.err, re.MULTILINE), run.err
         leave, failures = max(4 * leave, 8), failures + 1
@@ -74,18 +74,18 @@ def test_a_full_disk_under_the_store(judge_of_files: Any, disk: Path) -> None:
 
 
 def test_a_full_disk_under_what_a_run_spills(judge_of_files: Any, disk: Path) -> None:
-    judge, town = judge_of_files, judge_of_files.town
-    people(town.folder, 100)
-    assert town.bridge("apply", "-f", "bridge.yaml", "--yes").code == 0
-    assert town.bridge("sync", "all").code == 0
+    judge, harness = judge_of_files, judge_of_files.harness
+    people(harness.folder, 100)
+    assert harness.bridge("apply", "-f", "bridge.yaml", "--yes").code == 0
+    assert harness.bridge("sync", "all").code == 0
     before = judge.state()
-    people(town.folder, TOO_MANY)
+    people(harness.folder, TOO_MANY)
     no_space = rf"{disk}: the sync ran out of memory, or of disk space for temporary files\. Free some space there"
     judge.complains([f"^all: {no_space}"], "sync", "all", TMPDIR=str(disk))
     assert judge.state() == before
     assert list(disk.iterdir()) == []
-    people(town.folder, 120)
-    assert town.bridge("sync", "all", TMPDIR=str(disk)).code == 0
+    people(harness.folder, 120)
+    assert harness.bridge("sync", "all", TMPDIR=str(disk)).code == 0
     assert judge.members("all") == {str(n) for n in range(120)}
 
 
@@ -94,10 +94,10 @@ def people(folder: Path, number: int) -> None:
     (folder / "people.csv").write_text("id,email\n" + "".join(f"{n},{n}@example.org\n" for n in range(number)))
 
 
-def synced_with_little_space(town: Any, disk: Path, leave: int) -> Any:
+def synced_with_little_space(harness: Any, disk: Path, leave: int) -> Any:
     """How a sync ended for which only some blocks were free."""
     fill(disk, leave)
-    run = town.bridge("sync", "all")
+    run = harness.bridge("sync", "all")
     (disk / "filler").unlink()
     return run
 

@@ -13,44 +13,44 @@ import pytest
 from sandbox.people import Person
 from sandbox.trial import Controlled
 
-from tests.ear import Ear
+from tests.recording_proxy import RecordingProxy
 from tests.truth import PLATFORMS, Truth
 
 PEOPLE, SEGMENT = 400, "everyone"
-HALF_AN_HOUR, MOST_RUNS = 1_800, 6
+HALF_AN_HOUR, MAX_RUNS = 1_800, 6
 
 
-class Street:
-    """Three platforms overheard, and everything that the bridge has said."""
+class PlatformSandbox:
+    """Three platforms behind recording proxies, and the output of the bridge."""
 
-    def __init__(self, town: Any, ears: dict[str, Ear]) -> None:
-        self.town, self.ears = town, ears
+    def __init__(self, harness: Any, proxies: dict[str, RecordingProxy]) -> None:
+        self.harness, self.proxies = harness, proxies
         self.truth = Truth(PEOPLE)
-        self.twins = {name: Controlled(getattr(town.twins, name)) for name in PLATFORMS}
-        self.said: list[str] = []
+        self.twins = {name: Controlled(getattr(harness.twins, name)) for name in PLATFORMS}
+        self.output: list[str] = []
         self.people: dict[str, Person] = {}
         """Everybody who ever was, as they were last."""
 
     def sync(self) -> None:
         """What a schedule does: run each half an hour, here until there is nothing left to do."""
         self.people |= {person.person_id: person for person in self.truth.population}
-        for _ in range(MOST_RUNS):
-            ended = self.town.bridge("--debug", "sync", "--all", "--json")
-            self.said += [ended.out, ended.err]
+        for _ in range(MAX_RUNS):
+            ended = self.harness.bridge("--debug", "sync", "--all", "--json")
+            self.output += [ended.out, ended.err]
             assert ended.code == 0, ended.err
             if all(log["status"] == "succeeded" and not log["membership_calls"] for log in ended.json):
                 return
             for twin in self.twins.values():
                 twin.advance(HALF_AN_HOUR)
-        raise AssertionError(f"{MOST_RUNS} runs were not enough: {ended.out}")
+        raise AssertionError(f"{MAX_RUNS} runs were not enough: {ended.out}")
 
     def assert_equal(self) -> None:
         for platform in PLATFORMS:
-            assert (platform, self.truth.differences(self.town, SEGMENT, platform)) == (platform, [])
+            assert (platform, self.truth.differences(self.harness, SEGMENT, platform)) == (platform, [])
 
     def held(self, platform: str) -> set[str]:
         """The hashes that a platform holds."""
-        with self.town.store() as store:
+        with self.harness.store() as store:
             ref = store.audience_ref(f"{platform}-{SEGMENT}")
         rows = self.twins[platform].rows(ref.id)
         return {value for row in rows for _, value in PLATFORMS[platform].pairs(row)}
@@ -66,57 +66,57 @@ class Street:
 
 
 @pytest.fixture(scope="module")
-def street(found_town: Any) -> Iterator[Street]:
+def platforms(bridge_sandbox: Any) -> Iterator[PlatformSandbox]:
     """One segment at three platforms: created, and changed twice."""
-    with found_town(PEOPLE, SEGMENT, platforms=PLATFORMS) as town, ExitStack() as stack:
-        street = Street(town, {name: stack.enter_context(town.overhear(name)) for name in PLATFORMS})
-        street.sync()
-        yield street
-        for twin in street.twins.values():
+    with bridge_sandbox(PEOPLE, SEGMENT, platforms=PLATFORMS) as harness, ExitStack() as stack:
+        platforms = PlatformSandbox(harness, {name: stack.enter_context(harness.record(name)) for name in PLATFORMS})
+        platforms.sync()
+        yield platforms
+        for twin in platforms.twins.values():
             twin.close()
 
 
-def test_all_are_filled(street: Street) -> None:
-    street.assert_equal()
+def test_all_are_filled(platforms: PlatformSandbox) -> None:
+    platforms.assert_equal()
 
 
-def test_all_follow_their_segment(street: Street) -> None:
+def test_all_follow_their_segment(platforms: PlatformSandbox) -> None:
     for seed in (1, 2):
-        street.truth.churn(street.town, 0.2, seed=seed)
-        street.sync()
-        street.assert_equal()
+        platforms.truth.churn(platforms.harness, 0.2, seed=seed)
+        platforms.sync()
+        platforms.assert_equal()
 
 
-def test_whoever_is_to_be_forgotten_leaves_all_three(street: Street) -> None:
+def test_whoever_is_to_be_forgotten_leaves_all_three(platforms: PlatformSandbox) -> None:
     somebody = next(
         person
-        for person in street.truth.eligible(SEGMENT).values()
+        for person in platforms.truth.eligible(SEGMENT).values()
         if len(person.emails) > 1 and person.phones and all(entry.recoverable for entry in person.emails)
     )
     values = {
-        platform: {value for _, value in known.identifiers(somebody) if street.truth.is_of_one(platform, value)}
+        platform: {value for _, value in known.identifiers(somebody) if platforms.truth.is_of_one(platform, value)}
         for platform, known in PLATFORMS.items()
     }
-    assert all(values[platform] and values[platform] <= street.held(platform) for platform in PLATFORMS)
-    before = {platform: street.held(platform) for platform in PLATFORMS}
-    street.town.suppress([*street.truth.population.suppressed, somebody.emails[-1].true])
-    street.sync()
+    assert all(values[platform] and values[platform] <= platforms.held(platform) for platform in PLATFORMS)
+    before = {platform: platforms.held(platform) for platform in PLATFORMS}
+    platforms.harness.suppress([*platforms.truth.population.suppressed, somebody.emails[-1].true])
+    platforms.sync()
     for platform in PLATFORMS:
-        assert before[platform] - street.held(platform) == values[platform]
+        assert before[platform] - platforms.held(platform) == values[platform]
 
 
-def test_nobody_is_named(street: Street) -> None:
+def test_nobody_is_named(platforms: PlatformSandbox) -> None:
     """Neither in what a platform was sent, nor in what the bridge has said."""
     sent = [
         text.lower()
-        for ear in street.ears.values()
-        for one in ear.heard
+        for proxy in platforms.proxies.values()
+        for one in proxy.exchanges
         for text in (one.request.path, *one.request.headers.values(), one.request.body.decode())
     ]
-    assert all(any(one.request.body for one in ear.heard) for ear in street.ears.values())
-    words = sorted({word for word in street.clear() if len(word) > 3})
+    assert all(any(one.request.body for one in proxy.exchanges) for proxy in platforms.proxies.values())
+    words = sorted({word for word in platforms.clear() if len(word) > 3})
     assert len(words) > PEOPLE
     named = re.compile(r"(?<![0-9a-z])(?:" + "|".join(map(re.escape, words)) + r")(?![0-9a-z])")
     assert named.search(f'"{words[0]}"')
-    found = {match[0] for text in [*sent, *map(str.lower, street.said)] for match in named.finditer(text)}
+    found = {match[0] for text in [*sent, *map(str.lower, platforms.output)] for match in named.finditer(text)}
     assert found == set()

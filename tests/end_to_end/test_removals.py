@@ -51,7 +51,7 @@ AUDIENCE = """\
 EMAIL = {"meta": "EMAIL", "tiktok": "EMAIL_SHA256"}
 
 
-class Town:
+class SyncHarness:
     """Twenty people of whom everybody is in all segments, and both platforms."""
 
     def __init__(self, twins: sandbox.Sandbox, folder: Path) -> None:
@@ -109,50 +109,50 @@ def twins() -> Iterator[sandbox.Sandbox]:
 
 
 @pytest.fixture
-def town(twins: sandbox.Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Town]:
+def harness(twins: sandbox.Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SyncHarness]:
     monkeypatch.setenv("TOKEN", "sandbox-token")
-    town = Town(twins, tmp_path)
-    town.sync()
-    yield town
-    town.store.close()
+    harness = SyncHarness(twins, tmp_path)
+    harness.sync()
+    yield harness
+    harness.store.close()
 
 
 ALL = [f"{destination}-{segment}" for destination in ("meta", "tiktok") for segment in SEGMENTS]
 OWN = ("first7@example.com", "second7@example.com")
 
 
-def test_everybody_is_everywhere_by_all_addresses(town: Town) -> None:
-    assert [town.audiences_with(address) for address in OWN] == [ALL, ALL]
+def test_everybody_is_everywhere_by_all_addresses(harness: SyncHarness) -> None:
+    assert [harness.audiences_with(address) for address in OWN] == [ALL, ALL]
 
 
-def test_whoever_leaves_a_segment_leaves_its_audiences_and_no_others(town: Town) -> None:
-    town.people["u7"]["segments"] = ("vip",)
-    town.sync()
-    assert [town.audiences_with(address) for address in OWN] == [["meta-vip", "tiktok-vip"]] * 2
+def test_whoever_leaves_a_segment_leaves_its_audiences_and_no_others(harness: SyncHarness) -> None:
+    harness.people["u7"]["segments"] = ("vip",)
+    harness.sync()
+    assert [harness.audiences_with(address) for address in OWN] == [["meta-vip", "tiktok-vip"]] * 2
 
 
-def test_whoever_is_deleted_in_the_cdp_leaves_all(town: Town) -> None:
-    del town.people["u7"]
-    town.sync()
-    assert [town.audiences_with(address) for address in OWN] == [[], []]
-    assert town.audiences_with("first8@example.com") == ALL
+def test_whoever_is_deleted_in_the_cdp_leaves_all(harness: SyncHarness) -> None:
+    del harness.people["u7"]
+    harness.sync()
+    assert [harness.audiences_with(address) for address in OWN] == [[], []]
+    assert harness.audiences_with("first8@example.com") == ALL
 
 
-def test_whoever_withdraws_consent_leaves_all(town: Town) -> None:
-    town.people["u7"]["consent"] = "no"
-    town.sync()
-    assert [town.audiences_with(address) for address in OWN] == [[], []]
+def test_whoever_withdraws_consent_leaves_all(harness: SyncHarness) -> None:
+    harness.people["u7"]["consent"] = "no"
+    harness.sync()
+    assert [harness.audiences_with(address) for address in OWN] == [[], []]
 
 
 @pytest.mark.parametrize("entry", [*OWN, "+4915100000007"])
-def test_whoever_is_to_be_forgotten_leaves_all_by_whatever_is_named(town: Town, entry: str) -> None:
-    town.forget(entry)
-    town.sync()
-    assert [town.audiences_with(address) for address in OWN] == [[], []]
-    assert town.audiences_with("first8@example.com") == ALL
+def test_whoever_is_to_be_forgotten_leaves_all_by_whatever_is_named(harness: SyncHarness, entry: str) -> None:
+    harness.forget(entry)
+    harness.sync()
+    assert [harness.audiences_with(address) for address in OWN] == [[], []]
+    assert harness.audiences_with("first8@example.com") == ALL
 
 
-def test_an_old_address_leaves_all_when_there_is_a_new_one(town: Town) -> None:
-    town.people["u7"]["email"] = "new7@example.com"
-    town.sync()
-    assert [town.audiences_with(address) for address in (*OWN, "new7@example.com")] == [[], ALL, ALL]
+def test_an_old_address_leaves_all_when_there_is_a_new_one(harness: SyncHarness) -> None:
+    harness.people["u7"]["email"] = "new7@example.com"
+    harness.sync()
+    assert [harness.audiences_with(address) for address in (*OWN, "new7@example.com")] == [[], ALL, ALL]

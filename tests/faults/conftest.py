@@ -1,4 +1,4 @@
-"""A town whose batches are small."""
+"""A sandbox whose batches are small."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ suppressions:"""
 
 
 @contextmanager
-def found(found_town: Any, people: int, *segments: str) -> Iterator[Any]:
-    """A town whose members have an external id of 4,000 characters, so that about a hundred of them fill a batch."""
-    with found_town(people, *segments) as town:
-        town.rewrite("suppressions:", LONG)
-        yield town
+def with_small_batches(bridge_sandbox: Any, people: int, *segments: str) -> Iterator[Any]:
+    """A sandbox whose members have an external id of 4,000 characters, so that about a hundred of them fill a batch."""
+    with bridge_sandbox(people, *segments) as harness:
+        harness.rewrite("suppressions:", LONG)
+        yield harness
 
 
 @pytest.fixture(scope="session")
-def found_town_of_small_batches(found_town: Any) -> Any:
-    return partial(found, found_town)
+def bridge_sandbox_of_small_batches(bridge_sandbox: Any) -> Any:
+    return partial(with_small_batches, bridge_sandbox)

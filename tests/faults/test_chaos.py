@@ -24,11 +24,11 @@ from destination_chaos import held
 
 NAME = "vip"
 PEOPLE, MANY = 130, 15
-SEED, MOST_RUNS = 1, 20
+SEED, MAX_RUNS = 1, 20
 Held = dict[str, dict[str, list[str]]]
 
 
-class Bed:
+class SyncHarness:
     """A file of people, and a bridge from it to a destination whose faults can be set anew; waiting costs nothing."""
 
     store: Store
@@ -56,7 +56,7 @@ class Bed:
         self._assert_honest(log)
         return log
 
-    def turn_over(self) -> None:
+    def churn(self) -> None:
         """Some leave, some come, some have another address."""
         for number in range(MANY):
             del self.people[f"u{number}"]
@@ -65,11 +65,11 @@ class Bed:
 
     def sync_until_nothing_is_left(self) -> SyncLog:
         """The first run that finds nothing to do."""
-        for _ in range(MOST_RUNS):
+        for _ in range(MAX_RUNS):
             log = self.sync()
             if log.status == "succeeded" and not log.membership_calls:
                 return log
-        raise AssertionError(f"{MOST_RUNS} runs were not enough: {log}")
+        raise AssertionError(f"{MAX_RUNS} runs were not enough: {log}")
 
     def _assert_honest(self, log: SyncLog) -> None:
         """Whom the bridge calls accepted is in, whoever is in is known to the bridge, and the log counts the rest."""
@@ -82,7 +82,7 @@ class Bed:
             assert log.error
             return
         assert log.funnel.accepted == len(accepted)
-        new = sum(letter.created_at >= log.sync_timestamp for letter in self.letters())
+        new = sum(letter.created_at >= log.sync_timestamp for letter in self.dead_letters())
         # Who is refused late, changes, and is refused again, is counted twice.
         assert new <= log.rejected <= 2 * new
         assert log.unknown >= len((doubtful.keys() | under_way) - self.dead)
@@ -96,7 +96,7 @@ class Bed:
         assert self.ledger(in_doubt=True).keys() <= self.dead
         assert self.store.deliveries(NAME) == []
         assert log.funnel.accepted == len(alive)
-        assert {letter.reason for letter in self.letters()} == self.reasons
+        assert {letter.reason for letter in self.dead_letters()} == self.reasons
 
     @property
     def held(self) -> Held:
@@ -109,12 +109,12 @@ class Bed:
         found = (one for one in members if (one.outcome == "accepted" and one.fingerprint != b"") != in_doubt)
         return {one.member_key.hex(): _plain(one.identifiers) for one in found}
 
-    def letters(self) -> list[DeadLetter]:
+    def dead_letters(self) -> list[DeadLetter]:
         return self.store.dead_letters.newest(NAME, limit=None)
 
     @property
     def dead(self) -> set[str]:
-        return {letter.member_key.hex() for letter in self.letters()}
+        return {letter.member_key.hex() for letter in self.dead_letters()}
 
     @property
     def reasons(self) -> set[str]:
@@ -140,14 +140,14 @@ def registry() -> Registry:
 
 
 @pytest.fixture
-def bed(tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bed]:
+def harness(tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Iterator[SyncHarness]:
     # Member keys decide whom a fault hits, so they are the same each time.
     monkeypatch.setattr(secrets, "token_bytes", random.Random(SEED).randbytes)
     # The thread that renews the lease knows nothing of the time that only seems to pass.
     monkeypatch.setattr("cdp_bridge.sync.session.LEASE_SECONDS", 1e6)
-    bed = Bed(tmp_path, registry)
-    with Store.open(f"sqlite:///{tmp_path}/store.db", clock=bed.clock) as bed.store:
-        yield bed
+    harness = SyncHarness(tmp_path, registry)
+    with Store.open(f"sqlite:///{tmp_path}/store.db", clock=harness.clock) as harness.store:
+        yield harness
 
 
 @pytest.mark.parametrize(
@@ -164,23 +164,23 @@ def bed(tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> 
     ],
     ids=" ".join,
 )
-def test_runs_repair_what_a_destination_does_wrong(bed: Bed, faults: dict[str, Any]) -> None:
-    bed.faults = faults
-    bed.sync()
-    bed.turn_over()
-    bed.assert_equal(bed.sync_until_nothing_is_left())
-    before, bed.faults = bed.held, {}
-    log = bed.sync()
+def test_runs_repair_what_a_destination_does_wrong(harness: SyncHarness, faults: dict[str, Any]) -> None:
+    harness.faults = faults
+    harness.sync()
+    harness.churn()
+    harness.assert_equal(harness.sync_until_nothing_is_left())
+    before, harness.faults = harness.held, {}
+    log = harness.sync()
     assert (log.status, log.membership_calls) == ("succeeded", 0)
-    assert bed.held == before
+    assert harness.held == before
 
 
 @pytest.mark.parametrize("faults", [{"pause": 90}, {"lost_answers": 0.5, "retry_after": 90, "seed": 11}], ids=str)
-def test_a_run_stays_away_as_long_as_it_is_asked_to(bed: Bed, faults: dict[str, Any]) -> None:
-    bed.faults = faults
-    log = bed.sync()
-    assert (log.status, round(bed.waited)) == ("succeeded", 90)
-    bed.assert_equal(log)
+def test_a_run_stays_away_as_long_as_it_is_asked_to(harness: SyncHarness, faults: dict[str, Any]) -> None:
+    harness.faults = faults
+    log = harness.sync()
+    assert (log.status, round(harness.waited)) == ("succeeded", 90)
+    harness.assert_equal(log)
 
 
 def _bridge(source: dict[str, Any], destination: dict[str, Any]) -> Bridge:

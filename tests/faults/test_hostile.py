@@ -110,7 +110,7 @@ CHECKED = {
 }
 
 
-class Bed:
+class SyncHarness:
     """The vendor, and a bridge from its segment to its list by the hostile connectors."""
 
     def __init__(self, folder: Path, vendor: Vendor, capture: pytest.CaptureFixture[str]) -> None:
@@ -217,83 +217,87 @@ def beginning(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str,
 
 
 @pytest.fixture
-def bed(
+def harness(
     beginning: tuple[Path, dict[str, Any]],
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Bed]:
-    """A bed in which everybody was synced once; since then somebody came, changed, and left."""
+) -> Iterator[SyncHarness]:
+    """A harness in which everybody was synced once; since then somebody came, changed, and left."""
     folder, state = beginning
     monkeypatch.setenv("VENDOR_TOKEN", TOKEN)
     vendor = Vendor()
     with vendor.running():
         if not state:
-            Bed(folder, vendor, capfd).recovers()
+            SyncHarness(folder, vendor, capfd).recovers()
             state |= {name: copy.deepcopy(getattr(vendor, name)) for name in ("lists", "held")}
         for path in folder.glob("store.db*"):
             shutil.copy(path, tmp_path)
         for name, value in copy.deepcopy(state).items():
             setattr(vendor, name, value)
         vendor.churn()
-        yield Bed(tmp_path, vendor, capfd)
+        yield SyncHarness(tmp_path, vendor, capfd)
 
 
 @pytest.mark.parametrize(("side", "at", "misdeed", "what"), CASES)
-def test_a_fault_ends_the_run_and_names_its_connector(bed: Bed, side: str, at: str, misdeed: str, what: str) -> None:
-    stay = bed.held & bed.wanted
-    code, _, err = bed.sync(**{side: {"misdeed": misdeed, "at": at}})
+def test_a_fault_ends_the_run_and_names_its_connector(
+    harness: SyncHarness, side: str, at: str, misdeed: str, what: str
+) -> None:
+    stay = harness.held & harness.wanted
+    code, _, err = harness.sync(**{side: {"misdeed": misdeed, "at": at}})
     assert (code, err) == (1, f"{NAME}: {FAULT.format(f'{side}-hostile', what)}\n")
-    assert stay <= bed.held
-    assert bed.acknowledged() & bed.wanted <= bed.held
-    bed.recovers()
+    assert stay <= harness.held
+    assert harness.acknowledged() & harness.wanted <= harness.held
+    harness.recovers()
 
 
 @pytest.mark.parametrize(("side", "at", "misdeed"), SURVIVED)
-def test_what_does_no_harm_is_borne(bed: Bed, side: str, at: str, misdeed: str) -> None:
-    code, _, err = bed.sync(**{side: {"misdeed": misdeed, "at": at}})
+def test_what_does_no_harm_is_borne(harness: SyncHarness, side: str, at: str, misdeed: str) -> None:
+    code, _, err = harness.sync(**{side: {"misdeed": misdeed, "at": at}})
     assert (code, err) == (0, "")
-    assert bed.held == bed.acknowledged() == bed.wanted
+    assert harness.held == harness.acknowledged() == harness.wanted
 
 
 @pytest.mark.parametrize(("side", "at"), [("source", "item"), ("destination", "write")])
-def test_what_a_connector_prints_is_redacted_and_no_part_of_the_result(bed: Bed, side: str, at: str) -> None:
-    code, out, err = bed.sync("--json", **{side: {"misdeed": "prints", "at": at}})
+def test_what_a_connector_prints_is_redacted_and_no_part_of_the_result(
+    harness: SyncHarness, side: str, at: str
+) -> None:
+    code, out, err = harness.sync("--json", **{side: {"misdeed": "prints", "at": at}})
     assert code == 0
     assert json.loads(out)[0]["status"] == "succeeded"
     assert set(re.findall(r'"email": "(.*?)"', err)) == {"<email>"}
 
 
 @pytest.mark.parametrize(("side", "at"), [("source", "discover"), ("source", "item"), ("destination", "write")])
-def test_an_error_that_quotes_everything_is_redacted(bed: Bed, side: str, at: str) -> None:
-    code, _, err = bed.sync(**{side: {"misdeed": "tells all in a ConfigError", "at": at}})
+def test_an_error_that_quotes_everything_is_redacted(harness: SyncHarness, side: str, at: str) -> None:
+    code, _, err = harness.sync(**{side: {"misdeed": "tells all in a ConfigError", "at": at}})
     assert code == 1
     assert err.startswith(f"{NAME}: {REDACTED}")
-    bed.recovers()
+    harness.recovers()
 
 
-def test_a_reason_that_quotes_people_is_redacted(bed: Bed) -> None:
-    code, _, _ = bed.sync(destination={"misdeed": "tells all in a reason", "at": "write"})
+def test_a_reason_that_quotes_people_is_redacted(harness: SyncHarness) -> None:
+    code, _, _ = harness.sync(destination={"misdeed": "tells all in a reason", "at": "write"})
     assert code == 3
-    assert bed.reasons() == {REDACTED}
+    assert harness.reasons() == {REDACTED}
 
 
-def test_an_endless_wait_is_an_hour(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_wait_is_an_hour(harness: SyncHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     monkeypatch.setattr(_Runs, "_sleep", lambda _, seconds: slept.append(seconds))
-    code, _, err = bed.sync(destination={"misdeed": "asks for an endless wait", "at": "ensure"})
+    code, _, err = harness.sync(destination={"misdeed": "asks for an endless wait", "at": "ensure"})
     assert (code, err) == (1, f"{NAME}: busy\n")
     assert set(slept) == {3_600.0}
-    bed.recovers()
+    harness.recovers()
 
 
 @pytest.mark.parametrize("misdeed", ["raises SystemExit", "gives None"])
-def test_what_is_pending_is_asked_for_again_after_a_fault(bed: Bed, misdeed: str) -> None:
-    assert bed.sync(destination={"misdeed": "leaves it pending", "at": "write"})[0] == 0
-    code, _, err = bed.sync(destination={"misdeed": misdeed, "at": "settle"})
+def test_what_is_pending_is_asked_for_again_after_a_fault(harness: SyncHarness, misdeed: str) -> None:
+    assert harness.sync(destination={"misdeed": "leaves it pending", "at": "write"})[0] == 0
+    code, _, err = harness.sync(destination={"misdeed": misdeed, "at": "settle"})
     assert code == 1
     assert err.startswith(f"{NAME}: destination-hostile failed with ")
-    bed.recovers()
+    harness.recovers()
 
 
 @pytest.mark.parametrize(
@@ -306,53 +310,55 @@ def test_what_is_pending_is_asked_for_again_after_a_fault(bed: Bed, misdeed: str
         ("destination", "write", "gives an object", "destination-hostile failed with TypeError"),
     ],
 )
-def test_a_process_of_its_own_changes_nothing_of_that(bed: Bed, side: str, at: str, misdeed: str, said: str) -> None:
-    code, _, err = bed.sync("--launcher", "local", **{side: {"misdeed": misdeed, "at": at}})
+def test_a_process_of_its_own_changes_nothing_of_that(
+    harness: SyncHarness, side: str, at: str, misdeed: str, said: str
+) -> None:
+    code, _, err = harness.sync("--launcher", "local", **{side: {"misdeed": misdeed, "at": at}})
     assert code == 1
     assert err.startswith(f"{NAME}: {said}")
-    bed.recovers()
+    harness.recovers()
 
 
 @pytest.mark.parametrize(("misdeed", "what"), CHECKED.items())
 @pytest.mark.parametrize("connector", ["source-hostile", "destination-hostile"])
-def test_check_names_the_connector_at_fault(bed: Bed, connector: str, misdeed: str, what: str) -> None:
-    code, out, err = bed.run("check", connector, "--json", config=bed.settings(misdeed, "check"))
+def test_check_names_the_connector_at_fault(harness: SyncHarness, connector: str, misdeed: str, what: str) -> None:
+    code, out, err = harness.run("check", connector, "--json", config=harness.settings(misdeed, "check"))
     (probe,) = json.loads(out)
     assert (code, err, probe["passed"], probe["detail"]) == (1, "", False, FAULT.format(connector, what))
 
 
 @pytest.mark.parametrize("misdeed", ["tells all in a ConfigError", "tells all in a probe"])
-def test_check_redacts_what_a_connector_finds(bed: Bed, misdeed: str) -> None:
-    code, out, _ = bed.run("check", "source-hostile", "--json", config=bed.settings(misdeed, "check"))
+def test_check_redacts_what_a_connector_finds(harness: SyncHarness, misdeed: str) -> None:
+    code, out, _ = harness.run("check", "source-hostile", "--json", config=harness.settings(misdeed, "check"))
     assert code == 1
     assert REDACTED in out
 
 
 @pytest.mark.parametrize(("misdeed", "what"), [("raises SystemExit", "SystemExit"), ("gives None", "TypeError")])
 @pytest.mark.parametrize("connector", ["source-hostile", "destination-hostile"])
-def test_discover_names_the_connector_at_fault(bed: Bed, connector: str, misdeed: str, what: str) -> None:
-    code, out, _ = bed.run("discover", connector, config=bed.settings(misdeed, "discover"))
+def test_discover_names_the_connector_at_fault(harness: SyncHarness, connector: str, misdeed: str, what: str) -> None:
+    code, out, _ = harness.run("discover", connector, config=harness.settings(misdeed, "discover"))
     assert (code, error_in(out)) == (1, FAULT.format(connector, what))
 
 
 @pytest.mark.parametrize(
     ("at", "misdeed", "what"), [(at, misdeed, what) for side, at, misdeed, what in CASES if side == "source"]
 )
-def test_read_names_the_connector_at_fault(bed: Bed, at: str, misdeed: str, what: str) -> None:
-    code, out = bed.read(misdeed, at)
+def test_read_names_the_connector_at_fault(harness: SyncHarness, at: str, misdeed: str, what: str) -> None:
+    code, out = harness.read(misdeed, at)
     assert (code, error_in(out)) == (1, FAULT.format("source-hostile", what))
 
 
 @pytest.mark.parametrize("records", ODD_RECORDS[:PRINTABLE])
-def test_read_prints_odd_records_as_well_as_json_can(bed: Bed, records: str) -> None:
-    code, out = bed.read(f"yields {records}", "item")
+def test_read_prints_odd_records_as_well_as_json_can(harness: SyncHarness, records: str) -> None:
+    code, out = harness.read(f"yields {records}", "item")
     assert code == 0
-    assert len([line for line in messages(out) if line["type"] == "RECORD"]) == len(bed.vendor.people)
+    assert len([line for line in messages(out) if line["type"] == "RECORD"]) == len(harness.vendor.people)
 
 
 @pytest.mark.parametrize("records", ODD_RECORDS[PRINTABLE:])
-def test_read_of_what_no_json_can_hold_is_an_error(bed: Bed, records: str) -> None:
-    code, out = bed.read(f"yields {records}", "item")
+def test_read_of_what_no_json_can_hold_is_an_error(harness: SyncHarness, records: str) -> None:
+    code, out = harness.read(f"yields {records}", "item")
     assert code == 1
     assert error_in(out)
 
@@ -361,8 +367,8 @@ def test_read_of_what_no_json_can_hold_is_an_error(bed: Bed, records: str) -> No
     ("misdeed", "what"),
     [("raises SystemExit", "SystemExit"), ("gives None", "TypeError"), ("gives a text", "ValueError")],
 )
-def test_a_dry_run_names_the_connector_at_fault(bed: Bed, misdeed: str, what: str) -> None:
-    code, out, err = bed.sync("--dry-run", destination={"misdeed": misdeed, "at": "preview"})
+def test_a_dry_run_names_the_connector_at_fault(harness: SyncHarness, misdeed: str, what: str) -> None:
+    code, out, err = harness.sync("--dry-run", destination={"misdeed": misdeed, "at": "preview"})
     assert (code, out, err) == (1, "", f"error: {FAULT.format('destination-hostile', what)}\n")
 
 

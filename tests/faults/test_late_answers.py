@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from sandbox.trial import Controlled
 
-from tests.ear import Exchange
+from tests.recording_proxy import Exchange
 from tests.truth import Truth, rows_of
 
 PEOPLE, SEGMENT, CHURN = 1_000, "cart_abandoners_7d", 0.1
-MOST_RUNS, IN_A_ROW = 12, 3
+MAX_RUNS, IN_A_ROW = 12, 3
 
 Member = frozenset[str]
 """The e-mails and phones that one member is sent with, and of TikTok the mobile ids."""
@@ -35,13 +35,13 @@ class Change:
     request_id: str = ""
 
 
-class Siege:
-    """Runs a sync again and again, as a schedule does, each time half the way to an answer; most are killed."""
+class KillCampaign:
+    """Runs a sync repeatedly, as a schedule does, half as far apart as answers take; most runs are killed."""
 
-    def __init__(self, town: Any, ear: Any, platform: str, half: float) -> None:
-        self.town, self.ear, self.platform, self.half = town, ear, platform, half
+    def __init__(self, harness: Any, proxy: Any, platform: str, half: float) -> None:
+        self.harness, self.proxy, self.platform, self.half = harness, proxy, platform, half
         self.name = f"{platform}-{SEGMENT}"
-        self.twin = Controlled(getattr(town.twins, platform))
+        self.twin = Controlled(getattr(harness.twins, platform))
         self.truth = Truth(PEOPLE)
         self.runs = self.kills = self.allowed = 0
         self.known: set[str] = set()
@@ -49,20 +49,20 @@ class Siege:
         self.alike: Counter[Member] = Counter()
         """How many people are sent with the very same identifiers, at most."""
 
-    def at(self, point: str, passes: int = 1) -> None:
-        """A run that dies at a named instant."""
+    def kill_at(self, point: str, passes: int = 1) -> None:
+        """A run that is killed at a named failpoint."""
         self._next()
-        with self.town.start("sync", "--all", CDP_BRIDGE_FAILPOINT=f"{point}:{passes}") as process:
+        with self.harness.start("sync", "--all", CDP_BRIDGE_FAILPOINT=f"{point}:{passes}") as process:
             process.communicate()
-        self._save_dead_letters(process.returncode)
+        self._count_kill(process.returncode)
 
-    def asking(self, path: str) -> None:
-        """A run that dies when the twin has done what it was asked, and nobody has heard of it."""
+    def kill_at_request(self, path: str) -> None:
+        """A run that dies when the twin has done what it was asked, and nobody has exchanges of it."""
         self._next()
-        with self.town.start("sync", "--all") as process:
-            self.ear.once(path, process.kill)
+        with self.harness.start("sync", "--all") as process:
+            self.proxy.once(path, process.kill)
             process.communicate()
-        self._save_dead_letters(process.returncode, settling=True)
+        self._count_kill(process.returncode, settling=True)
 
     def heal(self) -> None:
         """A run that is left alone."""
@@ -71,31 +71,31 @@ class Siege:
 
     def calm(self) -> None:
         """Run until there is nothing left to do, in a world that stands still."""
-        for _ in range(MOST_RUNS):
+        for _ in range(MAX_RUNS):
             log = self._sync()
             if (log["status"], log["membership_calls"], self._deliveries()) == ("succeeded", 0, []):
                 return
-        raise AssertionError(f"{MOST_RUNS} runs were not enough: {log}")
+        raise AssertionError(f"{MAX_RUNS} runs were not enough: {log}")
 
     def changes(self) -> Iterator[Change]:
         """Every change that the twin accepted, in order."""
         read = {"google": google, "tiktok": tiktok}[self.platform]
-        yield from read(self.ear.heard)
+        yield from read(self.proxy.exchanges)
 
     def _next(self) -> None:
         self.runs += 1
-        self.truth.churn(self.town, CHURN, seed=self.runs)
+        self.truth.churn(self.harness, CHURN, seed=self.runs)
         people = self.truth.eligible(SEGMENT, self.platform).values()
         self.alike |= Counter(self.truth.member(self.platform, person) for person in people)
 
     def _sync(self) -> Any:
-        ended = self.town.bridge("sync", "--all", "--json")
+        ended = self.harness.bridge("sync", "--all", "--json")
         assert ended.code == 0, ended.err + ended.out
         self._look()
         return ended.json[0]
 
-    def _save_dead_letters(self, code: int | None, *, settling: bool = False) -> None:
-        """Note what the kill may cost: the batch that was on its way, or one that was being settled."""
+    def _count_kill(self, code: int | None, *, settling: bool = False) -> None:
+        """Count a kill, and the rows that may be sent twice for it: those of the batch in flight or being settled."""
         self.kills += code == -signal.SIGKILL
         open_ones = self._look()
         sending = [one for one in open_ones if one.status == "sending"]
@@ -114,13 +114,13 @@ class Siege:
         return open_ones
 
     def _deliveries(self) -> list[Any]:
-        with self.town.store() as store:
+        with self.harness.store() as store:
             return list(store.deliveries(self.name))
 
 
-def google(heard: Iterable[Exchange]) -> Iterator[Change]:
-    """The changes among what was said to Google."""
-    for one in heard:
+def google(exchanges: Iterable[Exchange]) -> Iterator[Change]:
+    """The changes among the exchanges with Google."""
+    for one in exchanges:
         found = re.search("audienceMembers:(ingest|remove)$", one.request.path)
         if found and one.status == 200:
             sent = json.loads(one.request.body)["audienceMembers"]
@@ -132,44 +132,44 @@ def google(heard: Iterable[Exchange]) -> Iterator[Change]:
             yield Change({"ingest": "add"}.get(found[1], found[1]), members, json.loads(one.answer)["requestId"])
 
 
-def tiktok(heard: Iterable[Exchange]) -> Iterator[Change]:
-    """The changes among what was said to TikTok."""
-    for one in heard:
+def tiktok(exchanges: Iterable[Exchange]) -> Iterator[Change]:
+    """The changes among the exchanges with TikTok."""
+    for one in exchanges:
         if one.request.path.endswith("/segment/mapping/") and json.loads(one.answer)["code"] == 0:
             body = json.loads(one.request.body)
             members = [frozenset(cell["id"] for cell in row if cell) for row in body["batch_data"]]
             yield Change({"delete": "remove"}.get(body["action"], "add"), members)
 
 
-def repeats(changes: Iterable[Change], alike: Counter[Member]) -> int:
+def count_repeats(changes: Iterable[Change], alike: Counter[Member]) -> int:
     """How many members were added who were in, or taken out who had been taken out."""
-    found, held, gone = 0, Counter[Member](), set[Member]()
+    repeated, held, gone = 0, Counter[Member](), set[Member]()
     linked: dict[str, set[Member]] = {}
     for change in changes:
         if change.operation == "add":
             for member in change.members:
-                found += held[member] >= max(1, alike[member])
+                repeated += held[member] >= max(1, alike[member])
                 held[member] += 1
                 gone.discard(member)
                 for identifier in member:
                     linked.setdefault(identifier, set()).add(member)
         else:
-            found += sum(member in gone for member in set(change.members))
+            repeated += sum(member in gone for member in set(change.members))
             for identifier in (identifier for member in change.members for identifier in member):
                 for member in linked.pop(identifier, ()):
                     held[member] = 0
             gone |= set(change.members)
-    return found
+    return repeated
 
 
-def in_flight_both_ways(siege: Siege) -> set[str]:
+def in_flight_both_ways(campaign: KillCampaign) -> set[str]:
     """Identifiers of one person in an addition and a removal that Google had both taken and done neither.
 
-    Only of requests of which the ledger has heard: of others nobody knows whether they were sent.
+    Only of requests of which the ledger has exchanges: of others nobody knows whether they were sent.
     """
-    found = siege.twin.control("GET", "submissions")
-    times = {one["request_id"]: (one["sent"], one["due"]) for one in found}
-    known = [change for change in siege.changes() if change.request_id in siege.known]
+    submissions = campaign.twin.control("GET", "submissions")
+    times = {each["request_id"]: (each["sent"], each["due"]) for each in submissions}
+    known = [change for change in campaign.changes() if change.request_id in campaign.known]
     return {
         identifier
         for one in known
@@ -178,15 +178,15 @@ def in_flight_both_ways(siege: Siege) -> set[str]:
         and max(times[one.request_id][0], times[other.request_id][0])
         < min(times[one.request_id][1], times[other.request_id][1])
         for identifier in frozenset[str]().union(*one.members) & frozenset[str]().union(*other.members)
-        if siege.truth.is_of_one(siege.platform, identifier)
+        if campaign.truth.is_of_one(campaign.platform, identifier)
     }
 
 
 POINTS = [
-    *(partial(Siege.at, point=point) for point in ("delivery_opened", "written", "delivery_closed")),
-    *(partial(Siege.at, point=point, passes=2) for point in ("delivery_opened", "written")),
-    partial(Siege.at, point="delivery_closed", passes=3),
-    *(partial(Siege.at, point=point) for point in ("staged", "diffed", "finished")),
+    *(partial(KillCampaign.kill_at, point=point) for point in ("delivery_opened", "written", "delivery_closed")),
+    *(partial(KillCampaign.kill_at, point=point, passes=2) for point in ("delivery_opened", "written")),
+    partial(KillCampaign.kill_at, point="delivery_closed", passes=3),
+    *(partial(KillCampaign.kill_at, point=point) for point in ("staged", "diffed", "finished")),
 ]
 REQUESTS = {
     "google": ("userLists$", "audienceMembers:ingest", "audienceMembers:remove", "requestStatus"),
@@ -195,25 +195,25 @@ REQUESTS = {
 
 
 @pytest.fixture
-def siege(found_town: Any, way: str) -> Iterator[Siege]:
+def campaign(bridge_sandbox: Any, way: str) -> Iterator[KillCampaign]:
     platform, half = way.partition("-")[0], {"google": 900.0}.get(way, 1_800.0)
-    with found_town(PEOPLE, SEGMENT, platforms=[platform]) as town, town.overhear(platform) as ear:
-        siege = Siege(town, ear, platform, half)
-        yield siege
-        siege.twin.close()
+    with bridge_sandbox(PEOPLE, SEGMENT, platforms=[platform]) as harness, harness.record(platform) as proxy:
+        campaign = KillCampaign(harness, proxy, platform, half)
+        yield campaign
+        campaign.twin.close()
 
 
 @pytest.mark.parametrize("way", REQUESTS)
-def test_kills_lose_nobody_and_repeat_little(siege: Siege, way: str) -> None:
-    kills = [partial(Siege.asking, path=path) for path in REQUESTS[way]]
+def test_kills_lose_nobody_and_repeat_little(campaign: KillCampaign, way: str) -> None:
+    kills = [partial(KillCampaign.kill_at_request, path=path) for path in REQUESTS[way]]
     kills += POINTS if way != "tiktok" else POINTS[1:2]
     for number, kill in enumerate(kills, 1):
-        kill(siege)
+        kill(campaign)
         if number % IN_A_ROW == 0:
-            siege.heal()
-    siege.calm()
-    assert siege.kills == len(kills)
-    assert siege.truth.differences(siege.town, SEGMENT, siege.platform) == []
-    assert 0 < repeats(siege.changes(), siege.alike) <= siege.allowed
-    if siege.platform == "google":
-        assert in_flight_both_ways(siege) == set()
+            campaign.heal()
+    campaign.calm()
+    assert campaign.kills == len(kills)
+    assert campaign.truth.differences(campaign.harness, SEGMENT, campaign.platform) == []
+    assert 0 < count_repeats(campaign.changes(), campaign.alike) <= campaign.allowed
+    if campaign.platform == "google":
+        assert in_flight_both_ways(campaign) == set()

@@ -26,15 +26,15 @@ LIMIT, UNUSUAL = 60, 300
 class Account:
     """One ad account at the twin, with a bridge and a ledger of its own; waiting costs nothing."""
 
-    def __init__(self, town: Any, truth: Any, store: Store) -> None:
-        self.town, self.truth, self._store = town, truth, store
+    def __init__(self, harness: Any, truth: Any, store: Store) -> None:
+        self.harness, self.truth, self._store = harness, truth, store
         self.slept: list[float] = []
         self.number = 0
 
     def sync(self, **options: Any) -> SyncLog:
         """One run with the real connectors, in this process."""
         self.slept.clear()
-        self.town.ask(f"{self.town.twins.meta}/_twin/requests", method="DELETE")
+        self.harness.ask(f"{self.harness.twins.meta}/_twin/requests", method="DELETE")
         (activation,) = self._store.bridge().audiences
         return Run(self._store, Registry(), activation, sleep=self.sleep).sync(**options)
 
@@ -43,7 +43,7 @@ class Account:
 
     def fault(self, kind: str, path_regex: str = "/users$", **more: Any) -> None:
         match = {"path_regex": path_regex} | ({"method": more.pop("method")} if "method" in more else {})
-        self.town.meta("faults", [{"kind": kind, "match": match} | more])
+        self.harness.meta("faults", [{"kind": kind, "match": match} | more])
 
     def fails(self, code: int, subcode: int | None = None, **more: Any) -> None:
         """An error envelope, once unless told otherwise."""
@@ -52,18 +52,18 @@ class Account:
         self.fault(more.pop("kind", "status"), status=more.pop("status", 400), body={"error": error}, **more)
 
     def configure(self, **patch: Any) -> None:
-        self.town.meta("config", patch)
+        self.harness.meta("config", patch)
 
     def some_leave(self) -> None:
         """Ten members opt out, so that the next run has removals."""
         self.number += 10
         members = list(self.truth.eligible(SEGMENT).values())[: self.number]
         opted_out = [entry.true for person in members for entry in person.emails]
-        self.town.suppress([*self.truth.population.suppressed, *opted_out])
+        self.harness.suppress([*self.truth.population.suppressed, *opted_out])
 
     @property
     def membership_calls(self) -> int:
-        routes = self.town.meta("requests")["routes"]
+        routes = self.harness.meta("requests")["routes"]
         return sum(count for route, count in routes.items() if route.endswith("/users"))
 
     @property
@@ -73,15 +73,15 @@ class Account:
         return ref.id
 
     def delete_audience(self) -> None:
-        url = f"{self.town.twins.meta}/v26.0/{self.audience_id}?access_token=sandbox-token"
-        assert self.town.ask(url, method="DELETE") == [{"success": True}]
+        url = f"{self.harness.twins.meta}/v26.0/{self.audience_id}?access_token=sandbox-token"
+        assert self.harness.ask(url, method="DELETE") == [{"success": True}]
 
     def assert_filled(self) -> None:
         """The platform has exactly what the ledger has, and everybody who may be reached."""
-        assert self.truth.differences(self.town, SEGMENT) == []
+        assert self.truth.differences(self.harness, SEGMENT) == []
 
     def assert_recovers(self) -> None:
-        self.town.ask(f"{self.town.twins.meta}/_twin/faults", method="DELETE")
+        self.harness.ask(f"{self.harness.twins.meta}/_twin/faults", method="DELETE")
         log = self.sync()
         assert (log.status, log.error) == ("succeeded", "")
         self.assert_filled()
@@ -89,21 +89,21 @@ class Account:
 
 
 @pytest.fixture(scope="module")
-def town(found_town_of_small_batches: Any) -> Iterator[Any]:
-    with found_town_of_small_batches(PEOPLE, SEGMENT) as town:
-        yield town
+def harness(bridge_sandbox_of_small_batches: Any) -> Iterator[Any]:
+    with bridge_sandbox_of_small_batches(PEOPLE, SEGMENT) as harness:
+        yield harness
 
 
 @pytest.fixture
-def account(town: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+def account(harness: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
     for name in ("SEGMENT_TOKEN", "SEGMENT_WAREHOUSE", "META_TOKEN"):
-        monkeypatch.setenv(name, town.environment[name])
+        monkeypatch.setenv(name, harness.environment[name])
     url = f"sqlite:///{tmp_path}/store.db"
     truth = Truth(PEOPLE)
-    own = replace(town, environment=town.environment | {"CDP_BRIDGE_STORE": url})
+    own = replace(harness, environment=harness.environment | {"CDP_BRIDGE_STORE": url})
     own.suppress(truth.population.suppressed)
     passed = 0.0
-    with town.store() as configured, Store.open(url, clock=lambda: time.time() + passed) as store:
+    with harness.store() as configured, Store.open(url, clock=lambda: time.time() + passed) as store:
         configure(store, configured.bridge())
         account = Account(own, truth, store)
 
@@ -120,7 +120,7 @@ def account(town: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
         # The thread that renews the lease knows nothing of the time that only seems to pass.
         monkeypatch.setattr("cdp_bridge.sync.session.LEASE_SECONDS", 1e6)
         yield account
-    town.ask(f"{town.twins.meta}/_twin/faults", method="DELETE")
+    harness.ask(f"{harness.twins.meta}/_twin/faults", method="DELETE")
     account.configure(
         tokens={"sandbox-token": {"calls_left": None}},
         accounts={"1001": {"terms_accepted": True, "user_terms_accepted": True}},
@@ -181,7 +181,7 @@ def test_an_answer_that_does_not_tell_is_asked_for_again(
     assert (log.status, log.unknown, log.rejected) == ("succeeded", 0, 0)
     if method == "POST":
         account.assert_filled()
-    held = {one["id"]: one for one in account.town.meta("audiences")}[account.audience_id]
+    held = {one["id"]: one for one in account.harness.meta("audiences")}[account.audience_id]
     # A batch that is repeated in its session counts once.
     assert held["rows_invalid"] == 0
     assert account.sync().membership_calls == 0
@@ -212,8 +212,8 @@ def test_what_a_person_must_mend_stops_at_once(account: Account, code: int, subc
 
 def test_a_token_revoked_on_the_way(account: Account) -> None:
     account.sync()
-    account.town.ask(
-        f"{account.town.twins.meta}/v26.0/{account.audience_id}?access_token=sandbox-token", None, "DELETE"
+    account.harness.ask(
+        f"{account.harness.twins.meta}/v26.0/{account.audience_id}?access_token=sandbox-token", None, "DELETE"
     )
     account.some_leave()
     # Enough for finding out that the audience is gone and making another, and for one batch.
@@ -229,27 +229,27 @@ def test_a_token_revoked_on_the_way(account: Account) -> None:
 
 def test_an_audience_flagged_for_integrity(account: Account) -> None:
     account.sync()
-    account.town.meta(f"audiences/{account.audience_id}", {"operation_status": 471})
-    account.town.suppress([])
+    account.harness.meta(f"audiences/{account.audience_id}", {"operation_status": 471})
+    account.harness.suppress([])
     log = account.sync()
     assert log.status == "failed"
     assert "flagged this audience for integrity" in log.error
     assert "neutral name" in log.error
     assert account.membership_calls == 0
-    account.town.meta(f"audiences/{account.audience_id}", {"operation_status": None})
-    account.town.suppress(account.truth.population.suppressed)
+    account.harness.meta(f"audiences/{account.audience_id}", {"operation_status": None})
+    account.harness.suppress(account.truth.population.suppressed)
     account.assert_recovers()
 
 
 def test_an_audience_flagged_while_it_is_filled(account: Account) -> None:
     account.fails(2, after=1, times=None)
     account.sync()
-    account.town.ask(f"{account.town.twins.meta}/_twin/faults", method="DELETE")
-    account.town.meta(f"audiences/{account.audience_id}", {"operation_status": 471, "after": 1})
+    account.harness.ask(f"{account.harness.twins.meta}/_twin/faults", method="DELETE")
+    account.harness.meta(f"audiences/{account.audience_id}", {"operation_status": 471, "after": 1})
     log = account.sync()
     assert log.status == "failed"
     assert "flagged" in log.error
-    account.town.meta(f"audiences/{account.audience_id}", {"operation_status": None})
+    account.harness.meta(f"audiences/{account.audience_id}", {"operation_status": None})
     account.assert_recovers()
 
 
@@ -271,7 +271,7 @@ def test_a_deleted_audience_is_filled_anew(account: Account) -> None:
     log = account.sync()
     assert (log.status, log.removes) == ("succeeded", 0)
     assert account.audience_id != before
-    account.town.suppress(account.truth.population.suppressed)
+    account.harness.suppress(account.truth.population.suppressed)
     account.assert_recovers()
 
 
@@ -317,10 +317,10 @@ def test_a_redirect_is_not_followed(account: Account) -> None:
 
 @pytest.mark.parametrize("kind", ["accepted_then_reset", "accepted_then_error", "status", "reset"])
 def test_a_create_that_does_not_tell_makes_one_audience(account: Account, kind: str) -> None:
-    before = {one["id"] for one in account.town.meta("audiences")}
+    before = {one["id"] for one in account.harness.meta("audiences")}
     account.fault(kind, "/customaudiences$", method="POST")
     assert account.sync().status == "succeeded"
-    assert len({one["id"] for one in account.town.meta("audiences")} - before) == 1
+    assert len({one["id"] for one in account.harness.meta("audiences")} - before) == 1
     account.assert_filled()
 
 

@@ -1,4 +1,4 @@
-"""People in a file, and syncs of them into destination-chaos by whatever carries the connectors."""
+"""A file of people and syncs of it into destination-chaos, by each launcher."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class Sync(NamedTuple):
     ledger: list[tuple[str | None, bytes]]
 
 
-class Carried:
-    """One bridge with a store and an audience of its own, whose connectors a launcher carries."""
+class SyncHarness:
+    """One bridge with a store and an audience of its own, whose connectors a launcher starts."""
 
     def __init__(self, folder: Path, launcher: str | None) -> None:
         self.folder, self.registry = folder, Registry()
@@ -64,7 +64,7 @@ class Carried:
         return bridge
 
     def run(self, **faults: Any) -> Run:
-        """A run whose processes are there already: it is to be carried out."""
+        """A run whose processes are started already; sync it."""
         bridge = self.configure(**faults)
         return Run(self.store, self.registry, bridge.audiences[0], sleep=lambda _: None, launcher=self.launcher)
 
@@ -86,14 +86,14 @@ class Carried:
 
 
 @pytest.fixture
-def carry(tmp_path: Path) -> Iterator[Callable[[str | None], Carried]]:
+def make_harness(tmp_path: Path) -> Iterator[Callable[[str | None], SyncHarness]]:
     """A bridge for a launcher's name, or None for connectors in this process."""
-    made: list[Carried] = []
+    made: list[SyncHarness] = []
 
-    def make(launcher: str | None) -> Carried:
+    def make(launcher: str | None) -> SyncHarness:
         folder = tmp_path / (launcher or "here")
         folder.mkdir()
-        made.append(Carried(folder, launcher))
+        made.append(SyncHarness(folder, launcher))
         return made[-1]
 
     yield make

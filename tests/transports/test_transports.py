@@ -27,20 +27,20 @@ def children(name: str) -> list[psutil.Process]:
     return [one for one in psutil.Process().children(recursive=True) if any(name in part for part in one.cmdline())]
 
 
-def kill_when(bed: Any, members: int) -> None:
+def kill_when(harness: Any, members: int) -> None:
     """Kill the destination's process once so many people are in."""
-    while len(bed.members()) < members:
+    while len(harness.members()) < members:
         time.sleep(0.01)
     (process,) = children("destination-chaos")
     process.kill()
 
 
-def test_a_life_of_an_audience_is_the_same_by_every_transport(carry: Carry) -> None:
+def test_a_life_of_an_audience_is_the_same_by_every_transport(make_harness: Carry) -> None:
     def life(transport: str | None) -> list[Any]:
-        bed, seen = carry(transport), []
+        harness, seen = make_harness(transport), []
         for people in (range(250), range(10, 260), range(10, 260)):
-            bed.people(*people)
-            log, members, ledger = bed.sync(slow=0.001, pause=0.001)
+            harness.people(*people)
+            log, members, ledger = harness.sync(slow=0.001, pause=0.001)
             counted = (log.status, log.adds, log.removes, log.membership_calls, log.funnel.in_segment, log.error)
             seen.append((counted, members, ledger))
         return seen
@@ -63,11 +63,11 @@ def test_a_life_of_an_audience_is_the_same_by_every_transport(carry: Carry) -> N
         ({"lost_answers": 1.0}, "failed"),
     ],
 )
-def test_members_ledger_and_errors_are_the_same(carry: Carry, fault: dict[str, Any], status: str) -> None:
+def test_members_ledger_and_errors_are_the_same(make_harness: Carry, fault: dict[str, Any], status: str) -> None:
     def outcome(transport: str | None) -> Any:
-        bed = carry(transport)
-        bed.people(*range(250))
-        log, members, ledger = bed.sync(**fault)
+        harness = make_harness(transport)
+        harness.people(*range(250))
+        log, members, ledger = harness.sync(**fault)
         assert log.status == status
         # Whose batch went first hangs on the random keys of the store.
         return len(members), len(ledger), log.error, log.unknown, log.rejected
@@ -75,23 +75,23 @@ def test_members_ledger_and_errors_are_the_same(carry: Carry, fault: dict[str, A
     assert outcome("local") == outcome(None)
 
 
-def test_no_process_is_left(carry: Carry) -> None:
-    bed = carry("local")
-    bed.people(1)
-    bed.sync()
-    bed.preview()
+def test_no_process_is_left(make_harness: Carry) -> None:
+    harness = make_harness("local")
+    harness.people(1)
+    harness.sync()
+    harness.preview()
     assert children("destination-chaos") + children("source-file") == []
 
 
-def test_a_process_that_is_killed_ends_the_run_with_a_reason_and_the_next_one_repairs_it(carry: Carry) -> None:
-    bed = carry("local")
-    bed.people(*range(250))
-    killer = threading.Thread(target=lambda: kill_when(bed, 100))
+def test_a_process_that_is_killed_ends_the_run_with_a_reason_and_the_next_one_repairs_it(make_harness: Carry) -> None:
+    harness = make_harness("local")
+    harness.people(*range(250))
+    killer = threading.Thread(target=lambda: kill_when(harness, 100))
     killer.start()
-    log = bed.sync(slow=0.5).log
+    log = harness.sync(slow=0.5).log
     killer.join()
     assert (log.status, log.error) == ("failed", "the process of destination-chaos was ended by SIGKILL")
-    again = bed.sync()
+    again = harness.sync()
     assert (again.log.status, len(again.members), len(again.ledger)) == ("succeeded", 250, 250)
 
 
@@ -120,12 +120,12 @@ def test_a_connector_whose_program_is_not_there_is_named(monkeypatch: pytest.Mon
         remote.check(None)
 
 
-def test_sigterm_stops_a_sync_and_leaves_no_process(carry: Carry) -> None:
-    bed = carry("local")
-    bed.people(*range(250))
-    bed.configure(slow=30)
+def test_sigterm_stops_a_sync_and_leaves_no_process(make_harness: Carry) -> None:
+    harness = make_harness("local")
+    harness.people(*range(250))
+    harness.configure(slow=30)
     command = [str(Path(sys.executable).with_name("cdp-bridge")), "sync", "vip", "--launcher", "local"]
-    store = {"CDP_BRIDGE_STORE": f"sqlite:///{bed.folder}/store.db"}
+    store = {"CDP_BRIDGE_STORE": f"sqlite:///{harness.folder}/store.db"}
     with subprocess.Popen(command, env=os.environ | store, stderr=subprocess.PIPE, text=True) as process:
         while not children("destination-chaos"):
             assert process.poll() is None, process.communicate()[1]
@@ -136,10 +136,10 @@ def test_sigterm_stops_a_sync_and_leaves_no_process(carry: Carry) -> None:
     assert children("destination-chaos") == []
 
 
-def test_both_processes_start_at_the_same_time(carry: Carry) -> None:
-    bed = carry("local")
-    bed.people(1)
-    launcher, both = bed.launcher, threading.Barrier(2)
+def test_both_processes_start_at_the_same_time(make_harness: Carry) -> None:
+    harness = make_harness("local")
+    harness.people(1)
+    launcher, both = harness.launcher, threading.Barrier(2)
 
     class Waiting:
         """Starts a process once another one is to be started."""
@@ -148,5 +148,5 @@ def test_both_processes_start_at_the_same_time(carry: Carry) -> None:
             both.wait()
             return launcher.start(*arguments, **named)
 
-    bed.launcher = Waiting()
-    assert bed.sync().log.status == "succeeded"
+    harness.launcher = Waiting()
+    assert harness.sync().log.status == "succeeded"

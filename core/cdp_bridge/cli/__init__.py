@@ -1,4 +1,4 @@
-"""The command line: thin commands over the core, each imported only when it is used."""
+"""The command line: thin commands over the core, each imported when it is used."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _COMMANDS = {
 
 
 class Commands(click.Group):
-    """Finds each command in the module that has it."""
+    """Imports each command from its module when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names in the order of use, not of the alphabet."""
@@ -50,15 +50,15 @@ class Commands(click.Group):
         """The command of that name, imported now."""
         if cmd_name not in _COMMANDS:
             return None
-        found: click.Command = getattr(import_module(f".{_COMMANDS[cmd_name]}", __package__), cmd_name)
-        return found
+        command: click.Command = getattr(import_module(f".{_COMMANDS[cmd_name]}", __package__), cmd_name)
+        return command
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(package_name="cdp-bridge")
 @click.option("--debug", is_flag=True, help="Log everything, and show where an unexpected error comes from.")
 def bridge(debug: bool) -> None:
-    """Keep the segments of a customer data platform and the audiences of ad platforms equal.
+    """Keep the audiences of ad platforms in sync with the segments of a customer data platform.
 
     Exit codes: 0 done, 1 failed, 2 wrong usage, 3 partly done (rejections above a limit, removals that wait).
     """
@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     """The console script `cdp-bridge`."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if threading.current_thread() is threading.main_thread():
-        # As if somebody pressed Ctrl-C: what a connector has started or put into files is cleared away.
+        # As for Ctrl-C, so that processes and files of connectors are removed.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = bridge.main(arguments, prog_name="cdp-bridge", standalone_mode=False)
@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         error.show()
         code = error.exit_code
     except BrokenPipeError:
-        # Nobody reads; without this Python would complain once more when it flushes at exit.
+        # Python would report the error again when it flushes stdout at exit.
         sys.stdout = open("/dev/null", "w", encoding="utf-8")  # noqa: SIM115 - stays open until the process ends
         code = FAILED
     except BridgeError as error:

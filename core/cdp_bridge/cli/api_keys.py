@@ -1,4 +1,4 @@
-"""`keys create`, `keys list`, `keys revoke`: who may use the API."""
+"""`keys create`, `keys list`, `keys revoke`: manages the keys of the API."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cdp_bridge.cli.output import print_json, print_table
 @store_option
 @json_option
 def create_key(name: str, role: str, sees_hashes: bool, days: int | None, store_url: str, as_json: bool) -> None:
-    """Make a key for the API, and print it: nothing can show it again."""
+    """Create a key for the API, and print it; it cannot be shown again."""
     from datetime import UTC, datetime, timedelta
     from typing import cast
 
@@ -26,9 +26,9 @@ def create_key(name: str, role: str, sees_hashes: bool, days: int | None, store_
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
     with open_store(store_url) as store:
         store.audit.add(AuditRecord(who=command_line_user(), action="create", kind="api key", name=name))
-        made, text = store.api_keys.create(name, cast(Role, role), sees_hashes=sees_hashes, expires_at=expires_at)
+        key, text = store.api_keys.create(name, cast(Role, role), sees_hashes=sees_hashes, expires_at=expires_at)
     if as_json:
-        print_json({"id": made.id, "key": text})
+        print_json({"id": key.id, "key": text})
     else:
         click.echo(text)
 
@@ -37,23 +37,23 @@ def create_key(name: str, role: str, sees_hashes: bool, days: int | None, store_
 @store_option
 @json_option
 def list_key(store_url: str, as_json: bool) -> None:
-    """List the keys of the API that were ever made."""
+    """List the keys of the API, revoked ones too."""
     with open_store(store_url) as store:
-        found = store.api_keys.all()
+        listed = store.api_keys.all()
     if as_json:
-        print_json(found)
+        print_json(listed)
         return
     rows = [
-        (one.id, one.name, one.role, one.sees_hashes, one.created_at, one.expires_at, one.revoked_at) for one in found
+        (key.id, key.name, key.role, key.sees_hashes, key.created_at, key.expires_at, key.revoked_at) for key in listed
     ]
-    print_table(("id", "name", "role", "sees hashes", "made", "expires", "revoked"), rows)
+    print_table(("id", "name", "role", "sees hashes", "created", "expires", "revoked"), rows)
 
 
 @click.command("revoke")
 @click.argument("key_id", metavar="ID")
 @store_option
 def revoke_key(key_id: str, store_url: str) -> None:
-    """Let a key in no more, at once."""
+    """Revoke a key at once."""
     from cdp_bridge.store.access.audit import AuditRecord
 
     with open_store(store_url) as store:

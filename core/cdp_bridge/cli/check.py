@@ -1,4 +1,4 @@
-"""`check`: whether a connector can work with some settings, probe by probe."""
+"""`check`: checks settings of a connector, probe by probe."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ def check(name: str, config: str | None, connection: str | None, store_url: str,
 
 
 def report(probes: list[Probe], as_json: bool) -> None:
-    """Print what was found, and exit with 1 if any of it is bad."""
+    """Print probes, and exit with 1 if one has failed."""
     if as_json:
         print_json(probes)
     else:
         print_probes(probes)
-    if not all(one.passed for one in probes):
+    if not all(probe.passed for probe in probes):
         click.get_current_context().exit(1)
 
 
 def probe(registry: Registry, connector: Connector, raw: dict[str, Any], resolver: Resolver) -> list[Probe]:
-    """The connector's probes; settings that are wrong are one failed probe each."""
+    """The probes of a connector; each wrong setting is a failed probe."""
     from cdp_bridge.connectors.probing import check
 
     with connectors_print_to_stderr():
@@ -59,23 +59,23 @@ def probe(registry: Registry, connector: Connector, raw: dict[str, Any], resolve
 
 def print_probes(probes: list[Probe]) -> None:
     """A table of probes."""
-    rows = [("ok" if one.passed else "FAILED", one.name, one.detail, one.remedy) for one in probes]
+    rows = [("ok" if probe.passed else "FAILED", probe.name, probe.detail, probe.remedy) for probe in probes]
     print_table(("", "probe", "found", "remedy"), rows)
 
 
 def configured(bridge: Bridge) -> dict[str, tuple[str, dict[str, Any]]]:
     """Connector and raw settings of everything that the store has configured, by name."""
-    sources = {one.name: (one.cdp_provider, one.api_credentials) for one in bridge.connections}
-    return {**sources, **{one.name: (one.connector, one.settings) for one in bridge.destinations}}
+    sources = {account.name: (account.cdp_provider, account.api_credentials) for account in bridge.connections}
+    return {**sources, **{account.name: (account.connector, account.settings) for account in bridge.destinations}}
 
 
 def settings_of(bridge: Bridge, connector: Connector, name: str) -> dict[str, Any]:
     """The raw settings of the configured account of that name; ConfigError if there is none of the connector."""
-    found = configured(bridge).get(name)
-    if found is None:
+    account = configured(bridge).get(name)
+    if account is None:
         known = ", ".join(sorted(configured(bridge))) or "none; apply a bridge.yaml first"
         raise ConfigError(f"there is no connection or destination named {name}", remedy=f"There are: {known}")
-    provider, raw = found
+    provider, raw = account
     if provider != connector.name:
         raise ConfigError(f"{name} is of {provider}, not {connector.name}", remedy=f"cdp-bridge check {provider} ...")
     return raw
@@ -88,6 +88,6 @@ def _check_configured(registry: Registry, connector: Connector, name: str, store
         bridge = store.bridge()
         raw = settings_of(bridge, connector, name)
         probes = probe(registry, connector, raw, resolver(store, registry))
-        if any(one.name == name for one in bridge.connections):
-            store.set_connection_status(name, "connected" if all(one.passed for one in probes) else "failed")
+        if any(connection.name == name for connection in bridge.connections):
+            store.set_connection_status(name, "connected" if all(probe.passed for probe in probes) else "failed")
     return probes

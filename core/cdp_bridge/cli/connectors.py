@@ -1,4 +1,4 @@
-"""`connectors`, `spec`, `discover`, `read`, `write`: what is installed, and its protocol in this process."""
+"""`connectors`, `spec`, `discover`, `read`, `write`: lists connectors and runs their protocol in this process."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def connectors(as_json: bool) -> None:
     """List the installed connectors, and the plugins that cannot be used."""
     registry = find_plugins()
     columns = ("name", "kind", "version", "delivery", "documentation")
-    found = [
-        (one.name, one.kind, registry.version(one), one.delivery, one.documentation)
-        for one in sorted(registry.connectors.values(), key=lambda one: (one.kind, one.name))
+    listed = [
+        (connector.name, connector.kind, registry.version(connector), connector.delivery, connector.documentation)
+        for connector in sorted(registry.connectors.values(), key=lambda connector: (connector.kind, connector.name))
     ]
     if as_json:
-        rows = [dict(zip(columns, row, strict=True)) for row in found]
+        rows = [dict(zip(columns, row, strict=True)) for row in listed]
         print_json({"connectors": rows, "failures": registry.failures})
         return
-    print_table(columns, found)
+    print_table(columns, listed)
     if registry.failures:
         failures = [(failure.plugin, failure.reason) for failure in registry.failures]
         print_table(("plugin", "why it is not used"), failures)
@@ -68,12 +68,12 @@ def discover(name: str, config: str | None, connection: str | None, store_url: s
     if as_json:
         print_json({"streams": streams, "inventory": inventory})
         return
-    offered = [(one.name, ", ".join(one.operations), one.profile) for one in streams]
+    offered = [(stream.name, ", ".join(stream.operations), stream.profile) for stream in streams]
     print_table(("stream", "operations", "profile"), offered)
     if inventory.accounts:
         print_table(("account", "name"), inventory.accounts.items())
     if inventory.audiences:
-        rows = [(one.id, one.name, one.status, one.lower_bound, one.upper_bound) for one in inventory.audiences]
+        rows = [(ref.id, ref.name, ref.status, ref.lower_bound, ref.upper_bound) for ref in inventory.audiences]
         print_table(("audience", "name", "status", "at least", "at most"), rows)
 
 
@@ -106,8 +106,8 @@ def _discovered(name: str, connection: str, store_url: str) -> tuple[tuple[Strea
     connector = registry.connector(name)
     with open_store(store_url) as store:
         raw = settings_of(store.bridge(), connector, connection)
-        known = resolver(store, registry)
-        with connectors_print_to_stderr(), discovered(registry, connector, raw, known) as account:
+        secrets = resolver(store, registry)
+        with connectors_print_to_stderr(), discovered(registry, connector, raw, secrets) as account:
             return account.catalog.streams, account.inventory()
 
 

@@ -1,4 +1,4 @@
-"""`doctor`: whether this installation can work, from interpreter to credentials."""
+"""`doctor`: checks the installation, from interpreter to credentials."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from cdp_bridge.model import Probe
     from cdp_bridge.store import Store
 
-LEAST_PYTHON = (3, 11)
-LEAST_SPACE = 1_000_000_000
-"""Bytes; a sync of a million members spills less than this."""
+MIN_PYTHON = (3, 11)
+MIN_DISK_BYTES = 1_000_000_000
+"""A sync of a million members spills less than this."""
 
 
 @click.command()
@@ -44,7 +44,7 @@ def doctor(containers: bool, store_url: str, as_json: bool) -> None:
 
 def _environment(registry: Registry) -> Iterator[Probe]:
     version = ".".join(map(str, sys.version_info[:3]))
-    yield _probe("python", sys.version_info >= LEAST_PYTHON, version, "Use Python 3.11 or newer")
+    yield _probe("python", sys.version_info >= MIN_PYTHON, version, "Use Python 3.11 or newer")
     missing = ", ".join(_missing_packages())
     yield _probe("packages", not missing, f"missing: {missing}" if missing else "all there", "Reinstall cdp-bridge")
     for failure in registry.failures:
@@ -79,8 +79,8 @@ def _disk(store_url: str) -> Iterator[Probe]:
     for name, folder in folders.items():
         if folder.is_dir():
             free = shutil.disk_usage(folder).free
-            found = f"{free / 1e9:.1f} GB free"
-            yield _probe(f"disk for {name}", free >= LEAST_SPACE, found, f"Free some space in {folder}")
+            detail = f"{free / 1e9:.1f} GB free"
+            yield _probe(f"disk for {name}", free >= MIN_DISK_BYTES, detail, f"Free some space in {folder}")
 
 
 def _store(store: Store) -> Iterator[Probe]:
@@ -99,29 +99,29 @@ def _accounts(registry: Registry, store: Store) -> Iterator[Probe]:
 
     from cdp_bridge.connectors.credentials import resolver
 
-    known = resolver(store, registry)
+    secrets = resolver(store, registry)
     for name, (connector, raw) in configured(store.bridge()).items():
         try:
-            found = probe(registry, registry.connector(connector), raw, known)
+            probes = probe(registry, registry.connector(connector), raw, secrets)
         except BridgeError as error:
-            found = [_probe("connector", False, str(error))]
-        for one in found:
-            yield replace(one, name=f"{name}: {one.name}")
+            probes = [_probe("connector", False, str(error))]
+        for result in probes:
+            yield replace(result, name=f"{name}: {result.name}")
 
 
 def _containers(registry: Registry) -> Iterator[Probe]:
-    """What cannot be started, then each of the checks over all that can."""
+    """A failed probe for each container that does not start, then each check over all that do."""
     from cdp_bridge.connectors.launch.containers import DockerLauncher
 
-    found: dict[str, list[Probe]] = {}
+    results: dict[str, list[Probe]] = {}
     for connector in registry.connectors.values():
         try:
-            found[connector.name] = DockerLauncher().examine(connector)
+            results[connector.name] = DockerLauncher().examine(connector)
         except BridgeError as error:
             yield _probe(connector.name, False, str(error))
-    for same in zip(*found.values(), strict=True):
-        failed = [name for name, one in zip(found, same, strict=True) if not one.passed]
-        detail = f"not so: {', '.join(failed)}" if failed else f"{len(found)} images"
+    for same in zip(*results.values(), strict=True):
+        failed = [name for name, result in zip(results, same, strict=True) if not result.passed]
+        detail = f"not so: {', '.join(failed)}" if failed else f"{len(results)} images"
         yield _probe(same[0].name, not failed, detail, same[0].remedy)
 
 

@@ -20,8 +20,8 @@ class Keys(click.Group):
         """The subcommand of that name, imported now."""
         if cmd_name not in _COMMANDS:
             return None
-        found: click.Command = getattr(import_module(f".{_COMMANDS[cmd_name]}", __package__), f"{cmd_name}_key")
-        return found
+        command: click.Command = getattr(import_module(f".{_COMMANDS[cmd_name]}", __package__), f"{cmd_name}_key")
+        return command
 
 
 @click.group(cls=Keys)

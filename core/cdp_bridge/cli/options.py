@@ -1,4 +1,4 @@
-"""The options that several commands share, and what they open."""
+"""Defines the options that several commands share, and opens store and plugins."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ catalog_option = click.option("--catalog", required=True, metavar="FILE", help="
 
 
 def connectors_print_to_stderr() -> AbstractContextManager[object]:
-    """What a connector prints by itself must not end up in the tables and JSON of a command."""
-    from cdp_bridge.redact import Aside
+    """Redirect what a connector prints to stderr, so that it does not mix with tables and JSON."""
+    from cdp_bridge.redact import RedactedStdout
 
-    return redirect_stdout(Aside())
+    return redirect_stdout(RedactedStdout())
 
 
 def open_store(url: str) -> Store:

@@ -1,16 +1,16 @@
-"""What commands print: a table for people, JSON for programs."""
+"""Prints tables for people and JSON for programs."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
 import msgspec
 
 WIDE = 200
-"""Columns of a table that goes into a file or pipe, where nothing says how wide it may be."""
+"""The width of tables in a file or pipe, in characters."""
 
 
 def print_json(value: Any) -> None:
@@ -19,7 +19,7 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
-    """A table; None is an empty cell, a float has two decimals, numbers stand at the right, long texts are folded."""
+    """A table; None is an empty cell, a float has two decimals, numbers are aligned right, long texts folded."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -31,9 +31,16 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
         numeric = rows and all(isinstance(row[position], int | float) for row in rows)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        # Text, since a name in square brackets would be taken for markup.
+        # Text, since a name in square brackets would be read as markup.
         table.add_row(*(Text(_cell(value)) for value in row))
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDE).print(table)
+
+
+def print_reasons(title: str, counts: Mapping[str, int], *, values: bool = False) -> None:
+    """A table of reason codes, counts and meanings; `values`: the codes `field:reason` of refused values."""
+    from cdp_bridge.reasons import explained
+
+    print_table((title, "count", "meaning"), explained(counts, values=values))
 
 
 def _cell(value: object) -> str:

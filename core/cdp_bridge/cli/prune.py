@@ -1,4 +1,4 @@
-"""`prune`: forget what happened long ago."""
+"""`prune`: deletes old records."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_KEPT = {
+_RETENTION = {
     "runs": (400, "Days that runs are kept; the newest of an audience stays."),
     "requests": (90, "Days that ended run requests and their logs are kept."),
     "dead_letters": (90, "Days that refused members are kept; then they are tried again."),
@@ -24,8 +24,8 @@ _KEPT = {
 
 
 def retention_options(command: F) -> F:
-    """One option for each thing that is kept; `retention` makes something of them."""
-    for name, (days, text) in reversed(_KEPT.items()):
+    """An option for each retention period; `retention` reads them."""
+    for name, (days, text) in reversed(_RETENTION.items()):
         option = click.option(
             f"--keep-{name.replace('_', '-')}",
             f"keep_{name}",
@@ -41,10 +41,10 @@ def retention_options(command: F) -> F:
 
 
 def retention(options: dict[str, int]) -> Retention:
-    """What the options say."""
+    """The retention periods of the options."""
     from cdp_bridge.store.retention import Retention
 
-    return Retention(**{name: options[f"keep_{name}"] for name in _KEPT})
+    return Retention(**{name: options[f"keep_{name}"] for name in _RETENTION})
 
 
 @click.command()
@@ -52,7 +52,7 @@ def retention(options: dict[str, int]) -> Retention:
 @store_option
 @json_option
 def prune(store_url: str, as_json: bool, **kept: int) -> None:
-    """Delete what happened long ago, and take all that was ever deleted out of SQLite's file."""
+    """Delete old records, and remove deleted data from the file of SQLite."""
     import msgspec
 
     with open_store(store_url) as store:
@@ -61,4 +61,4 @@ def prune(store_url: str, as_json: bool, **kept: int) -> None:
     if as_json:
         print_json(pruned)
     else:
-        print_table(("what", "deleted"), list(msgspec.structs.asdict(pruned).items()))
+        print_table(("records", "deleted"), list(msgspec.structs.asdict(pruned).items()))

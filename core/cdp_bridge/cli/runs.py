@@ -1,4 +1,4 @@
-"""`runs` and `audiences`: what happened, and what there is."""
+"""`runs` and `audiences`: lists runs, and audiences with their last run."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ def run_row(log: SyncLog) -> tuple[object, ...]:
 
 @click.command()
 @click.option("--audience", metavar="NAME", help="Only the runs of this audience.")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="The newest so many.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="How many, the newest first.")
 @store_option
 @json_option
 def runs(audience: str | None, limit: int, store_url: str, as_json: bool) -> None:
     """List runs, newest first."""
     with open_store(store_url) as store:
-        found = store.runs(audience, limit)
+        logs = store.runs(audience, limit)
     if as_json:
-        print_json(found)
+        print_json(logs)
         return
-    print_table(("time", *RUN_COLUMNS), [(_time(one), *run_row(one)) for one in found])
-    for one in found:
-        if one.error:
-            click.echo(f"{_time(one)} {one.audience}: {one.error}")
+    print_table(("time", *RUN_COLUMNS), [(_time(log), *run_row(log)) for log in logs])
+    for log in logs:
+        if log.error:
+            click.echo(f"{_time(log)} {log.audience}: {log.error}")
 
 
 @click.command()
@@ -46,27 +46,27 @@ def runs(audience: str | None, limit: int, store_url: str, as_json: bool) -> Non
 def audiences(store_url: str, as_json: bool) -> None:
     """List audiences: what the platform calls them, how many members are acknowledged, the last run."""
     with open_store(store_url) as store:
-        found = store.audiences()
+        listed = store.audiences()
     if as_json:
-        print_json(found)
+        print_json(listed)
         return
     rows = [
         (
-            one.name,
-            one.ref.id if one.ref else None,
-            one.ref.status if one.ref else None,
-            _estimate(one.ref),
-            one.members,
-            one.last_run.status if one.last_run else "never",
-            _time(one.last_run) if one.last_run else None,
+            row.name,
+            row.ref.id if row.ref else None,
+            row.ref.status if row.ref else None,
+            _estimate(row.ref),
+            row.members,
+            row.last_run.status if row.last_run else "never",
+            _time(row.last_run) if row.last_run else None,
         )
-        for one in found
+        for row in listed
     ]
     print_table(("audience", "id at the platform", "status there", "matched there", "members", "last run", "at"), rows)
 
 
 def _estimate(ref: AudienceRef | None) -> str | None:
-    """How many people the platform says it has matched, and when it said so."""
+    """The platform's estimate of matched people, and its time."""
     if ref is None or (ref.lower_bound, ref.upper_bound) == (None, None):
         return None
     bounds = dict.fromkeys("?" if bound is None else f"{bound:,}" for bound in (ref.lower_bound, ref.upper_bound))

@@ -1,4 +1,4 @@
-"""`serve` and `worker`: the processes of a bridge that runs by itself, on queues of this machine or of a cluster."""
+"""`serve` and `worker`: run API, scheduler and workers over local queues or a cluster."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ queue_options = (
         "--queue",
         envvar="CDP_BRIDGE_QUEUE",
         metavar="FILE",
-        help="A NATS cluster instead: JSON with url and what it lets you in by (secrets may be references).",
+        help="A NATS cluster instead: JSON with url and credentials (secrets may be references).",
     ),
 )
 
@@ -43,14 +43,14 @@ queue_options = (
     "--public-url",
     envvar="CDP_BRIDGE_PUBLIC_URL",
     metavar="URL",
-    help="Where people's browsers find it, to come back from signing in at platforms. Else where it listens.",
+    help="The address for browsers, which return to it after signing in at platforms. Else where it listens.",
 )
 @click.option(
     "--workers",
     default=2,
     show_default=True,
     type=click.IntRange(0),
-    help="How many runs to carry out at a time; 0 leaves them to cdp-bridge worker.",
+    help="How many runs to execute at a time; 0 leaves them to cdp-bridge worker.",
 )
 @queue_options[0]
 @queue_options[1]
@@ -68,7 +68,7 @@ def serve(  # noqa: PLR0913 - a parameter for each option
     store_url: str,
     **kept: int,
 ) -> None:
-    """Serve the API, start audiences on schedule and carry out their runs, until SIGTERM."""
+    """Serve the API, schedule syncs and execute their runs, until SIGTERM."""
     with needing_server():
         from cdp_bridge.flow import Flow
         from cdp_bridge.orchestration.worker import stop_on_signals
@@ -93,13 +93,13 @@ def serve(  # noqa: PLR0913 - a parameter for each option
 
 
 @click.command()
-@click.option("--slots", default=2, show_default=True, type=click.IntRange(1), help="Runs to carry out at a time.")
+@click.option("--slots", default=2, show_default=True, type=click.IntRange(1), help="Runs to execute at a time.")
 @queue_options[0]
 @queue_options[1]
 @launcher_option
 @store_option
 def worker(slots: int, queue_folder: Path, queue: str | None, launcher_name: str | None, store_url: str) -> None:
-    """Carry out runs beside a `serve` that shares store and queues, until SIGTERM."""
+    """Execute runs beside a `serve` that shares store and queues, until SIGTERM."""
     with needing_server():
         from cdp_bridge.flow import Flow, local
         from cdp_bridge.orchestration.worker import stop_on_signals, syncing, work
@@ -112,7 +112,7 @@ def worker(slots: int, queue_folder: Path, queue: str | None, launcher_name: str
 
 @contextmanager
 def needing_server() -> Iterator[None]:
-    """Says which extra is missing where an import fails."""
+    """Raise ConfigError that names the missing extra if an import fails."""
     try:
         yield
     except ImportError as error:
@@ -120,7 +120,7 @@ def needing_server() -> Iterator[None]:
 
 
 def cluster(registry: Registry, config: str) -> Find:
-    """The cluster that a file names."""
+    """The address of the cluster in a settings file."""
     from cdp_bridge import settings
     from cdp_bridge.flow import Address
     from cdp_bridge.protocol import catalog
@@ -132,7 +132,7 @@ def cluster(registry: Registry, config: str) -> Find:
 
 @contextmanager
 def queues(registry: Registry, folder: Path, config: str | None) -> Iterator[Find]:
-    """Where the queues are: in a cluster, or in a server that runs here for the length of the block."""
+    """The address of a cluster, or of a local server that runs for the length of the block."""
     if config is not None:
         yield cluster(registry, config)
         return

@@ -1,1 +1,1 @@
-"""Connectors: found among the plugins, loaded, given their settings, called, and watched for faults."""
+"""Finds, loads, starts and calls connectors, and reports their faults."""

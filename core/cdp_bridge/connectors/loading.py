@@ -1,4 +1,4 @@
-"""A connector's code, imported once something is to be done with it, and a look at what it returns."""
+"""Imports a connector's code when it is needed, and validates what it returns."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def implementation(connector: Connector) -> Any:
         ) from error
 
 
-def validated(kind: type[T], value: Any) -> T:
-    """A copy of what a connector returned, of that type in all its parts; ValidationError, TypeError or another if not.
+def validated(expected: type[T], value: Any) -> T:
+    """A copy of what a connector returned, validated in all its parts; raises ValidationError, TypeError or another.
 
-    A Struct that is built by hand may hold anything.
+    A Struct that is built by hand may hold values of any type.
     """
-    # The vendor's own answer, decoded, would do for an Outcome without any refusal.
-    if not isinstance(value, get_origin(kind) or kind):
-        raise TypeError(f"a {kind} was expected")
-    return msgspec.json.decode(msgspec.json.encode(value), type=kind)
+    # A decoded answer of the vendor would pass as an Outcome without refusals.
+    if not isinstance(value, get_origin(expected) or expected):
+        raise TypeError(f"a {expected} was expected")
+    return msgspec.json.decode(msgspec.json.encode(value), type=expected)

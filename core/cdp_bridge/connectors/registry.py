@@ -1,4 +1,4 @@
-"""Finds plugins one by one; one that fails is reported, never fatal."""
+"""Finds plugins and registers what they bring; a plugin that fails is reported and not used."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cdp_bridge.errors import ConfigError
 from cdp_bridge.model import (
     API_VERSION,
     Connector,
-    Delivery,
+    DeliveryGuarantee,
     Kind,
     Launcher,
     LifecycleEvent,
@@ -26,18 +26,18 @@ from cdp_bridge.model import (
     MappingFunction,
     OAuth,
 )
-from cdp_bridge.redact import Aside, redact
+from cdp_bridge.redact import RedactedStdout, redact
 from cdp_bridge.secrets import Secret
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 EVENT_SECONDS = 5.0
-"""How long one plugin may take over one lifecycle event before the core goes on without it."""
+"""The time that one plugin has to handle a lifecycle event."""
 
 
-class Failure(Struct, frozen=True):
-    """Why a plugin, or something that it brought, is not in use."""
+class PluginFailure(Struct, frozen=True):
+    """A plugin, or a part of it, that is not used, and why."""
 
     plugin: str
     reason: str
@@ -47,7 +47,7 @@ class Registry:
     """The plugins of this process: `connectors` and `functions` by name."""
 
     def __init__(self, points: Iterable[EntryPoint] | None = None) -> None:
-        self._failures: list[Failure] = []
+        self._failures: list[PluginFailure] = []
         self.connectors: dict[str, Connector] = {}
         self.functions: dict[str, MappingFunction] = {}
         self._points: dict[str, EntryPoint] = {}
@@ -70,7 +70,7 @@ class Registry:
                     self._add_function(plugin, name, function)
 
     @property
-    def failures(self) -> list[Failure]:
+    def failures(self) -> list[PluginFailure]:
         """What is not in use, and why; identity profiles are looked for now, since few commands need them."""
         from cdp_bridge.identity import installed
 
@@ -80,17 +80,17 @@ class Registry:
 
     def connector(self, name: str, kind: Kind | None = None) -> Connector:
         """The connector of that name (and kind); ConfigError if there is none."""
-        found = self.known(name, kind)
-        if found is None or kind not in (None, found.kind):
+        connector = self.known(name, kind)
+        if connector is None or kind not in (None, connector.kind):
             known = ", ".join(sorted(c.name for c in self.connectors.values() if kind in (None, c.kind)))
             raise ConfigError(
                 f"no {kind or 'connector'} named {name} is installed",
                 remedy=f"Installed: {known or 'none'}; see cdp-bridge connectors",
             )
-        return found
+        return connector
 
     def known(self, name: str, kind: Kind | None = None) -> Connector | None:
-        """The connector that a plugin brings under that name, or makes of it; None if there is none."""
+        """The connector that a plugin brings under that name, or creates for it; None if there is none."""
         return self.connectors.get(name) or self._first("bridge_connector", _connector, name=name, kind=kind)
 
     def version(self, connector: Connector) -> str:
@@ -103,47 +103,50 @@ class Registry:
         return loading.implementation(connector)
 
     def secret(self, reference: str) -> Secret | None:
-        """The secret that a plugin knows behind a reference, or None."""
+        """The secret that a plugin resolves a reference to, or None."""
         return self._first("bridge_secret", _secret, reference=reference)
 
     def launcher(self, name: str) -> Launcher:
         """The launcher of that name; ConfigError if no plugin has it."""
-        found = self._first("bridge_launcher", _launcher, name=name)
-        if found is None:
-            raise ConfigError(f"no launcher named {name} is installed", remedy="Install a plugin that brings it")
-        return found
+        launcher = self._first("bridge_launcher", _launcher, name=name)
+        if launcher is None:
+            raise ConfigError(f"there is no launcher named {name}", remedy=f"There are: {', '.join(launch.NAMES)}")
+        return launcher
 
     def notify(self, event: LifecycleEvent) -> None:
-        """Tell every plugin; one that raises is logged, one that hangs is left behind after `EVENT_SECONDS`."""
-        for heard in self._implementations("bridge_event"):
-            call = threading.Thread(target=self._hear, args=(heard, event), daemon=True)
+        """Send an event to every plugin; logs one that raises, and stops waiting for one after `EVENT_SECONDS`."""
+        for implementation in self._implementations("bridge_event"):
+            call = threading.Thread(target=self._send_event, args=(implementation, event), daemon=True)
             call.start()
             call.join(EVENT_SECONDS)
             if call.is_alive():
                 log.warning(
-                    "plugin %s still handles %s after %s s; going on", heard.plugin_name, event.name, EVENT_SECONDS
+                    "plugin %s still handles %s after %s s; going on",
+                    implementation.plugin_name,
+                    event.name,
+                    EVENT_SECONDS,
                 )
 
     def report(self, plugin: str, reason: str) -> None:
-        """Note a failure once, on one redacted line."""
-        failure = Failure(plugin, redact(" ".join(reason.split())))
+        """Record and log a failure once, on one redacted line."""
+        failure = PluginFailure(plugin, redact(" ".join(reason.split())))
         if failure not in self._failures:
             log.warning("plugin %s: %s", failure.plugin, failure.reason)
             self._failures.append(failure)
 
     @contextmanager
-    def _reporting(self, plugin: str, what: str, *, quote: bool = True) -> Iterator[None]:
-        """Turn whatever a plugin raises into a failure of that plugin; `quote` keeps the exception's own text."""
+    def _reporting(self, plugin: str, problem: str, *, quote: bool = True) -> Iterator[None]:
+        """Record an exception of a plugin as its failure; `quote` includes the text of the exception."""
         try:
             yield
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except ConfigError as error:
-            self.report(plugin, f"{what}: {error}" if quote else what)
+            self.report(plugin, f"{problem}: {error}" if quote else problem)
         # Also SystemExit, which would otherwise end the host.
         except BaseException as error:
             text = str(error) if quote else ""
-            self.report(plugin, f"{what}: {type(error).__name__}" + (f": {text}" if text else ""))
+            self.report(plugin, f"{problem}: {type(error).__name__}" + (f": {text}" if text else ""))
 
     def _find(self) -> Iterator[EntryPoint]:
         try:
@@ -155,8 +158,8 @@ class Registry:
                     yield from distribution.entry_points.select(group=hooks.PROJECT)
 
     def _load(self, point: EntryPoint) -> None:
-        # What a plugin prints while it is imported would end up among protocol messages.
-        with redirect_stdout(Aside()):
+        # What a plugin prints while it is imported would mix with protocol messages.
+        with redirect_stdout(RedactedStdout()):
             plugin = point.load()
         if point.name in self._points:
             raise ConfigError("a plugin of this name is loaded already")
@@ -185,14 +188,14 @@ class Registry:
         for implementation in self._implementations(hook):
             # An exception's text may quote the argument, which is a plain secret where a reference was expected.
             with self._reporting(implementation.plugin_name, f"{hook} failed", quote=False):
-                found = _call(implementation, **arguments)
-                if (accepted := accept(found)) is not None:
+                answer = _call(implementation, **arguments)
+                if (accepted := accept(answer)) is not None:
                     return accepted
-                if found is not None:
-                    self.report(implementation.plugin_name, f"{hook} returned a {type(found).__name__}")
+                if answer is not None:
+                    self.report(implementation.plugin_name, f"{hook} returned a {type(answer).__name__}")
         return None
 
-    def _hear(self, implementation: pluggy.HookImpl, event: LifecycleEvent) -> None:
+    def _send_event(self, implementation: pluggy.HookImpl, event: LifecycleEvent) -> None:
         with self._reporting(implementation.plugin_name, f"bridge_event {event.name} failed"):
             _call(implementation, event=event)
 
@@ -232,7 +235,7 @@ def _call(implementation: pluggy.HookImpl, **arguments: Any) -> Any:
 
 
 def _fault(connector: Any) -> str | None:
-    """What keeps a connector from being used; msgspec does not check a Struct that is built by hand."""
+    """Why a connector cannot be used, or None; msgspec does not check a Struct that is built by hand."""
     if not isinstance(connector, Connector):
         return f"bridge_connectors returned a {type(connector).__name__}, not a Connector"
     if connector.api_version != API_VERSION:
@@ -242,7 +245,7 @@ def _fault(connector: Any) -> str | None:
         "kind": connector.kind in get_args(Kind),
         "settings": isinstance(connector.settings, type) and issubclass(connector.settings, Struct),
         "load": isinstance(connector.load, str) and connector.load != "",
-        "delivery": connector.delivery in get_args(Delivery),
+        "delivery": connector.delivery in get_args(DeliveryGuarantee),
         "limits": isinstance(connector.limits, Limits),
         "hosts": isinstance(connector.hosts, tuple) and all(isinstance(host, str) for host in connector.hosts),
         "documentation": isinstance(connector.documentation, str),

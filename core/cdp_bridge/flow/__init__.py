@@ -1,24 +1,24 @@
-"""The flow of work between processes and hosts: NATS JetStream, and nothing else knows of it."""
+"""Passes work between processes and hosts through queues of NATS JetStream."""
 
 from cdp_bridge.flow.address import Address, Find, local
-from cdp_bridge.flow.consumption import Delivery, Handler
+from cdp_bridge.flow.consumption import FlowMessage, Handler
 from cdp_bridge.flow.failures import FullError
 from cdp_bridge.flow.flow import Flow
+from cdp_bridge.flow.queues import RUNS, UNDELIVERABLE, Queue, RunOrder, Undeliverable
 from cdp_bridge.flow.server import LocalServer
-from cdp_bridge.flow.streams import RUNS, UNDELIVERABLE, RunOrder, Stream, Undeliverable
 
 __all__ = [
     "RUNS",
     "UNDELIVERABLE",
     "Address",
-    "Delivery",
     "Find",
     "Flow",
+    "FlowMessage",
     "FullError",
     "Handler",
     "LocalServer",
+    "Queue",
     "RunOrder",
-    "Stream",
     "Undeliverable",
     "local",
 ]

@@ -1,4 +1,4 @@
-"""Where the queues are: a cluster that somebody runs, or the server of this machine, which says so in a file."""
+"""The address of the queue server: a configured cluster, or the local server, which writes it to a file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SERVER = r"(nats|tls)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?"
 
 
 class Address(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A NATS server or cluster with JetStream, and what it lets us in by: nothing, a token, a user or an nkey."""
+    """A NATS server or cluster with JetStream, and the credentials for it: none, a token, a user or an nkey."""
 
     url: Annotated[
         str,
@@ -35,11 +35,11 @@ class Address(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 Find = Callable[[], Address]
-"""Asked before each connection, since the server of this machine may have moved."""
+"""Called before each connection, since the port of the local server changes with each start."""
 
 
 def local(folder: Path) -> Find:
-    """Finds the server that another process of this user supervises in that folder."""
+    """Finds the local server that another process of this user runs in that folder."""
 
     def find() -> Address:
         try:
@@ -51,17 +51,17 @@ def local(folder: Path) -> Find:
 
 
 def announce(folder: Path, address: Address) -> None:
-    """Let other processes of this user find the server."""
+    """Write the address to the folder, for other processes of this user."""
     write_private(folder / _FILE, seal(address))
 
 
 def withdraw(folder: Path) -> None:
-    """There is no server any more."""
+    """Remove the address of a server that has ended."""
     (folder / _FILE).unlink(missing_ok=True)
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Replace a file at once by one that only this user can read."""
+    """Replace a file atomically by one that only this user can read."""
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

@@ -1,4 +1,4 @@
-"""One connection to the queue server, made anew whenever it is lost; no other module knows how NATS connects."""
+"""Connects to the queue server, and again after a loss."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class Connection:
         self.address: Address | None = None
 
     async def use(self, action: Callable[[Client], Awaitable[T]]) -> T:
-        """Do something with the connection; BridgeError when it fails, at once when the connection is lost meanwhile.
+        """Call `action` with the client; BridgeError when it fails, at once when the connection is lost meanwhile.
 
-        Whether the server has done what was asked is not known then.
+        After an error the server may have done what was asked, or not.
         """
         address, client, lost = await self._connected()
         with plainly(address.url):
@@ -56,7 +56,7 @@ class Connection:
                 losing.cancel()
 
     async def patiently(self, action: Callable[[Client], Awaitable[T]], seconds: float) -> T:
-        """`use`, again and again while the server is away, for so many seconds; the action must bear repetition."""
+        """`use`, repeated for up to `seconds` while the server is away; the action must be idempotent."""
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -69,7 +69,7 @@ class Connection:
             await asyncio.sleep(PAUSE)
 
     async def close(self) -> None:
-        """Hang up; what was sent before is written out."""
+        """Close the connection; what was sent before is flushed."""
         if self._client is not None:
             await self._client.close()
 
@@ -92,7 +92,7 @@ async def _connect(address: Address, lost: asyncio.Event) -> Client:
         await client.connect(
             address.url.split(","),
             name="cdp-bridge",
-            # The client's own way of reconnecting keeps to the old address and token.
+            # The client would reconnect with the old address and token.
             allow_reconnect=False,
             max_reconnect_attempts=1,
             reconnect_time_wait=0,
@@ -106,7 +106,7 @@ async def _connect(address: Address, lost: asyncio.Event) -> Client:
             nkeys_seed_str=_seed(address),
         )
     except BaseException:
-        # It complains when it has not come so far as to have something to close.
+        # It fails if the connection was not yet made.
         with contextlib.suppress(AssertionError):
             await client.close()
         raise
@@ -116,7 +116,7 @@ async def _connect(address: Address, lost: asyncio.Event) -> Client:
 def _seed(address: Address) -> str | None:
     if address.nkey is None:
         return None
-    # It has no types.
+    # The package is not typed.
     nkeys: Any = import_module("nkeys")
     seed = address.nkey.reveal()
     try:

@@ -1,4 +1,4 @@
-"""Taking messages off a stream: one in hand is kept alive, and ends in one of three ways: done, later, given up."""
+"""Consumes a queue: each message ends as done, to be delivered again, or given up as undeliverable."""
 
 from __future__ import annotations
 
@@ -19,52 +19,55 @@ from nats.aio.msg import Msg
 from cdp_bridge.errors import BridgeError, RejectedError, TransientError
 from cdp_bridge.flow.connection import Connection
 from cdp_bridge.flow.declaration import CONSUMER
-from cdp_bridge.flow.streams import Stream, Undeliverable
+from cdp_bridge.flow.queues import Queue, Undeliverable
 
 log = logging.getLogger(__name__)
 M = TypeVar("M", bound=Struct)
 
 PULL_SECONDS = 0.5
-"""How long a request for the next message waits at the server."""
+"""How long a pull request waits at the server for a message."""
 ANSWER_SECONDS = 5.0
-LONGEST_BACKOFF = 300.0
+MAX_BACKOFF = 300.0
 _DONE = b"+ACK"
 _WORKING = b"+WPI"
 _NEXT = json.dumps({"batch": 1, "expires": int(PULL_SECONDS * 1e9)}).encode()
 
 
-class Delivery(Struct, Generic[M], frozen=True, kw_only=True):
-    """A message in hand; it comes for the `attempt`-th time."""
+class FlowMessage(Struct, Generic[M], frozen=True, kw_only=True):
+    """A decoded message; `attempt` is 1 at its first delivery."""
 
     message: M
     attempt: int
 
 
-Handler = Callable[[Delivery[M]], None]
+Handler = Callable[[FlowMessage[M]], None]
 """Works on one message, in a thread of its own.
 
-Returning means done. RejectedError: never again, the message is kept aside with the reason. TransientError: later,
-after `retry_after`. Any other exception: later, and it is logged.
+Returning acknowledges the message. RejectedError: it is saved as undeliverable with the reason. TransientError: it is
+delivered again after `retry_after`. Any other exception is logged, and the message delivered again.
 """
 
 
 class Consumption(Generic[M]):
-    """One process's share of a `work` stream; `declare` makes the stream anew, `bury` keeps what is given up."""
+    """The consumer of a `work` queue in one process.
+
+    `declare` creates the queue again after an outage, `save_undeliverable` stores a message that is given up.
+    """
 
     def __init__(
         self,
         connection: Connection,
-        stream: Stream[M],
+        queue: Queue[M],
         handler: Handler[M],
         declare: Callable[[], Awaitable[None]],
-        save_dead_letters: Callable[[Undeliverable], Awaitable[None]],
+        save_undeliverable: Callable[[Undeliverable], Awaitable[None]],
     ) -> None:
-        self._connection, self._stream, self._handler = connection, stream, handler
-        self._declare, self._save_dead_letters = declare, save_dead_letters
+        self._connection, self._queue, self._handler = connection, queue, handler
+        self._declare, self._save_undeliverable = declare, save_undeliverable
         self._is_lost = False
 
     async def run(self, slots: int, stop: threading.Event, grace: float) -> None:
-        """Have at most `slots` messages in hand until `stop`; what is not done `grace` seconds later is handed back."""
+        """Handle at most `slots` messages at a time until `stop`; give back what is not done `grace` seconds later."""
         working: set[asyncio.Task[None]] = set()
         while not stop.is_set():
             if len(working) < slots:
@@ -95,86 +98,91 @@ class Consumption(Generic[M]):
         if self._is_lost:
             log.warning("the queue is back")
         self._is_lost = False
-        # What has a status is the server's word that there is nothing.
+        # With a status header it is the server's answer that there is no message.
         return None if message.headers and "Status" in message.headers else message
 
     async def _pull(self, client: Client) -> Msg:
-        subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream.name}.{CONSUMER}"
+        subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._queue.name}.{CONSUMER}"
         # The old style has an inbox of its own for each request: a message comes under its own subject, which the one
         # inbox of the new style does not know.
         return await client.request(subject, _NEXT, timeout=PULL_SECONDS + ANSWER_SECONDS, old_style=True)
 
     async def _work(self, message: Msg, stop: threading.Event) -> None:
-        keeper = asyncio.create_task(self._keep(message))
+        heartbeat = asyncio.create_task(self._send_heartbeats(message))
         try:
-            await self._say(message, _later(0) if stop.is_set() else await self._verdict(message))
+            await self._answer(message, _later(0) if stop.is_set() else await self._verdict(message))
         except asyncio.CancelledError:
-            log.warning("message %d of %s is handed back unfinished", _number(message), self._stream.name)
-            await self._say(message, _later(0))
+            log.warning("message %d of %s is handed back unfinished", _number(message), self._queue.name)
+            await self._answer(message, _later(0))
         finally:
-            keeper.cancel()
+            heartbeat.cancel()
 
-    async def _keep(self, message: Msg) -> None:
-        """Signs of life while the handler works; without them the server gives the message to somebody else."""
+    async def _send_heartbeats(self, message: Msg) -> None:
+        """Tell the server that the handler still works; else it delivers the message to another worker."""
         while True:
-            await asyncio.sleep(self._stream.silence / 3)
+            await asyncio.sleep(self._queue.silence / 3)
             with contextlib.suppress(BridgeError):
                 await self._connection.use(lambda client: client.publish(message.reply, _WORKING))
 
     async def _verdict(self, message: Msg) -> bytes:
-        """What to tell the server about a message, once it is known."""
-        attempt, limit = message.metadata.num_delivered, self._stream.attempts
+        """Handle a message; the answer to the server: done, again later, or never again."""
+        attempt, limit = message.metadata.num_delivered, self._queue.attempts
         try:
-            decoded = msgspec.json.decode(message.data, type=self._stream.message)
+            decoded = msgspec.json.decode(message.data, type=self._queue.message)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return await self._give_up(message, "malformed")
         if limit is not None and attempt > limit:
             return await self._give_up(message, "too_many_attempts")
         try:
-            await _in_thread(self._handler, Delivery(message=decoded, attempt=attempt))
+            await _in_thread(self._handler, FlowMessage(message=decoded, attempt=attempt))
         except RejectedError as error:
             return await self._give_up(message, error.reason)
         except TransientError as error:
             return _later(_backoff(attempt) if error.retry_after is None else error.retry_after)
         except Exception as error:
-            what = error if isinstance(error, BridgeError) else type(error).__name__
-            log.error("message %d of %s failed: %s", _number(message), self._stream.name, what)
+            reason = error if isinstance(error, BridgeError) else type(error).__name__
+            log.error("message %d of %s failed: %s", _number(message), self._queue.name, reason)
             return _later(_backoff(attempt))
         return _DONE
 
     async def _give_up(self, message: Msg, reason: str) -> bytes:
-        """Keep a message aside for a person to look at, then say that nobody should get it again."""
+        """Save a message for a person to look at; the answer that ends its delivery."""
         number, attempt = _number(message), message.metadata.num_delivered
-        letter = Undeliverable(
-            stream=self._stream.name, sequence=number, reason=reason, attempts=attempt, body=message.data
+        undeliverable = Undeliverable(
+            stream=self._queue.name, sequence=number, reason=reason, attempts=attempt, body=message.data
         )
         try:
-            await self._save_dead_letters(letter)
+            await self._save_undeliverable(undeliverable)
         except BridgeError as error:
-            log.error("message %d of %s cannot be kept aside, and stays: %s", number, self._stream.name, error)
+            log.error(
+                "message %d of %s cannot be saved as undeliverable, and stays in the queue: %s",
+                number,
+                self._queue.name,
+                error,
+            )
             return _later(_backoff(attempt))
-        log.error("message %d of %s is given up: %s", number, self._stream.name, reason)
+        log.error("message %d of %s is given up: %s", number, self._queue.name, reason)
         return b"+TERM " + reason.encode()
 
-    async def _say(self, message: Msg, word: bytes) -> None:
-        async def say(client: Client) -> None:
-            await client.request(message.reply, word, timeout=ANSWER_SECONDS)
+    async def _answer(self, message: Msg, answer: bytes) -> None:
+        async def send(client: Client) -> None:
+            await client.request(message.reply, answer, timeout=ANSWER_SECONDS)
 
         try:
-            await self._connection.patiently(say, self._stream.silence)
+            await self._connection.patiently(send, self._queue.silence)
         except BridgeError as error:
-            log.warning("message %d of %s will come again: %s", _number(message), self._stream.name, error)
+            log.warning("message %d of %s will come again: %s", _number(message), self._queue.name, error)
 
 
-async def _in_thread(handler: Handler[M], delivery: Delivery[M]) -> None:
-    """In a daemon thread: one that never returns must not keep the process from ending."""
+async def _in_thread(handler: Handler[M], message: FlowMessage[M]) -> None:
+    """Run the handler in a daemon thread, so that one that never returns does not keep the process alive."""
     result: Future[None] = Future()
     result.set_running_or_notify_cancel()
 
     def work() -> None:
         try:
-            handler(delivery)
-        except BaseException as error:  # also SystemExit: the waiting task decides
+            handler(message)
+        except BaseException as error:  # also SystemExit: the waiting task handles it
             result.set_exception(error)
         else:
             result.set_result(None)
@@ -192,4 +200,4 @@ def _later(seconds: float) -> bytes:
 
 
 def _backoff(attempt: int) -> float:
-    return min(2.0 ** min(attempt, 20) / 2, LONGEST_BACKOFF)
+    return min(2.0 ** min(attempt, 20) / 2, MAX_BACKOFF)

@@ -1,4 +1,4 @@
-"""Streams and their consumers at the server: created as declared, or compared with what is there."""
+"""Creates the JetStream stream and consumer of a queue, or compares them with those that exist."""
 
 from __future__ import annotations
 
@@ -9,69 +9,69 @@ from nats.js.client import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from cdp_bridge.errors import ConfigError
-from cdp_bridge.flow.streams import Stream
+from cdp_bridge.flow.queues import Queue
 
 CONSUMER = "workers"
-"""The one durable consumer of a `work` stream: whoever works on it shares it."""
+"""The durable consumer of a `work` queue, which all its workers share."""
 _DISTRIBUTED = {"work": api.RetentionPolicy.WORK_QUEUE, "keep": api.RetentionPolicy.LIMITS}
 
 
-async def declare(jetstream: JetStreamContext, stream: Stream[Any], replicas: int) -> None:
-    """Make the stream be there as it is declared; ConfigError naming what differs from an older or foreign one."""
-    wanted = _stream(stream, replicas)
+async def declare(jetstream: JetStreamContext, queue: Queue[Any], replicas: int) -> None:
+    """Create the stream of a queue; ConfigError that names the differences if it exists otherwise."""
+    declared = _stream(queue, replicas)
     try:
-        found = (await jetstream.stream_info(stream.name)).config
+        existing = (await jetstream.stream_info(queue.name)).config
     except NotFoundError:
-        found = (await jetstream.add_stream(wanted)).config
-    _compare(wanted, found, f"stream {stream.name}")
-    if stream.retention == "work":
-        await _declare_consumer(jetstream, stream)
+        existing = (await jetstream.add_stream(declared)).config
+    _compare(declared, existing, f"stream {queue.name}")
+    if queue.retention == "work":
+        await _declare_consumer(jetstream, queue)
 
 
-async def _declare_consumer(jetstream: JetStreamContext, stream: Stream[Any]) -> None:
-    wanted = _consumer(stream)
+async def _declare_consumer(jetstream: JetStreamContext, queue: Queue[Any]) -> None:
+    declared = _consumer(queue)
     try:
-        found = (await jetstream.consumer_info(stream.name, CONSUMER)).config
+        existing = (await jetstream.consumer_info(queue.name, CONSUMER)).config
     except NotFoundError:
-        found = (await jetstream.add_consumer(stream.name, wanted)).config
-    _compare(wanted, found, f"consumer {CONSUMER} of stream {stream.name}")
+        existing = (await jetstream.add_consumer(queue.name, declared)).config
+    _compare(declared, existing, f"consumer {CONSUMER} of stream {queue.name}")
 
 
-def _stream(stream: Stream[Any], replicas: int) -> api.StreamConfig:
+def _stream(queue: Queue[Any], replicas: int) -> api.StreamConfig:
     return api.StreamConfig(
-        name=stream.name,
-        subjects=[stream.subject],
-        retention=_DISTRIBUTED[stream.retention],
+        name=queue.name,
+        subjects=[queue.subject],
+        retention=_DISTRIBUTED[queue.retention],
         storage=api.StorageType.FILE,
-        # The publisher learns that the queue is full, instead of the oldest message going quietly.
+        # Refuse a message when the queue is full, rather than drop the oldest one.
         discard=api.DiscardPolicy.NEW,
-        # Each id has a subject of its own, so that it is in the stream once.
+        # Each id has a subject of its own, so that it is in the stream at most once.
         max_msgs_per_subject=1,
         discard_new_per_subject=True,
-        max_msgs=stream.most_messages,
-        max_bytes=stream.most_bytes,
-        max_msg_size=stream.largest,
+        max_msgs=queue.max_messages,
+        max_bytes=queue.max_bytes,
+        max_msg_size=queue.largest,
         max_age=0,
-        duplicate_window=stream.remembered,
+        duplicate_window=queue.remembered,
         num_replicas=replicas,
     )
 
 
-def _consumer(stream: Stream[Any]) -> api.ConsumerConfig:
+def _consumer(queue: Queue[Any]) -> api.ConsumerConfig:
     return api.ConsumerConfig(
         name=CONSUMER,
         durable_name=CONSUMER,
         deliver_policy=api.DeliverPolicy.ALL,
         ack_policy=api.AckPolicy.EXPLICIT,
-        ack_wait=stream.silence,
-        # Giving up is ours: the server would just stop delivering.
+        ack_wait=queue.silence,
+        # The bridge gives up a message itself: the server would stop delivering without a word.
         max_deliver=-1,
-        max_ack_pending=stream.most_in_hand,
+        max_ack_pending=queue.max_in_hand,
     )
 
 
-def _compare(wanted: api.Base, found: api.Base, place: str) -> None:
-    pairs = {name: (value, getattr(found, name)) for name, value in vars(wanted).items() if value is not None}
+def _compare(declared: api.Base, existing: api.Base, place: str) -> None:
+    pairs = {name: (value, getattr(existing, name)) for name, value in vars(declared).items() if value is not None}
     differing = [f"{name} is {is_} instead of {value}" for name, (value, is_) in pairs.items() if is_ != value]
     if differing:
         remedy = "Change it with the nats command, or delete it once it is empty: it is made anew then"

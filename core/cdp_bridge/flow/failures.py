@@ -1,4 +1,4 @@
-"""What a failure of NATS means for the bridge, in words that hold no credential."""
+"""Translates errors of NATS into errors of the bridge, without credentials in their text."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _NO_JETSTREAM = {10039, 10076}
 
 
 class FullError(TransientError):
-    """The queue takes no more for now: nothing was stored, and the publisher must say so to whoever sent it."""
+    """The queue is full: nothing was stored, and the publisher must tell its caller."""
 
 
 class ThereAlreadyError(TransientError):
-    """A message of that id is in the queue, and not done yet."""
+    """A message of that id is in the queue already."""
 
 
 @contextmanager
 def plainly(place: str) -> Iterator[None]:
-    """Turn failures of NATS in the block into ours; bugs pass as they are."""
+    """Translate errors of NATS that the block raises; others pass unchanged."""
     try:
         yield
     except (nats.errors.Error, OSError, TimeoutError, EOFError) as error:
@@ -35,8 +35,8 @@ def plainly(place: str) -> Iterator[None]:
 
 
 def meaning(error: Exception, place: str) -> BridgeError:
-    """What the failure asks for: a person, patience, or another message."""
-    # The client has no class for what some servers say of a wrong token.
+    """The error of the bridge for an error of NATS: ConfigError, TransientError or RejectedError."""
+    # The client has no class for the answer of some servers to a wrong token.
     if isinstance(error, nats.errors.AuthorizationError) or "authorization" in str(error).lower():
         remedy = "Check the token, user or nkey, and that it may use JetStream"
         return ConfigError("the queue server refuses the credentials", place=place, remedy=remedy)
@@ -52,10 +52,10 @@ def meaning(error: Exception, place: str) -> BridgeError:
 
 
 def _refusal(error: APIError, place: str) -> BridgeError:
-    said = error.description or ""
-    if error.err_code == _NOT_STORED and "per subject" in said:
+    description = error.description or ""
+    if error.err_code == _NOT_STORED and "per subject" in description:
         return ThereAlreadyError(f"{place}: the message is in the queue already")
-    if error.err_code == _NOT_STORED and "maximum" in said:
+    if error.err_code == _NOT_STORED and "maximum" in description:
         return FullError(f"{place}: the queue is full; nothing was stored")
     if error.err_code == _NOT_STORED or error.err_code in _OUT_OF_SPACE:
         return FullError(f"{place}: the queue server cannot write to its disk; nothing was stored")
@@ -67,7 +67,7 @@ def _refusal(error: APIError, place: str) -> BridgeError:
     if isinstance(error, ServiceUnavailableError | NotFoundError):
         return _missing(place)
     remedy = "See the log of the server"
-    return ConfigError(f"the queue server says: {said} ({error.err_code})", place=place, remedy=remedy)
+    return ConfigError(f"the queue server says: {description} ({error.err_code})", place=place, remedy=remedy)
 
 
 def _missing(place: str) -> TransientError:

@@ -15,7 +15,7 @@ from urllib.parse import urljoin, urlsplit
 import msgspec
 import requests
 
-from cdp_bridge.errors import ConfigError, Failure, RejectedError, TransientError
+from cdp_bridge.errors import ConfigError, RejectedError, TransientError, TypedError
 from cdp_bridge.retry import bounded, retrying
 from cdp_bridge.secrets import Secret
 
@@ -30,7 +30,7 @@ TOKEN_MARGIN = 60.0
 """Seconds before the end of a token's life in which it is used no more."""
 
 T = TypeVar("T")
-Interpret = Callable[[requests.Response], Failure | None]
+Interpret = Callable[[requests.Response], TypedError | None]
 Follow = Callable[[T, Mapping[str, Any]], Mapping[str, Any] | str | None]
 
 _SHAPE = re.compile(r"(Expected `[^`]*`, got `[^`]*`|Object missing required field `\w+`)(?: - at `([$\w.\[\]]+)`)?")
@@ -147,7 +147,7 @@ class Client:
                 raise TransientError(f"the list at {_place(response.url)} has a next page but no way to it")
 
     @staticmethod
-    def by_status(response: requests.Response) -> Failure | None:
+    def by_status(response: requests.Response) -> TypedError | None:
         """The error that an HTTP status means when the platform says nothing better; None below 400.
 
         401 and 403 are a ConfigError, 408, 429 and 5xx a TransientError, other 4xx a RejectedError.
@@ -234,7 +234,7 @@ class Client:
             )
         return response
 
-    def _broken(self, method: str, url: str, error: requests.RequestException | UnicodeError) -> Failure:
+    def _broken(self, method: str, url: str, error: requests.RequestException | UnicodeError) -> TypedError:
         # str(error) holds the whole URL, query included; its class says enough.
         if isinstance(error, requests.exceptions.ProxyError) and "Tunnel connection failed: 403" in str(error):
             return _denied(url)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from cdp_bridge.errors import ConfigError, Failure, RejectedError, TransientError
+from cdp_bridge.errors import ConfigError, RejectedError, TransientError, TypedError
 from cdp_bridge.http.client import Client
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class ErrorTable:
         rule: ErrorRule | None = None,
         trace: str = "",
         wait: float | None = None,
-    ) -> Failure:
+    ) -> TypedError:
         """The typed error of a response, by `rule` where one is given, else by the row of its code.
 
         Its problem names the code and the `trace` of the request; messages of the platform are left out, for they may

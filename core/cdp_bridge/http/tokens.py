@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from cdp_bridge.errors import ConfigError, Failure, TransientError
+from cdp_bridge.errors import ConfigError, TransientError, TypedError
 from cdp_bridge.http.client import Client
 from cdp_bridge.secrets import Secret
 
@@ -56,7 +56,7 @@ class _Error(Struct):
     error: str
 
 
-def _refusal(response: requests.Response) -> Failure | None:
+def _refusal(response: requests.Response) -> TypedError | None:
     if response.status_code not in (400, 401, 403):
         return Client.by_status(response)
     try:

@@ -1,4 +1,4 @@
-"""Data mappings: a list of `DataMapping` compiled to one DuckDB SELECT over a page of records."""
+"""Compiles a list of `DataMapping` to one DuckDB SELECT over a page of records."""
 
 from cdp_bridge.mapping.compile import compile_mapping
 from cdp_bridge.mapping.mapper import Mapper, refuse

@@ -1,4 +1,4 @@
-"""Checks a list of mappings, all faults at once, and compiles it."""
+"""Checks a list of mappings, collecting all faults, and compiles it to a Mapper."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def compile_mapping(
     cells = [compiler.cell(number, mapping) for number, mapping in enumerate(mappings)]
     filled = {mapping.omniads_field for mapping in mappings}
     if not filled & {*events.FIELDS, USER_ID}:
-        compiler.fault("no mapping fills user_id", "", "Map the CDP's own user id to omniads_field user_id")
+        compiler.fault("no mapping fills user_id", "", "Map the CDP's own user id to the field user_id")
     for field in events.REQUIRED:
         if filled & {*events.FIELDS} and field not in filled:
-            compiler.fault(f"no mapping fills {field}", "", f"A conversion needs it: map it to omniads_field {field}")
+            compiler.fault(f"no mapping fills {field}", "", f"A conversion needs it: map it to the field {field}")
     agreed = [(compiler.path(c.cdp_field, f"consent.{number}.cdp_field"), c) for number, c in enumerate(consents)]
     compiler.bind(cells)
     if compiler.faults:
@@ -82,7 +82,7 @@ class _Compiler:
         if field not in known:
             close = difflib.get_close_matches(field, known, n=1)
             self.fault(
-                f"{field} is not an OmniAds field",
+                f"{field} is not a field of the bridge",
                 place,
                 f"Did you mean {close[0]}?" if close else f"Known: {', '.join(known)}",
             )
@@ -104,26 +104,26 @@ class _Compiler:
             return None
 
     def adopt(self, errors: Sequence[ConfigError], place: str) -> None:
-        """Take over faults found further in, at their place in the whole."""
+        """Add faults of a part, with the place of the part before theirs."""
         for error in errors:
             inner = "" if error.place == "settings" else error.place
             self.fault(error.problem, f"{place}.{inner}" if inner else place, error.remedy)
 
     def bind(self, cells: Sequence[Cell]) -> None:
-        """Let DuckDB itself read the rules and patterns, with every field there as text."""
-        asked = [(cell.rule, f"{cell.number}.transformation_rule", cell) for cell in cells if cell.rule]
+        """Let DuckDB parse the rules and patterns, with every field as text."""
+        expressions = [(cell.rule, f"{cell.number}.transformation_rule", cell) for cell in cells if cell.rule]
         patterns = [(cell.validation.get("pattern"), cell) for cell in cells]
-        asked += [
+        expressions += [
             (f"regexp_matches('', {paths.literal(pattern)})", f"{cell.number}.validation.pattern", cell)
             for pattern, cell in patterns
             if isinstance(pattern, str)
         ]
-        if not asked:
+        if not expressions:
             return
         with engine.connect("64MB", threads=1) as connection:
             for name, function in self.functions.items():
                 register_function(connection, name, function)
-            for sql, place, cell in asked:
+            for sql, place, cell in expressions:
                 self.bind_one(connection, sql, place, cell)
 
     def bind_one(self, connection: duckdb.DuckDBPyConnection, sql: str, place: str, cell: Cell) -> None:
@@ -135,5 +135,5 @@ class _Compiler:
         try:
             connection.execute(f"SELECT {sql} FROM (SELECT {fields})")
         except duckdb.Error as error:
-            # The rest of DuckDB's message quotes SQL that nobody wrote.
+            # The rest of DuckDB's message quotes generated SQL.
             self.fault(f"DuckDB refuses it: {str(error).splitlines()[0].rstrip('.')}", place, remedy)

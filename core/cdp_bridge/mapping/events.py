@@ -1,4 +1,4 @@
-"""The fields of a conversion that a mapping can fill, and the SQL that puts them together.
+"""Defines the fields of a conversion that a mapping can fill, and the SQL that composes an event of them.
 
 Times are ISO 8601 (without a zone: UTC) or numbers of seconds, milliseconds or microseconds since 1970. `item_ids`,
 `item_quantities` and `item_prices` have one value for each product.
@@ -11,15 +11,15 @@ from collections.abc import Sequence
 REQUIRED = ("event_id", "event_name", "occurred_at")
 CLICK_IDS = ("fbc", "fbp", "gclid", "gbraid", "wbraid", "ttclid", "ttp")
 PERSONAL = ("ip_address", "user_agent")
-"""Say something of a person and are of use in clear only, so that their mappings must allow it."""
+"""Personal fields that are useful in clear only; their mappings must allow it (`policy: clear`)."""
 LISTS = ("item_ids", "item_quantities", "item_prices")
 _TEXTS = ("event_id", "event_name", "source", "url", "order_id", *PERSONAL)
 FIELDS = (*_TEXTS, "occurred_at", "value", "currency", *CLICK_IDS, *LISTS)
 
 OLDEST_DAYS = 90
-"""Older events are not sent: no platform takes them, and the ledger may have forgotten that they were."""
+"""Older events are not sent: no platform accepts them, and the ledger may no longer know that they were sent."""
 _SOURCES = "'web', 'app', 'store', 'crm'"
-_MOST_BYTES = 60_000
+_MAX_BYTES = 60_000
 
 
 def column(field: str) -> str:
@@ -47,7 +47,7 @@ def compose(mapped: str, fields: Sequence[str]) -> str:
              WHEN {given["event_name"]} IS NULL THEN 'incomplete:event_name'
              WHEN occurred_at IS NULL THEN 'incomplete:occurred_at'
              WHEN occurred_at < epoch(now()) - {OLDEST_DAYS} * 86400 THEN 'too_old'
-             WHEN octet_length(encode(event)) > {_MOST_BYTES} THEN 'invalid:too_large' END"""
+             WHEN octet_length(encode(event)) > {_MAX_BYTES} THEN 'invalid:too_large' END"""
     temporary = [*map(column, fields), "occurred_at", "amount", "money", "place", "items"]
     return f"""
         SELECT * EXCLUDE ({", ".join(temporary)})
@@ -66,7 +66,7 @@ def _moment(text: str) -> str:
     number = _number(text)
     unit = f"CASE WHEN {number} >= 1e14 THEN 1e6 WHEN {number} >= 1e11 THEN 1e3 ELSE 1 END"
     has_zone = f"regexp_matches({text}, '([Zz]|[+-]\\d\\d(:?\\d\\d)?)\\s*$')"
-    # One without zone must not depend on that of the machine.
+    # A time without zone must not depend on the zone of the machine.
     with_zone, without = (f"epoch(TRY_CAST({text} AS {kind}))" for kind in ("TIMESTAMPTZ", "TIMESTAMP"))
     other = f"WHEN {has_zone} AND contains({text}, ':') THEN {with_zone} ELSE {without}"
     return f"CASE WHEN {number} IS NOT NULL THEN {number} / {unit} {other} END"

@@ -1,4 +1,4 @@
-"""Transformation rules: a small, checked part of DuckDB's scalar SQL.
+"""Checks transformation rules, a small part of DuckDB's scalar SQL, and prints them as SQL.
 
 What runs is printed from the checked tree, never the text that was written, and only what is listed here may stand in
 it.
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from sqlglot import exp
     from sqlglot.errors import ParseError
 
-LONGEST_RULE = 4_000
+MAX_RULE_LENGTH = 4_000
 """Characters."""
-MOST_TOKENS = 600
-DEEPEST = 40
+MAX_TOKENS = 600
+MAX_DEPTH = 40
 """Levels of parentheses and calls."""
-LARGEST_GROWTH = 250
-"""A result may be that many times as long as the longest field it is made of."""
+MAX_GROWTH = 250
+"""The most times that a result may be longer than the longest field in it."""
 
 _FUNCTION_NAMES = """
     abs ascii ceil ceiling chr coalesce concat concat_ws contains date_diff date_part date_trunc day
@@ -60,8 +60,10 @@ def compile_expression(text: str, plugins: Collection[str], columns: dict[paths.
     """
     from sqlglot.errors import ParseError, TokenError
 
-    if len(text) > LONGEST_RULE:
-        raise ConfigError(f"the rule has more than {LONGEST_RULE} characters", remedy="Move it into a plugin function")
+    if len(text) > MAX_RULE_LENGTH:
+        raise ConfigError(
+            f"the rule has more than {MAX_RULE_LENGTH} characters", remedy="Move it into a plugin function"
+        )
     if "\0" in text:
         raise ConfigError(f"the rule holds a NUL character ({_at(text, text.index(chr(0)))})", remedy="Take it out")
     try:
@@ -76,7 +78,7 @@ def compile_expression(text: str, plugins: Collection[str], columns: dict[paths.
 
 
 class _Compiler:
-    """One rule on its way through tokens and tree to SQL."""
+    """One rule: its tokens, its tree, its SQL."""
 
     def __init__(self, text: str, plugins: Collection[str], columns: dict[paths.Path, str], value: str) -> None:
         self.text, self.plugins, self.columns, self.value = text, plugins, columns, value
@@ -91,9 +93,9 @@ class _Compiler:
         for node in tree.walk():
             self.check(node)
         growth = _length(tree) / _FIELD_LENGTH
-        if growth > LARGEST_GROWTH:
+        if growth > MAX_GROWTH:
             raise ConfigError(
-                f"the result may be more than {LARGEST_GROWTH} times as long as a field",
+                f"the result may be more than {MAX_GROWTH} times as long as a field",
                 remedy="Nest fewer replacements",
             )
         sql: str = tree.transform(self.rename).sql(dialect, comments=False)
@@ -103,7 +105,7 @@ class _Compiler:
         depth = 0
         for token in tokens:
             depth += {"(": 1, ")": -1}.get(token.text, 0)
-            if depth > DEEPEST or len(tokens) > MOST_TOKENS:
+            if depth > MAX_DEPTH or len(tokens) > MAX_TOKENS:
                 raise _too_complex()
             if token.token_type.name in _FOREIGN_TOKENS:
                 raise self.refusal(f"{token.text} is not allowed in a rule", token.start)
@@ -166,7 +168,7 @@ class _Compiler:
 
 @cache
 def _dialect() -> Any:
-    """DuckDB's grammar in which every call but a cast stays a call by the name that was written."""
+    """DuckDB's grammar, with every call except casts kept under its written name."""
     from sqlglot.dialects.duckdb import DuckDB
 
     duckdb: Any = DuckDB.Parser
@@ -203,7 +205,7 @@ def _length(node: exp.Expr) -> float:
 
 
 def _start(node: exp.Expr) -> int | None:
-    """Where a node's text starts, as far as the parser remembers: for some nodes it is where their first name is."""
+    """Where a node's text starts; for some nodes the parser knows only the position of their first name."""
     starts = [part.meta["start"] for part in node.walk() if "start" in part.meta]
     return min(starts, default=None)
 
@@ -218,15 +220,15 @@ def _shortened(sql: str) -> str:
 
 def _too_complex() -> ConfigError:
     return ConfigError(
-        f"the rule is too complex (at most {MOST_TOKENS} words and signs, {DEEPEST} levels)",
+        f"the rule is too complex (at most {MAX_TOKENS} words and signs, {MAX_DEPTH} levels)",
         remedy="Move it into a plugin function",
     )
 
 
 def _unparsable(error: ParseError) -> ConfigError:
     fault = error.errors[0] if error.errors else {}
-    found = str(fault.get("highlight") or "")
+    token = str(fault.get("highlight") or "")
     line, end = fault.get("line") or 1, fault.get("col") or 1
-    place = f"line {line}, column {max(1, end - len(found) + 1)}"
-    near = f" near {_shortened(found)}" if found else ""
+    place = f"line {line}, column {max(1, end - len(token) + 1)}"
+    near = f" near {_shortened(token)}" if token else ""
     return ConfigError(f"the rule cannot be read{near} ({place})", remedy="Write one SQL expression")

@@ -1,4 +1,4 @@
-"""A compiled list of mappings: the SELECT that makes canonical identifiers of a page of records."""
+"""Builds the SELECT that turns a page of records into canonical identifiers."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class Cell(Struct, frozen=True):
 
     @property
     def broken_rule(self) -> str:
-        """The fault code (a SQL literal) of a value of which the rule made nothing."""
+        """The fault code (a SQL literal) of a value for which the rule has no result."""
         return paths.literal(f"{self.field}:transformation")
 
 
 class Mapper:
-    """Turns pages into identifiers. `fields` are the record paths needed, `columns` the identifiers that come out.
+    """Turns pages into identifiers. `fields` are the record paths that it needs, `columns` the resulting identifiers.
 
     `purposes` are those of the consents, in order. `is_events`: the records are conversions, not people.
     """
@@ -69,7 +69,7 @@ class Mapper:
         self._last: tuple[pa.Schema, str, str] | None = None
 
     def register(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Give the connection the plugin functions that the SELECT calls; once per connection."""
+        """Register the plugin functions that the SELECT calls; once per connection."""
         for name, function in self._functions.items():
             register_function(connection, name, function)
 
@@ -193,7 +193,7 @@ class _Columns:
         return self.fault_name if self.read.many else f"[{self.fault_name}]"
 
     def invalid(self) -> str:
-        """Whether a value breaks the validation; one of which the rule made nothing has not got that far."""
+        """Whether a value breaks the validation; a value without result of the rule does not count."""
         if self.read.many:
             return f"len(list_filter({self.fault_name}, lambda e: e <> {self.cell.broken_rule})) > 0"
         return f"{self.fault_name} <> {self.cell.broken_rule}"
@@ -204,15 +204,15 @@ def register_function(connection: duckdb.DuckDBPyConnection, name: str, function
     import pyarrow as pa
     from duckdb.func import FunctionNullHandling, PythonUDFType
 
-    def one(value: str | None) -> str | None:
+    def call(value: str | None) -> str | None:
         try:
             return None if value is None else function(value)
         except Exception:  # A plugin's fault costs this value, not the page.
             return None
 
-    # DuckDB evaluates these annotations in this module, where pyarrow is not.
+    # DuckDB evaluates these annotations in this module, which does not import pyarrow.
     def column(values: Any) -> Any:
-        return pa.array([one(value) for value in values.to_pylist()], pa.string())
+        return pa.array([call(value) for value in values.to_pylist()], pa.string())
 
     connection.create_function(
         f"plugin_{name}",
@@ -242,15 +242,15 @@ def _one(read: paths.Read) -> str:
 def _consent(read: paths.Read, consent: Consent) -> str:
     granted = ", ".join(paths.literal(value.lower()) for value in consent.granted) or "NULL"
     missing = "true" if consent.missing == "granted" else "false"
-    held = read.sql if read.many else f"[{read.sql}]"
-    given = f"list_filter({held}, lambda e: trim(e) <> '')"
+    values = read.sql if read.many else f"[{read.sql}]"
+    given = f"list_filter({values}, lambda e: trim(e) <> '')"
     fits = f"len(list_filter({given}, lambda e: lower(trim(e)) IN ({granted}))) > 0"
     return f"CASE WHEN coalesce(len({given}), 0) = 0 THEN {missing} ELSE {fits} END"
 
 
 def _first(cells: list[_Columns], field: str) -> str:
-    found = [cell.first() for cell in cells if cell.cell.field == field]
-    return f"coalesce({', '.join(found)})" if found else "NULL::VARCHAR"
+    columns = [cell.first() for cell in cells if cell.cell.field == field]
+    return f"coalesce({', '.join(columns)})" if columns else "NULL::VARCHAR"
 
 
 def _all(cells: list[_Columns], field: str) -> str:
@@ -264,7 +264,7 @@ def _faults(cells: list[_Columns]) -> str:
 
 
 def _dropped(cells: list[_Columns], user: str | None) -> str:
-    """SQL: why a record is dropped, or NULL; `user` is the user id that it must have, if it must."""
+    """SQL: the reason why a record is dropped, or NULL; `user` is the required user id, if there is one."""
     guarded = [cell for cell in cells if cell.cell.validation]
     failing = [(cell, f"fail:{cell.cell.field}") for cell in guarded if cell.cell.on_invalid == "fail"]
     dropping = [(cell, f"invalid:{cell.cell.field}") for cell in guarded if cell.cell.on_invalid == "drop-record"]

@@ -1,4 +1,4 @@
-"""Dotted record paths, and the SQL that reads one from a page of a given schema as text.
+"""Parses dotted record paths, and builds the SQL that reads one from a page as text.
 
 A path is keys joined by dots; a key in double quotes may itself hold dots. At each level the longest run of keys that
 is a key of the record wins, so `identifiers.ios.idfa` finds the key `ios.idfa` as `identifiers."ios.idfa"` does. A path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Path = tuple[str, ...]
-MOST_KEYS = 16
+MAX_KEYS = 16
 _KEY = re.compile(r'"((?:[^"]|"")*)"|([^."]+)')
 
 
@@ -33,25 +33,25 @@ ABSENT = Read("NULL::VARCHAR", many=False)
 
 
 def parse(text: str) -> Path:
-    """The keys of a path; ConfigError with the position when it is not one."""
+    """The keys of a path; ConfigError with the position if it is malformed."""
     keys: list[str] = []
     position = 0
     while True:
-        found = _KEY.match(text, position)
-        if found is None:
+        match = _KEY.match(text, position)
+        if match is None:
             raise ConfigError(
                 f"the path has no key at column {position + 1}",
                 remedy='Put a key with dots or quotes in double quotes: a."b.c"',
             )
-        keys.append(found[2] if found[1] is None else found[1].replace('""', '"'))
-        position = found.end()
+        keys.append(match[2] if match[1] is None else match[1].replace('""', '"'))
+        position = match.end()
         if position == len(text):
             break
         if text[position] != ".":
             raise ConfigError(f"the path lacks a dot at column {position + 1}", remedy="Join keys by dots")
         position += 1
-    if len(keys) > MOST_KEYS:
-        raise ConfigError(f"the path has more than {MOST_KEYS} keys", remedy="Name a field nearer to the record's top")
+    if len(keys) > MAX_KEYS:
+        raise ConfigError(f"the path has more than {MAX_KEYS} keys", remedy="Name a field nearer to the record's top")
     return tuple(keys)
 
 
@@ -135,7 +135,7 @@ def _enter_json(sql: str, path: Path) -> Read:
     inside = [literal("$" + "".join(keys[:level]) + "[*]" + "".join(keys[level:])) for level in range(len(keys) + 1)]
     arrays = ", ".join(f"json_extract_string({sql}, {place})" for place in reversed(inside))
     plain = f"json_extract_string({sql}, {whole})"
-    # Most texts in a record are not JSON at all, and an error costs far more than a look at the first character.
+    # Most texts are not JSON, and an error costs far more than a look at the first character.
     looks = f"ltrim({sql})[1] IN ('{{', '[')"
     nested = f"coalesce(json_type({sql}, {whole}), 'ARRAY') = 'ARRAY'"
     values = f"CASE WHEN {nested} THEN flatten([{arrays}]) ELSE [{plain}] END"

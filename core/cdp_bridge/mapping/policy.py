@@ -1,4 +1,4 @@
-"""Which mapped identifiers may leave under each mapping's policy, held against what a profile does with them."""
+"""Decides which mapped identifiers may be sent, by each mapping's policy and what the profile does with them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def allowed(mappings: Sequence[DataMapping], profile_columns: Mapping[str, Form]
 
     Where several mappings fill one identifier, the strictest policy holds for it.
     """
-    kept = withheld(mappings, profile_columns)
-    return tuple(field for field in _mapped(mappings) if field not in kept)
+    withheld_fields = withheld(mappings, profile_columns)
+    return tuple(field for field in _mapped(mappings) if field not in withheld_fields)
 
 
 def withheld(mappings: Sequence[DataMapping], profile_columns: Mapping[str, Form]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Pages of plain dicts as Arrow, whatever their rows disagree about."""
+"""Converts pages of plain dicts to Arrow, whatever types their rows have."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
-_DEEPEST = 32
-"""Levels of nesting that stay columns; DuckDB takes very long over hundreds."""
+_MAX_DEPTH = 32
+"""The most levels of nesting that stay columns; DuckDB is very slow over hundreds."""
 _USUAL = 3
 """Levels that records usually have."""
 _CONTAINERS = (dict, list, tuple, set, frozenset)
@@ -44,19 +44,19 @@ def _array(values: list[Any]) -> pa.Array:
     if _is_deep(values):
         return pa.array([_text(value) for value in values], pa.string())
     try:
-        found = pa.array(values)
+        array = pa.array(values)
         # Inside lists Arrow takes bytes beside text for text, whatever they hold.
-        found.validate(full=True)
+        array.validate(full=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
         return _reconciled(values)
-    if _deeper(found.type, _DEEPEST):
+    if _deeper(array.type, _MAX_DEPTH):
         return pa.array([_text(value) for value in values], pa.string())
     # Arrow takes text beside bytes for bytes, and makes decimals wider than DuckDB reads.
-    return _reconciled(values) if "binary" in str(found.type) or "decimal256" in str(found.type) else found
+    return _reconciled(values) if "binary" in str(array.type) or "decimal256" in str(array.type) else array
 
 
 def _reconciled(values: list[Any]) -> pa.Array:
-    """An array of values that Arrow finds no common type for."""
+    """An array of values without a common Arrow type."""
     present = [value for value in values if value is not None]
     if any(_is_list(value) for value in present):
         return _lists([value if value is None or _is_list(value) else [value] for value in values])
@@ -66,15 +66,15 @@ def _reconciled(values: list[Any]) -> pa.Array:
 
 
 def _is_deep(values: list[Any]) -> bool:
-    """Whether a value is nested in very many levels, or in itself: Arrow would end the whole process."""
-    for level in range(2 * _DEEPEST):
+    """Whether a value is nested in very many levels, or in itself, over which Arrow would crash the process."""
+    for level in range(2 * _MAX_DEPTH):
         if set(map(type, values)).isdisjoint(_CONTAINERS):
             return False
         objects = [value for value in values if isinstance(value, dict)]
         lists = [value for value in values if isinstance(value, _CONTAINERS[1:])]
         values = [*chain.from_iterable(map(dict.values, objects)), *chain.from_iterable(lists)]
         if level > _USUAL:
-            # What is in itself twice would double with each level.
+            # A value that contains itself twice would double with each level.
             values = list({id(value): value for value in values}.values())
     return True
 

@@ -1,4 +1,4 @@
-"""The JSON Schema keywords that a mapped value may have to fulfil, each as a SQL condition over its text."""
+"""Turns the JSON Schema keywords of a mapping's validation into SQL conditions."""
 
 from __future__ import annotations
 

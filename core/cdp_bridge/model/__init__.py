@@ -2,7 +2,16 @@
 
 from cdp_bridge.model.audience import Audience, AudienceRef, Inventory
 from cdp_bridge.model.batch import Batch, Operation, Outcome
-from cdp_bridge.model.connector import API_VERSION, Connector, Delivery, Kind, Limits, MappingFunction, OAuth, Probe
+from cdp_bridge.model.connector import (
+    API_VERSION,
+    Connector,
+    DeliveryGuarantee,
+    Kind,
+    Limits,
+    MappingFunction,
+    OAuth,
+    Probe,
+)
 from cdp_bridge.model.destination import Destination, Writer
 from cdp_bridge.model.events import Conversion, Item
 from cdp_bridge.model.lifecycle import LifecycleEvent
@@ -19,7 +28,7 @@ __all__ = [
     "Checkpoint",
     "Connector",
     "Conversion",
-    "Delivery",
+    "DeliveryGuarantee",
     "Destination",
     "Inventory",
     "Item",

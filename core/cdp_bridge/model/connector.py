@@ -16,7 +16,7 @@ API_VERSION = 1
 Kind = Literal["source", "destination"]
 
 
-Delivery = Literal["idempotent", "upsert", "append"]
+DeliveryGuarantee = Literal["idempotent", "upsert", "append"]
 
 
 MappingFunction = Callable[[str], str | None]
@@ -77,7 +77,7 @@ class Connector(Struct, frozen=True, kw_only=True):
     settings: type[Struct]
     load: str
     api_version: int = API_VERSION
-    delivery: Delivery = "idempotent"
+    delivery: DeliveryGuarantee = "idempotent"
     limits: Limits = Limits()
     hosts: tuple[str, ...] = ()
     documentation: str = ""

@@ -18,8 +18,8 @@ class Stream(Struct, frozen=True, kw_only=True):
     """A set of records that a source yields, or an object that a destination writes.
 
     Sources: `schema` is the JSON schema of one record, `primary_key` tells records apart, `membership` says that they
-    are the people of one segment, `cursor` names the field that incremental reads follow. Destinations: `profile` is
-    the identity profile that the object wants, one of those that plugins bring (None: it gets identifiers in clear, of
+    are the people of one segment, `cursor_field` names the field that incremental reads follow. Destinations: `profile`
+    is the identity profile that the object wants, one of those that plugins bring (None: it gets identifiers in clear,
     those that may leave so), `operations` is what can be done with it (`add` and `remove`: an audience; `track`:
     conversions), `matching_keys` are the columns of the profile that it takes (none named: all, or in clear the
     properties of `schema`), `limits` those of this object, where they are not the connector's.
@@ -30,7 +30,7 @@ class Stream(Struct, frozen=True, kw_only=True):
     name: str
     schema: dict[str, Any] = field(default_factory=dict)
     primary_key: tuple[str, ...] = ()
-    cursor: str | None = None
+    cursor_field: str | None = None
     membership: bool = False
     profile: str | None = None
     operations: tuple[Operation, ...] = ()

@@ -1,5 +1,5 @@
 """Accounts that a person connects by signing in at the platform: OAuth 2.0, authorization code with PKCE."""
 
-from cdp_bridge.oauth.grants import SCHEME, Begun, Grants
+from cdp_bridge.oauth.grants import SCHEME, Grants, SignIn
 
-__all__ = ["SCHEME", "Begun", "Grants"]
+__all__ = ["SCHEME", "Grants", "SignIn"]

@@ -1,4 +1,4 @@
-"""Signing in, begun and finished; and what was granted, kept encrypted in the store and renewed before it expires."""
+"""Connects accounts by OAuth and keeps their tokens encrypted in the store, renewed before they expire."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ STATE_LIFE = timedelta(minutes=10)
 LEASE_SECONDS = 180.0
 """Longer than one request to a token endpoint can take."""
 TRIES, TRY_SECONDS = 100, 0.2
-"""How often, and how soon, to look whether somebody else has renewed a token that is no good any more."""
+"""How often, and at which interval, to check whether another process has renewed an expired token."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-class Begun(Struct, frozen=True):
-    """A sign-in that was begun: where the person's browser goes, and the state that it comes back with."""
+class SignIn(Struct, frozen=True):
+    """A sign-in in progress: the URL for the browser, and the state with which it returns."""
 
     url: str
     state: str
@@ -51,7 +51,7 @@ class _Pending(Struct, frozen=True, kw_only=True):
 
 
 class Grants:
-    """The accounts that people have connected; `resolver` knows the secrets of the apps with which they did."""
+    """The accounts that people have connected; `resolver` resolves the secrets of the apps."""
 
     def __init__(
         self,
@@ -65,8 +65,8 @@ class Grants:
 
     def begin(
         self, terms: OAuth, connector_settings: type[msgspec.Struct], raw: Mapping[str, Any], redirect_uri: str
-    ) -> Begun:
-        """Begin to connect an account with these settings, in which the token's setting holds `oauth:NAME`.
+    ) -> SignIn:
+        """Start to connect an account with these settings, in which the token's setting holds `oauth:NAME`.
 
         Raises SettingsError for settings that are wrong, ConfigError for a redirect address that is not HTTPS.
         """
@@ -83,29 +83,29 @@ class Grants:
         state, verifier = secrets.token_urlsafe(32), Secret(secrets.token_urlsafe(64)).reveal()
         pending = _Pending(name=name, app=app, verifier=verifier, redirect_uri=redirect_uri)
         self._store.secrets.put(_of_state(state), _sealed(pending), lasts=STATE_LIFE)
-        asked = {app.called("client_id"): app.client_id, "redirect_uri": redirect_uri, "state": state}
+        query = {app.called("client_id"): app.client_id, "redirect_uri": redirect_uri, "state": state}
         if not app.names:
-            asked |= {
+            query |= {
                 "response_type": "code",
                 "scope": terms.scope,
                 "code_challenge": _challenge(verifier),
                 "code_challenge_method": "S256",
             }
         url = _filled(terms.authorize_url, loaded)
-        return Begun(f"{url}{'&' if '?' in url else '?'}{urlencode(asked)}", state)
+        return SignIn(f"{url}{'&' if '?' in url else '?'}{urlencode(query)}", state)
 
     def finish(self, answer: Mapping[str, str]) -> str:
-        """Keep what the code in the parameters stands for that a browser comes back with; the NAME of `oauth:NAME`.
+        """Exchange the code with which a browser returns for tokens, and store them; the NAME of `oauth:NAME`.
 
-        A state is good once, and for ten minutes. Raises ConfigError for another state, or when person or platform
+        A state is valid once, and for ten minutes. Raises ConfigError for another state, or when person or platform
         refuse, and TransientError when the platform cannot be reached; either way the person has to begin again.
         """
-        found = self._store.secrets.pop(_of_state(answer.get("state", "")))
-        if found is None:
+        stored = self._store.secrets.pop(_of_state(answer.get("state", "")))
+        if stored is None:
             raise ConfigError(
                 "this sign-in was not begun here, was finished already, or took too long", remedy="Begin again"
             )
-        pending = msgspec.json.decode(found.reveal(), type=_Pending)
+        pending = msgspec.json.decode(stored.reveal(), type=_Pending)
         secret = self._client_secret(pending.app)
         code = Secret(answer.get(pending.app.called("code"), "")).reveal()
         if not code:
@@ -119,19 +119,19 @@ class Grants:
         return self._store.secrets.get(_of_grant(name)) is not None
 
     def forget(self, name: str) -> None:
-        """Throw away what was granted; no error when nothing was."""
+        """Delete the tokens of an account, if there are any."""
         self._store.secrets.drop(_of_grant(name))
 
     def token(self, name: str) -> Secret:
-        """The secret behind `oauth:NAME`: a token that is good.
+        """The secret behind `oauth:NAME`: a valid token.
 
-        Raises ConfigError where nothing is kept or a person has to connect the account again, TransientError when a
+        Raises ConfigError if there is none or a person has to connect the account again, TransientError when a
         token that has expired cannot be renewed now.
         """
-        return Secret(self._good(name).access_token)
+        return Secret(self._valid(name).access_token)
 
-    def _good(self, name: str) -> Grant:
-        """The grant with a token that is good, renewed by one process at a time: a refresh token may work only once."""
+    def _valid(self, name: str) -> Grant:
+        """The grant with a valid token; one process at a time renews it, since a refresh token may work only once."""
         for _ in range(TRIES):
             grant = self._grant(name)
             if not self._is_due(grant):
@@ -158,17 +158,17 @@ class Grants:
         except TransientError as error:
             if self._is_over(grant):
                 raise
-            log.warning("the token of %s is good for a while, but cannot be renewed now: %s", name, error)
+            log.warning("the token of %s is still valid, but cannot be renewed now: %s", name, error)
             return grant
-        # Before anybody uses it: the old refresh token may be void from now on.
+        # Saved before it is used: the old refresh token may be invalid already.
         self._store.secrets.put(_of_grant(name), _sealed(newer))
         return newer
 
     def _grant(self, name: str) -> Grant:
-        found = self._store.secrets.get(_of_grant(name)) if _NAME.fullmatch(name) else None
-        if found is None:
+        stored = self._store.secrets.get(_of_grant(name)) if _NAME.fullmatch(name) else None
+        if stored is None:
             raise ConfigError(f"nobody has connected {name}", remedy="Connect the account: sign in at the platform")
-        return msgspec.json.decode(found.reveal(), type=Grant)
+        return msgspec.json.decode(stored.reveal(), type=Grant)
 
     def _is_due(self, grant: Grant) -> bool:
         return grant.renew_at is not None and grant.renew_at <= self._clock()
@@ -185,7 +185,7 @@ def _sealed(value: Struct) -> Secret:
 
 
 def _of_state(state: str) -> str:
-    # As a digest: who can read the table finishes nothing, and looking it up takes no telling time.
+    # A digest, so that a reader of the table cannot finish a sign-in, and the lookup leaks no timing.
     return f"state:{hashlib.sha256(state.encode('utf-8', 'replace')).hexdigest()}"
 
 
@@ -198,7 +198,7 @@ def _challenge(verifier: str) -> str:
 
 
 def _given(raw: Any, setting: str) -> str:
-    """What stands under a dotted name; empty for nothing."""
+    """The value under a dotted name; empty if there is none."""
     for part in setting.split("."):
         raw = raw.get(part) if isinstance(raw, Mapping) else None
     return "" if raw is None else str(raw)
@@ -214,10 +214,10 @@ def _name_in(raw: Mapping[str, Any], setting: str) -> str:
 
 
 def _required(raw: Mapping[str, Any], setting: str) -> str:
-    found = _given(raw, setting)
-    if not found:
+    value = _given(raw, setting)
+    if not value:
         raise ConfigError("signing in needs it", place=setting, remedy="Set it to what the platform says of your app")
-    return found
+    return value
 
 
 def _filled(template: str, loaded: msgspec.Struct) -> str:

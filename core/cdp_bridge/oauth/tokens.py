@@ -1,4 +1,4 @@
-"""The platform's token endpoint: a code or an earlier token in, new tokens out."""
+"""Calls a platform's token endpoint: exchanges a code or an earlier token for new tokens."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import msgspec
 import requests
 from msgspec import Struct
 
-from cdp_bridge.errors import ConfigError, Failure, TransientError
+from cdp_bridge.errors import ConfigError, TransientError, TypedError
 from cdp_bridge.http.client import Client
 from cdp_bridge.secrets import Secret
 
-# RFC 6749, section 5.2; other words of the platform might quote what we sent.
+# RFC 6749, section 5.2; other texts of the platform might quote the request.
 _CODES = (
     "invalid_request",
     "invalid_client",
@@ -23,12 +23,12 @@ _CODES = (
     "unsupported_grant_type",
     "invalid_scope",
 )
-_LONGEST_LIFE = 10 * 366 * 86_400.0
-"""Seconds; what claims to last longer lasts for ever."""
+_MAX_LIFETIME = 10 * 366 * 86_400.0
+"""Seconds; a longer lifetime counts as no expiry."""
 
 
 class App(Struct, frozen=True, kw_only=True):
-    """We, as the platform knows us; `client_secret` is a secret or a reference to one."""
+    """The bridge as an app of the platform; `client_secret` is a secret or a reference to one."""
 
     token_url: str
     client_id: str
@@ -37,14 +37,14 @@ class App(Struct, frozen=True, kw_only=True):
     names: Mapping[str, str] = {}
 
     def called(self, parameter: str) -> str:
-        """What the platform calls it."""
+        """The platform's name of a parameter."""
         return self.names.get(parameter, parameter)
 
 
 class Grant(Struct, frozen=True, kw_only=True):
-    """What a person has granted us.
+    """The tokens that a person has granted.
 
-    Times are seconds since 1970: `renew_at` is half the life of the access token, None where it lasts for ever.
+    Times are seconds since 1970: `renew_at` is half the life of the access token, None if it does not expire.
     """
 
     app: App
@@ -61,14 +61,14 @@ class _Answer(Struct, frozen=True):
 
 
 class _Envelope(Struct, frozen=True):
-    """Around the answer of a platform that goes its own way."""
+    """The envelope of the answer of a platform that does not follow RFC 6749."""
 
     code: int
     data: Any = None
 
 
 def by_code(app: App, secret: Secret, code: str, verifier: str, redirect_uri: str, now: float) -> Grant:
-    """The grant that a code stands for; ConfigError if the platform refuses, TransientError if it cannot be reached."""
+    """The grant for a code; ConfigError if the platform refuses, TransientError if it cannot be reached."""
     given = {app.called("code"): code}
     if not app.names:
         given |= {"grant_type": "authorization_code", "redirect_uri": redirect_uri, "code_verifier": verifier}
@@ -77,7 +77,7 @@ def by_code(app: App, secret: Secret, code: str, verifier: str, redirect_uri: st
 
 
 def renewed(grant: Grant, secret: Secret, now: float) -> Grant:
-    """The grant with new tokens; errors as of `by_code`. The platform may take the old ones for used up."""
+    """The grant with new tokens; errors as of `by_code`. The old ones may be invalid then."""
     app = grant.app
     if app.exchange:
         given = {"grant_type": app.exchange, app.exchange: grant.access_token}
@@ -88,11 +88,11 @@ def renewed(grant: Grant, secret: Secret, now: float) -> Grant:
 
 def _grant(app: App, answer: _Answer, refresh_token: str, now: float) -> Grant:
     life = answer.expires_in or 0.0
-    ends = 0 < life <= _LONGEST_LIFE
+    ends = 0 < life <= _MAX_LIFETIME
     return Grant(
         app=app,
         access_token=Secret(answer.access_token).reveal(),
-        # Whoever does not rotate does not send it again.
+        # A platform that does not rotate refresh tokens sends none again.
         refresh_token=Secret(answer.refresh_token or refresh_token).reveal(),
         renew_at=now + life / 2 if ends else None,
         expires_at=now + life if ends else None,
@@ -101,9 +101,9 @@ def _grant(app: App, answer: _Answer, refresh_token: str, now: float) -> Grant:
 
 def _ask(app: App, secret: Secret, parameters: dict[str, str]) -> _Answer:
     url = urlsplit(app.token_url)
-    # In the body: what is in a URL ends up in logs.
-    asked = {**parameters, app.called("client_id"): app.client_id, app.called("client_secret"): secret.reveal()}
-    body = {"json": asked} if app.names else {"data": asked}
+    # In the body, since URLs end up in logs.
+    fields = {**parameters, app.called("client_id"): app.client_id, app.called("client_secret"): secret.reveal()}
+    body = {"json": fields} if app.names else {"data": fields}
     with Client(f"{url.scheme}://{url.netloc}", interpret=_refusal) as client:
         answer = client.call("POST", url.path + (f"?{url.query}" if url.query else ""), **body)
     try:
@@ -112,15 +112,15 @@ def _ask(app: App, secret: Secret, parameters: dict[str, str]) -> _Answer:
             if envelope.code:
                 raise _refused(f"error {envelope.code}", url.hostname or "")
             answer = envelope.data
-        found = msgspec.convert(answer, _Answer, strict=False)
+        tokens = msgspec.convert(answer, _Answer, strict=False)
     except msgspec.ValidationError:
         raise TransientError(f"{url.hostname} answered without a token") from None
-    if not found.access_token:
+    if not tokens.access_token:
         raise TransientError(f"{url.hostname} answered without a token")
-    return found
+    return tokens
 
 
-def _refusal(response: requests.Response) -> Failure | None:
+def _refusal(response: requests.Response) -> TypedError | None:
     if response.status_code not in (400, 401, 403):
         return Client.by_status(response)
     return _refused(_code(response), urlsplit(response.url).hostname or "")

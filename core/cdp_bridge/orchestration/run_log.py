@@ -33,7 +33,7 @@ class RunLogHandler(logging.Handler):
         self._ended = threading.Event()
         self._run_thread = threading.get_ident()
         self._writer = threading.Thread(target=self._write, name="telling", daemon=True)
-        self._logger = logging.getLogger(__package__)
+        self._logger = logging.getLogger("cdp_bridge")
 
     def __enter__(self) -> Self:
         self._logger.addHandler(self)

@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import RunRequest, SyncLog
 from cdp_bridge.errors import BridgeError, ConfigError, RejectedError, TransientError
-from cdp_bridge.flow import RUNS, Delivery, Flow, RunOrder
+from cdp_bridge.flow import RUNS, Flow, FlowMessage, RunOrder
 from cdp_bridge.model import Launcher
 from cdp_bridge.orchestration.run_log import RunLogHandler
 from cdp_bridge.redact import redact
@@ -168,7 +168,7 @@ class _Worker:
         # Of runs that could read together, two that begin at the same time would each take some.
         self._taking = threading.Lock()
 
-    def handle(self, delivery: Delivery[RunOrder]) -> None:
+    def handle(self, delivery: FlowMessage[RunOrder]) -> None:
         """Returning means that the request is over, whoever has seen to it."""
         request = self._requests.get(delivery.message.request)
         if request is None:

@@ -64,12 +64,14 @@ def catalog(connector: Connector, offered: Catalog) -> Message:
 
 
 def _stream(stream: Stream) -> dict[str, Any]:
-    cursor = {"source_defined_cursor": True, "default_cursor_field": [stream.cursor]} if stream.cursor else {}
+    cursor = (
+        {"source_defined_cursor": True, "default_cursor_field": [stream.cursor_field]} if stream.cursor_field else {}
+    )
     key = {"source_defined_primary_key": [[name] for name in stream.primary_key]} if stream.primary_key else {}
     return {
         "name": stream.name,
         "json_schema": _schema(stream),
-        "supported_sync_modes": ["full_refresh", *(["incremental"] if stream.cursor else [])],
+        "supported_sync_modes": ["full_refresh", *(["incremental"] if stream.cursor_field else [])],
         **cursor,
         **key,
     }

@@ -23,7 +23,7 @@ from cdp_bridge.model import Catalog, Connector, Probe
 from cdp_bridge.protocol import catalog, description
 from cdp_bridge.protocol.failure import sentence
 from cdp_bridge.protocol.messages import ByteStream, LogMessages, Output, error
-from cdp_bridge.redact import Aside
+from cdp_bridge.redact import RedactedStdout
 from cdp_bridge.secrets import Resolver
 
 _COMMANDS = {
@@ -65,7 +65,7 @@ def execute(connector: Connector, argv: Sequence[str], stdin: IO[bytes], stdout:
     arguments = _parser(connector).parse_args(argv)
     output = Output(stdout)
     # What a connector prints by itself must not end up among the messages.
-    with redirect_stdout(Aside()), _logging(output), _signals(output):
+    with redirect_stdout(RedactedStdout()), _logging(output), _signals(output):
         try:
             _execute(connector, arguments, stdin, output)
         except Stopped as problem:

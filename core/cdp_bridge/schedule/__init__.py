@@ -1,4 +1,4 @@
-"""Which sync is due, each slot exactly once: timetables, and the scheduler that asks the store for runs."""
+"""Decides which syncs are due, each slot exactly once, and requests their runs from the store."""
 
 from cdp_bridge.schedule.retry import finish
 from cdp_bridge.schedule.scheduler import Scheduler

@@ -1,4 +1,4 @@
-"""Cron lines as slots in time: each of the line's wall-clock times once, also where clocks are changed."""
+"""Computes the slots of cron lines; each wall-clock time counts once, also when clocks are changed."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ FIELDS = ("minute", "hour", "day-of-month", "month", "day-of-week")
 class Cron:
     """The slots of a cron line of five fields: minute, hour, day of the month, month, weekday (0 and 7 are Sunday).
 
-    A time that the clock skips becomes the moment at which it goes on. A time that comes twice is a slot the first time
-    only. But a line for every hour (`*`) goes by the hours that pass, be they more or fewer. Raises ConfigError that
-    names the field at fault and its position.
+    A time that the clock skips becomes the moment of the change. A time that comes twice is a slot the first time only.
+    But a line for every hour (`*`) has a slot in each hour that passes. Raises ConfigError that names the wrong field
+    and its position.
     """
 
     def __init__(self, line: str, zone: ZoneInfo) -> None:
@@ -58,8 +58,8 @@ class Cron:
                 yield slot
 
     def _end_of_gap(self, wall: datetime) -> datetime:
-        """The moment at which the clock skips this time."""
-        # Read by the clock after the change, the time lies before the change; by the clock before it, behind.
+        """The moment of the clock change that skips this time."""
+        # With the offset after the change the time lies before the change, with the offset before it, after.
         early, late = (wall.replace(tzinfo=self._zone, fold=fold).astimezone(UTC) for fold in (1, 0))
         moments = [early + timedelta(seconds=second) for second in range(int((late - early).total_seconds()) + 1)]
         return moments[bisect_left(moments, self._offset(late), key=self._offset)]

@@ -1,4 +1,4 @@
-"""Intervals as slots in time: every so often, counted from the beginning of 1970 UTC."""
+"""Computes the slots of intervals, counted from the beginning of 1970 UTC."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
 def duration(interval: str) -> timedelta:
-    """What an `entities.Interval` means."""
+    """The length of an `entities.Interval`."""
     return timedelta(seconds=int(interval[:-1]) * _SECONDS[interval[-1]])
 
 
 class Every:
-    """The slots of an interval; since all count from 1970, any scheduler finds the same ones."""
+    """The slots of an interval; since all count from 1970, every scheduler computes the same ones."""
 
     def __init__(self, interval: timedelta) -> None:
         self._interval = interval

@@ -1,4 +1,4 @@
-"""The end of a run, and the next attempt that the audience's retry policy allows."""
+"""Records the end of a run and schedules the next attempt that the retry policy allows."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from cdp_bridge.schedule.interval import duration
 from cdp_bridge.store import Lease, Store
 from cdp_bridge.store.runs.requests import End
 
-LONGEST = timedelta(days=1)
+MAX_DELAY = timedelta(days=1)
 
 
 def finish(
     store: Store, request: RunRequest, lease: Lease, state: End, run_id: str | None = None, *, now: datetime
 ) -> RunRequest | None:
-    """Record the end of a run; a failed one leads to the next attempt (returned), unless there were enough.
+    """Record the end of a run; after a failure returns the next attempt, if the policy allows one.
 
     Raises LeaseLostError: then another worker has taken over, and the end is not recorded.
     """
@@ -26,12 +26,12 @@ def finish(
 
 
 def _policy(store: Store, audience: str) -> Retry:
-    found = [standing.schedule.retry for standing in store.schedules.all() if standing.audience == audience]
-    return found[0] if found else Retry(attempts=1)
+    policies = [standing.schedule.retry for standing in store.schedules.all() if standing.audience == audience]
+    return policies[0] if policies else Retry(attempts=1)
 
 
 def _retry_at(policy: Retry, attempt: int, now: datetime) -> datetime | None:
     if attempt >= policy.attempts:
         return None
     first = duration(policy.wait)
-    return now + min(first * (1 << (attempt - 1)), max(first, LONGEST))
+    return now + min(first * (1 << (attempt - 1)), max(first, MAX_DELAY))

@@ -1,4 +1,4 @@
-"""The scheduler: looks where each audience stands, and asks the store for the runs that are due."""
+"""Requests the runs that are due from the store."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from cdp_bridge.schedule.when import effective, slots, text
 from cdp_bridge.store import Store
 from cdp_bridge.store.runs.schedules import Move, Standing
 
-LOOK = timedelta(seconds=5)
-"""How soon a scheduler sees what other processes have changed: configuration, pauses, runs that others wait for."""
+REFRESH = timedelta(seconds=5)
+"""The longest time until changes of other processes are seen: configuration, pauses, ended runs."""
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +37,10 @@ class _Plan(Struct):
 
 
 class Scheduler:
-    """Asks for runs, each slot once, however many schedulers share the store and whenever they are killed.
+    """Requests runs, each slot once, for any number of schedulers that share a store and may be killed.
 
     It has no thread and no clock: call `tick` with the time, again after `wait` seconds. `faults` holds, by audience,
-    why some cannot be scheduled; the others are.
+    the errors of those that cannot be scheduled.
     """
 
     def __init__(self, store: Store) -> None:
@@ -49,7 +49,7 @@ class Scheduler:
         self._plans: dict[str, _Plan] = {}
 
     def tick(self, now: datetime) -> list[RunRequest]:
-        """Ask for all runs that are due; the requests that were made, durably. `now` is in UTC."""
+        """Request all runs that are due; the requests, which are stored. `now` is in UTC."""
         standings = self._store.schedules.all()
         successes = {standing.audience: standing.successes for standing in standings}
         self._compile(standings)
@@ -58,14 +58,14 @@ class Scheduler:
             plan = self._plans.get(standing.audience)
             move = _step(plan, standing, successes, now) if plan else None
             if plan and move:
-                _foresee(plan, move.version + 1, move.last_slot)
+                _set_next_start(plan, move.version + 1, move.last_slot)
                 moves.append(move)
         return self._store.schedules.move(moves, now) if moves else []
 
     def wait(self, now: datetime) -> float:
-        """Seconds until the next tick is of use; a few at most, since others may change the store."""
+        """Seconds until the next tick; a few at most, since others may change the store."""
         starts = [plan.start for plan in self._plans.values() if plan.start]
-        return max(0.0, min([LOOK, *(start - now for start in starts)]).total_seconds())
+        return max(0.0, min([REFRESH, *(start - now for start in starts)]).total_seconds())
 
     def _compile(self, standings: Sequence[Standing]) -> None:
         """Bring the plans up to date; only those that changed are compiled."""
@@ -106,10 +106,10 @@ def _step(plan: _Plan, standing: Standing, successes: Mapping[str, int], now: da
         merge=plan.merge,
     )
     if standing.timetable != plan.text:
-        # New, changed, or no longer paused: what lies before now is none of its slots.
+        # New, changed, or no longer paused: it has no slots before now.
         return here
     if standing.last_slot > now:
-        # The clock was set back. Slots that come again are not asked for again: the store knows them.
+        # The clock was set back. The store knows the slots that come again, and requests none twice.
         return replace(here, served=standing.served)
     if plan.timetable is not None:
         return _slot_step(plan, plan.timetable, standing, here)
@@ -120,14 +120,14 @@ def _step(plan: _Plan, standing: Standing, successes: Mapping[str, int], now: da
 
 def _slot_step(plan: _Plan, timetable: Timetable, standing: Standing, here: Move) -> Move | None:
     if plan.version != standing.version:
-        _foresee(plan, standing.version, standing.last_slot)
+        _set_next_start(plan, standing.version, standing.last_slot)
     now = here.last_slot
     if plan.start is None or plan.start > now:
         return None
     return replace(here, last_slot=timetable.latest(now), slots=timetable.due(standing.last_slot, now))
 
 
-def _foresee(plan: _Plan, version: int, last_slot: datetime) -> None:
-    """Note when the slot after that of a version starts, so that looking costs nothing until then."""
+def _set_next_start(plan: _Plan, version: int, last_slot: datetime) -> None:
+    """Compute when the slot after that of a version starts, so that ticks before it cost nothing."""
     if plan.timetable is not None:
         plan.version, plan.start = version, plan.timetable.next_start(last_slot)

@@ -1,4 +1,4 @@
-"""Which slots of an audience are due: jitter and catch-up, with no clock, store or chance of its own."""
+"""Selects the slots of an audience that are due, by jitter and catch-up, without clock, store or randomness."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
-MOST = 1_000
-"""Slots that `all` catches up with at once; of more, the newest."""
+MAX_SLOTS = 1_000
+"""The most slots that `all` catches up with at once, the newest."""
 ON_TIME = timedelta(minutes=1)
-"""How late a slot may be for `skip` still to start it."""
+"""How late `skip` may start a slot."""
 
 CatchUp = Literal["skip", "once", "all"]
 
@@ -29,8 +29,8 @@ class Slots(Protocol):
 class Timetable:
     """The slots of one audience.
 
-    A slot starts late by a part of `jitter` that audience and slot decide, but always before the next slot; so slots
-    start in their order, and every scheduler comes to the same times.
+    A slot is delayed by a part of `jitter` that is computed from audience and slot, but starts before the next slot. So
+    slots start in order, and every scheduler computes the same times.
     """
 
     def __init__(
@@ -39,18 +39,18 @@ class Timetable:
         self._audience, self._slots, self._jitter, self._catch_up = audience, slots, jitter, catch_up
 
     def due(self, last: datetime, now: datetime) -> list[datetime]:
-        """The slots after `last` to ask runs for now, oldest first: what `catch_up` lets through of those started."""
+        """The started slots after `last` that `catch_up` selects, oldest first."""
         started = itertools.takewhile(lambda slot: slot > last, self._started(now))
         if self._catch_up == "skip":
             started = itertools.takewhile(lambda slot: now - self._start(slot) <= ON_TIME, started)
-        return list(itertools.islice(started, MOST if self._catch_up == "all" else 1))[::-1]
+        return list(itertools.islice(started, MAX_SLOTS if self._catch_up == "all" else 1))[::-1]
 
     def latest(self, now: datetime) -> datetime:
         """The newest slot that has started."""
         return next(self._started(now))
 
     def next_start(self, last: datetime) -> datetime:
-        """When the slot after `last` starts: earlier than that nothing can be due."""
+        """When the slot after `last` starts; nothing is due before."""
         return self._start(self._slots.after(last))
 
     def _started(self, now: datetime) -> Iterator[datetime]:

@@ -1,4 +1,4 @@
-"""What a schedule says: cron, interval or parents, of its own or by its connection."""
+"""Turns a schedule into slots: by cron line or interval, its own or its connection's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _INTERVAL = re.compile(r"[1-9][0-9]{0,4}[smhdw]", re.ASCII)
 
 
 def effective(schedule: Schedule, sync_schedule: str) -> Schedule:
-    """The schedule, with the connection's `sync_schedule` where it does not say when."""
+    """The schedule, with the connection's `sync_schedule` if it has no time of its own."""
     if schedule.cron is not None or schedule.every is not None or schedule.after:
         return schedule
     if _INTERVAL.fullmatch(sync_schedule):
@@ -28,10 +28,10 @@ def effective(schedule: Schedule, sync_schedule: str) -> Schedule:
 
 
 def slots(schedule: Schedule) -> Slots:
-    """The slots of a schedule that goes by the clock; ConfigError with the setting at fault as its place."""
+    """The slots of a schedule by time; ConfigError with the wrong setting as its place."""
     if schedule.every is not None:
         return Every(duration(schedule.every))
-    assert schedule.cron is not None, "a schedule that goes by others has no slots"
+    assert schedule.cron is not None, "a schedule after other syncs has no slots"
     zone = _zone(schedule.time_zone)
     try:
         return Cron(schedule.cron, zone)
@@ -40,7 +40,7 @@ def slots(schedule: Schedule) -> Slots:
 
 
 def text(schedule: Schedule) -> str:
-    """What decides upon the slots, in short; empty for one that is paused."""
+    """The part of a schedule that determines its slots, as text; empty for a paused one."""
     if schedule.paused:
         return ""
     if schedule.after:

@@ -1,4 +1,4 @@
-"""The API as one ASGI application."""
+"""Builds the REST API as an ASGI application."""
 
 from __future__ import annotations
 
@@ -41,11 +41,10 @@ from cdp_bridge.server.web.connector_calls import ConnectorCalls
 from cdp_bridge.server.web.description import STYLE_SOURCE, Page
 from cdp_bridge.server.web.endpoint import Core
 from cdp_bridge.server.web.idempotency import Idempotency
-from cdp_bridge.server.web.paging import Cursors
+from cdp_bridge.server.web.paging import PageTokens
 from cdp_bridge.store import Store
 
-LARGEST_BODY = 4_000_000
-"""Bytes."""
+MAX_BODY_BYTES = 4_000_000
 _HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": f"default-src 'none'; style-src {STYLE_SOURCE}; frame-ancestors 'none'",
@@ -60,17 +59,17 @@ def application(
     registry: Registry,
     parts: Mapping[str, Condition] | None = None,
     *,
-    asking: ConnectorCalls | None = None,
+    connector_calls: ConnectorCalls | None = None,
     public_url: str = "",
 ) -> Litestar:
-    """The API over a store; `parts` are what else this process runs, for /readyz.
+    """The API over a store; `parts` are the conditions that /readyz checks.
 
-    Connectors are asked by `asking`; None: in this process. Nobody can connect an account by signing in without a
-    `public_url`.
+    Without `connector_calls`, connectors run in this process; without a `public_url`, no account can be connected by
+    OAuth.
     """
     granted = grants(store, registry)
-    asking = asking or ConnectorCalls(registry, resolver(store, registry))
-    core = Core(store, registry, Cursors(store), granted, asking, public_url.rstrip("/"))
+    connector_calls = connector_calls or ConnectorCalls(registry, resolver(store, registry))
+    core = Core(store, registry, PageTokens(store), granted, connector_calls, public_url.rstrip("/"))
     collected = Metrics(store)
     resources = Router(
         "/v1",
@@ -98,7 +97,7 @@ def application(
         exception_handlers=problems.HANDLERS,
         before_send=[_add_headers, collected.count],
         openapi_config=_openapi(),
-        request_max_body_size=LARGEST_BODY,
+        request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
     )
 
@@ -115,20 +114,20 @@ async def _add_headers(message: Message, scope: Scope) -> None:
 
 
 class _Strict(ASGIMiddleware):
-    """Takes bodies only as what they are said to be."""
+    """Accepts only bodies that are declared as JSON."""
 
     scopes = (ScopeType.HTTP,)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Refuse a body that is not JSON."""
+        """Refuse a body of another content type."""
         headers = ASGIConnection[Any, Any, Any, Any](scope).headers
-        kind, _, rest = headers.get("content-type", "").partition(";")
+        content_type, _, rest = headers.get("content-type", "").partition(";")
         has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
         charset = rest.strip().lower().removeprefix("charset=").strip('"')
-        if has_body and (kind.strip().lower() != "application/json" or charset not in ("", "utf-8")):
+        if has_body and (content_type.strip().lower() != "application/json" or charset not in ("", "utf-8")):
             raise problems.problem(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                "the body is not said to be JSON",
+                "the body is not declared as JSON",
                 place="header Content-Type",
                 remedy="Send JSON in UTF-8 as application/json",
             )
@@ -139,7 +138,7 @@ def _openapi() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="CDP Bridge",
         version="1",
-        description="Keeps the segments of customer data platforms and the audiences of ad platforms equal.",
+        description="Keeps the audiences of ad platforms in sync with the segments of customer data platforms.",
         path="/docs",
         render_plugins=[Page(), JsonRenderPlugin()],
         use_handler_docstrings=True,

@@ -1,4 +1,4 @@
-"""One process that does everything: API, scheduler, worker, and a look at the CDPs' segments now and then."""
+"""Runs API, scheduler, worker and the periodic listing of segments in one process."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ from cdp_bridge.model import Launcher
 from cdp_bridge.orchestration.dispatcher import Dispatcher
 from cdp_bridge.orchestration.worker import syncing, work
 from cdp_bridge.schedule import Scheduler
-from cdp_bridge.server.api.segments import look
+from cdp_bridge.server.api.segments import save_segments
 from cdp_bridge.server.application import application
-from cdp_bridge.server.web.connector_calls import MOST, ConnectorCalls
+from cdp_bridge.server.web.connector_calls import MAX_CALLS, ConnectorCalls
 from cdp_bridge.store import Store
 from cdp_bridge.store.retention import Retention
 
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
-"""How soon a run that was asked for is on its way to a worker."""
-LOOK_SECONDS = 15 * 60.0
-"""How often the CDPs are asked for their segments."""
+"""The longest time until a requested run is sent to a worker."""
+LISTING_SECONDS = 15 * 60.0
+"""The time between two listings of the segments of the CDPs."""
 DAY_SECONDS = 24 * 60 * 60.0
 DRAIN_SECONDS = 5
-"""How long answers under way may take once the process was asked to end."""
+"""How long running requests may take once the process was asked to end."""
 KEEP_ALIVE_SECONDS = 15
-MOST_CONNECTIONS = 1_000
+MAX_CONNECTIONS = 1_000
 THREADS = 6
-"""Handlers that write, at work at the same time, besides those that wait for connectors."""
+"""The threads for handlers that write, besides those that wait for connectors."""
 BOOTSTRAP = "bootstrap"
 
 
 class Parts(Struct, frozen=True):
-    """What a service works with; `slots` is how many runs it carries out at a time, 0: others do that.
+    """What a service works with; `slots` is how many runs it executes at a time (0: none, other workers do).
 
-    What is older than `keep` says is deleted once a day. `public_url` is where people's browsers find it.
+    Once a day it deletes what is older than `keep` allows. `public_url` is its address for browsers.
     """
 
     store: Store
@@ -63,7 +63,7 @@ class Parts(Struct, frozen=True):
 
 
 class Service:
-    """Serves on a listening socket until `stop` is set; a part that ends by a bug stops all."""
+    """Serves on a listening socket until `stop` is set; a part that fails stops all."""
 
     def __init__(self, parts: Parts, listener: socket.socket, stop: threading.Event) -> None:
         self._parts, self._listener, self._stop = parts, listener, stop
@@ -71,38 +71,42 @@ class Service:
         self._failed = False
 
     def run(self) -> bool:
-        """Whether it ended because it was asked to."""
+        """Run until the end; False if a part has failed."""
         store, registry, flow = self._parts.store, self._parts.registry, self._parts.flow
-        known = resolver(store, registry)
-        # Two, since whoever asks the API for much would keep the segments from being seen.
-        asked, looking = (ConnectorCalls(registry, known, self._parts.launcher) for _ in range(2))
-        api = self._api(asked)
-        # What was imported is there to stay. To look for garbage in it would keep all requests waiting for 0.1 s.
+        secrets = resolver(store, registry)
+        # Two, so that calls of the API cannot use up those of the listing of segments.
+        api_calls, segment_calls = (ConnectorCalls(registry, secrets, self._parts.launcher) for _ in range(2))
+        api = self._api(api_calls)
+        # Imported modules stay in memory; to scan them for garbage would delay all requests by 0.1 s.
         gc.collect()
         gc.freeze()
         self._start("api", lambda: api.run(sockets=[self._listener]))
         self._start("scheduler", lambda: _schedule(store, flow, self._stop))
-        self._start("segments", lambda: _repeat(lambda: look(store, looking), LOOK_SECONDS, self._stop))
+        self._start(
+            "segments", lambda: _repeat(lambda: save_segments(store, segment_calls), LISTING_SECONDS, self._stop)
+        )
         self._start("housekeeping", lambda: _repeat(lambda: _forget(store, self._parts.keep), DAY_SECONDS, self._stop))
         if self._parts.slots:
             sync = syncing(store, registry, self._parts.launcher)
             self._start("worker", lambda: work(flow, store, sync, slots=self._parts.slots, stop=self._stop))
         self._stop.wait()
         api.should_exit = True
-        for one in (asked, looking):
-            one.close()
+        for calls in (api_calls, segment_calls):
+            calls.close()
         for thread in self._threads.values():
             thread.join()
         return not self._failed
 
-    def _api(self, asking: ConnectorCalls) -> uvicorn.Server:
+    def _api(self, connector_calls: ConnectorCalls) -> uvicorn.Server:
         conditions = {
             name: lambda name=name: name not in self._threads or self._threads[name].is_alive()
             for name in ("scheduler", "worker")
         }
         parts = self._parts
         return configured(
-            application(parts.store, parts.registry, conditions, asking=asking, public_url=parts.public_url)
+            application(
+                parts.store, parts.registry, conditions, connector_calls=connector_calls, public_url=parts.public_url
+            )
         )
 
     def _start(self, name: str, function: Callable[[], None]) -> None:
@@ -110,8 +114,8 @@ class Service:
             try:
                 function()
             except BaseException as error:
-                what = error if isinstance(error, BridgeError) else type(error).__name__
-                log.error("the %s has failed, and everything ends: %s", name, what, exc_info=log.isEnabledFor(10))
+                reason = error if isinstance(error, BridgeError) else type(error).__name__
+                log.error("the %s has failed, and everything ends: %s", name, reason, exc_info=log.isEnabledFor(10))
                 self._failed = True
             finally:
                 self._stop.set()
@@ -121,16 +125,16 @@ class Service:
 
 
 class _Server(uvicorn.Server):
-    """With enough threads for handlers that those who wait for connectors keep no others waiting."""
+    """Has threads for handlers that write even while others wait for connectors."""
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve until asked to end."""
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(MOST + THREADS))
+        """Serve until the process is asked to end."""
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(MAX_CALLS + THREADS))
         await super().serve(sockets)
 
 
 def configured(app: Litestar) -> uvicorn.Server:
-    """The server of an application; it tells nobody what it is, and believes nobody about who asks."""
+    """The server of an application; sends no Server header and ignores proxy headers."""
     return _Server(
         uvicorn.Config(
             app,
@@ -139,7 +143,7 @@ def configured(app: Litestar) -> uvicorn.Server:
             server_header=False,
             proxy_headers=False,
             lifespan="off",
-            limit_concurrency=MOST_CONNECTIONS,
+            limit_concurrency=MAX_CONNECTIONS,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=DRAIN_SECONDS,
         )
@@ -147,26 +151,26 @@ def configured(app: Litestar) -> uvicorn.Server:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; ConfigError when the address cannot be had."""
+    """A listening socket; ConfigError when the address cannot be used."""
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, OverflowError) as error:
         why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "there is no such port"
         raise ConfigError(f"cannot be listened at ({why})", place=f"{host}:{port}", remedy="Choose another") from None
-    # Connections inherit it. Without it, the end of an answer waits 40 ms for the client to confirm its beginning.
+    # Connections inherit it. Without it, the end of a response waits 40 ms for an acknowledgement of its beginning.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
 def first_key(store: Store) -> str | None:
-    """The text of a key for the first administrator, made when there is no key at all."""
+    """A new administrator key if there is no key at all, else None."""
     if store.api_keys.all():
         return None
     return store.api_keys.create(BOOTSTRAP, "admin")[1]
 
 
 def _schedule(store: Store, flow: Flow, stop: threading.Event) -> None:
-    """Ask for what is due, and pass on what is to run."""
+    """Request the runs that are due, and send requested runs to workers."""
     scheduler, dispatcher = Scheduler(store), Dispatcher(store, flow)
     due = time.monotonic()
     while not stop.is_set():
@@ -182,16 +186,16 @@ def _schedule(store: Store, flow: Flow, stop: threading.Event) -> None:
 
 
 def _forget(store: Store, keep: Retention) -> None:
-    """Delete what is old, and take it out of the files."""
+    """Delete old rows, and remove them from the files."""
     store.prune(keep)
     store.wipe()
 
 
 def _repeat(action: Callable[[], object], seconds: float, stop: threading.Event) -> None:
-    """Do something now and every so often; what fails is done the next time."""
+    """Call an action now and every `seconds`; a failure is logged."""
     while not stop.is_set():
         try:
             action()
         except BridgeError as error:
-            log.warning("something could not be done in the background, it is tried again later: %s", error)
+            log.warning("a background task failed and will be tried again: %s", error)
         stop.wait(seconds)

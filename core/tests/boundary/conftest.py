@@ -1,4 +1,4 @@
-"""Tiny real distributions: what a plugin author would install, made in a temporary folder on sys.path."""
+"""Tiny real distributions, as plugin authors install them, in a temporary folder on sys.path."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ def test_hook_bridge_launcher(site: Site) -> None:
         assert channel.ending() == "is on the moon"
     assert isinstance(found.launcher("local"), LocalLauncher)
     for name in ("mars", "seven"):
-        with pytest.raises(ConfigError, match=f"no launcher named {name} is installed"):
+        with pytest.raises(ConfigError, match=rf"there is no launcher named {name}\. There are: local, docker"):
             Registry().launcher(name)
 
 

@@ -50,19 +50,19 @@ def test_a_stop_between_lines_is_at_once() -> None:
 def test_lines_of_several_threads_do_not_mix() -> None:
     stream = Slow()
     output = Output(stream)
-    letters = "abcd"
+    characters = "abcd"
 
     def send(letter: str) -> None:
         for _ in range(20):
             output.send({"x": letter * 40})
 
-    threads = [threading.Thread(target=send, args=(letter,)) for letter in letters]
+    threads = [threading.Thread(target=send, args=(letter,)) for letter in characters]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     lines = stream.taken.splitlines()
-    assert sorted(lines) == sorted(f'{{"x":"{one * 40}"}}'.encode() for one in letters for _ in range(20))
+    assert sorted(lines) == sorted(f'{{"x":"{one * 40}"}}'.encode() for one in characters for _ in range(20))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Queue servers of the tests, and a stream whose limits and times are small."""
+"""Queue servers for the tests, and a queue with small limits and times."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cdp_bridge.flow import Delivery, Flow, LocalServer, RunOrder, Stream
+from cdp_bridge.flow import Flow, FlowMessage, LocalServer, Queue, RunOrder
 from msgspec.structs import replace
 
-SMALL: Stream[RunOrder] = Stream(name="small", message=RunOrder, silence=0.6, most_messages=1_000, largest=2_000)
+SMALL: Queue[RunOrder] = Queue(name="small", message=RunOrder, silence=0.6, max_messages=1_000, largest=2_000)
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +26,14 @@ def own_server(tmp_path: Path) -> Iterator[LocalServer]:
 
 
 @pytest.fixture
-def stream(request: pytest.FixtureRequest) -> Stream[RunOrder]:
-    """A stream of the test's own."""
+def queue(request: pytest.FixtureRequest) -> Queue[RunOrder]:
+    """A queue of the test's own."""
     return replace(SMALL, name=request.node.name.partition("[")[0][:60])
 
 
 @pytest.fixture
-def flow(server: LocalServer, stream: Stream[RunOrder]) -> Iterator[Flow]:
-    with Flow(server.find, [stream]) as opened:
+def flow(server: LocalServer, queue: Queue[RunOrder]) -> Iterator[Flow]:
+    with Flow(server.find, [queue]) as opened:
         yield opened
 
 
@@ -41,16 +41,16 @@ class Worker:
     """Consumes in a thread, by a handler that may look at `seen`: what came, as (request, attempt)."""
 
     def __init__(
-        self, flow: Flow, stream: Stream[RunOrder], handler: Callable[[Delivery[RunOrder]], None], **options: Any
+        self, flow: Flow, queue: Queue[RunOrder], handler: Callable[[FlowMessage[RunOrder]], None], **options: Any
     ):
         self.seen: list[tuple[str, int]] = []
         self._handler, self._came = handler, threading.Condition()
         self.stop = threading.Event()
         options = {"stop": self.stop, "grace": 0.0, **options}
-        self._thread = threading.Thread(target=flow.consume, args=(stream, self._handle), kwargs=options)
+        self._thread = threading.Thread(target=flow.consume, args=(queue, self._handle), kwargs=options)
         self._thread.start()
 
-    def _handle(self, delivery: Delivery[RunOrder]) -> None:
+    def _handle(self, delivery: FlowMessage[RunOrder]) -> None:
         with self._came:
             self.seen.append((delivery.message.request, delivery.attempt))
             self._came.notify_all()
@@ -68,12 +68,12 @@ class Worker:
 
 
 @pytest.fixture
-def work(flow: Flow, stream: Stream[RunOrder]) -> Iterator[Callable[..., Worker]]:
-    """Start a worker on the test's stream; it is ended after the test."""
+def work(flow: Flow, queue: Queue[RunOrder]) -> Iterator[Callable[..., Worker]]:
+    """Start a worker on the test's queue; it is ended after the test."""
     started: list[Worker] = []
 
-    def start(handler: Callable[[Delivery[RunOrder]], None] = lambda _: None, **options: Any) -> Worker:
-        started.append(Worker(flow, stream, handler, **options))
+    def start(handler: Callable[[FlowMessage[RunOrder]], None] = lambda _: None, **options: Any) -> Worker:
+        started.append(Worker(flow, queue, handler, **options))
         return started[-1]
 
     yield start
@@ -82,6 +82,6 @@ def work(flow: Flow, stream: Stream[RunOrder]) -> Iterator[Callable[..., Worker]
 
 
 @pytest.fixture
-def order(flow: Flow, stream: Stream[RunOrder]) -> Callable[[str], bool]:
+def order(flow: Flow, queue: Queue[RunOrder]) -> Callable[[str], bool]:
     """Publish a run order under its own name as the id."""
-    return lambda name: flow.publish(stream, RunOrder(request=name), id=name)
+    return lambda name: flow.publish(queue, RunOrder(request=name), id=name)

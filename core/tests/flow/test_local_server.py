@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 from cdp_bridge.errors import ConfigError, TransientError
-from cdp_bridge.flow import Flow, LocalServer, RunOrder, Stream
+from cdp_bridge.flow import Flow, LocalServer, Queue, RunOrder
 
 OWNER = """
 import signal, sys
@@ -40,7 +40,7 @@ def owner(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
 
 
 def test_killed_again_and_again_it_loses_nothing_that_was_acknowledged(
-    own_server: LocalServer, stream: Stream[Any]
+    own_server: LocalServer, queue: Queue[Any]
 ) -> None:
     """1,000 messages, published and consumed while the server is killed; each comes, few come twice."""
     dice, stop, said = random.Random(7), threading.Event(), threading.Event()
@@ -49,15 +49,15 @@ def test_killed_again_and_again_it_loses_nothing_that_was_acknowledged(
 
     def publish(flow: Flow) -> None:
         for number in range(1_000):
-            flow.publish(stream, RunOrder(request=str(number)), id=str(number))
+            flow.publish(queue, RunOrder(request=str(number)), id=str(number))
             acknowledged.append(str(number))
         said.set()
 
-    with Flow(own_server.find, [stream]) as flow:
+    with Flow(own_server.find, [queue]) as flow:
         publishing = threading.Thread(target=publish, args=(flow,))
         consuming = threading.Thread(
             target=flow.consume,
-            args=(stream, lambda delivery: seen.append(delivery.message.request)),
+            args=(queue, lambda delivery: seen.append(delivery.message.request)),
             kwargs={"stop": stop, "slots": 4},
         )
         publishing.start()
@@ -70,7 +70,7 @@ def test_killed_again_and_again_it_loses_nothing_that_was_acknowledged(
             os.kill(own_server.pid, signal.SIGKILL)
             kills += 1
         publishing.join()
-        while flow.count(stream):
+        while flow.count(queue):
             time.sleep(0.05)
         stop.set()
         consuming.join()
@@ -80,12 +80,12 @@ def test_killed_again_and_again_it_loses_nothing_that_was_acknowledged(
     assert len(seen) <= 1_000 + kills * 4
 
 
-def test_a_server_that_hangs_for_a_while_is_waited_for(own_server: LocalServer, stream: Stream[Any]) -> None:
-    with Flow(own_server.find, [stream]) as flow:
+def test_a_server_that_hangs_for_a_while_is_waited_for(own_server: LocalServer, queue: Queue[Any]) -> None:
+    with Flow(own_server.find, [queue]) as flow:
         os.kill(own_server.pid, signal.SIGSTOP)
         threading.Timer(3, os.kill, (own_server.pid, signal.SIGCONT)).start()
-        assert flow.publish(stream, RunOrder(request="a"), id="a")
-        assert flow.count(stream) == 1
+        assert flow.publish(queue, RunOrder(request="a"), id="a")
+        assert flow.count(queue) == 1
 
 
 def test_it_listens_on_this_machine_only_and_keeps_its_secret(
@@ -102,12 +102,12 @@ def test_it_listens_on_this_machine_only_and_keeps_its_secret(
     assert stat.S_IMODE((tmp_path / "flow").stat().st_mode) == 0o700
 
 
-def test_after_a_restart_it_has_another_token(own_server: LocalServer, stream: Stream[Any]) -> None:
+def test_after_a_restart_it_has_another_token(own_server: LocalServer, queue: Queue[Any]) -> None:
     """Who took its port while it was away may have been told the old one."""
     before, pid = own_server.find(), own_server.pid
-    with Flow(own_server.find, [stream]) as flow:
+    with Flow(own_server.find, [queue]) as flow:
         os.kill(pid, signal.SIGKILL)
-        flow.publish(stream, RunOrder(request="a"), id="a")
+        flow.publish(queue, RunOrder(request="a"), id="a")
     after = own_server.find()
     assert before.token is not None
     assert after.token is not None
@@ -168,27 +168,27 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 
 def test_what_it_logs_is_in_our_log(
-    own_server: LocalServer, stream: Stream[Any], caplog: pytest.LogCaptureFixture
+    own_server: LocalServer, queue: Queue[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     os.kill(own_server.pid, signal.SIGKILL)
-    with Flow(own_server.find, [stream]):
+    with Flow(own_server.find, [queue]):
         pass
     assert "the queue server has ended, and is started again in 0.2 s: ended by SIGKILL" in caplog.text
     assert "Server is ready" in caplog.text
 
 
-def test_the_store_of_the_queue_may_vanish(own_server: LocalServer, stream: Stream[Any], tmp_path: Path) -> None:
+def test_the_store_of_the_queue_may_vanish(own_server: LocalServer, queue: Queue[Any], tmp_path: Path) -> None:
     """Streams are made anew; what was in them is in the database as well."""
     stop, seen = threading.Event(), threading.Event()
-    with Flow(own_server.find, [stream]) as flow:
-        consuming = threading.Thread(target=flow.consume, args=(stream, lambda _: seen.set()), kwargs={"stop": stop})
+    with Flow(own_server.find, [queue]) as flow:
+        consuming = threading.Thread(target=flow.consume, args=(queue, lambda _: seen.set()), kwargs={"stop": stop})
         consuming.start()
         shutil.rmtree(tmp_path / "flow" / "jetstream")
         os.kill(own_server.pid, signal.SIGKILL)
         while not seen.is_set():
             try:
-                flow.publish(stream, RunOrder(request="b"), id="b")
+                flow.publish(queue, RunOrder(request="b"), id="b")
             except TransientError:
                 continue
             seen.wait(2)
@@ -202,22 +202,22 @@ def fill(file: Path) -> None:
             ballast.write(b"x" * 4_096)
 
 
-def publish_all(flow: Flow, stream: Stream[Any], acknowledged: list[str]) -> None:
+def publish_all(flow: Flow, queue: Queue[Any], acknowledged: list[str]) -> None:
     for number in map(str, range(1_000)):
-        flow.publish(stream, RunOrder(request="x" * 200), id=number)
+        flow.publish(queue, RunOrder(request="x" * 200), id=number)
         acknowledged.append(number)
 
 
-def test_a_full_disk_is_an_error_and_the_queue_comes_back_with_the_space(small_disk: Path, stream: Stream[Any]) -> None:
+def test_a_full_disk_is_an_error_and_the_queue_comes_back_with_the_space(small_disk: Path, queue: Queue[Any]) -> None:
     acknowledged: list[str] = []
-    with LocalServer(small_disk / "flow") as server, Flow(server.find, [stream]) as patient:
+    with LocalServer(small_disk / "flow") as server, Flow(server.find, [queue]) as patient:
         with pytest.raises(OSError, match="No space left"):
             fill(small_disk / "ballast")
-        with Flow(server.find, [stream], patience=0.0) as flow, pytest.raises(TransientError):
-            publish_all(flow, stream, acknowledged)
+        with Flow(server.find, [queue], patience=0.0) as flow, pytest.raises(TransientError):
+            publish_all(flow, queue, acknowledged)
         (small_disk / "ballast").unlink()
-        assert patient.publish(stream, RunOrder(request="x"), id="afterwards")
-        assert patient.count(stream) == len(acknowledged) + 1
+        assert patient.publish(queue, RunOrder(request="x"), id="afterwards")
+        assert patient.count(queue) == len(acknowledged) + 1
 
 
 @pytest.fixture
@@ -245,10 +245,10 @@ def trace(own_server: LocalServer, tmp_path: Path) -> Iterator[Path]:
         tracing.terminate()
 
 
-def test_what_is_acknowledged_is_on_disk(own_server: LocalServer, stream: Stream[Any], trace: Path) -> None:
-    with Flow(own_server.find, [stream]) as flow:
+def test_what_is_acknowledged_is_on_disk(own_server: LocalServer, queue: Queue[Any], trace: Path) -> None:
+    with Flow(own_server.find, [queue]) as flow:
         for number in range(100):
-            flow.publish(stream, RunOrder(request=str(number)), id=str(number))
+            flow.publish(queue, RunOrder(request=str(number)), id=str(number))
     synced, acknowledged = 0, 0
     for line in trace.read_text().splitlines():
         synced += "sync" in line and line.endswith("= 0")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import requests
-from cdp_bridge.errors import BridgeError, ConfigError, Failure, RejectedError, TransientError
+from cdp_bridge.errors import BridgeError, ConfigError, RejectedError, TransientError, TypedError
 from cdp_bridge.http.client import Client
 from cdp_bridge.http.error_table import ErrorRule, ErrorTable
 
@@ -28,7 +28,7 @@ ERRORS = ErrorTable(
 )
 
 
-def interpret(response: requests.Response) -> Failure | None:
+def interpret(response: requests.Response) -> TypedError | None:
     body = ERRORS.body(response)
     if body is None:
         return Client.by_status(response)

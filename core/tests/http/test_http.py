@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 import requests
 from cdp_bridge import retry
-from cdp_bridge.errors import BridgeError, ConfigError, Failure, RejectedError, TransientError
+from cdp_bridge.errors import BridgeError, ConfigError, RejectedError, TransientError, TypedError
 from cdp_bridge.http.client import Client
-from cdp_bridge.retry import LONGEST_WAIT
+from cdp_bridge.retry import MAX_WAIT
 
 from .scripted import Answer, Server
 
@@ -68,13 +68,13 @@ def test_a_rejection_has_a_short_reason(server: Server) -> None:
         ("0.5", 0.5),
         (" 7 ", 7.0),
         ("-3", 0.0),
-        ("1e99", LONGEST_WAIT),
-        ("inf", LONGEST_WAIT),
+        ("1e99", MAX_WAIT),
+        ("inf", MAX_WAIT),
         ("nan", None),
         ("soon", None),
         ("", None),
         (email.utils.formatdate(0, usegmt=True), 0.0),
-        ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST_WAIT),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", MAX_WAIT),
     ],
 )
 def test_retry_after(server: Server, header: str, expected: float | None) -> None:
@@ -91,7 +91,7 @@ def test_retry_after_as_a_date_is_the_time_until_then(server: Server, monkeypatc
 
 
 def test_the_connectors_error_table_sees_every_answer(server: Server) -> None:
-    def interpret(response: requests.Response) -> Failure | None:
+    def interpret(response: requests.Response) -> TypedError | None:
         code = Client.decode(response).get("code")
         return RejectedError("the platform says no", reason=f"x:{code}") if code else None
 

@@ -256,7 +256,7 @@ def test_all_faults_of_a_list_are_named_at_once() -> None:
             {},
         )
     assert {(error.place, error.problem.split(":")[0]) for error in caught.value.errors} == {
-        ("0.omniads_field", "emial is not an OmniAds field"),
+        ("0.omniads_field", "emial is not a field of the bridge"),
         ("0.cdp_field", "the path has no key at column 3"),
         ("1", "needs either cdp_field or constant"),
         ("2", "needs either cdp_field or constant"),

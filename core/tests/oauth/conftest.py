@@ -1,4 +1,4 @@
-"""A store, a clock to turn, and a platform to sign in at."""
+"""A store, a clock that tests set, and a platform to sign in at."""
 
 from __future__ import annotations
 

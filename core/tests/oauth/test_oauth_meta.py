@@ -66,7 +66,7 @@ def test_a_person_connects_meta_and_the_token_lasts(store: Store, clock: Any, tw
     store.secrets.put("meta-app", Secret("sandbox-secret"))
     urls = {"base_url": twin, "login_url": twin}
     raw = {"app_id": "sandbox-app", "app_secret": "store:meta-app", "access_token": "oauth:meta", **urls}
-    grants = Grants(store, Resolver(), clock=clock)
+    grants = Grants(store, Resolver(stored=store.secrets.secret), clock=clock)
     assert grants.finish(sign_in(grants.begin(TERMS, Settings, raw, BACK).url)) == "meta"
     seen = []
     for days in (0, 29, 2):

@@ -80,10 +80,10 @@ def test_a_person_must_sign_in_again_when_the_grant_is_withdrawn(
 def test_many_at_once_use_a_refresh_token_once(store: Store, connected: Grants, platform: Platform, clock: Any) -> None:
     clock.now += 3_600
     found: list[str] = []
-    together = threading.Barrier(8)
+    barrier = threading.Barrier(8)
 
     def use() -> None:
-        together.wait()
+        barrier.wait()
         found.append(token(Grants(store, Resolver(stored=store.secrets.secret), clock=clock)))
 
     threads = [threading.Thread(target=use) for _ in range(8)]

@@ -1,4 +1,4 @@
-"""Bridges with schedules, stores that hold them, moments in words."""
+"""Bridges with schedules, the stores that hold them, and a clock that tests set."""
 
 from collections.abc import Callable
 from datetime import datetime

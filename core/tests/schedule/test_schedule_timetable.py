@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from cdp_bridge.schedule.cron import Cron
 from cdp_bridge.schedule.interval import Every, duration
-from cdp_bridge.schedule.timetable import MOST, CatchUp, Slots, Timetable
+from cdp_bridge.schedule.timetable import MAX_SLOTS, CatchUp, Slots, Timetable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -48,12 +48,12 @@ def test_all_gives_each_slot_once_in_order_however_often_one_looks(
     timetable = Timetable("vip", slots, jitter=jitter, catch_up="all")
     found = followed(timetable, START, steps)
     now = START + timedelta(seconds=sum(steps))
-    if len(found) < MOST:
+    if len(found) < MAX_SLOTS:
         assert found == timetable.due(START, now)
     expected = [START]
     while timetable.next_start(expected[-1]) <= now:
         expected.append(slots.after(expected[-1]))
-    assert timetable.due(START, now) == expected[1:][-MOST:]
+    assert timetable.due(START, now) == expected[1:][-MAX_SLOTS:]
 
 
 @settings(deadline=None)
@@ -108,7 +108,7 @@ def test_what_is_late_goes_by_the_policy(catch_up: CatchUp, late: timedelta, exp
 def test_catching_up_ten_years_is_bounded() -> None:
     minutely = Timetable("vip", Cron("* * * * *", ZoneInfo("Europe/Berlin")), catch_up="all")
     due = minutely.due(START - timedelta(days=3_650), START)
-    assert due == [START - timedelta(minutes=number) for number in range(MOST)][::-1]
+    assert due == [START - timedelta(minutes=number) for number in range(MAX_SLOTS)][::-1]
 
 
 @settings(deadline=None)

@@ -135,8 +135,8 @@ def test_an_audience_runs_after_each_of_its_parents_succeeded_anew(
 
     scheduler.tick(START)
     # Neither one parent alone, nor what is no success, nor the success that was used already.
-    turns = [("a", "succeeded"), ("a", "succeeded"), ("b", "partial"), ("b", "failed"), ("b", "waiting")]
-    assert [turn(*given) for given in turns] == [[]] * 5
+    outcomes = [("a", "succeeded"), ("a", "succeeded"), ("b", "partial"), ("b", "failed"), ("b", "waiting")]
+    assert [turn(*given) for given in outcomes] == [[]] * 5
     for request in store.requests.ready():
         store.requests.cancel(request.id)
     assert turn("b", "succeeded") == ["child"]

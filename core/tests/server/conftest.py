@@ -1,4 +1,4 @@
-"""The API as its users meet it: over HTTP, on either database, with a key of each role."""
+"""The API over HTTP, on either database, with a key of each role."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
 class Api:
     """A running server and its store; `call` is a request with the key of a role."""
 
-    def __init__(self, store: Store, cdp: Cdp, url: str, asking: ConnectorCalls) -> None:
-        self.store, self.cdp, self.url, self.asking = store, cdp, url, asking
+    def __init__(self, store: Store, cdp: Cdp, url: str, connector_calls: ConnectorCalls) -> None:
+        self.store, self.cdp, self.url, self.connector_calls = store, cdp, url, connector_calls
         self.keys: dict[str, str] = {role: store.api_keys.create(role, role)[1] for role in ROLES}
         self.keys["seer"] = store.api_keys.create("seer", "operator", sees_hashes=True)[1]
         self.session = requests.Session()
@@ -85,16 +85,16 @@ def serving(store: Store, plugins: Registry | None = None, launcher: Launcher | 
     parts = {"worker": lambda: not cdp.is_down}
     url = "https://bridge.example/"
     found = plugins or registry(cdp)
-    asking = ConnectorCalls(found, resolver(store, found), launcher)
-    app = application(store, found, parts, asking=asking, public_url=url)
+    connector_calls = ConnectorCalls(found, resolver(store, found), launcher)
+    app = application(store, found, parts, connector_calls=connector_calls, public_url=url)
     listener, server = listen("127.0.0.1", 0), configured(app)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
-    api = Api(store, cdp, f"http://127.0.0.1:{listener.getsockname()[1]}", asking)
+    api = Api(store, cdp, f"http://127.0.0.1:{listener.getsockname()[1]}", connector_calls)
     with listener, api.session:
         yield api
         server.should_exit = True
-        asking.close()
+        connector_calls.close()
         thread.join()
 
 
@@ -156,7 +156,7 @@ def save_dead_letters(api: Api) -> Iterator[Callable[..., None]]:
     def make(stop: int, start: int = 0, reason: str = "shop:bad") -> None:
         made = [number.to_bytes(16, "big") for number in range(start, stop)]
         keys.extend(made)
-        letters = [
+        dead_letters = [
             DeadLetter(
                 audience="vip",
                 member_key=key,
@@ -169,7 +169,7 @@ def save_dead_letters(api: Api) -> Iterator[Callable[..., None]]:
             for key in made
         ]
         with api.store.transaction() as transaction:
-            transaction.save_dead_letters(letters)
+            transaction.save_dead_letters(dead_letters)
 
     yield make
     with api.store.transaction() as transaction:

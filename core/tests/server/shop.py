@@ -1,4 +1,4 @@
-"""A CDP and an ad platform in this process, as a plugin would bring them."""
+"""A CDP and an ad platform in this process, as a plugin brings them."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import requests
-from cdp_bridge.server.application import LARGEST_BODY
+from cdp_bridge.server.application import MAX_BODY_BYTES
 from cdp_bridge.server.web.access import Rates
 
 from .conftest import Api
@@ -161,7 +161,7 @@ def test_asvs_4_1_1_a_body_is_taken_only_as_what_it_is(api: Api, kind: str, stat
 
 
 def test_asvs_2_4_1_a_body_that_is_too_large_is_not_read(api: Api) -> None:
-    answer = api.call("POST", "/v1/suppressions", {"values": ["x" * LARGEST_BODY]})
+    answer = api.call("POST", "/v1/suppressions", {"values": ["x" * MAX_BODY_BYTES]})
     assert answer.status_code == 413
     assert answer.json()["errors"][0]["remedy"]
 

@@ -14,7 +14,7 @@ from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import Bridge, CDPConnection
 from cdp_bridge.secrets import Resolver
 from cdp_bridge.server import service
-from cdp_bridge.server.api.segments import look
+from cdp_bridge.server.api.segments import save_segments
 from cdp_bridge.server.web.connector_calls import ConnectorCalls
 from cdp_bridge.store import Store
 from cdp_bridge.testing.configuring import configure
@@ -43,13 +43,13 @@ class Looked:
             CDPConnection(name="files", cdp_provider="source-file", api_credentials=files),
         )
         configure(api.store, Bridge(connections=connections))
-        self.look()
+        self.save_segments()
 
     def write(self, *tiers: str) -> None:
         self.file.write_text("\n".join(["id,tier", *(f"u{number},{tier}" for number, tier in enumerate(tiers))]))
 
-    def look(self) -> None:
-        look(self.api.store, ConnectorCalls(Registry(), Resolver()))
+    def save_segments(self) -> None:
+        save_segments(self.api.store, ConnectorCalls(Registry(), Resolver()))
 
     def listed(self, query: str) -> dict[str, Any]:
         return {one["segment_id"]: one for one in self.api.all(f"/v1/segments?limit=2&{query}")}
@@ -87,14 +87,14 @@ def test_a_segment_that_is_gone_is_marked_until_it_is_back(looked: Looked) -> No
         "new": 1,
     }
     looked.write("vip", "other")
-    looked.look()
+    looked.save_segments()
     found = looked.listed("connection=files")
     assert {name for name, one in found.items() if one["gone_since"]} == {"new"}
     assert (found["vip"]["member_count"], found["other"]["member_count"]) == (1, 1)
-    looked.look()
+    looked.save_segments()
     assert looked.listed("connection=files") == found
     looked.write("vip", "new")
-    looked.look()
+    looked.save_segments()
     assert {name for name, one in looked.listed("connection=files").items() if one["gone_since"]} == {"other"}
 
 
@@ -103,16 +103,16 @@ def test_an_account_that_cannot_be_asked_changes_nothing_and_keeps_nobody_else_w
     looked.file.unlink()
     bridge = looked.api.store.bridge()
     configure(looked.api.store, Bridge(connections=tuple(reversed(bridge.connections))))
-    looked.look()
+    looked.save_segments()
     assert looked.listed("connection=files") == before
     assert all(not one["gone_since"] for one in looked.listed("connection=cdp").values())
 
 
 def test_a_new_segment_appears_without_anybody_asking(looked: Looked) -> None:
     stop = threading.Event()
-    asking = ConnectorCalls(Registry(), Resolver())
+    connector_calls = ConnectorCalls(Registry(), Resolver())
     repeated = threading.Thread(
-        target=service._repeat, args=(lambda: look(looked.api.store, asking), 0.05, stop), daemon=True
+        target=service._repeat, args=(lambda: save_segments(looked.api.store, connector_calls), 0.05, stop), daemon=True
     )
     repeated.start()
     looked.write("vip", "brand new")

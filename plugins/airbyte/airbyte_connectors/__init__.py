@@ -1,4 +1,4 @@
-"""Connectors of the Airbyte catalogue, run as programs of their own: any source, any destination."""
+"""Runs any source or destination of the Airbyte catalogue as a separate program."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -36,7 +36,7 @@ def bridge_connectors() -> Iterable[Connector]:
 
 @hookimpl
 def bridge_connector(name: str, kind: str | None) -> Connector | None:
-    """`docker:IMAGE`: any image of a connector; a destination if it is called so, where nothing else is wanted."""
+    """`docker:IMAGE`: any image of a connector; without a wanted kind, its name decides."""
     image = name.removeprefix(IMAGE)
     if image in (name, ""):
         return None

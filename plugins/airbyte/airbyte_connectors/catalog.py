@@ -1,4 +1,4 @@
-"""Airbyte's catalogue as ours, and a stream of it as the connector is asked to read it."""
+"""Translates Airbyte's catalogue, and configures a stream of it for a read."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from airbyte_connectors.settings import Members
 
 def offered(program: Program) -> tuple[OfferedStream, ...]:
     """The streams that the source offers; ConfigError if it names none."""
-    found = next((message.catalog for message in program.ask("discover") if message.catalog), None)
-    if found is None or not found.streams:
+    catalog = next((message.catalog for message in program.ask("discover") if message.catalog), None)
+    if catalog is None or not catalog.streams:
         remedy = "Check what its credentials may see"
         raise ConfigError("offers no streams", place=program.name, remedy=remedy)
-    return found.streams
+    return catalog.streams
 
 
 def chosen(streams: tuple[OfferedStream, ...], name: str, place: str) -> OfferedStream:
     """The stream of that name, with its namespace if it has one; ConfigError naming those that there are."""
-    found = next((stream for stream in streams if str(stream.full_name) == name), None)
-    if found is None:
+    match = next((stream for stream in streams if str(stream.full_name) == name), None)
+    if match is None:
         known = ", ".join(str(stream.full_name) for stream in streams)
         raise ConfigError(f"there is no stream {name}", place=place, remedy=f"Choose from: {known}")
-    return found
+    return match
 
 
 def check_members(streams: tuple[OfferedStream, ...], members: Members) -> OfferedStream:
@@ -44,7 +44,7 @@ def translated(streams: tuple[OfferedStream, ...], members: Members | None) -> C
 
 
 def configured(stream: OfferedStream) -> Json:
-    """The configured catalogue to read one stream: what changed where it can tell, else everything.
+    """The configured catalogue to read one stream: incrementally if it can, else everything.
 
     Without a state an incremental read begins with everything, and it alone gives states to go on from.
     """
@@ -67,6 +67,6 @@ def _stream(stream: OfferedStream, *, is_people: bool) -> Stream:
         name=str(stream.full_name),
         schema=stream.json_schema,
         primary_key=tuple(".".join(path) for path in stream.source_defined_primary_key or ()),
-        cursor=".".join(stream.default_cursor_field or ()) or None if stream.is_incremental else None,
+        cursor_field=".".join(stream.default_cursor_field or ()) or None if stream.is_incremental else None,
         membership=is_people,
     )

@@ -1,4 +1,4 @@
-"""Whether a config fits the connector's own JSON schema, in words that quote no value."""
+"""Validates a config against the connector's own JSON schema, with errors that quote no value."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def check_config(schema: Json, config: Json, open_config: Json) -> None:
 
 
 def _faults(error: ValidationError) -> Iterator[str]:
-    """What breaks a rule; jsonschema's own words quote the value, which may be a secret."""
+    """The text for a broken rule; jsonschema's own text quotes the value, which may be a secret."""
     place = [str(part) for part in error.absolute_path]
     rule: Any = error.validator_value
     instance: Any = error.instance
@@ -58,7 +58,7 @@ def _faults(error: ValidationError) -> Iterator[str]:
 
 
 def _secret_paths(schema: Json, config: Json, prefix: str = "") -> Iterator[str]:
-    """The dotted paths of what is given in the config though the schema marks it as a secret."""
+    """The dotted paths of given config values that the schema marks as secrets."""
     for name, part in schema.get("properties", {}).items():
         if name not in config or not isinstance(part, dict):
             continue

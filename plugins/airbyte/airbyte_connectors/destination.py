@@ -1,4 +1,4 @@
-"""Check, discover and open."""
+"""Implements check, discover and open for Airbyte destinations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from airbyte_connectors.probes import probe
 from airbyte_connectors.program import Program
 from airbyte_connectors.settings import DestinationSettings
 
-LONGEST_MARKER = 40
+MAX_MARKER_LENGTH = 40
 """Characters of a marker in the name of a stream; databases take 63 for the name of a table."""
 
 
@@ -54,11 +54,11 @@ class AirbyteWriter:
         self._account = f"{self._program.name}-{digest[:12]}"
 
     def ensure(self, audience: Audience) -> AudienceRef:
-        """A stream name that any destination takes; what it stands for comes with the first batch.
+        """A stream name that any destination accepts; the stream is created with the first batch.
 
         It is another one for another config, which may lead to another place, where nobody is yet.
         """
-        plain = re.sub(r"\W", "_", audience.marker, flags=re.ASCII)[:LONGEST_MARKER]
+        plain = re.sub(r"\W", "_", audience.marker, flags=re.ASCII)[:MAX_MARKER_LENGTH]
         digest = hashlib.sha256(f"{self._account} {audience.marker}".encode()).hexdigest()
         return AudienceRef(id=f"audience_{plain}_{digest[:12]}", account=self._account)
 
@@ -66,11 +66,11 @@ class AirbyteWriter:
         """All members are in when the STATE behind them came back and the connector ended well; else TransientError."""
         position = hashlib.sha256(b"".join(batch.keys)).hexdigest()[:16]
         files = {"catalog": configured(batch)}
-        with contextlib.closing(self._program.run("write", files, encoded(batch, position))) as said:
-            states = [message.state for message in said if message.state and _position(message) == position]
+        with contextlib.closing(self._program.run("write", files, encoded(batch, position))) as messages:
+            states = [message.state for message in messages if message.state and _position(message) == position]
         if not states:
             raise TransientError(f"{self._program.name} ended without confirming what it was given")
-        # It says how many it refused, never whom.
+        # It reports how many it refused, never whom.
         has_refused = (states[-1].get("destinationStats") or {}).get("rejectedRecordCount")
         return Outcome(unknown=frozenset(batch.keys if has_refused else ()))
 
@@ -93,7 +93,7 @@ def configured(batch: Batch) -> Json:
                 },
                 "sync_mode": "full_refresh",
                 "destination_sync_mode": "append",
-                # Newer destinations refuse a stream without these; 0 says that no earlier record is to go.
+                # Newer destinations refuse a stream without these; 0 keeps earlier records.
                 "generation_id": 0,
                 "minimum_generation_id": 0,
                 "sync_id": 0,
@@ -103,7 +103,7 @@ def configured(batch: Batch) -> Json:
 
 
 def encoded(batch: Batch, position: str) -> bytes:
-    """A RECORD a member, the STATE that confirms them, and that the stream is complete, as newer destinations want."""
+    """A RECORD for each member, the STATE that confirms them, and COMPLETE, which newer destinations want."""
     stream, now = batch.audience.id, time.time_ns() // 1_000_000
     descriptor = {"name": stream}
     records = [

@@ -1,4 +1,4 @@
-"""Folders that only this user can read, gone afterwards; what a killed process left behind goes with the next one."""
+"""Creates folders that only this user can read, and removes those of killed processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own in it, so that no 
 
 _PREFIX = "cdp-bridge-airbyte-"
 _YOUNG = 60.0
-"""Seconds in which a folder without a lock may be one that is just being made."""
+"""Seconds in which a folder without a lock may be one that is being created."""
 
 
 @contextlib.contextmanager
@@ -44,7 +44,7 @@ def private_folder(parent: Path | None = None) -> Iterator[Path]:
 
 def _sweep(parent: Path) -> None:
     for folder in parent.glob(f"{_PREFIX}*"):
-        # Another user's, or somebody else was faster.
+        # It is another user's, or another process removed it.
         with contextlib.suppress(OSError):
             if time.time() - folder.stat().st_mtime < _YOUNG:
                 continue

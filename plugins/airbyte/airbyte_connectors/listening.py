@@ -1,4 +1,4 @@
-"""What an Airbyte connector says beside its data: its log into ours, its failures as our errors."""
+"""Handles log and error messages of an Airbyte connector."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from airbyte_connectors.messages import Failure, Log, Message, decode
 
 log = logging.getLogger(__name__)
 
-LONGEST_TEXT = 1_000
-# Others log at INFO what they work on, which is personal data more often than not.
+MAX_TEXT_LENGTH = 1_000
+# Connectors log at INFO the records that they work on, which often hold personal data.
 _LEVELS = {"FATAL": logging.ERROR, "ERROR": logging.ERROR, "WARN": logging.WARNING}
 
 
@@ -42,8 +42,8 @@ def messages(name: str, lines: Iterable[bytes | bytearray]) -> Iterator[Message]
         log.info("%s has printed %s lines that are no messages", name, others)
 
 
-def _pass_on(name: str, said: Log) -> None:
-    log.log(_LEVELS.get(said.level, logging.DEBUG), "%s: %s", name, _line(said.message))
+def _pass_on(name: str, entry: Log) -> None:
+    log.log(_LEVELS.get(entry.level, logging.DEBUG), "%s: %s", name, _line(entry.message))
 
 
 def _error(name: str, failure: Failure) -> ConfigError | TransientError:
@@ -60,5 +60,5 @@ def _error(name: str, failure: Failure) -> ConfigError | TransientError:
 
 def _line(text: str) -> str:
     """One printable line of a text; what follows its first one is often a stack trace."""
-    first = text.strip().partition("\n")[0][:LONGEST_TEXT]
+    first = text.strip().partition("\n")[0][:MAX_TEXT_LENGTH]
     return "".join(character if character.isprintable() else " " for character in first)

@@ -1,4 +1,4 @@
-"""The messages of the Airbyte protocol that we act on, and a line of a connector's stdout as one of them."""
+"""Decodes the messages of the Airbyte protocol that the bridge uses."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class StreamStatus(Struct, frozen=True):
 
 
 class Failure(Struct, frozen=True):
-    """Why a connector ends before its work is done; a stack trace and what else it says is not decoded."""
+    """Why a connector failed; its stack trace is not decoded."""
 
     message: str = ""
     failure_type: str | None = None
 
 
 class Trace(Struct, frozen=True):
-    """What a connector says about itself: a failure, the status of a stream, or what we pass over."""
+    """What a connector says about itself: a failure, the status of a stream, or something that is ignored."""
 
     type: str
     error: Failure | None = None
@@ -76,7 +76,7 @@ class OfferedStream(Struct, frozen=True):
 
     @property
     def is_incremental(self) -> bool:
-        """Whether it can tell what changed without anybody choosing a cursor field."""
+        """Whether it supports incremental reads without a chosen cursor field."""
         has_cursor = bool(self.source_defined_cursor or self.default_cursor_field)
         return has_cursor and "incremental" in self.supported_sync_modes
 
@@ -101,7 +101,7 @@ class Specification(Struct, frozen=True, rename="camel"):
 
 
 class Message(Struct, frozen=True):
-    """One line; of the types that we pass over only the type is decoded."""
+    """One line; of ignored types only the type is decoded."""
 
     type: str = ""
     record: Record | None = None
@@ -117,7 +117,7 @@ _decoder = msgspec.json.Decoder(Message)
 
 
 def decode(number: int, line: bytes | bytearray) -> Message | None:
-    """The message in a line, or None for one that is none: what a connector prints beside the protocol.
+    """The message in a line, or None if it is none, but other output of the connector.
 
     Raises ConfigError, without quoting it, for a line that begins as a message does and cannot be read: it may be a
     record.

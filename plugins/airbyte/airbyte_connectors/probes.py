@@ -1,4 +1,4 @@
-"""The findings of a check that sources and destinations share."""
+"""Checks that sources and destinations share."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def probe(settings: Settings, program: Program, *more: Finding) -> list[Probe]:
 
 
 def _connection(program: Program) -> str:
-    said = next((message.connection_status for message in program.ask("check") if message.connection_status), None)
-    if said is None:
+    status = next((message.connection_status for message in program.ask("check") if message.connection_status), None)
+    if status is None:
         remedy = "Report it to the connector's maintainers"
         raise ConfigError("it did not say whether it can connect", place=program.name, remedy=remedy)
-    if said.status != "SUCCEEDED":
+    if status.status != "SUCCEEDED":
         remedy = "Check config and secrets by the connector's documentation"
-        raise ConfigError(said.message or "it cannot connect", place=program.name, remedy=remedy)
+        raise ConfigError(status.message or "it cannot connect", place=program.name, remedy=remedy)
     return "the connector's own check has succeeded"

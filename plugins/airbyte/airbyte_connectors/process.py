@@ -1,4 +1,4 @@
-"""One process of somebody else's program: what it is given, what it prints line by line, and its end for sure."""
+"""Runs a command as a process, yields the lines that it prints, and always ends it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from airbyte_connectors.folders import private_folder
 
 log = logging.getLogger(__name__)
 
-LONGEST_LINE = 64 * 1024 * 1024
+MAX_LINE_BYTES = 64 * 1024 * 1024
 LOGGED_LINES, LOGGED_CHARACTERS = 200, 1_000
 GRACE = 5.0
 """Seconds that a process has to end by itself."""
@@ -29,7 +29,7 @@ _INHERITED = {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "JAVA_HOME", "LD_LIBRARY_P
 _INHERITED |= {"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"}
 _INHERITED |= {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"}
 _ENGINE = ("DOCKER_", "CDP_BRIDGE_DOCKER_")
-"""Begin the names of what says where images run, and within which limits."""
+"""The prefixes of the variables that locate the container engine and limit containers."""
 
 
 def lines(command: Sequence[str], stdin: Path | None, patience: float) -> Generator[bytearray, None, None]:
@@ -54,7 +54,7 @@ def lines(command: Sequence[str], stdin: Path | None, patience: float) -> Genera
 
 @contextlib.contextmanager
 def _started(command: Sequence[str], stdin: Path | None) -> Iterator[subprocess.Popen[bytes]]:
-    # Its temporary files go to a folder of ours: airbyte-cdk copies the config into one, and leaves it when killed.
+    # Its temporary files go to our folder: airbyte-cdk writes the config into one, and leaves it when killed.
     with (
         private_folder() as scratch,
         open(stdin or os.devnull, "rb") as fed,
@@ -83,7 +83,7 @@ def _started(command: Sequence[str], stdin: Path | None) -> Iterator[subprocess.
 
 
 def _environment(scratch: Path) -> dict[str, str]:
-    """Of ours only what says where things are: other variables may be secrets of other connectors."""
+    """Only variables that locate things; others may be secrets of other connectors."""
     given = {name: value for name, value in os.environ.items() if name in _INHERITED or name.startswith(_ENGINE)}
     return given | {"TMPDIR": str(scratch)}
 
@@ -94,14 +94,14 @@ def _lines(stdout: IO[bytes], patience: float) -> Iterator[bytearray]:
         selector.register(stdout, selectors.EVENT_READ)
         while True:
             if not selector.select(patience):
-                raise TransientError(f"the connector has said nothing for {patience:g} seconds")
+                raise TransientError(f"the connector has printed nothing for {patience:g} seconds")
             chunk = os.read(stdout.fileno(), _CHUNK)
             rest += chunk
             if b"\n" in chunk:
                 *whole, rest = rest.split(b"\n")
                 yield from whole
-            if len(rest) > LONGEST_LINE:
-                raise ConfigError(f"the connector prints a line of more than {LONGEST_LINE} bytes")
+            if len(rest) > MAX_LINE_BYTES:
+                raise ConfigError(f"the connector prints a line of more than {MAX_LINE_BYTES} bytes")
             if not chunk:
                 break
     if rest:
@@ -109,7 +109,7 @@ def _lines(stdout: IO[bytes], patience: float) -> Iterator[bytearray]:
 
 
 def _drain(name: str, stderr: IO[bytes]) -> None:
-    """Log the first lines of stderr and read the rest, so that the process never waits for us."""
+    """Log the first lines of stderr and read the rest, so that the process never blocks on it."""
     with stderr:
         for number, line in enumerate(iter(lambda: stderr.readline(_CHUNK), b"")):
             if number < LOGGED_LINES:
@@ -117,7 +117,7 @@ def _drain(name: str, stderr: IO[bytes]) -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the process and what it has started: asked first, then killed."""
+    """End the process and its children: SIGTERM first, then SIGKILL."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, number)

@@ -1,4 +1,4 @@
-"""An Airbyte connector as the settings name it: its command, its config with secrets, its commands carried out."""
+"""Runs the commands of the Airbyte connector that the settings name, with its config and secrets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from airbyte_connectors.settings import DestinationSettings, Image, Manifest, So
 
 Settings = SourceSettings | DestinationSettings
 _CONTAINER = (sys.executable, "-m", "cdp_bridge.protocol.container")
-"""Is to an image what an executable is to itself."""
+"""The program that runs an image like an executable."""
 
 
 class Program:
@@ -38,7 +38,7 @@ class Program:
                 self._command, self.name = [connector.command, *connector.arguments], Path(connector.command).name
 
     def run(self, command: str, files: Mapping[str, Any], stdin: bytes | None = None) -> Generator[Message, None, None]:
-        """Carry out a command and yield what it says; closed early, it ends the process.
+        """Run a command and yield its messages; closed early, it ends the process.
 
         `files` are JSON values, each given as the option of its name; the config comes along unless the command is
         `spec`. Raises ConfigError or TransientError if it fails, also after the last message.
@@ -53,17 +53,17 @@ class Program:
                 yield from messages(self.name, printed)
 
     def ask(self, command: str) -> list[Message]:
-        """Everything that it says to a command."""
+        """All messages of a command."""
         return list(self.run(command, {}))
 
     def specification(self) -> Json:
-        """The JSON schema of its config: what it says itself, or its manifest."""
-        said = next((message.spec for message in self.ask("spec") if message.spec), None)
-        if said is None:
+        """The JSON schema of its config: from its `spec`, or its manifest."""
+        spec = next((message.spec for message in self.ask("spec") if message.spec), None)
+        if spec is None:
             remedy = "Name a program that speaks the Airbyte protocol"
             raise ConfigError("has no specification", place=self.name, remedy=remedy)
         if not isinstance(self._settings.connector, Manifest):
-            return said.connection_specification
+            return spec.connection_specification
         match _manifest(self._settings.connector.path):
             case {"spec": {"connection_specification": dict() as schema}}:
                 return schema
@@ -95,7 +95,7 @@ def with_secrets(settings: Settings) -> Json:
 
 def _manifest(path: str) -> Json:
     try:
-        found = msgspec.to_builtins(yaml.safe_load(Path(path).read_text(encoding="utf-8")), str_keys=True)
+        manifest = msgspec.to_builtins(yaml.safe_load(Path(path).read_text(encoding="utf-8")), str_keys=True)
     except OSError as error:
         problem = f"cannot be read: {error.strerror or type(error).__name__}"
         raise ConfigError(problem, place=path, remedy="Check the path of the manifest") from None
@@ -103,6 +103,6 @@ def _manifest(path: str) -> Json:
         mark = getattr(error, "problem_mark", None)
         problem = f"line {mark.line + 1} is not YAML" if mark else "is not YAML in UTF-8 with text as keys"
         raise ConfigError(problem, place=path, remedy="Correct it") from None
-    if not isinstance(found, dict) or found.get("type") != "DeclarativeSource":
+    if not isinstance(manifest, dict) or manifest.get("type") != "DeclarativeSource":
         raise ConfigError("is not a manifest", place=path, remedy="It begins with version, and type: DeclarativeSource")
-    return found
+    return manifest

@@ -1,4 +1,4 @@
-"""Which Airbyte connector is run, and with which config."""
+"""Settings: which Airbyte connector is run, and with which config."""
 
 from typing import Annotated, Any
 

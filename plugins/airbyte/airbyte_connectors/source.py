@@ -1,4 +1,4 @@
-"""Check, discover and read."""
+"""Implements check, discover and read for Airbyte sources."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def read(settings: SourceSettings, request: ReadRequest) -> Generator[Page | Che
             raise ConfigError("cannot tell what changed any more", place=f"stream {request.stream}", remedy=remedy)
         files["state"] = state.given(request.checkpoint)
     is_somebody_in = False
-    with contextlib.closing(program.run("read", files)) as said:
-        for item in _items(said, stream, _judge(settings.members, request)):
+    with contextlib.closing(program.run("read", files)) as messages:
+        for item in _items(messages, stream, _judge(settings.members, request)):
             is_somebody_in = is_somebody_in or isinstance(item, Page)
             yield item
     if not is_somebody_in and request.checkpoint is None and _is_by_field(settings.members, request):
@@ -67,15 +67,15 @@ def read(settings: SourceSettings, request: ReadRequest) -> Generator[Page | Che
 
 
 def _is_by_field(members: Members | None, request: ReadRequest) -> bool:
-    """Whether the records say themselves who is in the segment asked for."""
+    """Whether the records themselves hold the membership of the requested segment."""
     if members is None or members.stream != request.stream:
         return False
     return members.segment_field is not None and request.segment is not None
 
 
-def _items(said: Iterator[Message], stream: OfferedStream, judge: Judge) -> Iterator[Page | Checkpoint]:
+def _items(messages: Iterator[Message], stream: OfferedStream, judge: Judge) -> Iterator[Page | Checkpoint]:
     name, rows, is_complete = str(stream.full_name), list[Json](), False
-    for message in said:
+    for message in messages:
         saved = state.kept(message.state) if message.state and stream.is_incremental else None
         if rows and (saved or len(rows) >= ROWS):
             yield Page(name, rows)
@@ -96,12 +96,12 @@ def _items(said: Iterator[Message], stream: OfferedStream, judge: Judge) -> Iter
 
 
 def _is_complete(message: Message, stream: OfferedStream) -> bool:
-    said = message.trace.stream_status if message.trace else None
-    return said is not None and said.stream_descriptor == stream.full_name and said.status == "COMPLETE"
+    status = message.trace.stream_status if message.trace else None
+    return status is not None and status.stream_descriptor == stream.full_name and status.status == "COMPLETE"
 
 
 def _judge(members: Members | None, request: ReadRequest) -> Judge:
-    """Whom to yield, and how: everything asked for, whoever is in; a change asked for, everybody with `is_member`."""
+    """Selects records: of a full read the members, of an incremental one everybody, with `is_member`."""
     if members is None or members.stream != request.stream:
         return lambda record: record
     field, segment = members.segment_field, request.segment

@@ -1,4 +1,4 @@
-"""The STATE of a source as what our checkpoint keeps, and back as the file that the source is given."""
+"""Converts the STATE of a source to a checkpoint, and back to its state file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Airbyte connectors of our own making that say what a test tells them, and real ones of others."""
+"""Scripted Airbyte connectors for the tests, and real ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is the model of a vector table that does not care for vectors: texts in, a vector each out."""
+"""An embedding model for tests: a vector for each text."""
 
 import json
 import sys

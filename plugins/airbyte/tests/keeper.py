@@ -1,4 +1,4 @@
-"""Is an Airbyte connector that keeps people in files: a source of those in `people.json`, a destination into others.
+"""An Airbyte connector for tests: a source of the people in `people.json`, a destination into other files.
 
 Config: `folder`, and a `token` that must be the one in the folder's file `token`. A bare Python runs it, since each
 command and each batch starts it anew.

@@ -1,4 +1,4 @@
-"""Is an Airbyte connector: notes what it was given and says what the file beside it tells."""
+"""A scripted Airbyte connector: records its input and prints what a file tells it to."""
 
 import json
 import os

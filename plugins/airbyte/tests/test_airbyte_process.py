@@ -135,7 +135,7 @@ def test_a_flood_on_stderr_stops_nothing_and_is_logged_in_part(
 
 def test_a_connector_that_falls_silent_counts_as_stuck(source: LoadSource, ended: Callable[[], bool]) -> None:
     settings = source({"patience": 1}, read=[LINGER, "!import time; time.sleep(600)"])
-    with pytest.raises(TransientError, match="has said nothing for 1 seconds"):
+    with pytest.raises(TransientError, match="has printed nothing for 1 seconds"):
         list(airbyte.read(settings, REQUEST))
     assert ended()
 
@@ -149,7 +149,7 @@ def test_a_connector_that_does_not_end_counts_as_stuck(source: LoadSource, ended
 
 
 def test_a_line_without_end_is_refused(source: LoadSource, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "LONGEST_LINE", 1_000)
+    monkeypatch.setattr(process, "MAX_LINE_BYTES", 1_000)
     with pytest.raises(ConfigError, match="prints a line of more than 1000 bytes"):
         list(airbyte.read(source(read=["!print('x' * 1_000_000, flush=True)", status()]), REQUEST))
 

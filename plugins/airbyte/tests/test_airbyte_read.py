@@ -181,9 +181,9 @@ def test_discover_translates_what_is_offered(source: LoadSource) -> None:
     )
     settings = source({"members": {"stream": "users"}}, discover=[offers(users(), nested)])
     people, orders = airbyte.discover(settings).streams
-    assert (people.primary_key, people.cursor, people.membership) == (("id",), "updated_at", True)
+    assert (people.primary_key, people.cursor_field, people.membership) == (("id",), "updated_at", True)
     assert people.schema == users()["json_schema"]
-    assert (orders.primary_key, orders.cursor, orders.membership) == (("id", "meta.shop"), None, False)
+    assert (orders.primary_key, orders.cursor_field, orders.membership) == (("id", "meta.shop"), None, False)
 
 
 def test_a_stream_that_is_not_offered(source: LoadSource) -> None:

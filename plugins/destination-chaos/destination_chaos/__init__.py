@@ -1,4 +1,4 @@
-"""A destination whose settings are its faults: to see what a bridge makes of a platform that fails."""
+"""A destination whose settings are its faults, for trying how a bridge handles a failing platform."""
 
 from collections.abc import Iterable
 from functools import partial

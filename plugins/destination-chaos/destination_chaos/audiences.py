@@ -1,4 +1,4 @@
-"""The audiences of a folder in one SQLite file: a write is in it as a whole or not at all, whatever dies."""
+"""Stores the audiences of a folder in one SQLite file, each write in one transaction."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Change(Struct, frozen=True):
 
 
 class Job(Struct, frozen=True):
-    """A change that is done later; `asked` is how often somebody has asked for it."""
+    """A change that is done later; `asked` is how often its outcome was requested."""
 
     id: str
     change: Change
@@ -55,24 +55,24 @@ class Job(Struct, frozen=True):
 
 
 class Audiences:
-    """What the platform knows; each method is one transaction."""
+    """The state of the platform; each method is one transaction."""
 
     def __init__(self, file: Path, connection: sqlite3.Connection) -> None:
         self._file, self._connection = file, connection
 
     def next_call(self) -> int:
-        """The number of this write, from 1; not even a write that fails gives its number back."""
+        """The number of this write, from 1; a failed write keeps its number."""
         with self._transaction() as connection:
             [(number,)] = connection.execute("UPDATE call SET number = number + 1 RETURNING number").fetchall()
         return int(number)
 
     def ensure(self, audience: Audience) -> str:
-        """The id of the audience with that marker; a new one has an id that no folder ever had."""
+        """The id of the audience with that marker; a new one has a globally unique id."""
         made = f"{audience.name}-{secrets.token_hex(4)}"
         with self._transaction() as connection:
             connection.execute("INSERT OR IGNORE INTO audience VALUES (?, ?)", (made, audience.marker))
-            wanted = connection.execute("SELECT id FROM audience WHERE marker = ?", (audience.marker,))
-            return str(wanted.fetchone()[0])
+            row = connection.execute("SELECT id FROM audience WHERE marker = ?", (audience.marker,))
+            return str(row.fetchone()[0])
 
     def carry_out(self, change: Change, without: Sequence[bytes]) -> None:
         """Add or remove all members but some."""
@@ -92,15 +92,15 @@ class Audiences:
         """The job of that id, asked for once more; RejectedError if there is none."""
         query = "UPDATE job SET asked = asked + 1 WHERE id = ? RETURNING audience, operation, members, asked, done"
         with self._transaction() as connection:
-            found = connection.execute(query, (id,)).fetchall()
-        if not found:
+            jobs = connection.execute(query, (id,)).fetchall()
+        if not jobs:
             raise RejectedError("there is no such job", reason="chaos:no_such_job")
-        [(audience, operation, members, asked, done)] = found
+        [(audience, operation, members, asked, done)] = jobs
         rows = {bytes.fromhex(key): identifiers for key, identifiers in json.loads(members).items()}
         return Job(id, Change(audience, operation, rows), asked, bool(done))
 
     def finish(self, job: Job, without: Sequence[bytes]) -> None:
-        """Carry a job out."""
+        """Do a job."""
         with self._transaction() as connection:
             _carry_out(connection, job.change, without)
             connection.execute("UPDATE job SET done = true WHERE id = ?", (job.id,))
@@ -133,12 +133,12 @@ def read(path: str) -> Held:
     if not file.exists():
         return {}
     with _plainly(file), contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as base:
-        found: dict[str, dict[str, dict[str, list[str]]]] = {
+        audiences: dict[str, dict[str, dict[str, list[str]]]] = {
             id: {} for (id,) in base.execute("SELECT id FROM audience")
         }
         for audience, key, identifiers in base.execute("SELECT audience, key, identifiers FROM member"):
-            found[audience][key.hex()] = json.loads(identifiers)
-    return found
+            audiences[audience][key.hex()] = json.loads(identifiers)
+    return audiences
 
 
 def _carry_out(connection: sqlite3.Connection, change: Change, without: Sequence[bytes]) -> None:
@@ -151,7 +151,7 @@ def _carry_out(connection: sqlite3.Connection, change: Change, without: Sequence
 
 @contextlib.contextmanager
 def _plainly(file: Path) -> Iterator[None]:
-    """The database's failures as typed errors; their texts hold no values."""
+    """Translate errors of the database into errors of the bridge, without values."""
     try:
         yield
     except (OSError, sqlite3.Error) as error:

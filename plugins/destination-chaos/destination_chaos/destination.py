@@ -1,4 +1,4 @@
-"""Check, discover and open."""
+"""Implements check, discover and open, with the faults of the settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from destination_chaos.settings import Settings
 
 
 def check(settings: Settings) -> list[Probe]:
-    """Whether the folder can be used, and whether the credential would be good for a single write."""
+    """Whether the folder can be used, and the credential is still valid for a write."""
 
     def usable() -> str:
         with opened(settings.path):
@@ -63,7 +63,7 @@ class ChaosWriter:
         return outcome
 
     def settle(self, audience: AudienceRef, pending: str) -> Outcome:
-        """Carry a pending batch out once it was asked for often enough; the same answer to whoever asks again."""
+        """Do a pending batch once it was requested often enough; later calls get the same answer."""
         job = self._audiences.ask(pending)
         if job.asked < self._settings.settled_after and not job.done:
             return Outcome(pending=pending)

@@ -1,4 +1,4 @@
-"""Which fault happens when: by lots that hang on seed, fault, call and member only, so they fall the same again."""
+"""Decides which fault happens when, deterministically from seed, fault, call and member."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the audiences are kept, and which faults happen how often; by default none does."""
+"""Settings: the folder of the audiences, and the share of each fault; none by default."""
 
 from typing import Annotated
 

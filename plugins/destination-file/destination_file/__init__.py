@@ -1,4 +1,4 @@
-"""Writes what would be sent to an ad platform into files: to look at, to hand over, to copy as a first connector."""
+"""A destination that writes batches into files, to inspect, to hand over, or to copy as a first connector."""
 
 from collections.abc import Iterable
 from functools import partial

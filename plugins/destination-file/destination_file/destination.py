@@ -1,4 +1,4 @@
-"""The destination: a folder for each audience, in it one file for each batch, in the order in which they were sent."""
+"""Writes one file for each batch, numbered, in a folder for each audience."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from cdp_bridge.sdk import Audience, AudienceRef, Batch, Catalog, ConfigError, O
 from destination_file.formats import ENCODERS
 from destination_file.settings import Settings
 
-LONGEST_NAME = 150
-"""Characters of a marker that are kept as they are; file systems take 255 of a name, some fewer."""
+MAX_NAME_LENGTH = 150
+"""The most characters of a marker in a name; file systems take 255, some fewer."""
 
 
 def check(settings: Settings) -> list[Probe]:
-    """Whether the folder can be made and written."""
+    """Whether the folder can be created and written to."""
 
     def writable() -> str:
         trial = Path(settings.path, ".check")
@@ -51,7 +51,7 @@ class FileWriter:
         self._folder, self._format = Path(settings.path), settings.format
 
     def ensure(self, audience: Audience) -> AudienceRef:
-        """The folder named after the marker; the id says also which one, so that a new one counts as empty."""
+        """The folder named after the marker; its id also identifies the folder, so that a new one counts as empty."""
         name = _folder_name(audience.marker)
         identity = self._folder / name / f".audience-{self._format}"
         with _explained(identity.parent):
@@ -80,14 +80,14 @@ class FileWriter:
 def _folder_name(marker: str) -> str:
     """Without a dot, different for each marker, and short enough for any file system."""
     name = quote(marker, safe="").replace(".", "%2E")
-    if len(name) <= LONGEST_NAME:
+    if len(name) <= MAX_NAME_LENGTH:
         return name
-    return f"{name[:LONGEST_NAME]}-{hashlib.sha256(marker.encode()).hexdigest()}"
+    return f"{name[:MAX_NAME_LENGTH]}-{hashlib.sha256(marker.encode()).hexdigest()}"
 
 
 @contextlib.contextmanager
 def _explained(folder: Path) -> Iterator[None]:
-    """Raise what the file system refuses as a ConfigError."""
+    """Translate errors of the file system into ConfigError."""
     try:
         yield
     except OSError as error:
@@ -96,7 +96,7 @@ def _explained(folder: Path) -> Iterator[None]:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """A reader sees the whole file or none, and a power cut after this loses nothing."""
+    """Write a file atomically and durably."""
     part = path.with_suffix(".part")
     part.write_bytes(content)
     _sync(part)

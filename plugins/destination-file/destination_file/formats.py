@@ -1,4 +1,4 @@
-"""A batch as the bytes of a file."""
+"""Encodes a batch as the bytes of a file."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Where the files go, and whose rules their values follow."""
+"""Settings: the folder of the files, and the profile of their values."""
 
 from typing import Annotated, Literal
 

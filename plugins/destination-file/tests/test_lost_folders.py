@@ -15,7 +15,7 @@ from cdp_bridge.sync.run import Run
 from cdp_bridge.testing.configuring import configure
 
 
-class Bed:
+class SyncHarness:
     """A file of people, kept equal to an audience in a folder."""
 
     def __init__(self, store: Store, folder: Path) -> None:
@@ -47,33 +47,33 @@ def _mapping(ours: str, theirs: str) -> DataMapping:
 
 
 @pytest.fixture
-def bed(tmp_path: Path) -> Iterator[Bed]:
+def harness(tmp_path: Path) -> Iterator[SyncHarness]:
     with Store.open(f"sqlite:///{tmp_path}/store.db") as store:
-        yield Bed(store, tmp_path)
+        yield SyncHarness(store, tmp_path)
 
 
-def test_a_new_folder_gets_everybody(bed: Bed) -> None:
-    assert bed.sync("ann", "bob").adds == 2
-    assert bed.sync("ann", "bob", path="other").adds == 2
-    assert (bed.added(), bed.added("other")) == ([2], [2])
+def test_a_new_folder_gets_everybody(harness: SyncHarness) -> None:
+    assert harness.sync("ann", "bob").adds == 2
+    assert harness.sync("ann", "bob", path="other").adds == 2
+    assert (harness.added(), harness.added("other")) == ([2], [2])
 
 
-def test_the_other_format_has_everybody_too(bed: Bed) -> None:
-    assert bed.sync("ann", "bob").adds == 2
-    assert bed.sync("ann", "bob", format="csv").adds == 2
-    (file,) = bed.folder.glob("out/*/*.csv")
+def test_the_other_format_has_everybody_too(harness: SyncHarness) -> None:
+    assert harness.sync("ann", "bob").adds == 2
+    assert harness.sync("ann", "bob", format="csv").adds == 2
+    (file,) = harness.folder.glob("out/*/*.csv")
     assert len(file.read_text().splitlines()) == 3
 
 
-def test_a_folder_that_was_taken_away_is_filled_anew_with_the_next_change(bed: Bed) -> None:
-    bed.sync("ann", "bob")
-    shutil.rmtree(bed.folder / "out")
-    assert bed.sync("ann", "bob", "cid").adds == 3
-    assert bed.added() == [3]
+def test_a_folder_that_was_taken_away_is_filled_anew_with_the_next_change(harness: SyncHarness) -> None:
+    harness.sync("ann", "bob")
+    shutil.rmtree(harness.folder / "out")
+    assert harness.sync("ann", "bob", "cid").adds == 3
+    assert harness.added() == [3]
 
 
-def test_a_folder_that_was_moved_gets_the_difference(bed: Bed) -> None:
-    bed.sync("ann", "bob")
-    (bed.folder / "out").rename(bed.folder / "moved")
-    assert bed.sync("ann", "bob", "cid", path="moved").adds == 1
-    assert bed.added("moved") == [2, 1]
+def test_a_folder_that_was_moved_gets_the_difference(harness: SyncHarness) -> None:
+    harness.sync("ann", "bob")
+    (harness.folder / "out").rename(harness.folder / "moved")
+    assert harness.sync("ann", "bob", "cid", path="moved").adds == 1
+    assert harness.added("moved") == [2, 1]

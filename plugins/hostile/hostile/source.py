@@ -29,7 +29,7 @@ SCHEMA = {
         "is_member": {"type": "boolean"},
     },
 }
-PEOPLE = Stream(name="people", schema=SCHEMA, primary_key=("id",), cursor="version", membership=True)
+PEOPLE = Stream(name="people", schema=SCHEMA, primary_key=("id",), cursor_field="version", membership=True)
 Json = Mapping[str, Any]
 
 

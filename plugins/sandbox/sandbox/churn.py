@@ -1,4 +1,4 @@
-"""The daily life of a population: a fraction of its people joins, leaves, changes identifiers or merges."""
+"""Changes a population: a fraction of its people joins, leaves, changes identifiers or merges."""
 
 from dataclasses import dataclass, field
 

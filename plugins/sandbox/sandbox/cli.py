@@ -1,4 +1,4 @@
-"""The command `cdp-bridge-sandbox`: starts the twins and says where they listen."""
+"""The command `cdp-bridge-sandbox`: starts the twins and prints their addresses."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The controls that the twins of ad platforms have under /_twin: the ground truth, configuration and clock."""
+"""The controls of the ad platforms' twins under /_twin: ground truth, configuration and clock."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""Seeded randomness with the two questions a generator asks: does it happen, and which one."""
+"""Seeded randomness for generators."""
 
 from collections.abc import Sequence
 from random import Random

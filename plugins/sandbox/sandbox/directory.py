@@ -1,4 +1,4 @@
-"""What the ad platforms' twins have in common in knowing people: who is who, told in portions."""
+"""The platform users that the ad platforms' twins share: who is who, generated in portions."""
 
 import hashlib
 from abc import ABC, abstractmethod

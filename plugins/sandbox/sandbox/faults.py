@@ -1,4 +1,4 @@
-"""Faults on demand, for every twin: which requests fail, how, and how often."""
+"""Faults on demand for every twin: which requests fail, how, and how often."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""What a twin was asked: a journal of requests and a count per route, without query values and bodies."""
+"""Records the requests of a twin and counts them per route, without query values and bodies."""
 
 from collections import Counter, deque
 from typing import Any

@@ -151,7 +151,7 @@ def _postal_code(dice: Dice, pattern: str) -> str:
 
 
 def _email(dice: Dice, attributes: Attributes, number: int, slot: int) -> str:
-    first, last = _letters(attributes.first_name), _letters(attributes.last_name)
+    first, last = _ascii_letters(attributes.first_name), _ascii_letters(attributes.last_name)
     host = dice.pick(_HOSTS)
     tag = "+news" if host.endswith("mail.com") and dice.chance(0.2) else ""
     joint = dice.pick((".", "_", "", "."))
@@ -159,7 +159,7 @@ def _email(dice: Dice, attributes: Attributes, number: int, slot: int) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _letters(name: str) -> str:
+def _ascii_letters(name: str) -> str:
     folded = unicodedata.normalize("NFKD", name.translate(_PLAIN_LETTERS)).encode("ascii", "ignore").decode()
     return "".join(filter(str.isalpha, folded)).lower() or "member"
 

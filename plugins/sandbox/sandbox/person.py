@@ -1,4 +1,4 @@
-"""The shapes of generated people: what is true of a person and what the customer data platform holds about them."""
+"""The types of generated people: the truth about a person, and what the CDP holds."""
 
 from collections.abc import Iterator
 

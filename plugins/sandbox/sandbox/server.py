@@ -1,4 +1,4 @@
-"""Runs all twins in one process, and tells where they listen."""
+"""Runs all twins in one process."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""What the tests of a connector need of a twin: its controls, and a clock on which waits cost nothing."""
+"""Helpers for tests of connectors: the controls of a twin, and a clock on which waits cost nothing."""
 
 from __future__ import annotations
 

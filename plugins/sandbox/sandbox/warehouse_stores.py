@@ -1,4 +1,4 @@
-"""Where the Profiles Sync tables live: one DuckDB file or one PostgreSQL schema, behind the same four verbs."""
+"""Stores the Profiles Sync tables in a DuckDB file or a PostgreSQL schema."""
 
 import io
 import re

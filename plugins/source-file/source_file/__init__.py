@@ -1,4 +1,4 @@
-"""Files as a source: the people of a segment from CSV, JSON lines or Parquet."""
+"""A source that reads the people of a segment from CSV, JSON lines or Parquet files."""
 
 from collections.abc import Iterable
 from functools import partial

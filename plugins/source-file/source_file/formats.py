@@ -1,4 +1,4 @@
-"""One reader a format: a path in, pages of rows out, and an error that names file and line."""
+"""Reads pages of rows from a file of each format, with errors that name file and line."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def read_jsonl(path: Path) -> Iterator[list[dict[str, Any]]]:
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                     raise _malformed(path, f"line {number} is no JSON object in UTF-8", "Repair it") from None
 
-    found = rows()
-    while page := list(islice(found, ROWS)):
+    iterator = rows()
+    while page := list(islice(iterator, ROWS)):
         yield page
 
 

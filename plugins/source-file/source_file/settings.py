@@ -1,4 +1,4 @@
-"""Which files hold the people, and how."""
+"""Settings: which files hold the people, and in which columns."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""Check, discover and read files."""
+"""Implements check, discover and read for files."""
 
 from __future__ import annotations
 
@@ -57,16 +57,16 @@ def read(settings: Settings, request: ReadRequest) -> Iterator[Page]:
     if request.stream != settings.stream:
         raise ConfigError(f"there is no stream {request.stream}", place="stream", remedy=f"Ask for {settings.stream}")
     before = _fingerprint(settings)
-    found = 0
+    count = 0
     for path in before:
         for rows in _pages(settings, path):
-            wanted = _of_segment(rows, settings.segment_column, request.segment, path)
-            found += len(wanted)
-            if len(wanted):
-                yield Page(request.stream, wanted)
+            selected = _of_segment(rows, settings.segment_column, request.segment, path)
+            count += len(selected)
+            if len(selected):
+                yield Page(request.stream, selected)
     if _fingerprint(settings) != before:
         raise _changed(settings)
-    if not found:
+    if not count:
         problem = f"no row belongs to the segment {request.segment}"
         raise ConfigError(problem, place=settings.path, remedy="Check segment_column and the segment")
 

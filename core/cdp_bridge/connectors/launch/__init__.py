@@ -1,9 +1,11 @@
-"""Starts a connector's process somewhere, and ends it for sure."""
+"""Starts connectors as processes: on this machine, or in containers."""
 
 from __future__ import annotations
 
 from cdp_bridge.hooks import hookimpl
 from cdp_bridge.model import Launcher
+
+NAMES = ("local", "docker")
 
 
 @hookimpl

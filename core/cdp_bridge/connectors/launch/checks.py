@@ -1,4 +1,4 @@
-"""The checks of a connector's container: CIS section 5, OWASP's Docker rules, Pod Security `restricted`, the host."""
+"""Checks a connector's container against CIS section 5, OWASP's Docker rules and Pod Security `restricted`."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ Facts = Mapping[str, Any]
 
 
 def checks(outside: Facts, image: Facts, network: Facts, inside: Facts) -> list[Probe]:
-    """A probe for each, from `docker inspect` of container, image and network, and from what the container says."""
-    found = [*_found(outside, image, network, inside), (_HOST, not inside["reaches_host"])]
+    """A probe for each check, from `docker inspect` of container, image and network, and a report from inside."""
+    results = [*_results(outside, image, network, inside), (_HOST, not inside["reaches_host"])]
     return [
         Probe(name, passed, "" if passed else "does not hold", "" if passed else _REMEDIES.get(name, _REMEDY))
-        for name, passed in found
+        for name, passed in results
     ]
 
 
-def _found(outside: Facts, image: Facts, network: Facts, inside: Facts) -> Iterator[tuple[str, bool]]:
+def _results(outside: Facts, image: Facts, network: Facts, inside: Facts) -> Iterator[tuple[str, bool]]:
     """Name and result of each check of RELIABILITY section 7."""
     config, host = outside["Config"], outside["HostConfig"]
-    labels, limits = config["Labels"], {one["Name"]: one["Hard"] for one in host["Ulimits"]}
+    labels, limits = config["Labels"], {limit["Name"]: limit["Hard"] for limit in host["Ulimits"]}
     mounts: Mapping[str, list[str]] = inside["mounts"]
     added = set(config["Env"]) - set(image["Config"]["Env"])
     yield "user and group are not root", config["User"] == USER and inside["user"] > 0 < inside["group"]
@@ -57,7 +57,7 @@ def _found(outside: Facts, image: Facts, network: Facts, inside: Facts) -> Itera
 
 
 def _namespaces(host: Facts) -> list[str]:
-    return [host[f"{one}Mode"] for one in ("Network", "Pid", "Ipc", "UTS", "Userns")]
+    return [host[f"{name}Mode"] for name in ("Network", "Pid", "Ipc", "UTS", "Userns")]
 
 
 def _has(texts: list[str], word: str) -> bool:
@@ -65,6 +65,6 @@ def _has(texts: list[str], word: str) -> bool:
 
 
 def _is_limited(tmpfs: Mapping[str, str], mounts: Mapping[str, list[str]]) -> bool:
-    """Whether the only tmpfs has a size, and cannot be used to gain rights."""
+    """Whether the only tmpfs has a size limit and the safe mount options."""
     (path,) = tmpfs
     return "size=" in tmpfs[path] and {"noexec", "nosuid", "nodev"} <= set(mounts[path])

@@ -1,4 +1,4 @@
-"""A connector in a hardened container of its own."""
+"""Starts each connector in a hardened container of its own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _INSIDE = ("/usr/bin/python3", "-m", "cdp_bridge.connectors.launch.inside")
 _SOME_HOST = ("https://localhost",)
-_LONGEST_REPORT = 1_000_000
+_MAX_REPORT_BYTES = 1_000_000
 
 
 class DockerLauncher:
@@ -29,7 +29,7 @@ class DockerLauncher:
     def start(
         self, connector: Connector, *, run: str = "", token: int = 0, hosts: Sequence[str] = ()
     ) -> Iterator[Channel]:
-        """The channel to a new container; it and its network are gone at the end of the `with` block."""
+        """The channel to a new container; container and network are removed at the end of the `with` block."""
         if connector.program:
             with LocalLauncher().start(connector, run=run, token=token, hosts=hosts) as channel:
                 yield channel
@@ -42,12 +42,12 @@ class DockerLauncher:
             yield container.channel
 
     def examine(self, connector: Connector) -> list[Probe]:
-        """The checks, of a container of this connector that is started for them."""
+        """The results of the checks of a container that is started for them."""
         with ExitStack() as stack:
             service = stack.enter_context(socket.create_server(("", 0)))
-            asking = Start(program=_INSIDE, arguments=[str(service.getsockname()[1])])
-            container = stack.enter_context(self._contained(connector, "examination", 0, _SOME_HOST, asking))
-            report = container.channel.read(_LONGEST_REPORT)
+            report_start = Start(program=_INSIDE, arguments=[str(service.getsockname()[1])])
+            container = stack.enter_context(self._contained(connector, "examination", 0, _SOME_HOST, report_start))
+            report = container.channel.read(_MAX_REPORT_BYTES)
             try:
                 inside = json.loads(report)
             except ValueError:

@@ -1,4 +1,4 @@
-"""Containers on the Docker engine of this machine; the only module that speaks to it."""
+"""Runs containers on the Docker engine of this machine; the only module that uses its SDK."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def contained(
                 "deadline": str(int(time.time()) + box.seconds),
             }
             network = stack.enter_context(_way_out(api, Rules(connector, hosts), labels))
-            wanted = configuration(box, image, labels, network, start)
-            container = Container(api, box, connector.name, wanted)
+            settings = configuration(box, image, labels, network, start)
+            container = Container(api, box, connector.name, settings)
             stack.callback(container.close)
             container.start()
         yield container
@@ -76,38 +76,38 @@ def contained(
 class Container:
     """One container, attached to before it starts."""
 
-    def __init__(self, api: Engine, box: Box, name: str, wanted: Mapping[str, Any]) -> None:
+    def __init__(self, api: Engine, box: Box, name: str, settings: Mapping[str, Any]) -> None:
         self._api, self._box, self._name = api, box, name
-        self._why = ""
-        self.id: str = api.create_container_from_config(wanted)["Id"]
+        self._ending = ""
+        self.id: str = api.create_container_from_config(settings)["Id"]
         self._sockets: list[socket.socket] = []
         self._ends = ExitStack()
         self._alarm = threading.Timer(box.seconds, self._kill, [f"was stopped at its time limit of {box.seconds} s"])
         self._alarm.daemon = True
 
     def start(self) -> None:
-        """Run it, with its log going into ours."""
+        """Start it; its log is copied to ours."""
         both, errors = self._attach(stdin=1, stdout=1), self._attach(stderr=1)
         self._output = Demultiplexed(io.BufferedReader(both, _MB), self._box.output * _MB)
         self.channel: Channel = Pipes(io.BufferedReader(self._output, _MB), io.BufferedWriter(both, _MB), self.ending)
-        said = io.BufferedReader(Demultiplexed(io.BufferedReader(errors), self._box.log * _MB))
-        drain = threading.Thread(target=self._drain, args=[said], daemon=True)
+        stderr = io.BufferedReader(Demultiplexed(io.BufferedReader(errors), self._box.log * _MB))
+        drain = threading.Thread(target=self._drain, args=[stderr], daemon=True)
         drain.start()
         self._ends.callback(drain.join, GRACE)
         self._api.start(self.id)
         self._alarm.start()
 
     def relay(self, source: IO[bytes], target: IO[bytes]) -> None:
-        """Give it all of a stream, and pass on what it prints until it is done."""
+        """Copy `source` to its input, and its output to `target`, until it ends."""
         threading.Thread(target=self._feed, args=[source], daemon=True).start()
         with contextlib.suppress(OSError):
             while piece := self._output.read(_PIECE):
                 target.write(piece)
                 target.flush()
 
-    def kill(self, why: str) -> None:
+    def kill(self, how: str) -> None:
         """End it at once."""
-        self._kill(why)
+        self._kill(how)
 
     def ending(self) -> str:
         """See `Channel.ending`."""
@@ -117,25 +117,25 @@ class Container:
             self._api.wait(self.id, timeout=GRACE)
             state = self.inspect()["State"]
         except (docker.errors.DockerException, requests.RequestException):
-            return self._why or "does not answer any more"
+            return self._ending or "does not answer any more"
         code = state["ExitCode"]
-        if self._why or state["OOMKilled"]:
-            return self._why or f"needed more than its {self._box.memory} MB of memory"
-        # As shells count, and the first process of a container.
+        if self._ending or state["OOMKilled"]:
+            return self._ending or f"needed more than its {self._box.memory} MB of memory"
+        # The convention of shells for a process that a signal ended.
         return f"was ended by {signal.Signals(code - 128).name}" if code > 128 else f"ended with exit code {code}"
 
     def inspect(self) -> dict[str, Any]:
-        """What the engine says of it."""
-        found: dict[str, Any] = self._api.inspect_container(self.id)
-        return found
+        """The engine's description of the container."""
+        description: dict[str, Any] = self._api.inspect_container(self.id)
+        return description
 
     def surroundings(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What the engine says of its image and of its network."""
+        """The engine's descriptions of its image and network."""
         own = self.inspect()
         return self._api.inspect_image(own["Image"]), self._api.inspect_network(own["HostConfig"]["NetworkMode"])
 
     def close(self) -> None:
-        """Let it end by itself, now that its input has ended; ask it to; make it; take it away."""
+        """Close its input and wait for its end; then SIGTERM, SIGKILL, removal."""
         self._alarm.cancel()
         self._hang_up()
         with contextlib.suppress(requests.RequestException, docker.errors.DockerException):
@@ -176,30 +176,30 @@ class Container:
         except OSError:
             self._kill(f"wrote more than {self._box.log} MB to its log")
 
-    def _kill(self, why: str) -> None:
-        self._why = self._why or why
-        # The engine takes no container for dead whose output waits for a reader.
+    def _kill(self, how: str) -> None:
+        self._ending = self._ending or how
+        # The engine does not report a container as ended while output of it waits for a reader.
         self._hang_up()
         with contextlib.suppress(docker.errors.APIError):
             self._api.kill(self.id)
 
 
 def find_image(api: Engine, box: Box, connector: Connector) -> str:
-    """The digest of a connector's image, so that what is started is what was looked at."""
+    """The digest of a connector's image; ConfigError if the engine has none."""
     is_theirs = connector.name.startswith(IMAGE)
     name = connector.name.removeprefix(IMAGE) if is_theirs else box.image.format(connector=connector.name)
     try:
-        found: str = api.inspect_image(name)["Id"]
+        digest: str = api.inspect_image(name)["Id"]
     except docker.errors.ImageNotFound:
         remedy = f"Run: docker pull {name}"
         if not is_theirs:
             remedy = f"Make it with scripts/images {connector.name}, or pull it"
         raise ConfigError(f"the Docker engine has no image {name}", remedy=remedy) from None
-    return found
+    return digest
 
 
 def sweep(api: Engine) -> None:
-    """Remove containers and networks whose owner is dead or whose time is long over."""
+    """Remove containers and networks whose owner is dead or whose deadline has passed."""
     ours = {"label": f"{LABEL}owner"}
     for container in api.containers(all=True, filters=ours):
         if _is_orphan(container["Labels"]):
@@ -217,7 +217,7 @@ def _is_orphan(labels: Mapping[str, str]) -> bool:
 
 @contextmanager
 def _way_out(api: Engine, rules: Rules, labels: Mapping[str, str]) -> Iterator[Network]:
-    """A network of its own from which only the proxy and the tunnels can be reached; none if there is nowhere to go."""
+    """A network from which only the proxy and the tunnels can be reached; without any network if there are no rules."""
     if not rules:
         yield Network()
         return
@@ -258,7 +258,7 @@ def _remove(remove: Callable[..., None], name: str, **options: bool) -> None:
 
 @contextmanager
 def _plain_errors() -> Iterator[None]:
-    """The engine's failures as ours."""
+    """Translate errors of the engine into errors of the bridge."""
     try:
         yield
     except docker.errors.APIError as error:

@@ -1,4 +1,4 @@
-"""The one way out of a container: a forward proxy and tunnels that lead to the hosts of its connector only."""
+"""Lets a container reach the hosts of its connector only, through a forward proxy and tunnels."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PROXY_PORT = 13128
 
 
 class Place(Struct, frozen=True):
-    """A host and port that may be reached; `tunnelled` when what speaks to it knows no proxies."""
+    """A host and port that may be reached; `tunnelled` if its clients do not support proxies."""
 
     host: str
     port: int
@@ -44,7 +44,7 @@ class Place(Struct, frozen=True):
 
 
 class Rules:
-    """Where a connector may go: to its vendor's hosts, as far as they are public, and to what the settings name."""
+    """What a connector may reach: public addresses of its vendor's hosts, and the hosts that its settings name."""
 
     def __init__(self, connector: Connector, hosts: Iterable[str]) -> None:
         self._vendor = [Place.of(host) for host in connector.hosts]
@@ -54,29 +54,29 @@ class Rules:
         return bool(self._vendor or self.named)
 
     def dial(self, host: str, port: int) -> socket.socket:
-        """A connection to the very address that was looked at; RefusedError if the connector has no business there."""
+        """A connection to an address that was checked; RefusedError if the connector may not reach it."""
         host = host.lower().rstrip(".")
-        is_named = any((one.host, one.port) == (host, port) for one in self.named)
-        if not is_named and not any(one.port == port and _matches(one.host, host) for one in self._vendor):
+        is_named = any((place.host, place.port) == (host, port) for place in self.named)
+        if not is_named and not any(place.port == port and _matches(place.host, host) for place in self._vendor):
             raise RefusedError("it is not a host of this connector")
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError:
             raise RefusedError("its name is not known", status=502) from None
-        for *_, address in found:
+        for *_, address in addresses:
             if not _may_be_reached(ipaddress.ip_address(address[0]), is_named):
                 raise RefusedError("its address is not a public one")
-        return _connected(found)
+        return _connected(addresses)
 
 
 def tunnelled(rules: Rules) -> list[Place]:
     """The places that need a tunnel; ConfigError for one whose name cannot be made to lead to it."""
-    found = [place for place in rules.named if place.tunnelled]
-    for place in found:
+    places = [place for place in rules.named if place.tunnelled]
+    for place in places:
         if place.host == "localhost" or ":" in place.host or place.host.replace(".", "").isdigit():
             remedy = "Name it by the name of its host: that is what leads to it from a container"
             raise ConfigError("cannot be reached from a container", place=f"{place.host}:{place.port}", remedy=remedy)
-    return found
+    return places
 
 
 def _matches(pattern: str, host: str) -> bool:
@@ -86,14 +86,14 @@ def _matches(pattern: str, host: str) -> bool:
 def _may_be_reached(address: ipaddress.IPv4Address | ipaddress.IPv6Address, is_named: bool) -> bool:
     address = getattr(address, "ipv4_mapped", None) or address
     if is_named:
-        # Cloud machines hand out their credentials on a link-local address: nobody's settings may name that.
+        # Cloud machines serve credentials on a link-local address, which no settings may name.
         return not (address.is_link_local or address.is_multicast or address.is_unspecified)
     return address.is_global and not address.is_multicast
 
 
-def _connected(found: Sequence[tuple[Any, ...]]) -> socket.socket:
-    for family, kind, protocol, _, address in found:
-        dialled = socket.socket(family, kind, protocol)
+def _connected(addresses: Sequence[tuple[Any, ...]]) -> socket.socket:
+    for family, type_, protocol, _, address in addresses:
+        dialled = socket.socket(family, type_, protocol)
         dialled.settimeout(CONNECT_SECONDS)
         try:
             dialled.connect(address)
@@ -116,30 +116,30 @@ class Proxy(TcpListener):
         head, rest = read_head(client)
         host, port = _target(head[0])
         try:
-            found = self._rules.dial(host, port)
+            upstream = self._rules.dial(host, port)
         except RefusedError as refusal:
             log.warning("a connection to %s was refused: %s", redact(f"{host}:{port}"), refusal)
             client.sendall(_answer(refusal))
             return
-        with found:
+        with upstream:
             if head[0].startswith("CONNECT "):
                 client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
-                found.sendall(rest)
-                self.join(client, found)
+                upstream.sendall(rest)
+                self.join(client, upstream)
             else:
-                found.sendall(_last(_origin_form(head)) + rest)
-                self.join(client, found, lambda: _pass_on(found, client))
+                upstream.sendall(_last(_origin_form(head)) + rest)
+                self.join(client, upstream, lambda: _pass_on(upstream, client))
 
 
 def _answer(refusal: RefusedError) -> bytes:
-    """As RFC 9209 wants it: the host itself did not say this."""
+    """A response that says, by RFC 9209, that the proxy refused and not the host."""
     why = "http_request_denied" if refusal.status == 403 else "destination_unavailable"
     lines = (f"HTTP/1.1 {refusal.status} Refused", f"Proxy-Status: cdp-bridge; error={why}", "Content-Length: 0")
     return "\r\n".join([*lines, "Connection: close", "", ""]).encode()
 
 
 def _target(line: str) -> tuple[str, int]:
-    """Where a request line wants to go; ValueError for what is no request to a proxy."""
+    """Host and port of a proxy request line; ValueError if it is none."""
     method, target, _ = line.split(" ")
     parts = urlsplit(f"//{target}" if method == "CONNECT" else target)
     if not parts.hostname or parts.scheme not in ("", "http"):
@@ -148,7 +148,7 @@ def _target(line: str) -> tuple[str, int]:
 
 
 def _origin_form(head: Sequence[str]) -> list[str]:
-    """The head of a request as its host wants it."""
+    """The head of a proxy request in origin form."""
     method, target, version = head[0].split(" ")
     parts = urlsplit(target)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -156,27 +156,27 @@ def _origin_form(head: Sequence[str]) -> list[str]:
 
 
 def _pass_on(host: socket.socket, client: socket.socket) -> None:
-    """The head of the answer; not every host says that it closes."""
+    """Forward the head of the response with Connection: close."""
     head, rest = read_head(host)
     client.sendall(_last(head) + rest)
 
 
 def _last(head: Sequence[str]) -> bytes:
-    """A head after whose message the connection is closed, since the next one may be for another host."""
+    """A head with Connection: close, since the next request may be for another host."""
     hop = ("connection:", "proxy-", "keep-alive:")
     lines = [head[0], *(line for line in head[1:] if not line.lower().startswith(hop))]
     return "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1")
 
 
 class Tunnel(TcpListener):
-    """Leads to one place, whatever is spoken there."""
+    """Forwards connections to one place, for any protocol."""
 
     def __init__(self, address: str, rules: Rules, place: Place) -> None:
         self._rules, self._place = rules, place
         super().__init__(address, place.port)
 
     def serve(self, client: socket.socket) -> None:
-        """Join a connection with one to the place."""
+        """Forward one connection to the place."""
         try:
             host = self._rules.dial(self._place.host, self._place.port)
         except RefusedError as refusal:

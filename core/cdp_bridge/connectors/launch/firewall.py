@@ -1,4 +1,4 @@
-"""Keeps containers away from what listens on this host: Docker keeps them from other networks only."""
+"""Closes the ports of this host to containers by iptables; Docker only separates them from other networks."""
 
 from __future__ import annotations
 
@@ -18,31 +18,32 @@ REMEDY = (
 
 
 def close(interface: str, address: str, ports: Iterable[int]) -> None:
-    """Drop all that comes in at an interface, but for these TCP ports of an address; left as it is where this process
-    may not, which is logged once.
+    """Drop all that comes in at an interface, except to these TCP ports of an address.
+
+    Without the right to do so nothing is changed, which is logged once.
     """
     allowed = [f"-p tcp -d {address} --dport {port} -j ACCEPT" for port in ports]
-    # Each goes before all others: the last one is the first to be looked at.
+    # Each is inserted before the others, so the last one is evaluated first.
     rules = [f"-I INPUT -i {interface} {rule}" for rule in ("-j DROP", *allowed)]
     if not _restore(rules):
-        _tell()
+        _warn_once()
 
 
 def open_again(interface: str) -> None:
-    """Take away the rules of an interface, if there are any."""
+    """Remove the rules of an interface, if there are any."""
     lines = (_run(["iptables", "-w", "-S", "INPUT"]) or "").splitlines()
     if rules := [f"-D{line.removeprefix('-A')}" for line in lines if f" -i {interface} " in line]:
         _restore(rules)
 
 
 def _restore(rules: Iterable[str]) -> bool:
-    """All of them at once, or none."""
+    """Apply all rules at once; False if none could be."""
     return _run(["iptables-restore", "-w", "--noflush"], "\n".join(["*filter", *rules, "COMMIT", ""])) is not None
 
 
 def _run(command: Sequence[str], text: str = "") -> str | None:
-    """What a program of the system says; None where it fails, or there is none."""
-    # Not on everybody's PATH.
+    """The output of a system program; None if it fails or is missing."""
+    # It is not on every PATH.
     program = shutil.which(command[0], path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if program is None:
         return None
@@ -51,5 +52,5 @@ def _run(command: Sequence[str], text: str = "") -> str | None:
 
 
 @cache
-def _tell() -> None:
+def _warn_once() -> None:
     log.warning("services of this host that listen on all addresses can be reached from containers. %s", REMEDY)

@@ -1,4 +1,4 @@
-"""What the box of a container is like: limits that a person may set, and everything else that never changes."""
+"""Configures the container of a connector: limits that a person may set, and hardening that never changes."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ USER = "65532:65532"
 GRACE = 5
 """Seconds between SIGTERM and SIGKILL."""
 IMAGE = "docker:"
-"""Begins the name of a connector that is an image of somebody else's."""
+"""The prefix of a connector name that is a foreign image."""
 LABEL = "cdp-bridge."
-"""Begins the name of every label of ours."""
+"""The prefix of the labels of the bridge."""
 INTERFACE = "cdpb"
-"""Begins the name of the host's interface to each network of ours, so that one rule of a firewall can name them all."""
+"""The prefix of the host's network interfaces to containers, so that one firewall rule can name them all."""
 PREFIX = "CDP_BRIDGE_DOCKER_"
 RUN, TOKEN = f"{PREFIX}RUN", f"{PREFIX}TOKEN"
-"""The variables with the run and the token of its lease for which a process starts containers."""
+"""The variables that tell a process for which run and lease token it starts containers."""
 FILES = "/run/cdp-bridge"
-"""The folder in a container where the files are that it is given."""
+"""The folder for mounted files in a container."""
 _MB = 1024 * 1024
 
 Positive = Annotated[int, Meta(gt=0)]
@@ -61,9 +61,9 @@ class Box(Struct, frozen=True, kw_only=True):
 
 
 def configuration(box: Box, image: str, labels: Mapping[str, str], network: Network, start: Start) -> dict[str, Any]:
-    """What the engine is asked to create, in its own words: a process that may compute, and speak to us and its hosts.
+    """The engine's configuration of a container that may only compute, and connect to the bridge and its hosts.
 
-    No log is kept: what goes over stdout are people.
+    The engine keeps no log, since stdout carries personal data.
     """
     entry = {"Entrypoint": list(start.program)} if start.program else {}
     return {
@@ -87,7 +87,7 @@ def configuration(box: Box, image: str, labels: Mapping[str, str], network: Netw
                 {"Type": "bind", "Source": source, "Target": f"{FILES}/{name}", "ReadOnly": True}
                 for name, source in start.files.items()
             ],
-            # The engine's own resolver would carry any name out.
+            # The engine's resolver would pass any name, and data in it, to the outside.
             "Dns": ["127.0.0.1"],
             "DnsOptions": ["timeout:1", "attempts:1"],
             "CapDrop": ["ALL"],
@@ -111,7 +111,7 @@ def configuration(box: Box, image: str, labels: Mapping[str, str], network: Netw
 
 
 class Network(Struct, frozen=True):
-    """What a container can reach: a network of its own, names that lead to us there, and the variables that say so."""
+    """A container's network: its name, host names that lead to the bridge, and the environment variables for it."""
 
     name: str = "none"
     names: Sequence[str] = ()
@@ -129,7 +129,7 @@ class Start(Struct, frozen=True, kw_only=True):
 
 
 OURS = Start()
-"""How an image of ours is started."""
+"""The start of an image of the bridge."""
 
 
 def _is_set(field: str) -> bool:

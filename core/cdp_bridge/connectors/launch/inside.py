@@ -1,4 +1,4 @@
-"""Run inside a container: what it is like from there, as one JSON object on stdout; `argv` is a port of the host."""
+"""Runs inside a container and prints what it can see and reach, as JSON; `argv` is a port of the host."""
 
 from __future__ import annotations
 

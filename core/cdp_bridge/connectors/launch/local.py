@@ -1,4 +1,4 @@
-"""A connector's executable as a process of this machine and user."""
+"""Starts a connector's executable as a process of this machine and user."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from cdp_bridge.redact import redact
 
 GRACE = 5.0
 """Seconds that a process has to end by itself."""
-LONGEST_LINE = 2_000
+MAX_LINE_BYTES = 2_000
 _INHERITED = {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"}
-# How an image of ours finds its packages, which are not the interpreter's own.
+# By this an image of the bridge finds packages outside the interpreter.
 _INHERITED |= {"PYTHONPATH"}
 
 
 class LocalLauncher:
-    """Starts executables that are installed beside this interpreter, or in an image of ours on PATH."""
+    """Starts executables that are installed beside this interpreter, or on PATH in an image of the bridge."""
 
     @contextlib.contextmanager
     def start(
@@ -80,7 +80,7 @@ def log_lines(name: str, stream: IO[bytes]) -> None:
     """Log what a connector writes to stderr, redacted, until it ends."""
     log = logging.getLogger(f"cdp_bridge.connector.{name}")
     with stream:
-        for line in iter(lambda: stream.readline(LONGEST_LINE), b""):
+        for line in iter(lambda: stream.readline(MAX_LINE_BYTES), b""):
             log.info("%s", redact(line.decode("utf-8", "replace").rstrip()))
 
 
@@ -94,7 +94,7 @@ def _ending(process: subprocess.Popen[bytes]) -> str:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Let it end by itself, now that its input has ended; ask it to; make it."""
+    """Wait for its end after its input was closed; then SIGTERM, then SIGKILL."""
     for number in (None, signal.SIGTERM, signal.SIGKILL):
         if number is not None:
             # Also once it has ended: its children may live on.

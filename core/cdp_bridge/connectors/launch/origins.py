@@ -1,4 +1,4 @@
-"""The hosts that settings name, for launchers, which do not see settings."""
+"""Finds the hosts that settings name, for launchers, which do not see settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a container writes, out of the frames in which the engine sends it."""
+"""Extracts what a container writes from the frames of the Docker engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Listening sockets, with a thread for each of a bounded number of connections."""
+"""Listens on a socket and handles a bounded number of connections, each in a thread."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
-MOST_CONNECTIONS = 64
-LONGEST_HEAD = 32_768
+MAX_CONNECTIONS = 64
+MAX_HEAD_BYTES = 32_768
 HEAD_SECONDS = 10.0
 IDLE_SECONDS = 900.0
 
 
 class RefusedError(Exception):
-    """Why a connection does not come about, and the HTTP status that says so."""
+    """A connection that is refused, with the reason and the HTTP status for it."""
 
-    def __init__(self, why: str, status: int = 403) -> None:
-        super().__init__(why)
+    def __init__(self, reason: str, status: int = 403) -> None:
+        super().__init__(reason)
         self.status = status
 
 
@@ -29,7 +29,7 @@ class TcpListener:
 
     def __init__(self, address: str, port: int) -> None:
         self._socket = socket.create_server((address, port))
-        self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
         self._open: set[socket.socket] = set()
         self.port: int = self._socket.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -47,18 +47,18 @@ class TcpListener:
                 end.shutdown(socket.SHUT_RDWR)
 
     def serve(self, client: socket.socket) -> None:
-        """Do what the door is for."""
+        """Handle one connection."""
         raise NotImplementedError
 
     def join(self, client: socket.socket, host: socket.socket, begin: Callable[[], None] = lambda: None) -> None:
-        """Carry bytes both ways until both have ended, or the door is closed; `begin` carries the host's first."""
+        """Copy bytes both ways until both sides have ended or the listener closes; `begin` copies the host's first."""
         both = {client, host}
         self._open |= both
         for end in both:
             end.settimeout(IDLE_SECONDS)
-        back = threading.Thread(target=_carry, args=(host, client, begin), daemon=True)
+        back = threading.Thread(target=_copy, args=(host, client, begin), daemon=True)
         back.start()
-        _carry(client, host)
+        _copy(client, host)
         back.join()
         self._open -= both
 
@@ -83,18 +83,18 @@ class TcpListener:
 
 
 def read_head(client: socket.socket) -> tuple[list[str], bytes]:
-    """The lines of an HTTP head, and what came after it already; ValueError for what is no head."""
+    """The lines of an HTTP head, and the bytes after it; ValueError if it is none."""
     data = b""
     while b"\r\n\r\n" not in data:
         piece = client.recv(8_192)
-        if not piece or len(data) > LONGEST_HEAD:
+        if not piece or len(data) > MAX_HEAD_BYTES:
             raise ValueError("no HTTP head")
         data += piece
     head, _, rest = data.partition(b"\r\n\r\n")
     return head.decode("latin-1").split("\r\n"), rest
 
 
-def _carry(source: socket.socket, target: socket.socket, begin: Callable[[], None] = lambda: None) -> None:
+def _copy(source: socket.socket, target: socket.socket, begin: Callable[[], None] = lambda: None) -> None:
     with contextlib.suppress(OSError, ValueError):
         begin()
         while piece := source.recv(65_536):

@@ -1,4 +1,4 @@
-"""The core's end: a connector in another process that fulfils the same contracts as one in this process."""
+"""Calls a connector in another process through the same contracts as one in this process."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Start = Callable[[Connector], AbstractContextManager[Channel]]
 
 
 class Remote:
-    """A source or destination in a process that the first call starts and `close` ends.
+    """A source or destination in a process; the first call starts it, `close` ends it.
 
     Each function is that of the contract; the settings given to it are not used, since the process has them already.
     The optional functions are there if the connector has them. Every function raises what the connector raised, and
@@ -54,13 +54,13 @@ class Remote:
 
     def check(self, settings: Any) -> list[Probe]:
         """See `Source.check`."""
-        found: list[Probe] = self.ask(wire.Check(), list[Probe])
-        return found
+        probes: list[Probe] = self.call(wire.Check(), list[Probe])
+        return probes
 
     def discover(self, settings: Any) -> Catalog:
         """See `Source.discover`."""
-        found: Catalog = self.ask(wire.Discover(), Catalog)
-        return found
+        catalog: Catalog = self.call(wire.Discover(), Catalog)
+        return catalog
 
     def read(self, settings: Any, request: ReadRequest) -> Iterator[Page | Checkpoint]:
         """See `Source.read`; a reader that is left before its end ends the process."""
@@ -77,12 +77,12 @@ class Remote:
     @contextmanager
     def open(self, settings: Any) -> Iterator[RemoteWriter]:
         """See `Destination.open`."""
-        self.ask(wire.Open())
+        self.call(wire.Open())
         try:
             yield RemoteWriter(self)
         finally:
             if self._channel:
-                self.ask(wire.Close())
+                self.call(wire.Close())
 
     def __getattr__(self, name: str) -> Any:
         """`estimate`, `preview` and `inventory`, if the connector has them."""
@@ -91,29 +91,29 @@ class Remote:
             raise AttributeError(name)
         return functions[name]
 
-    def ask(self, call: wire.Call, kind: Any = None) -> Any:
-        """Make a call and wait for what it returns, a value of that type."""
-        self._send(call)
+    def call(self, message: wire.Call, result: Any = None) -> Any:
+        """Make a call and wait for its result, a value of that type."""
+        self._send(message)
         reply = self._receive()
         if not isinstance(reply, wire.Value):
-            raise self._gone("answered with something else than was asked for")
+            raise self._gone("answered with another message than expected")
         try:
-            return msgspec.msgpack.decode(reply.value, type=kind)
+            return msgspec.msgpack.decode(reply.value, type=result)
         except msgspec.ValidationError:
-            # As in this process, where what a connector returns is looked at by `blame`.
+            # As in this process, where `connector_errors` checks what a connector returns.
             raise wire.Raised("bug", "TypeError").error(self._connector.name) from None
 
     def _estimate(self, settings: Any, request: ReadRequest) -> int | None:
-        rows: int | None = self.ask(wire.Estimate(request), int | None)
+        rows: int | None = self.call(wire.Estimate(request), int | None)
         return rows
 
     def _preview(self, settings: Any, batch: Batch) -> Mapping[str, Any]:
-        request: dict[str, Any] = self.ask(wire.Preview(batch), dict[str, Any])
+        request: dict[str, Any] = self.call(wire.Preview(batch), dict[str, Any])
         return request
 
     def _inventory(self, settings: Any) -> Inventory:
-        found: Inventory = self.ask(wire.TakeInventory(), Inventory)
-        return found
+        inventory: Inventory = self.call(wire.TakeInventory(), Inventory)
+        return inventory
 
     def _optional(self) -> tuple[str, ...]:
         self._started()
@@ -122,7 +122,7 @@ class Remote:
     def _started(self) -> Channel:
         if self._channel is None:
             self._channel = self._stack.enter_context(self._start(self._connector))
-            self._offers = self.ask(wire.Configure(self._sealed), tuple[str, ...])
+            self._offers = self.call(wire.Configure(self._sealed), tuple[str, ...])
         return self._channel
 
     def _send(self, call: wire.Call) -> None:
@@ -144,9 +144,9 @@ class Remote:
             raise reply.error(self._connector.name)
         return reply
 
-    def _gone(self, why: str) -> BridgeError:
+    def _gone(self, how: str) -> BridgeError:
         self.close()
-        return BridgeError(f"the process of {self._connector.name} {why}")
+        return BridgeError(f"the process of {self._connector.name} {how}")
 
 
 class RemoteWriter:
@@ -157,17 +157,17 @@ class RemoteWriter:
 
     def ensure(self, audience: Audience) -> AudienceRef:
         """See `Writer.ensure`."""
-        ref: AudienceRef = self._remote.ask(wire.Ensure(audience), AudienceRef)
+        ref: AudienceRef = self._remote.call(wire.Ensure(audience), AudienceRef)
         return ref
 
     def write(self, batch: Batch) -> Outcome:
         """See `Writer.write`."""
-        outcome: Outcome = self._remote.ask(wire.Write(batch), Outcome)
+        outcome: Outcome = self._remote.call(wire.Write(batch), Outcome)
         return outcome
 
     def settle(self, audience: AudienceRef, pending: str) -> Outcome:
         """See `Writer.settle`."""
-        outcome: Outcome = self._remote.ask(wire.Settle(audience, pending), Outcome)
+        outcome: Outcome = self._remote.call(wire.Settle(audience, pending), Outcome)
         return outcome
 
 

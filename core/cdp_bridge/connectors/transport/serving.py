@@ -1,4 +1,4 @@
-"""The connector's end: obeys calls until the stream ends."""
+"""Serves the calls of the core in a connector's process until the stream ends."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OPTIONAL = ("estimate", "preview", "inventory")
 
 
 def serve(connector: Connector, channel: Channel) -> None:
-    """Answer calls in their order; whatever one of them raises is its answer."""
+    """Answer calls in order; an exception is sent as the answer."""
     with ExitStack() as stack:
         serving = _Serving(connector, channel, stack)
         decoder = msgspec.msgpack.Decoder(wire.Call)

@@ -1,4 +1,4 @@
-"""The frames between the core and a connector's process: four bytes of length, then one MessagePack message."""
+"""Defines the messages between the core and a connector's process: a length of four bytes, then MessagePack."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from msgspec import Raw, Struct
 from cdp_bridge.errors import BridgeError, ConfigError, RejectedError, TransientError
 from cdp_bridge.model import Audience, AudienceRef, Batch, Channel, ReadRequest
 
-LARGEST_FRAME = 256 * 1024 * 1024
-"""Bytes; a page or a batch is far smaller."""
+MAX_FRAME_BYTES = 256 * 1024 * 1024
+"""Far more than a page or a batch has."""
 
 
 class Configure(Struct, frozen=True, tag=True):
@@ -101,7 +101,7 @@ class State(Struct, frozen=True, tag=True):
 
 
 class Raised(Struct, frozen=True, tag=True):
-    """An error of ours with its parts, or the name of any other exception's type."""
+    """A BridgeError with its parts, or the type name of another exception."""
 
     kind: str
     problem: str
@@ -112,7 +112,7 @@ class Raised(Struct, frozen=True, tag=True):
 
     @classmethod
     def of(cls, error: BaseException) -> Raised:
-        """What is to be known of an exception on the other side."""
+        """The message for an exception."""
         match error:
             case ConfigError():
                 return cls("config", error.problem, place=error.place, remedy=error.remedy)
@@ -123,7 +123,7 @@ class Raised(Struct, frozen=True, tag=True):
         return cls("bug", type(error).__name__)
 
     def error(self, connector: str) -> BridgeError:
-        """The same exception on this side; a fault in the connector names it, and no text that may hold values."""
+        """The exception of a message; another exception names the connector and no text, which may hold values."""
         match self.kind:
             case "config":
                 return ConfigError(self.problem, place=self.place, remedy=self.remedy)
@@ -140,18 +140,18 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 def send(channel: Channel, message: Call | Reply) -> None:
-    """Put one message on the wire."""
+    """Send one message."""
     body = _encoder.encode(message)
     channel.write(len(body).to_bytes(4) + body)
 
 
 def receive(channel: Channel, decoder: msgspec.msgpack.Decoder[Any]) -> Any:
-    """The next message; EOFError at the end of the stream, ValueError for what is no frame of ours."""
+    """The next message; EOFError at the end of the stream, ValueError if the frame is malformed."""
     head = channel.read(4)
     if len(head) < 4:
         raise EOFError
     size = int.from_bytes(head)
-    if size > LARGEST_FRAME:
+    if size > MAX_FRAME_BYTES:
         raise ValueError(f"a frame of {size} bytes")
     body = channel.read(size)
     if len(body) < size:

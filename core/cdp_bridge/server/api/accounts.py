@@ -23,9 +23,9 @@ from cdp_bridge.server.web.endpoint import (
     Caller,
     Core,
     CoreGiven,
-    CursorText,
     IfMatch,
     Limit,
+    PageToken,
     PathText,
     deletes,
     posts,
@@ -74,9 +74,11 @@ class Connections(Controller):
     tags = ("connections",)
 
     @reads("/")
-    def list_connections(self, core: CoreGiven, limit: Limit = 50, cursor: CursorText = None) -> Listing[CDPConnection]:
+    def list_connections(self, core: CoreGiven, limit: Limit = 50, cursor: PageToken = None) -> Listing[CDPConnection]:
         """List connections, by name."""
-        return page_of_all(core.cursors, core.store.bridge().connections, limit, cursor, lambda account: [account.name])
+        return page_of_all(
+            core.page_tokens, core.store.bridge().connections, limit, cursor, lambda account: [account.name]
+        )
 
     @posts("/", "admin")
     def create_connection(
@@ -127,7 +129,7 @@ class Connections(Controller):
         core.store.set_connection_status(name, "connected" if checked.passed else "failed")
         return checked
 
-    @posts("/{name:str}/connect", "admin", status_code=200, opt={"unkept": True})
+    @posts("/{name:str}/connect", "admin", status_code=200, opt={"unrecorded": True})
     def connect_connection(self, core: CoreGiven, caller: Caller, name: PathText) -> SignIn:
         """Where a person signs in at the CDP, so that the token becomes that of the connection."""
         return begin(core, caller, entry(core, "connection", name))
@@ -136,7 +138,7 @@ class Connections(Controller):
     def discover_connection(self, core: CoreGiven, name: PathText) -> Discovered:
         """Ask the CDP for its streams and segments; the segments are recorded."""
         connection: CDPConnection = entry(core, "connection", name)
-        streams, segments = core.asking.discover(
+        streams, segments = core.connector_calls.discover(
             connection.cdp_provider,
             connection.api_credentials,
             lambda account: (account.catalog.streams, listed(account)),
@@ -162,11 +164,11 @@ class Destinations(Controller):
 
     @reads("/")
     def list_destinations(
-        self, core: CoreGiven, limit: Limit = 50, cursor: CursorText = None
+        self, core: CoreGiven, limit: Limit = 50, cursor: PageToken = None
     ) -> Listing[DestinationAccount]:
         """List destinations, by name."""
         return page_of_all(
-            core.cursors, core.store.bridge().destinations, limit, cursor, lambda account: [account.name]
+            core.page_tokens, core.store.bridge().destinations, limit, cursor, lambda account: [account.name]
         )
 
     @posts("/", "admin")
@@ -215,13 +217,13 @@ class Destinations(Controller):
     def discover_destination(self, core: CoreGiven, name: PathText) -> Offered:
         """Ask for the objects that can be written, and the platform for its accounts and audiences."""
         destination: DestinationAccount = entry(core, "destination", name)
-        return core.asking.discover(
+        return core.connector_calls.discover(
             destination.connector,
             destination.settings,
             lambda account: Offered(account.catalog.streams, account.inventory()),
         )
 
-    @posts("/{name:str}/connect", "admin", status_code=200, opt={"unkept": True})
+    @posts("/{name:str}/connect", "admin", status_code=200, opt={"unrecorded": True})
     def connect_destination(self, core: CoreGiven, caller: Caller, name: PathText) -> SignIn:
         """Where a person signs in at the platform, so that the token becomes that of the destination."""
         return begin(core, caller, entry(core, "destination", name))
@@ -234,7 +236,7 @@ def _named(name: str, data: A) -> A:
 
 
 def _checked(core: Core, name: str, raw: dict[str, object]) -> Checked:
-    probes = core.asking.check(name, raw)
+    probes = core.connector_calls.check(name, raw)
     return Checked(all(probe.passed for probe in probes), probes)
 
 

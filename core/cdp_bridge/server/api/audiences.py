@@ -18,10 +18,10 @@ from cdp_bridge.server.web.endpoint import (
     Caller,
     Core,
     CoreGiven,
-    CursorText,
     Filter,
     IfMatch,
     Limit,
+    PageToken,
     PathText,
     deletes,
     posts,
@@ -59,7 +59,7 @@ class Audiences(Controller):
         connection: Filter = None,
         destination: Filter = None,
         limit: Limit = 50,
-        cursor: CursorText = None,
+        cursor: PageToken = None,
     ) -> Listing[AudienceView]:
         """List audiences, by name."""
         chosen = [
@@ -67,7 +67,7 @@ class Audiences(Controller):
             for audience in core.store.bridge().audiences
             if connection in (None, audience.connection) and destination in (None, audience.destination)
         ]
-        listed = page_of_all(core.cursors, chosen, limit, cursor, lambda audience: [audience.name])
+        listed = page_of_all(core.page_tokens, chosen, limit, cursor, lambda audience: [audience.name])
         return Listing(items=_views(core, listed.items), next=listed.next)
 
     @posts("/")

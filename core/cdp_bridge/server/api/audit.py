@@ -5,7 +5,7 @@ from __future__ import annotations
 from litestar import Controller
 
 from cdp_bridge.entities import AuditEntry
-from cdp_bridge.server.web.endpoint import CoreGiven, CursorText, Limit, reads
+from cdp_bridge.server.web.endpoint import CoreGiven, Limit, PageToken, reads
 from cdp_bridge.server.web.paging import Listing, page
 
 
@@ -16,7 +16,7 @@ class AuditLog(Controller):
     tags = ("audit",)
 
     @reads("/", "admin")
-    def list_audit(self, core: CoreGiven, limit: Limit = 50, cursor: CursorText = None) -> Listing[AuditEntry]:
+    def list_audit(self, core: CoreGiven, limit: Limit = 50, cursor: PageToken = None) -> Listing[AuditEntry]:
         """List changes, newest first: who, when, entry, and fields before and after; settings without values."""
-        entries = core.store.audit.newest(core.cursors.open(cursor, int), limit + 1)
-        return page(core.cursors, entries, limit, lambda entry: entry.number)
+        entries = core.store.audit.newest(core.page_tokens.open(cursor, int), limit + 1)
+        return page(core.page_tokens, entries, limit, lambda entry: entry.number)

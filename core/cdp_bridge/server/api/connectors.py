@@ -1,4 +1,4 @@
-"""/v1/connectors: what is installed, and what settings each wants."""
+"""/v1/connectors: the installed connectors and the JSON schemas of their settings."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from litestar import Controller
 from msgspec import Struct
 
 from cdp_bridge import settings
-from cdp_bridge.model import Connector, Delivery, Kind
-from cdp_bridge.server.web.endpoint import Core, CoreGiven, CursorText, Limit, PathText, reads
+from cdp_bridge.model import Connector, DeliveryGuarantee, Kind
+from cdp_bridge.server.web.endpoint import Core, CoreGiven, Limit, PageToken, PathText, reads
 from cdp_bridge.server.web.paging import Listing, page_of_all
 from cdp_bridge.server.web.problems import missing
 
@@ -21,30 +21,32 @@ class ConnectorView(Struct, frozen=True, kw_only=True):
     name: str
     kind: Kind
     version: str
-    delivery: Delivery
+    delivery: DeliveryGuarantee
     documentation: str
     spec: dict[str, Any]
 
 
 class Connectors(Controller):
-    """What is installed."""
+    """The installed connectors."""
 
     path = "/connectors"
     tags = ("connectors",)
 
     @reads("/")
-    def list_connectors(self, core: CoreGiven, limit: Limit = 50, cursor: CursorText = None) -> Listing[ConnectorView]:
+    def list_connectors(self, core: CoreGiven, limit: Limit = 50, cursor: PageToken = None) -> Listing[ConnectorView]:
         """List the installed connectors, by name."""
-        found = page_of_all(core.cursors, core.registry.connectors.values(), limit, cursor, lambda one: [one.name])
-        return Listing(items=[_view(core, one) for one in found.items], next=found.next)
+        listed = page_of_all(
+            core.page_tokens, core.registry.connectors.values(), limit, cursor, lambda connector: [connector.name]
+        )
+        return Listing(items=[_view(core, connector) for connector in listed.items], next=listed.next)
 
     @reads("/{name:str}")
     def connector(self, core: CoreGiven, name: PathText) -> ConnectorView:
         """One connector."""
-        found = core.registry.connectors.get(name)
-        if found is None:
+        connector = core.registry.connectors.get(name)
+        if connector is None:
             raise missing("connector")
-        return _view(core, found)
+        return _view(core, connector)
 
 
 def _view(core: Core, connector: Connector) -> ConnectorView:

@@ -16,10 +16,10 @@ from cdp_bridge.server.web.endpoint import (
     Caller,
     Core,
     CoreGiven,
-    CursorText,
     Filter,
     IfMatch,
     Limit,
+    PageToken,
     PathText,
     deletes,
     posts,
@@ -50,7 +50,7 @@ class Conversions(Controller):
         connection: Filter = None,
         destination: Filter = None,
         limit: Limit = 50,
-        cursor: CursorText = None,
+        cursor: PageToken = None,
     ) -> Listing[ConversionsView]:
         """List conversion feeds, by name."""
         chosen = [
@@ -58,7 +58,7 @@ class Conversions(Controller):
             for feed in core.store.bridge().conversions
             if connection in (None, feed.connection) and destination in (None, feed.destination)
         ]
-        listed = page_of_all(core.cursors, chosen, limit, cursor, lambda feed: [feed.name])
+        listed = page_of_all(core.page_tokens, chosen, limit, cursor, lambda feed: [feed.name])
         return Listing(items=_views(core, listed.items), next=listed.next)
 
     @posts("/")

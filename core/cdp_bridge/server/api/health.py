@@ -1,4 +1,4 @@
-"""/healthz, /readyz: whether the process lives, and whether it can do its work."""
+"""/healthz and /readyz: whether the process is alive, and whether all its parts work."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ class Health(Struct, frozen=True):
 
 
 def health(store: Store, parts: Mapping[str, Condition]) -> list[HTTPRouteHandler]:
-    """Both addresses; they are open to everybody, so they tell no more than yes or no."""
+    """The handlers of both; open to everybody, so they answer yes or no only."""
 
-    @get("/healthz", opt={"open": True, "unkept": True}, sync_to_thread=False, tags=["health"])
+    @get("/healthz", opt={"open": True, "unrecorded": True}, sync_to_thread=False, tags=["health"])
     def healthz() -> Health:
         """The process answers."""
         return Health(True)
 
-    @get("/readyz", opt={"open": True, "unkept": True}, sync_to_thread=True, tags=["health"])
+    @get("/readyz", opt={"open": True, "unrecorded": True}, sync_to_thread=True, tags=["health"])
     def readyz() -> Response[Health]:
-        """The store answers, and every part that belongs to this process works."""
-        found = {"store": _answers(store), **{name: works() for name, works in parts.items()}}
-        ok = all(found.values())
-        return Response(Health(ok, found), status_code=200 if ok else 503)
+        """The store answers, and every part of this process works."""
+        states = {"store": _answers(store), **{name: works() for name, works in parts.items()}}
+        ok = all(states.values())
+        return Response(Health(ok, states), status_code=200 if ok else 503)
 
     return [healthz, readyz]
 

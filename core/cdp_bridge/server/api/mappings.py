@@ -19,9 +19,9 @@ from cdp_bridge.server.web.endpoint import (
     Caller,
     Core,
     CoreGiven,
-    CursorText,
     IfMatch,
     Limit,
+    PageToken,
     PathText,
     deletes,
     posts,
@@ -74,10 +74,10 @@ class Mappings(Controller):
     tags = ("mappings",)
 
     @reads("/")
-    def list_mappings(self, core: CoreGiven, limit: Limit = 50, cursor: CursorText = None) -> Listing[MappingList]:
+    def list_mappings(self, core: CoreGiven, limit: Limit = 50, cursor: PageToken = None) -> Listing[MappingList]:
         """List mappings, by name."""
         lists = [MappingList(name=name, rules=rules) for name, rules in core.store.bridge().mappings.items()]
-        return page_of_all(core.cursors, lists, limit, cursor, lambda mapping: [mapping.name])
+        return page_of_all(core.page_tokens, lists, limit, cursor, lambda mapping: [mapping.name])
 
     @posts("/")
     def create_mapping(self, core: CoreGiven, caller: Caller, data: JSONBody[MappingList]) -> Response[MappingList]:
@@ -86,7 +86,7 @@ class Mappings(Controller):
         headers = {"ETag": etag(data.rules), "Location": f"/v1/mappings/{data.name}"}
         return Response(data, status_code=201, headers=headers)
 
-    @posts("/preview", status_code=200, opt={"unkept": True})
+    @posts("/preview", status_code=200, opt={"unrecorded": True})
     def preview_mapping(self, core: CoreGiven, caller: Caller, data: JSONBody[PreviewRequest]) -> Preview:
         """Map some records: nothing is stored, and values are shown to those who may see hashes."""
         rules = _either("rules", data.rules, "mapping", data.mapping and entry(core, "mapping", data.mapping))
@@ -135,7 +135,7 @@ def _read(core: Core, sample: Sample) -> list[dict[str, Any]]:
     if connection is None:
         raise ConfigError("there is no such connection", place="sample.connection", remedy="See /v1/connections")
     name, credentials = connection.cdp_provider, connection.api_credentials
-    return core.asking.discover(name, credentials, lambda account: _sampled(account, sample))
+    return core.connector_calls.discover(name, credentials, lambda account: _sampled(account, sample))
 
 
 def _sampled(account: Account, sample: Sample) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""/metrics: how the bridge is doing, in the format of Prometheus; `docs/operations.md` lists all of them."""
+"""/metrics: the metrics of the bridge in the Prometheus format; `docs/operations.md` lists them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STARTED = "cdp_bridge_started"
 
 
 class Metrics(ASGIMiddleware):
-    """The metrics of one process; as middleware it notes when a request came, `count` counts its answer."""
+    """The metrics of one process; as middleware it times requests, `count` counts responses."""
 
     scopes = (ScopeType.HTTP,)
 
@@ -44,15 +44,15 @@ class Metrics(ASGIMiddleware):
         )
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Note when the request came."""
+        """Start the clock of a request."""
         scope["state"][_STARTED] = time.perf_counter()
         await next_app(scope, receive, send)
 
     async def count(self, message: Message, scope: Scope) -> None:
-        """Count an answer that begins."""
+        """Count a response at its start."""
         if message["type"] != "http.response.start" or scope["type"] != ScopeType.HTTP:
             return
-        # The address itself would be a label without end, and may hold anything.
+        # The path itself would give endless label values.
         method, route = scope["method"], scope.get("path_template", "") or "none"
         self._requests.labels(method, route, message["status"]).inc()
         started = scope.get("state", {}).get(_STARTED)
@@ -61,7 +61,7 @@ class Metrics(ASGIMiddleware):
 
 
 class _Stored(Collector):
-    """What the store knows, asked for at each scrape."""
+    """Metrics that are read from the store at each scrape."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -80,19 +80,19 @@ class _Stored(Collector):
         )
         successes = {name: at.timestamp() for name, at in counts.last_successes().items()}
         yield _family("audience_last_success_timestamp_seconds", "Newest successful run", "audience", successes)
-        last = self._store.last_runs([one.name for one in self._store.bridge().syncs])
+        last = self._store.last_runs([sync.name for sync in self._store.bridge().syncs])
         members = {name: log.funnel.accepted for name, log in last.items()}
         yield _family("audience_members", "Members accepted by the platform", "audience", members)
         rates = {name: log.match_rate for name, log in last.items() if log.match_rate is not None}
         yield _family("audience_match_ratio", "Accepted of those who may be sent, 0 to 1", "audience", rates)
 
     def describe(self) -> Iterator[Metric]:
-        """Nothing: the store need not be asked before the first scrape."""
+        """Nothing, so that the store is not read before the first scrape."""
         return iter(())
 
 
 def metrics(collected: Metrics) -> HTTPRouteHandler:
-    """The handler."""
+    """The handler of /metrics."""
 
     @reads("/metrics", tags=["health"], media_type="text/plain")
     def scrape(core: CoreGiven) -> Response[bytes]:

@@ -1,4 +1,4 @@
-"""/v1/runs: what ran, runs and is to run; followed live, cancelled, tried again."""
+"""/v1/runs: lists, shows, follows, cancels and retries runs."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 from cdp_bridge.entities import RequestState, Run, RunNote, RunRequest
 from cdp_bridge.server.api.audiences import ask
 from cdp_bridge.server.web.access import who
-from cdp_bridge.server.web.endpoint import Caller, CoreGiven, CursorText, Filter, Limit, PathText, posts, reads
+from cdp_bridge.server.web.endpoint import Caller, CoreGiven, Filter, Limit, PageToken, PathText, posts, reads
 from cdp_bridge.server.web.paging import Listing, page
 from cdp_bridge.server.web.problems import missing, problem
 from cdp_bridge.store import Store
 from cdp_bridge.store.access.audit import AuditRecord
 
-OVER = frozenset(get_args(RequestState)) - {"queued", "running"}
-LOOK_SECONDS = 0.5
+FINAL_STATES = frozenset(get_args(RequestState)) - {"queued", "running"}
+POLL_SECONDS = 0.5
 PING_SECONDS = 15.0
 
 LastEventId = Annotated[
-    int | None, HeaderParameter(name="Last-Event-ID", ge=0, description="The id of the last event that was heard")
+    int | None, HeaderParameter(name="Last-Event-ID", ge=0, description="The id of the last event that was received")
 ]
 
 
@@ -44,26 +44,26 @@ class Runs(Controller):
         audience: Filter = None,
         run_state: Annotated[RequestState | None, QueryParameter(name="state")] = None,
         limit: Limit = 50,
-        cursor: CursorText = None,
+        cursor: PageToken = None,
     ) -> Listing[Run]:
-        """List runs, newest first; those of the command line too."""
-        before = core.cursors.open(cursor, tuple[datetime, str])
-        found = core.store.history.newest(audience, run_state, before, limit + 1)
-        return page(core.cursors, found, limit, lambda run: (run.at, run.id))
+        """List runs, newest first; those of the command line included."""
+        before = core.page_tokens.open(cursor, tuple[datetime, str])
+        rows = core.store.history.newest(audience, run_state, before, limit + 1)
+        return page(core.page_tokens, rows, limit, lambda run: (run.at, run.id))
 
     @reads("/{run_id:str}")
     def run(self, core: CoreGiven, run_id: PathText) -> Run:
         """One run, with its record so far."""
-        return _found(core.store, run_id)
+        return _existing(core.store, run_id)
 
     @posts("/{run_id:str}/cancel", status_code=202)
     def cancel(self, core: CoreGiven, caller: Caller, run_id: PathText) -> RunRequest:
-        """Cancel a run: one that waits is over at once, one that goes on ends within seconds."""
-        request = _found(core.store, run_id).request
-        if request is None or request.state in OVER:
+        """Cancel a run: one that waits ends at once, one that is running within seconds."""
+        request = _existing(core.store, run_id).request
+        if request is None or request.state in FINAL_STATES:
             raise problem(
                 HTTPStatus.CONFLICT,
-                "it neither waits nor goes on here",
+                "it is neither queued nor running here",
                 place="path",
                 remedy="Runs of the command line end with its process",
             )
@@ -72,54 +72,54 @@ class Runs(Controller):
 
     @posts("/{run_id:str}/retry", status_code=202)
     def retry(self, core: CoreGiven, caller: Caller, run_id: PathText) -> RunRequest:
-        """Ask for a new run of the same audience."""
-        found = _found(core.store, run_id)
-        if found.state not in OVER:
+        """Request a new run of the same audience."""
+        run = _existing(core.store, run_id)
+        if run.state not in FINAL_STATES:
             raise problem(HTTPStatus.CONFLICT, "it is not over yet", place="path", remedy="Wait, or cancel it")
-        return ask(core, caller, found.audience, "retry")
+        return ask(core, caller, run.audience, "retry")
 
     @reads("/{run_id:str}/events", media_type="text/event-stream")
     async def events(self, core: CoreGiven, run_id: PathText, last: LastEventId = None) -> ServerSentEvent:
         """Follow a run until it is over, as server-sent events.
 
-        `run` has the whole run, whenever it has changed; `progress` and `log` have its notes, with their number as id;
+        `run` has the whole run after each change; `progress` and `log` have its notes, with their number as id;
         `end` is the last one.
         """
-        await anyio.to_thread.run_sync(_found, core.store, run_id)
+        await anyio.to_thread.run_sync(_existing, core.store, run_id)
         return ServerSentEvent(_watch(core.store, run_id, last or 0))
 
 
 async def _watch(store: Store, run_id: str, number: int) -> AsyncIterator[ServerSentEventMessage]:
-    """Look at a run again and again, and tell what is new."""
+    """Poll a run and yield an event for each change."""
     before, silence = b"", 0.0
     while True:
-        found, notes = await anyio.to_thread.run_sync(_look, store, run_id, number)
-        told = msgspec.json.encode(found)
+        run, notes = await anyio.to_thread.run_sync(_read, store, run_id, number)
+        encoded = msgspec.json.encode(run)
         for note in notes:
             number = note.number
             event = "progress" if note.level == "progress" else "log"
             yield ServerSentEventMessage(msgspec.json.encode(note).decode(), event=event, id=number)
-        if told != before:
-            yield ServerSentEventMessage(told.decode(), event="run")
-        if found is None or found.state in OVER:
+        if encoded != before:
+            yield ServerSentEventMessage(encoded.decode(), event="run")
+        if run is None or run.state in FINAL_STATES:
             yield ServerSentEventMessage("{}", event="end")
             return
-        silence = 0.0 if notes or told != before else silence + LOOK_SECONDS
+        silence = 0.0 if notes or encoded != before else silence + POLL_SECONDS
         if silence >= PING_SECONDS:
             silence = 0.0
             yield ServerSentEventMessage(None, comment="still there")
-        before = told
-        await anyio.sleep(LOOK_SECONDS)
+        before = encoded
+        await anyio.sleep(POLL_SECONDS)
 
 
-def _look(store: Store, run_id: str, number: int) -> tuple[Run | None, list[RunNote]]:
-    # The run first: what it says after it was seen to be over is nothing.
-    found = store.history.get(run_id)
-    return found, store.notes.after(run_id, number)
+def _read(store: Store, run_id: str, number: int) -> tuple[Run | None, list[RunNote]]:
+    # The run is read first: once it is over, no notes are added.
+    run = store.history.get(run_id)
+    return run, store.notes.after(run_id, number)
 
 
-def _found(store: Store, run_id: str) -> Run:
-    found = store.history.get(run_id)
-    if found is None:
+def _existing(store: Store, run_id: str) -> Run:
+    run = store.history.get(run_id)
+    if run is None:
         raise missing("run")
-    return found
+    return run

@@ -1,4 +1,4 @@
-"""/v1/segments: the segments that CDPs have, as they were last seen there."""
+"""/v1/segments: the segments of the CDPs as they were last listed there."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from cdp_bridge.entities import CDPSegment
 from cdp_bridge.errors import BridgeError
 from cdp_bridge.model import ReadRequest
 from cdp_bridge.server.web.connector_calls import ConnectorCalls
-from cdp_bridge.server.web.endpoint import CoreGiven, CursorText, Filter, Limit, reads
+from cdp_bridge.server.web.endpoint import CoreGiven, Filter, Limit, PageToken, reads
 from cdp_bridge.server.web.paging import Listing, page_of_all
 from cdp_bridge.store import Store
 
 log = logging.getLogger(__name__)
 
 STREAMS = ("segments", "audiences")
-"""What sources call the stream that lists their segments, by `key` or `id`, `name` and `size`."""
-MOST = 10_000
-"""Segments of one connection."""
-LONGEST = 500
-"""Characters of an id that could be a segment's, and of a name that is shown."""
-LARGEST = 2**53
+"""Names of the source stream that lists segments, with `key` or `id`, `name` and `size`."""
+MAX_SEGMENTS = 10_000
+"""The most segments that are listed of one connection."""
+MAX_LENGTH = 500
+"""The most characters of a segment id or name."""
+MAX_MEMBER_COUNT = 2**53
 
 
 class Listed(Struct, frozen=True):
-    """The records that an account lists its segments by, and whether these are all."""
+    """The records of an account's segments, and whether these are all."""
 
     records: list[Mapping[str, Any]]
     whole: bool
@@ -49,42 +49,42 @@ class Segments(Controller):
         connection: Filter = None,
         name: Filter = None,
         limit: Limit = 50,
-        cursor: CursorText = None,
+        cursor: PageToken = None,
     ) -> Listing[CDPSegment]:
-        """List the segments that were seen in the CDPs, by name; `name` is looked for anywhere in theirs."""
+        """List the segments of the CDPs by name; `name` selects those whose name contains it."""
         part = (name or "").casefold()
-        found = [
-            one
-            for one in core.store.segments()
-            if connection in (None, one.connection) and part in one.segment_name.casefold()
+        segments = [
+            segment
+            for segment in core.store.segments()
+            if connection in (None, segment.connection) and part in segment.segment_name.casefold()
         ]
-        return page_of_all(core.cursors, found, limit, cursor, _place)
+        return page_of_all(core.page_tokens, segments, limit, cursor, _place)
 
 
-def look(store: Store, asking: ConnectorCalls) -> None:
-    """Remember the segments of all connections; those that cannot be asked are left for the next time."""
+def save_segments(store: Store, connector_calls: ConnectorCalls) -> None:
+    """List the segments of all connections and save them; a connection that fails is logged."""
     for connection in store.bridge().connections:
         try:
-            found = asking.discover(connection.cdp_provider, connection.api_credentials, listed)
-            remember(store, connection.name, found)
+            segments = connector_calls.discover(connection.cdp_provider, connection.api_credentials, listed)
+            remember(store, connection.name, segments)
         except BridgeError as error:
             log.warning("the segments of %s cannot be listed: %s", connection.name, error)
 
 
 def listed(account: Account) -> Listed | None:
-    """How an account lists its segments; None if it does not."""
-    stream = next((one.name for one in account.catalog.streams if one.name in STREAMS), None)
+    """The segments of an account; None if its connector does not list them."""
+    stream = next((stream.name for stream in account.catalog.streams if stream.name in STREAMS), None)
     if stream is None or account.handle.connector.kind != "source":
         return None
-    records = account.records(ReadRequest(stream=stream), MOST + 1)
-    return Listed(records[:MOST], len(records) <= MOST)
+    records = account.records(ReadRequest(stream=stream), MAX_SEGMENTS + 1)
+    return Listed(records[:MAX_SEGMENTS], len(records) <= MAX_SEGMENTS)
 
 
-def remember(store: Store, connection: str, found: Listed | None) -> list[CDPSegment]:
-    """The segments that were listed, now in the store; none if there is no list."""
-    if found is None:
+def remember(store: Store, connection: str, segments: Listed | None) -> list[CDPSegment]:
+    """Save the listed segments; they are returned as stored."""
+    if segments is None:
         return []
-    return store.record_segments(connection, list(_segments(found.records, connection)), whole=found.whole)
+    return store.record_segments(connection, list(_segments(segments.records, connection)), whole=segments.whole)
 
 
 def _place(segment: CDPSegment) -> list[str]:
@@ -97,14 +97,14 @@ def _segments(records: list[Mapping[str, Any]], connection: str) -> Iterator[CDP
         size = record.get("size")
         if isinstance(size, Mapping):
             size = size.get("count")
-        if key.isprintable() and 0 < len(key) <= LONGEST:
+        if key.isprintable() and 0 < len(key) <= MAX_LENGTH:
             yield CDPSegment(
                 connection=connection,
                 segment_id=key,
                 segment_name=_shown(record.get("name")) or key,
-                member_count=size if isinstance(size, int) and 0 <= size <= LARGEST else None,
+                member_count=size if isinstance(size, int) and 0 <= size <= MAX_MEMBER_COUNT else None,
             )
 
 
 def _shown(name: Any) -> str:
-    return "".join(character for character in str(name or "") if character.isprintable())[:LONGEST].strip()
+    return "".join(character for character in str(name or "") if character.isprintable())[:MAX_LENGTH].strip()

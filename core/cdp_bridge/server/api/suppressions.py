@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from cdp_bridge.entities import ApiKey, SuppressionCount
 from cdp_bridge.server.web.access import who
-from cdp_bridge.server.web.endpoint import Caller, CoreGiven, CursorText, Limit, posts, reads
+from cdp_bridge.server.web.endpoint import Caller, CoreGiven, Limit, PageToken, posts, reads
 from cdp_bridge.server.web.paging import Listing, page_of_all
 from cdp_bridge.staging.suppression import digests
 from cdp_bridge.store.access.audit import AuditRecord
@@ -41,11 +41,11 @@ class Suppressions(Controller):
 
     @reads("/")
     def list_suppressions(
-        self, core: CoreGiven, limit: Limit = 50, cursor: CursorText = None
+        self, core: CoreGiven, limit: Limit = 50, cursor: PageToken = None
     ) -> Listing[SuppressionCount]:
         """How many digests each list has; nobody is shown whose."""
         counts = core.store.count_suppressions()
-        return page_of_all(core.cursors, counts, limit, cursor, lambda count: [count.source])
+        return page_of_all(core.page_tokens, counts, limit, cursor, lambda count: [count.source])
 
     @posts("/", status_code=200)
     def suppress(self, core: CoreGiven, caller: Caller, data: JSONBody[People]) -> Understood:

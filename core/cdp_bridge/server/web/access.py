@@ -1,4 +1,4 @@
-"""Who may do what: API keys, roles, and how often a caller may ask."""
+"""Authenticates API keys, checks roles and limits the rate of requests."""
 
 from __future__ import annotations
 
@@ -20,36 +20,35 @@ from cdp_bridge.store import Store
 RANKS: dict[Role, int] = {"viewer": 0, "operator": 1, "admin": 2}
 
 A_SECOND, BURST = 300.0, 600.0
-"""Requests of one key: so many a second for ever, and so many at once."""
+"""The rate limit of one key: sustained requests a second, and burst."""
 STRANGERS_A_SECOND, STRANGERS_BURST = 5.0, 100.0
-"""Requests without a valid key, from one address."""
-MOST_CALLERS = 10_000
+"""The rate limit of requests without a valid key, by address."""
+MAX_CALLERS = 10_000
 
 
 class Rates:
-    """A token bucket for each caller; of many, the longest unheard are forgotten."""
+    """A token bucket for each of the most recent `MAX_CALLERS` callers."""
 
     def __init__(self, a_second: float, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._a_second, self._burst, self._clock = a_second, burst, clock
         self._buckets: dict[str, tuple[float, float]] = {}
 
     def wait(self, caller: str) -> float:
-        """Count a request: 0, or the seconds until the next one is taken."""
+        """Count a request: 0, or the seconds until the next one is allowed."""
         now = self._clock()
         left, since = self._buckets.pop(caller, (self._burst, now))
         left = min(self._burst, left + (now - since) * self._a_second)
         taken = left >= 1
         self._buckets[caller] = (left - 1 if taken else left, now)
-        if len(self._buckets) > MOST_CALLERS:
+        if len(self._buckets) > MAX_CALLERS:
             del self._buckets[next(iter(self._buckets))]
         return 0.0 if taken else (1 - left) / self._a_second
 
 
 class Access(ASGIMiddleware):
-    """Lets in who presents a valid API key of the handler's `role` or a higher one, as `connection.user`.
+    """Requires a valid API key of the handler's `role` or a higher one; it becomes `connection.user`.
 
-    None is asked for by /docs and handlers marked `open`. No guard of Litestar: those that wait for nothing would each
-    take a thread.
+    /docs and handlers marked `open` require none. Not a guard of Litestar, since each of those would take a thread.
     """
 
     scopes = (ScopeType.HTTP,)
@@ -62,7 +61,7 @@ class Access(ASGIMiddleware):
         self._strangers = Rates(STRANGERS_A_SECOND, STRANGERS_BURST)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Look the key up, count the request, compare the roles."""
+        """Find the key, count the request, compare the roles."""
         connection: ASGIConnection[Any, Any, Any, Any] = ASGIConnection(scope)
         scheme, _, text = connection.headers.get("authorization", "").partition(" ")
         key = None
@@ -88,7 +87,7 @@ def _is_description(scope: Scope) -> bool:
 
 
 def count(rates: Rates, caller: str) -> None:
-    """Count a request; problem 429 when there are too many."""
+    """Count a request; problem 429 above the rate limit."""
     wait = rates.wait(caller)
     if wait:
         raise problem(
@@ -110,5 +109,5 @@ def _compare(role: Role, needed: Role) -> None:
 
 
 def who(key: ApiKey) -> str:
-    """How the audit log calls a caller."""
+    """The name of a caller in the audit log."""
     return f"{key.id} {key.name}"

@@ -1,4 +1,4 @@
-"""Connectors, asked while somebody waits for the answer: a few at a time, each for a limited time."""
+"""Calls connectors while a request waits for the answer: few at a time, each with a time limit."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 SECONDS = 60.0
-"""How long a connector may take over what it is asked."""
-MOST = 4
-"""How many are asked at once."""
+"""The time limit of a call."""
+MAX_CALLS = 4
+"""How many calls there may be at once."""
 ENDING = "this server ends"
 
 
@@ -30,23 +30,23 @@ class NoAnswerError(BridgeError):
 
 
 class ConnectorCalls:
-    """Asks connectors in processes that `launcher` starts, as runs do; None: in this one.
+    """Calls connectors in processes that `launcher` starts, or in this process if it is None.
 
-    A process that does not answer in time is ended. A connector that hangs in this process cannot be; it is asked
-    nothing more before it has come back. Both functions raise NoAnswerError after `SECONDS`, and TransientError when
-    `MOST` are asked already.
+    A process that does not answer in time is ended. A connector that hangs in this process gets no further call until
+    it has returned. `check` and `discover` raise NoAnswerError after `SECONDS`, and TransientError when `MAX_CALLS` are
+    running.
     """
 
     def __init__(self, registry: Registry, resolver: Resolver, launcher: Launcher | None = None) -> None:
         self._registry, self._resolver = registry, resolver
         self._launcher = _Limited(launcher) if launcher else None
         self._lock = threading.Lock()
-        self._asked: dict[Future[Any], str] = {}
+        self._running: dict[Future[Any], str] = {}
         self._late: dict[Future[Any], str] = {}
         self._end: Future[None] = Future()
 
     def close(self) -> None:
-        """Wait for no answer any more, and end all processes."""
+        """Abandon all calls and end their processes."""
         if not self._end.done():
             self._end.set_result(None)
         if self._launcher:
@@ -57,44 +57,42 @@ class ConnectorCalls:
         connector = self._registry.connector(name)
         return self._wait(name, lambda: check(self._registry, connector, raw, self._resolver, self._launcher))
 
-    def discover(self, name: str, raw: dict[str, Any], question: Callable[[Account], T]) -> T:
-        """The answer of an account to a question; ConfigError, TransientError and others as its connector raises
-        them.
-        """
+    def discover(self, name: str, raw: dict[str, Any], query: Callable[[Account], T]) -> T:
+        """The result of `query` on an account; errors as its connector raises them."""
         connector = self._registry.connector(name)
 
-        def ask() -> T:
+        def call() -> T:
             with discovered(self._registry, connector, raw, self._resolver, self._launcher) as account:
-                return question(account)
+                return query(account)
 
-        return self._wait(name, ask)
+        return self._wait(name, call)
 
-    def _wait(self, name: str, ask: Callable[[], T]) -> T:
+    def _wait(self, name: str, call: Callable[[], T]) -> T:
         answer: Future[T] = Future()
 
         def work() -> None:
             try:
-                given = ask()
+                result = call()
             except BaseException as error:
                 self._forget(answer)
                 answer.set_exception(error)
             else:
                 self._forget(answer)
-                answer.set_result(given)
+                answer.set_result(result)
 
         with self._lock:
             if self._end.done():
                 raise NoAnswerError(ENDING)
             if name in self._late.values():
-                raise NoAnswerError(f"{name} is still busy with what it was asked before, and did not answer in time")
-            if len(self._asked) >= MOST:
-                raise TransientError("too many connectors are being asked at once")
-            self._asked[answer] = name
-        threading.Thread(target=work, name=f"asking {name}", daemon=True).start()
+                raise NoAnswerError(f"{name} is still busy with an earlier call that it did not answer in time")
+            if len(self._running) >= MAX_CALLS:
+                raise TransientError("too many connectors are being called at once")
+            self._running[answer] = name
+        threading.Thread(target=work, name=f"call of {name}", daemon=True).start()
         either: list[Future[Any]] = [answer, self._end]
         wait(either, SECONDS, FIRST_COMPLETED)
         with self._lock:
-            is_late = answer in self._asked
+            is_late = answer in self._running
             if is_late:
                 self._late[answer] = name
         if not is_late:
@@ -106,22 +104,22 @@ class ConnectorCalls:
 
     def _forget(self, answer: Future[Any]) -> None:
         with self._lock:
-            del self._asked[answer]
+            del self._running[answer]
             self._late.pop(answer, None)
 
 
 class _Limited:
-    """A launcher whose processes end when their time is over."""
+    """A launcher whose processes are ended at the time limit."""
 
     def __init__(self, launcher: Launcher) -> None:
         self._launcher = launcher
-        self._running: set[ExitStack] = set()
+        self._stacks: set[ExitStack] = set()
         self._closed = False
 
     def close(self) -> None:
-        """End all of them now, and what is only about to start."""
+        """End all processes, and those that are just starting."""
         self._closed = True
-        ends = [threading.Thread(target=stack.close, daemon=True) for stack in tuple(self._running)]
+        ends = [threading.Thread(target=stack.close, daemon=True) for stack in tuple(self._stacks)]
         for end in ends:
             end.start()
         for end in ends:
@@ -137,11 +135,11 @@ class _Limited:
             alarm = threading.Timer(SECONDS, stack.close)
             alarm.daemon = True
             stack.callback(alarm.cancel)
-            self._running.add(stack)
+            self._stacks.add(stack)
             alarm.start()
             try:
                 if self._closed:
                     raise NoAnswerError(ENDING)
                 yield channel
             finally:
-                self._running.discard(stack)
+                self._stacks.discard(stack)

@@ -1,4 +1,4 @@
-"""/docs: the description of the API for people, one page without scripts made of the one for programs."""
+"""Renders the OpenAPI description of the API as one HTML page without scripts, at /docs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ makes one. Every error is a <a href="#ProblemDetails">ProblemDetails</a>. For pr
 
 
 class Page(OpenAPIRenderPlugin):
-    """Renders the description as a page."""
+    """Renders the description as an HTML page."""
 
     def __init__(self) -> None:
         super().__init__(path="/", media_type=MediaType.HTML)
@@ -57,20 +57,25 @@ def _page(schema: Json) -> Iterator[str]:
         yield f'<h2 id="{name}">{name}</h2>'
         yield from lines
     yield '<h2 id="types">types</h2>'
-    for name, one in sorted(schema["components"]["schemas"].items()):
-        yield from _named(name, one)
+    for name, described in sorted(schema["components"]["schemas"].items()):
+        yield from _named(name, described)
 
 
 def _operation(method: str, path: str, operation: Json) -> Iterator[str]:
     yield f"<h3><code>{method.upper()} {escape(path)}</code></h3>\n<p>{_text(operation.get('description', ''))}</p>"
     rows = [
-        (f"<code>{escape(one['name'])}</code>", one["in"], _kind(one["schema"]), _text(one.get("description", "")))
-        for one in operation.get("parameters", ())
+        (
+            f"<code>{escape(parameter['name'])}</code>",
+            parameter["in"],
+            _type(parameter["schema"]),
+            _text(parameter.get("description", "")),
+        )
+        for parameter in operation.get("parameters", ())
     ]
     if "requestBody" in operation:
-        rows.append(("", "body", _kind(_content(operation["requestBody"])), ""))
-    good = {status: one for status, one in operation["responses"].items() if int(status) < 400}
-    rows += [("", f"answer {status}", _kind(_content(one)), "") for status, one in good.items()]
+        rows.append(("", "body", _type(_content(operation["requestBody"])), ""))
+    good = {status: response for status, response in operation["responses"].items() if int(status) < 400}
+    rows += [("", f"answer {status}", _type(_content(response)), "") for status, response in good.items()]
     yield _table(rows)
 
 
@@ -80,11 +85,11 @@ def _named(name: str, schema: Json) -> Iterator[str]:
     yield _table(
         (
             f"<code>{escape(field)}</code>",
-            _kind(one),
+            _type(described),
             "required" if field in required else "",
-            _text(one.get("description", "")),
+            _text(described.get("description", "")),
         )
-        for field, one in schema.get("properties", {}).items()
+        for field, described in schema.get("properties", {}).items()
     )
 
 
@@ -95,29 +100,31 @@ def _table(rows: Iterable[tuple[str, ...]]) -> str:
 
 def _content(described: Json) -> Json:
     contents: Mapping[str, Json] = described.get("content", {})
-    return next((one.get("schema", {}) for one in contents.values()), {})
+    return next((content.get("schema", {}) for content in contents.values()), {})
 
 
-def _kind(schema: Json) -> str:
-    """What a value may be, with links to types that have a name."""
+def _type(schema: Json) -> str:
+    """The type of a value as HTML, with links to named types."""
     if name := schema.get("$ref", "").rpartition("/")[2]:
         return f'<a href="#{escape(name)}">{_short(name)}</a>'
     if several := schema.get("oneOf") or schema.get("anyOf"):
-        return " or ".join(dict.fromkeys(map(_kind, several)))
+        return " or ".join(dict.fromkeys(map(_type, several)))
     if "enum" in schema or "const" in schema:
-        return " or ".join(f"<code>{escape(str(one))}</code>" for one in schema.get("enum", [schema.get("const")]))
+        return " or ".join(
+            f"<code>{escape(str(choice))}</code>" for choice in schema.get("enum", [schema.get("const")])
+        )
     if schema.get("type") == "array":
-        return f"list of {_kind(schema.get('items', {})) or 'anything'}"
+        return f"list of {_type(schema.get('items', {})) or 'anything'}"
     kinds = schema.get("type", "")
     return escape(kinds if isinstance(kinds, str) else " or ".join(kinds))
 
 
 def _short(name: str) -> str:
-    """`Listing[Run]` for the framework's name of it."""
-    of, _, what = name.rstrip("_").rpartition(".")
-    return escape(f"{of.partition('_')[0]}[{what}]" if of else name)
+    """`Listing[Run]` for the name that the framework gives it."""
+    generic, _, argument = name.rstrip("_").rpartition(".")
+    return escape(f"{generic.partition('_')[0]}[{argument}]" if generic else name)
 
 
 def _text(text: str) -> str:
-    """Docstrings mark code as Markdown does."""
+    """A docstring as HTML; code is marked as in Markdown."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))

@@ -1,4 +1,4 @@
-"""How every handler is declared: role, status, the errors it may answer with, work in a thread."""
+"""Declares handlers: role, status, error responses, and whether they run in a thread."""
 
 from __future__ import annotations
 
@@ -18,29 +18,27 @@ from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import ApiKey, Role
 from cdp_bridge.oauth import Grants
 from cdp_bridge.server.web.connector_calls import ConnectorCalls
-from cdp_bridge.server.web.paging import Cursors
+from cdp_bridge.server.web.paging import PageTokens
 from cdp_bridge.server.web.problems import MEDIA_TYPE, ProblemDetails
 from cdp_bridge.server.web.read_limiter import limited_read
 from cdp_bridge.store import Store
 
 Declare = Callable[[Callable[..., Any]], HTTPRouteHandler]
-Limit = Annotated[int, QueryParameter(ge=1, le=200, description="The most entries of a page")]
+Limit = Annotated[int, QueryParameter(ge=1, le=200, description="The maximum number of entries of a page")]
 PathText = FromPath[str]
 Filter = Annotated[str | None, QueryParameter(max_length=200)]
-CursorText = Annotated[str | None, QueryParameter(max_length=1_000, description="`next` of the page before")]
-IfMatch = Annotated[
-    str | None, HeaderParameter(name="If-Match", description="The ETag of what is to be changed, as it was read")
-]
+PageToken = Annotated[str | None, QueryParameter(max_length=1_000, description="`next` of the page before")]
+IfMatch = Annotated[str | None, HeaderParameter(name="If-Match", description="The ETag of the resource as it was read")]
 
 
 class Core(Struct, frozen=True):
-    """What the handlers work with; at `public_url` people's browsers find this server."""
+    """What handlers work with; `public_url` is the address of this server for browsers."""
 
     store: Store
     registry: Registry
-    cursors: Cursors
+    page_tokens: PageTokens
     grants: Grants
-    asking: ConnectorCalls
+    connector_calls: ConnectorCalls
     public_url: str
 
 
@@ -57,17 +55,17 @@ PROBLEMS = {
 
 
 def reads(path: str, role: Role = "viewer", **more: Any) -> Declare:
-    """A GET; its function reads the store, by turns, or is asynchronous."""
+    """A GET; its function reads the store in a limited number of threads, or is asynchronous."""
 
     def declare(function: Callable[..., Any]) -> HTTPRouteHandler:
-        handler = function if iscoroutinefunction(function) else _by_turns(function)
+        handler = function if iscoroutinefunction(function) else _limited(function)
         return get(path, **_declared(role, {"sync_to_thread": None, **more}))(handler)
 
     return declare
 
 
 def posts(path: str, role: Role = "operator", **more: Any) -> Declare:
-    """A POST; with `opt={"unkept": True}` its answer is not kept for repeats."""
+    """A POST; with `opt={"unrecorded": True}` its answer is not recorded for idempotency keys."""
     return post(path, **_declared(role, more))
 
 
@@ -81,7 +79,7 @@ def deletes(path: str, role: Role = "operator", **more: Any) -> Declare:
     return delete(path, status_code=204, **_declared(role, more))
 
 
-def _by_turns(function: Callable[..., Any]) -> Callable[..., Any]:
+def _limited(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     async def handler(*arguments: Any, **named: Any) -> Any:
         return await limited_read(function, *arguments, **named)

@@ -1,4 +1,4 @@
-"""Requests that come again under the same idempotency key: answered as the first time, and not carried out again."""
+"""Answers a request that is repeated under its idempotency key as the first time, without doing it again."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ from cdp_bridge.store import Store
 from cdp_bridge.store.access.idempotency import Answer
 
 HEADER = "Idempotency-Key"
-LONGEST_KEY = 255
-WAIT_SECONDS, LOOK_SECONDS = 20.0, 0.05
-"""How long a repeat waits for the first one to be answered."""
-_KEPT_HEADERS = ("content-type", "etag", "location")
+MAX_KEY_LENGTH = 255
+WAIT_SECONDS, POLL_SECONDS = 20.0, 0.05
+"""How long a repeated request waits for the answer to the first."""
+_RECORDED_HEADERS = ("content-type", "etag", "location")
 
 
 class Idempotency(ASGIMiddleware):
-    """Keeps the answers to POSTs with an idempotency key for a day, unless they are errors of ours.
+    """Records the answers to POSTs with an idempotency key for a day, unless they are errors.
 
-    Only a keyed digest of the request is kept: a body may be about people, or hold secrets that can be guessed.
+    Of the request it stores a keyed digest only: a body may hold personal values or secrets.
     """
 
     scopes = (ScopeType.HTTP,)
-    exclude_opt_key = "unkept"
+    exclude_opt_key = "unrecorded"
 
     def __init__(self, store: Store) -> None:
         self._answers, self._secrets, self._key = store.answers, store.secrets, store.key("idempotency")
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Answer a repeat, or pass the request on and keep what it is answered."""
+        """Answer a repeated request, or handle it and record its answer."""
         request: Request[Any, Any, Any] = Request(scope, receive, send)
         key = request.headers.get(HEADER)
         if request.method != "POST" or key is None:
             await next_app(scope, receive, send)
             return
-        if not 0 < len(key) <= LONGEST_KEY:
-            raise _refused(HTTPStatus.BAD_REQUEST, f"it must have 1 to {LONGEST_KEY} characters", "Shorten it")
+        if not 0 < len(key) <= MAX_KEY_LENGTH:
+            raise _refused(HTTPStatus.BAD_REQUEST, f"it must have 1 to {MAX_KEY_LENGTH} characters", "Shorten it")
         digest = await self._digest(request)
         answer = await self._first_answer(request.user.id, key, digest)
         if answer is None:
-            await self._pass_on(request.user.id, key, digest, (scope, receive, send, next_app))
+            await self._handle_first(request.user.id, key, digest, (scope, receive, send, next_app))
         elif answer.request != digest:
-            raise _refused(HTTPStatus.CONFLICT, "it stands for another request", "Use a new key for each intent")
+            raise _refused(HTTPStatus.CONFLICT, "it was used for another request", "Use a new key for each intent")
         elif answer.status is None:
             raise _refused(HTTPStatus.CONFLICT, "the first request is still being carried out", "Ask again later")
         else:
@@ -62,43 +62,47 @@ class Idempotency(ASGIMiddleware):
         address = f"{request.method} {request.url.path}?{request.url.query}".encode()
         return await anyio.to_thread.run_sync(self._keyed, hashlib.sha256(address).digest() + body)
 
-    def _keyed(self, said: bytes) -> bytes:
+    def _keyed(self, content: bytes) -> bytes:
         try:
-            return self._secrets.digest(said)
+            return self._secrets.digest(content)
         except ConfigError:
-            # Without a keyring no secret is taken either.
-            return hmac.digest(self._key, said, "sha256")
+            # Without a keyring no body holds a secret either.
+            return hmac.digest(self._key, content, "sha256")
 
     async def _first_answer(self, caller: str, key: str, digest: bytes) -> Answer | None:
-        """None for the first to ask; else the answer, waited for while it is the same request that is carried out."""
+        """None for the first request; else its answer, waited for while the same request is in progress."""
         answer = await anyio.to_thread.run_sync(self._answers.claim, caller, key, digest)
         with anyio.move_on_after(WAIT_SECONDS):
             while answer and answer.status is None and answer.request == digest:
-                await anyio.sleep(LOOK_SECONDS)
+                await anyio.sleep(POLL_SECONDS)
                 answer = await anyio.to_thread.run_sync(self._answers.claim, caller, key, digest)
         return answer
 
-    async def _pass_on(self, caller: str, key: str, digest: bytes, rest: tuple[Scope, Receive, Send, ASGIApp]) -> None:
+    async def _handle_first(
+        self, caller: str, key: str, digest: bytes, rest: tuple[Scope, Receive, Send, ASGIApp]
+    ) -> None:
         scope, receive, send, next_app = rest
-        said = _Recorder(send)
+        recorder = _Recorder(send)
         try:
-            await next_app(scope, receive, said)
+            await next_app(scope, receive, recorder)
         except BaseException as error:
-            # What a caller did wrong is not kept either: the same request may be right later.
+            # Errors of the caller are not recorded either: the same request may succeed later.
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(self._answers.release, caller, key)
             raise error
         with anyio.CancelScope(shield=True):
-            if said.status >= HTTPStatus.BAD_REQUEST:
+            if recorder.status >= HTTPStatus.BAD_REQUEST:
                 await anyio.to_thread.run_sync(self._answers.release, caller, key)
             else:
-                answer = Answer(request=digest, status=said.status, headers=said.headers, body=bytes(said.body))
+                answer = Answer(
+                    request=digest, status=recorder.status, headers=recorder.headers, body=bytes(recorder.body)
+                )
                 await anyio.to_thread.run_sync(self._answers.save, caller, key, answer)
-        await said.release()
+        await recorder.release()
 
 
 class _Recorder:
-    """Holds an answer back until it is kept: whoever has seen it gets the same again, come what may."""
+    """Holds an answer back until it is recorded, so that a repeat after a crash gets the same one."""
 
     def __init__(self, send: Send) -> None:
         self.status, self.headers, self.body = 500, dict[str, str](), bytearray()
@@ -108,13 +112,13 @@ class _Recorder:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             named = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in message["headers"]}
-            self.headers = {name: named[name] for name in _KEPT_HEADERS if name in named}
+            self.headers = {name: named[name] for name in _RECORDED_HEADERS if name in named}
         elif message["type"] == "http.response.body":
             self.body += message["body"]
         self._messages.append(message)
 
     async def release(self) -> None:
-        """Send it."""
+        """Send the answer."""
         for message in self._messages:
             await self._send(message)
 

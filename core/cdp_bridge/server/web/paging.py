@@ -1,4 +1,4 @@
-"""Pages of lists: cursors that are opaque, cannot be made up, and stay right while rows come and go."""
+"""Divides lists into pages with opaque page tokens that stay valid while rows come and go."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ T = TypeVar("T")
 
 
 class Listing(Struct, Generic[T], frozen=True, kw_only=True):
-    """One page; `next` is the cursor of the next one, None at the end."""
+    """One page; `next` is the token of the next one, None at the end."""
 
     items: list[T]
     next: str | None = None
 
 
-class Cursors:
-    """Positions in lists as text.
+class PageTokens:
+    """Page tokens: positions in lists, encrypted.
 
-    They are sealed: a position may hold what this caller is not shown, and URLs end up in logs.
+    A position may hold values that the caller may not see, and URLs end up in logs.
     """
 
     def __init__(self, store: Store) -> None:
-        self._box = Fernet(base64.urlsafe_b64encode(store.key("cursor")))
+        self._cipher = Fernet(base64.urlsafe_b64encode(store.key("cursor")))
 
     def seal(self, position: Any) -> str:
-        """The position as text."""
-        return self._box.encrypt(msgspec.msgpack.encode(position)).decode()
+        """The token for a position."""
+        return self._cipher.encrypt(msgspec.msgpack.encode(position)).decode()
 
-    def open(self, text: str | None, kind: type[T]) -> T | None:
-        """The position behind a text; problem 400 for one that is not ours, or of another list."""
+    def open(self, text: str | None, position: type[T]) -> T | None:
+        """The position of a token; problem 400 for a token that is made up, or of another list."""
         if text is None:
             return None
         try:
-            return msgspec.msgpack.decode(self._box.decrypt(text.encode()), type=kind)
+            return msgspec.msgpack.decode(self._cipher.decrypt(text.encode()), type=position)
         except (InvalidToken, msgspec.MsgspecError, UnicodeError):
             raise problem(
                 HTTPStatus.BAD_REQUEST,
@@ -52,17 +52,17 @@ class Cursors:
             ) from None
 
 
-def page(cursors: Cursors, found: Sequence[T], limit: int, position: Callable[[T], Any]) -> Listing[T]:
-    """The first `limit` of what was found when one more was asked for."""
-    items = list(found[:limit])
-    more = len(found) > limit
-    return Listing(items=items, next=cursors.seal(position(items[-1])) if more else None)
+def page(page_tokens: PageTokens, rows: Sequence[T], limit: int, position: Callable[[T], Any]) -> Listing[T]:
+    """A page of `limit` rows; `rows` holds one more if there is a next page."""
+    items = list(rows[:limit])
+    has_more = len(rows) > limit
+    return Listing(items=items, next=page_tokens.seal(position(items[-1])) if has_more else None)
 
 
 def page_of_all(
-    cursors: Cursors, everything: Iterable[T], limit: int, cursor: str | None, key: Callable[[T], list[str]]
+    page_tokens: PageTokens, everything: Iterable[T], limit: int, cursor: str | None, key: Callable[[T], list[str]]
 ) -> Listing[T]:
-    """A page of a list that is short enough to be held, in the order of `key`."""
-    after = cursors.open(cursor, list[str])
+    """A page of a list that fits in memory, in the order of `key`."""
+    after = page_tokens.open(cursor, list[str])
     ordered = sorted(everything, key=key)
-    return page(cursors, [one for one in ordered if after is None or key(one) > after], limit, key)
+    return page(page_tokens, [item for item in ordered if after is None or key(item) > after], limit, key)

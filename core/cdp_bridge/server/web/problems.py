@@ -1,4 +1,4 @@
-"""What a caller is told when something is wrong: problem details (RFC 9457) with place and remedy, and no value."""
+"""Turns errors into problem details (RFC 9457) with place and remedy, and without values of the request."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
 
-# In the words of a person, and without those of the framework, which may quote what was sent.
+# The texts of the framework may quote the request.
 _OF_STATUS = {
     HTTPStatus.BAD_REQUEST: ("the request cannot be read", "Compare it with the description at /docs"),
     HTTPStatus.NOT_FOUND: ("there is nothing at this address", "See /docs for the addresses"),
@@ -38,7 +38,7 @@ _QUOTES = (
 
 
 class Fault(Struct, frozen=True, kw_only=True):
-    """One thing that is wrong: where (a dotted path, a parameter, a header), what, and what to do about it."""
+    """One error: its place (a dotted path, a parameter, a header), what is wrong, and the remedy."""
 
     place: str
     problem: str
@@ -70,10 +70,10 @@ def problem(
     return ProblemError(status, [Fault(place=place, problem=text, remedy=remedy)], headers)
 
 
-def missing(what: str) -> ProblemError:
-    """404: there is no such thing."""
-    remedy = f"List what there is at /v1/{what.replace(' ', '-')}s"
-    return problem(HTTPStatus.NOT_FOUND, f"there is no such {what}", place="path", remedy=remedy)
+def missing(noun: str) -> ProblemError:
+    """404 for a resource of that noun."""
+    remedy = f"List what there is at /v1/{noun.replace(' ', '-')}s"
+    return problem(HTTPStatus.NOT_FOUND, f"there is no such {noun}", place="path", remedy=remedy)
 
 
 def respond(error: ProblemError) -> Response[ProblemDetails]:
@@ -105,20 +105,20 @@ def _of_depth(_: Request[Any, Any, Any], __: RecursionError) -> Response[Problem
     return respond(problem(HTTPStatus.BAD_REQUEST, "it is nested too deeply", place="body", remedy="Nest less"))
 
 
-def _of_validation(said: Mapping[str, str]) -> Fault:
-    text = str(said.get("message", "is not valid"))
+def _of_validation(details: Mapping[str, str]) -> Fault:
+    text = str(details.get("message", "is not valid"))
     for pattern, instead in _QUOTES:
         text = pattern.sub(instead, text)
-    source, key = said.get("source", "body").lower(), said.get("key", "")
-    # The framework calls the body as a whole by the name of its parameter.
+    source, key = details.get("source", "body").lower(), details.get("key", "")
+    # The framework names the body as a whole after its parameter.
     place = key.removeprefix("data") or "body" if source == "body" else f"{source} {key}"
     return Fault(place=place, problem=text, remedy="Compare it with the description at /docs")
 
 
 def faults_of(error: ConfigError) -> list[Fault]:
-    """All that a ConfigError says."""
+    """The faults of a ConfigError."""
     errors = error.errors if isinstance(error, SettingsError) else [error]
-    return [Fault(place=one.place, problem=redact(one.problem), remedy=redact(one.remedy) or _REMEDY) for one in errors]
+    return [Fault(place=e.place, problem=redact(e.problem), remedy=redact(e.remedy) or _REMEDY) for e in errors]
 
 
 def _of_bridge(_: Request[Any, Any, Any], error: BridgeError) -> Response[ProblemDetails]:
@@ -135,7 +135,7 @@ def _of_bridge(_: Request[Any, Any, Any], error: BridgeError) -> Response[Proble
 
 
 def _of_bug(_: Request[Any, Any, Any], error: Exception) -> Response[ProblemDetails]:
-    # Its text may quote what it is about.
+    # Its text may quote values.
     log.error("%s at\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
     return respond(problem(HTTPStatus.INTERNAL_SERVER_ERROR, "this is a fault in the bridge", remedy="See its log"))
 
@@ -147,4 +147,4 @@ HANDLERS: dict[Any, Any] = {
     RecursionError: _of_depth,
     Exception: _of_bug,
 }
-"""What becomes of each kind of exception."""
+"""The response to each type of exception."""

@@ -1,4 +1,4 @@
-"""Reads of the store in threads, by turns: at 200 requests a second more at once fight over the interpreter's lock."""
+"""Limits how many threads read the store at once, since more only contend for the interpreter lock."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 AT_ONCE = 2
-_turns = anyio.CapacityLimiter(AT_ONCE)
+_limiter = anyio.CapacityLimiter(AT_ONCE)
 
 
 async def limited_read(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
-    """What it returns; it should wait for nothing but reads of the store."""
-    return await anyio.to_thread.run_sync(partial(function, *arguments, **named), limiter=_turns)
+    """Call a function that only reads the store, in a thread."""
+    return await anyio.to_thread.run_sync(partial(function, *arguments, **named), limiter=_limiter)

@@ -1,4 +1,4 @@
-"""A destination that notes what it is told in a file, and fails as its settings say."""
+"""A destination that records its calls in a file, and fails as its settings say."""
 
 import json
 from collections.abc import Iterator

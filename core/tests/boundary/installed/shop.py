@@ -1,4 +1,4 @@
-"""A source that yields what a script of JSON lines says."""
+"""A source that yields the JSON lines of a script."""
 
 import json
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ def check(settings: Settings) -> list[Probe]:
 
 
 def discover(settings: Settings) -> Catalog:
-    members = Stream(name="members", schema=SCHEMA, primary_key=("user_id",), cursor="at", membership=True)
+    members = Stream(name="members", schema=SCHEMA, primary_key=("user_id",), cursor_field="at", membership=True)
     return Catalog((members, Stream(name="snapshot")))
 
 

@@ -1,4 +1,4 @@
-"""Which identity reaches which account, by which path (google.md 2)."""
+"""Checks which identity reaches which account, by which path (google.md 2)."""
 
 from collections.abc import Iterator
 

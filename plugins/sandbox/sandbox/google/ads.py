@@ -1,4 +1,4 @@
-"""The Google Ads API: which method a call means, whether the caller may, and the answer (google.md 1.2)."""
+"""Routes calls of the Google Ads API: method, permission, answer (google.md 1.2)."""
 
 import re
 from collections.abc import Callable

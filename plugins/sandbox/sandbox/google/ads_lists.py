@@ -12,7 +12,7 @@ from sandbox.google.errors import ApiError
 from sandbox.google.state import Twin, UserList
 from sandbox.google.user_lists import check_name
 
-MOST = 10_000
+MAX_OPERATIONS = 10_000
 MAX_DAYS = 540
 DAY = 86_400
 INFOS = {"CONTACT_ID": "contactIdInfo", "USER_ID": "userIdInfo", "MOBILE_ID": "mobileIdInfo"}
@@ -24,8 +24,9 @@ def mutate(twin: Twin, call: Call) -> dict[str, Any]:
     request, account_id = read(call.body, MutateUserLists), call.parts[0]
     if not request.operations:
         refuse("requestError", "REQUIRED_FIELD_MISSING", "The required field was not present.", "operations")
-    if len(request.operations) > MOST:
-        refuse("requestError", "TOO_MANY_MUTATE_OPERATIONS", f"At most {MOST} operations are allowed.", "operations")
+    if len(request.operations) > MAX_OPERATIONS:
+        message = f"At most {MAX_OPERATIONS} operations are allowed."
+        refuse("requestError", "TOO_MANY_MUTATE_OPERATIONS", message, "operations")
     results: list[dict[str, Any]] = []
     errors: list[dict[str, Any]] = []
     lists_before = dict(twin.lists)

@@ -1,4 +1,4 @@
-"""What the Google Ads API can be asked: the rows of every resource that the twin serves, by field (google.md 12)."""
+"""The rows of every resource that the Google Ads API twin serves, by field (google.md 12)."""
 
 import hashlib
 from collections.abc import Iterator

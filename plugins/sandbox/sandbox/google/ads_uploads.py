@@ -1,4 +1,4 @@
-"""Uploads by the Google Ads API, closed to newcomers: jobs, small uploads, click conversions (google.md 10, 11.2)."""
+"""Uploads by the Google Ads API, for allow-listed callers: jobs, small uploads, conversions (google.md 10, 11.2)."""
 
 import re
 from collections.abc import Sequence
@@ -25,9 +25,9 @@ from sandbox.google.directory import EMAIL, MOBILE, OTHER, PHONE, address_link
 from sandbox.google.members import accept
 from sandbox.google.state import Job, Row, Target, Twin, UserList
 
-MOST_IDENTIFIERS, MOST_OF_ONE = 100_000, 20
+MAX_IDENTIFIERS, MAX_IDENTIFIERS_OF_ONE_USER = 100_000, 20
 SMALL_OPERATIONS, SMALL_IDENTIFIERS = 10, 100
-MOST_CONVERSIONS = 2_000
+MAX_CONVERSIONS = 2_000
 _DIGEST = re.compile("[0-9A-Fa-f]{64}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d")
 
@@ -54,8 +54,8 @@ def add_operations(twin: Twin, call: Call) -> dict[str, Any]:
         refuse("offlineUserDataJobError", "JOB_ALREADY_STARTED", "The job was already started.")
     _check_order(job, request.operations)
     count = sum(len(_data(each)) for each in request.operations)
-    if count > MOST_IDENTIFIERS:
-        message = f"At most {MOST_IDENTIFIERS} identifiers are allowed in a request."
+    if count > MAX_IDENTIFIERS:
+        message = f"At most {MAX_IDENTIFIERS} identifiers are allowed in a request."
         refuse("offlineUserDataJobError", "TOO_MANY_USER_IDENTIFIERS", message, "operations")
     errors, good = _judged(request.operations)
     if errors and not request.enable_partial_failure:
@@ -111,8 +111,8 @@ def upload_conversions(twin: Twin, call: Call) -> dict[str, Any]:
     if not request.partial_failure:
         message = "Partial failure must be enabled."
         refuse("partialFailureError", "PARTIAL_FAILURE_MODE_REQUIRED", message, "partial_failure")
-    if len(request.conversions) > MOST_CONVERSIONS:
-        message = f"At most {MOST_CONVERSIONS} conversions are allowed in a request."
+    if len(request.conversions) > MAX_CONVERSIONS:
+        message = f"At most {MAX_CONVERSIONS} conversions are allowed in a request."
         refuse("conversionUploadError", "TOO_MANY_CONVERSIONS_IN_REQUEST", message, "conversions")
     results: list[dict[str, Any]] = []
     errors: list[dict[str, Any]] = []
@@ -173,8 +173,8 @@ def _wrong(operation: UserDataOperation, place: str) -> list[dict[str, Any]]:
     identifiers = _data(operation)
     if sum(sent) != 1 or (not identifiers and not operation.remove_all):
         return [error("fieldError", "REQUIRED", "The required field was not present.", place)]
-    if len(identifiers) > MOST_OF_ONE:
-        message = f"At most {MOST_OF_ONE} identifiers are allowed in an operation."
+    if len(identifiers) > MAX_IDENTIFIERS_OF_ONE_USER:
+        message = f"At most {MAX_IDENTIFIERS_OF_ONE_USER} identifiers are allowed in an operation."
         return [error(group, "TOO_MANY_USER_IDENTIFIERS", message, f"{place}.{kind}.user_identifiers")]
     found = []
     for number, each in enumerate(identifiers):

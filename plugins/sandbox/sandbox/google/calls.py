@@ -1,4 +1,4 @@
-"""One call of an API: its path, query and body, and who makes it."""
+"""One call of an API: path, query, body and caller."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The Data Manager API v1: which method a call means, whether the caller may, and the answer (google.md 1.1)."""
+"""Routes calls of the Data Manager API v1: method, permission, answer (google.md 1.1)."""
 
 import re
 from collections.abc import Callable

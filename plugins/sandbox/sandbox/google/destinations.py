@@ -1,4 +1,4 @@
-"""Where a request goes: what is wrong with its destinations, and whether the caller reaches them (google.md 2)."""
+"""Validates the destinations of a request, and whether the caller reaches them (google.md 2)."""
 
 from collections.abc import Sequence
 
@@ -10,15 +10,15 @@ from sandbox.google.errors import Violations, no_access
 from sandbox.google.shapes import Destination, ProductAccount
 from sandbox.google.state import Twin, UserList
 
-MOST = 10
+MAX_DESTINATIONS = 10
 
 
 def check(destinations: Sequence[Destination], found: Violations) -> None:
     """Note what is wrong with destinations before anybody looks at accounts and lists."""
     if not destinations:
         found.add("destinations", "REQUIRED_FIELD_MISSING", "At least one destination is required.")
-    if len(destinations) > MOST:
-        found.add("destinations", "TOO_MANY_DESTINATIONS", f"At most {MOST} destinations are allowed.")
+    if len(destinations) > MAX_DESTINATIONS:
+        found.add("destinations", "TOO_MANY_DESTINATIONS", f"At most {MAX_DESTINATIONS} destinations are allowed.")
     references = [each.reference for each in destinations if each.reference]
     if len(set(references)) != len(references):
         found.add("destinations", "DUPLICATE_DESTINATION_REFERENCE", "References must differ.")

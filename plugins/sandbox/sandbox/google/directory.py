@@ -1,4 +1,4 @@
-"""Google's own users: whom a hashed e-mail, phone or address, or a mobile id belongs to (google.md 8)."""
+"""Google's own users, found by hashed e-mail, phone, address or mobile id (google.md 8)."""
 
 from collections.abc import Iterable, Iterator
 from typing import Protocol

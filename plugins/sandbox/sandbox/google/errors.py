@@ -4,7 +4,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-MOST_VIOLATIONS = 100
+MAX_VIOLATIONS = 100
 DOMAIN = "datamanager.googleapis.com"
 TYPES = "type.googleapis.com/google.rpc."
 ANSWERS: dict[str, tuple[int, str]] = {
@@ -45,7 +45,7 @@ class Violations:
 
     def add(self, place: str, reason: str, description: str) -> None:
         """Note one violation: the field, a name of ErrorReason, and a sentence without the value."""
-        if len(self.found) < MOST_VIOLATIONS:
+        if len(self.found) < MAX_VIOLATIONS:
             self.found.append({"field": place, "description": description, "reason": reason})
 
     def check(self) -> None:

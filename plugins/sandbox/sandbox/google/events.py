@@ -1,4 +1,4 @@
-"""Events: conversions that are taken as a whole or refused as a whole (google.md 11.1)."""
+"""Ingests events: conversions that are accepted or refused as a whole (google.md 11.1)."""
 
 import math
 import re
@@ -18,7 +18,7 @@ from sandbox.google.state import Row, Target, Twin
 from sandbox.google.times import seconds
 from sandbox.google.transcoder import parse
 
-MOST = 2_000
+MAX_EVENTS = 2_000
 CLOCK_SKEW = 300
 OLDEST = 90 * 86_400
 """Seconds; how old an event may be, the contract does not say, only that it may be too old."""
@@ -46,8 +46,8 @@ def _checked(twin: Twin, events: list[dict[str, Any]], encoding: Any, found: Vio
     """The links of each event, after everything wrong with it was noted."""
     if not events:
         found.add("events", "REQUIRED_FIELD_MISSING", "At least one event is required.")
-    if len(events) > MOST:
-        found.add("events", "TOO_MANY_EVENTS", f"At most {MOST} events are allowed.")
+    if len(events) > MAX_EVENTS:
+        found.add("events", "TOO_MANY_EVENTS", f"At most {MAX_EVENTS} events are allowed.")
         return []
     reader, noted = Reader(encoding, found), []
     for number, event in enumerate(events):

@@ -1,4 +1,4 @@
-"""The query language of the Google Ads API: one SELECT, read and judged (google.md 12 and row 38)."""
+"""Parses and validates the query language of the Google Ads API (google.md 12 and row 38)."""
 
 import re
 from dataclasses import dataclass

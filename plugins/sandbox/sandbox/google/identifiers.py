@@ -1,4 +1,4 @@
-"""Identifiers: what is wrong with them, and the links that they are (google.md 4.1, 8 and rows 18 to 24)."""
+"""Validates identifiers and turns them into links (google.md 4.1, 8 and rows 18 to 24)."""
 
 import base64
 import binascii
@@ -14,7 +14,7 @@ from sandbox.google.directory import EMAIL, MOBILE, OTHER, PHONE, address_link
 from sandbox.google.errors import Violations
 from sandbox.google.shapes import Address, CompositeData, Encoding, Identifier, Member, UserData
 
-MOST = 10
+MAX_IDENTIFIERS = 10
 _NO_HEX = re.compile("[^0-9A-Fa-f]")
 _REGION = re.compile("[A-Za-z]{2}")
 _POSTAL = re.compile("[0-9A-Za-z][0-9A-Za-z -]{1,10}")
@@ -58,9 +58,9 @@ class Reader:
         sent = user.user_identifiers or ()
         if not sent:
             self.found.add(f"{place}.user_identifiers", "REQUIRED_FIELD_MISSING", "An identifier is required.")
-        if len(sent) > MOST:
+        if len(sent) > MAX_IDENTIFIERS:
             reason = "TOO_MANY_USER_IDENTIFIERS"
-            self.found.add(f"{place}.user_identifiers", reason, f"At most {MOST} identifiers are allowed.")
+            self.found.add(f"{place}.user_identifiers", reason, f"At most {MAX_IDENTIFIERS} identifiers are allowed.")
         return [self._identifier(each, place, index) for index, each in enumerate(sent)]
 
     def _identifier(self, each: Identifier, place: str, index: int) -> Any:
@@ -118,21 +118,21 @@ class Reader:
         else:
             for number, value in enumerate(self.digests):
                 if not value or len(value) % 2 or _NO_HEX.search(value):
-                    self._blame(number, "INVALID_HEX_ENCODING", "is not hex encoded.")
+                    self._refuse_identifier(number, "INVALID_HEX_ENCODING", "is not hex encoded.")
                 elif len(value) != 64:
-                    self._blame(number, "INVALID_SHA256_FORMAT", "is not a SHA-256 digest.")
+                    self._refuse_identifier(number, "INVALID_SHA256_FORMAT", "is not a SHA-256 digest.")
 
     def _from_base64(self, number: int, value: str) -> str:
         try:
             raw = base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError):
-            self._blame(number, "INVALID_BASE64_ENCODING", "is not Base64 encoded.")
+            self._refuse_identifier(number, "INVALID_BASE64_ENCODING", "is not Base64 encoded.")
             return value
         if len(raw) != 32:
-            self._blame(number, "INVALID_SHA256_FORMAT", "is not a SHA-256 digest.")
+            self._refuse_identifier(number, "INVALID_SHA256_FORMAT", "is not a SHA-256 digest.")
         return raw.hex()
 
-    def _blame(self, number: int, reason: str, description: str) -> None:
+    def _refuse_identifier(self, number: int, reason: str, description: str) -> None:
         place, name = self.places[number]
         self.found.add(f"{place}.user_identifiers", reason, f"{name} {description}")
 
@@ -149,8 +149,8 @@ def plain_links(member: Member, place: str, found: Violations) -> tuple[str, ...
         ids = [member.user_id_data.user_id] if member.user_id_data.user_id else ()
     if not ids or not all(ids):
         found.add(f"{place}.{name}", "REQUIRED_FIELD_MISSING", "An id is required.")
-    if len(ids) > MOST:
-        found.add(f"{place}.{name}", "TOO_MANY_ELEMENTS", f"At most {MOST} ids are allowed.")
+    if len(ids) > MAX_IDENTIFIERS:
+        found.add(f"{place}.{name}", "TOO_MANY_ELEMENTS", f"At most {MAX_IDENTIFIERS} ids are allowed.")
     return tuple(prefix + (each.lower() if prefix == MOBILE else each) for each in ids)
 
 

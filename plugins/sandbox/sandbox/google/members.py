@@ -16,7 +16,7 @@ from sandbox.google.state import Kind, Row, Submission, Target, Twin, UserList
 from sandbox.google.times import seconds
 from sandbox.google.transcoder import parse, read_members
 
-MOST = 10_000
+MAX_MEMBERS = 10_000
 
 
 def ingest(twin: Twin, call: Call) -> dict[str, Any]:
@@ -71,8 +71,8 @@ def _checked(request: Removal, consent: Consent | UnsetType, found: Violations) 
     members = request.audience_members or ()
     if not members:
         found.add("audience_members", "REQUIRED_FIELD_MISSING", "At least one audience member is required.")
-    if len(members) > MOST:
-        found.add("audience_members", "TOO_MANY_AUDIENCE_MEMBERS", f"At most {MOST} members are allowed.")
+    if len(members) > MAX_MEMBERS:
+        found.add("audience_members", "TOO_MANY_AUDIENCE_MEMBERS", f"At most {MAX_MEMBERS} members are allowed.")
         return "user", []
     kinds = set(map(kind_of, members))
     if None in kinds:

@@ -1,4 +1,4 @@
-"""Who is in a user list: members as sets of links, joined by any link they share (google.md 16)."""
+"""The members of a user list: sets of links, joined by any link they share (google.md 16)."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Who calls: the sign-in page, the token endpoint with its three grants, revocation, and tokens (google.md 3)."""
+"""OAuth: the sign-in page, the token endpoint with its three grants, revocation, and tokens (google.md 3)."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""What becomes of an accepted request: its rows reach the lists, some fail, memberships end (google.md 6, 7)."""
+"""Processes accepted requests over time: rows reach the lists, some fail, memberships end (google.md 6, 7)."""
 
 from collections import Counter
 from collections.abc import Sequence

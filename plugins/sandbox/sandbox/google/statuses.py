@@ -1,4 +1,4 @@
-"""`requestStatus:retrieve`: what became of an accepted request (google.md 6)."""
+"""`requestStatus:retrieve`: the status of an accepted request (google.md 6)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the JSON front end takes: judged by Google's own published types, and by the rules they miss (google.md 13.1).
+"""Validates JSON by Google's own published types, and by rules that they lack (google.md 13.1).
 
 Requests with members are large and mostly plain. `read_members` takes those that are surely well-formed in a fraction
 of the time, and leaves all others to Google's parser; what it takes, that one takes, and reads the same.

@@ -15,7 +15,7 @@ from sandbox.google.state import MAX_DURATION, Twin, UserList
 from sandbox.google.transcoder import parse
 
 DAY = 86_400
-LONGEST_NAME = 255
+MAX_NAME_LENGTH = 255
 SETTABLE = (
     "displayName",
     "description",
@@ -171,8 +171,8 @@ def _check_fields(
     name, place = sent.get("displayName", ""), "user_list.display_name"
     if not name:
         found.add(place, "REQUIRED_FIELD_MISSING", "The name is required.")
-    elif len(name) > LONGEST_NAME:
-        found.add(place, "FIELD_VALUE_TOO_LONG", f"A name has at most {LONGEST_NAME} characters.")
+    elif len(name) > MAX_NAME_LENGTH:
+        found.add(place, "FIELD_VALUE_TOO_LONG", f"A name has at most {MAX_NAME_LENGTH} characters.")
     elif not check_name(twin, account_id, name, own):
         found.add(place, "DISPLAY_NAME_ALREADY_USED", "The account has a list of this name.")
     length, place = _seconds(sent.get("membershipDuration", "0s")), "user_list.membership_duration"

@@ -1,4 +1,4 @@
-"""Who calls: tokens, proofs, scopes and the OAuth endpoints (contract 1.1)."""
+"""Authenticates callers: tokens, proofs, scopes and the OAuth endpoints (contract 1.1)."""
 
 import hashlib
 import hmac

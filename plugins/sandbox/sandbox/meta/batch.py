@@ -1,4 +1,4 @@
-"""Several calls in one request, each counted on its own (contract 1)."""
+"""Batch requests: several calls in one request, each counted on its own (contract 1)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a test may set on the Meta twin: app, tokens, accounts and the switches for its odd moods."""
+"""The configuration that tests may set on the Meta twin: app, tokens, accounts and switches."""
 
 from importlib import resources
 from typing import Literal

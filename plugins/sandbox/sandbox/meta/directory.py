@@ -1,4 +1,4 @@
-"""The platform's own users: whom a hashed e-mail, a hashed phone or a mobile ad id belongs to."""
+"""Meta's own users, found by hashed e-mail, hashed phone or mobile ad id."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The Graph: which node and edge a call means, whether the caller may, and the answer with its usage headers."""
+"""Routes calls of the Graph API: node, edge, permission, answer with usage headers."""
 
 import re
 from collections.abc import Callable, Iterator

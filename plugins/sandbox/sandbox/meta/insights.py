@@ -23,7 +23,7 @@ PRESETS = {
     "last_90d": (90, 1),
     "maximum": (36 * 30, 0),
 }
-TOGETHER = ({"age", "gender"}, {"publisher_platform", "platform_position"}, {"country", "region"})
+COMBINATIONS = ({"age", "gender"}, {"publisher_platform", "platform_position"}, {"country", "region"})
 
 
 @dataclass
@@ -135,6 +135,6 @@ def _breakdowns(call: Call) -> list[str]:
     names = names.split(",") if isinstance(names, str) else names or []
     if not isinstance(names, list) or not set(map(str, names)) <= BREAKDOWNS.keys():
         raise invalid("Param breakdowns holds a name that is not known")
-    if len(names) > 1 and not any(set(names) <= together for together in TOGETHER):
+    if len(names) > 1 and not any(set(names) <= combination for combination in COMBINATIONS):
         raise GraphError(2, "These breakdowns cannot be combined", subcode=1504041)
     return names

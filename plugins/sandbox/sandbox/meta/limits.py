@@ -1,4 +1,4 @@
-"""Budgets of calls and scores in sliding windows, and the usage headers that tell about them (contract 2)."""
+"""Budgets of calls and scores in sliding windows, and their usage headers (contract 2)."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Who is in an audience: the rows it holds, the people they match, and removal by any strong identifier."""
+"""The members of an audience: its rows, the people they match, and removal by any strong identifier."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any

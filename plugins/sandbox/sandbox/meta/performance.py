@@ -1,4 +1,4 @@
-"""Made-up but stable results of the ads of an account: the same ad, day and breakdown always give the same numbers."""
+"""Made-up results of the ads of an account: the same numbers for the same ad, day and breakdown."""
 
 import zlib
 from collections import Counter

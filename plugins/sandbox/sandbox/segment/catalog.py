@@ -1,4 +1,4 @@
-"""What the sandbox workspace consists of: its space, audiences, computed traits, sources and credentials."""
+"""The fixed contents of the sandbox workspace: space, audiences, computed traits, sources and credentials."""
 
 from typing import Any
 

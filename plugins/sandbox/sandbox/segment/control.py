@@ -1,4 +1,4 @@
-"""The controls and the ground truth of the Segment twin under `/_twin`; nothing here shows a raw personal value."""
+"""The controls and the ground truth of the Segment twin under `/_twin`, without raw personal values."""
 
 import asyncio
 import hashlib

@@ -13,7 +13,7 @@ from sandbox.segment.twin import TWIN, OAuthApp, Twin
 AUTH_SERVERS = {"us": "https://oauth2.segment.io", "eu": "https://oauth2.eu1.segmentapis.com"}
 SCOPES = frozenset({"tracking_api:write", "functions:write", "public_api:read_write"})
 _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-_LONGEST_LIFE = 60
+_MAX_LIFETIME = 60
 _UNCHECKED = {"verify_exp": False, "verify_iat": False, "verify_nbf": False, "verify_aud": False}
 
 
@@ -77,7 +77,7 @@ def _check_assertion(twin: Twin, assertion: str, audiences: set[str]) -> None:
         raise oauth(400, "invalid_request", "Token used before issued")
     if claims.get("sub") != app.client_id or str(claims.get("aud", "")).rstrip("/") not in audiences:
         raise oauth(401, "invalid_client", "The subject or audience is not valid")
-    if claims.get("iss") not in {None, app.client_id, *audiences} or expires > now + _LONGEST_LIFE:
+    if claims.get("iss") not in {None, app.client_id, *audiences} or expires > now + _MAX_LIFETIME:
         raise oauth(401, "invalid_client", "The issuer or life time is not valid")
     _use(twin, str(claims.get("jti", "")))
 

@@ -1,4 +1,4 @@
-"""How each surface of the Segment twin says no, each in its own shape (segment.md 2.1, 3, 4.2 and 4.5)."""
+"""The error responses of each surface of the Segment twin (segment.md 2.1, 3, 4.2 and 4.5)."""
 
 from typing import Any
 

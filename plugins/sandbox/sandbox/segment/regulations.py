@@ -24,8 +24,8 @@ _WORKSPACE_KINDS = frozenset(
 _SOURCE_KINDS = _WORKSPACE_KINDS | {"DELETE_ARCHIVE_ONLY"}
 _STATUSES = frozenset({"INITIALIZED", "INVALID", "NOT_SUPPORTED", "RUNNING", "PARTIAL_SUCCESS", "FAILED", "FINISHED"})
 _DAY = 86_400.0
-_MOST_IDS = 5000
-_MOST_USERS_A_MONTH = 110_000
+_MAX_IDS = 5000
+_MAX_USERS_A_MONTH = 110_000
 _KEPT_DAYS = 90
 
 
@@ -104,8 +104,8 @@ def _record(
         raise invalid(f'"subjectType" must be one of {sorted(subjects)}', "subjectType")
     if not isinstance(ids, list) or not all(isinstance(each, str) and each for each in ids):
         raise invalid('"subjectIds" must be an array of strings', "subjectIds")
-    if not 1 <= len(ids) <= _MOST_IDS:
-        raise invalid(f'"subjectIds" must contain 1 to {_MOST_IDS} items', "subjectIds")
+    if not 1 <= len(ids) <= _MAX_IDS:
+        raise invalid(f'"subjectIds" must contain 1 to {_MAX_IDS} items', "subjectIds")
     _check_month(twin, wanted["regulationType"], len(ids))
     name = f"reg_{len(twin.regulations) + 1}"
     regulation = Regulation(name, wanted["regulationType"], wanted["subjectType"], ids, twin.clock.seconds(), source_id)
@@ -129,7 +129,7 @@ def _check_month(twin: Twin, kind: str, count: int) -> None:
     month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     this_month = (r for r in twin.regulations.values() if r.kind == kind and r.created >= month.timestamp())
     used = sum(len(regulation.subject_ids) for regulation in this_month)
-    if used + count > _MOST_USERS_A_MONTH:
+    if used + count > _MAX_USERS_A_MONTH:
         next_month = datetime(now.year + now.month // 12, now.month % 12 + 1, 1, tzinfo=UTC)
         raise public_api.too_many(twin, Quota(False, used, 0, (next_month - now).total_seconds()))
 

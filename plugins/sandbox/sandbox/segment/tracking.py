@@ -16,11 +16,11 @@ from sandbox.segment.refusals import tracking
 from sandbox.segment.twin import TWIN, Stored, Twin
 
 KINDS = frozenset({"track", "identify", "page", "screen", "group", "alias"})
-_MOST_MESSAGE_BYTES = 32_768
-_MOST_BATCH_BYTES = 500_000
-_MOST_MESSAGES = 2500
-_LONGEST_MESSAGE_ID = 99
-_MOST_PROPERTIES = 300
+_MAX_MESSAGE_BYTES = 32_768
+_MAX_BATCH_BYTES = 500_000
+_MAX_MESSAGES = 2500
+_MAX_MESSAGE_ID_LENGTH = 99
+_MAX_PROPERTIES = 300
 _DEDUPLICATION_SECONDS = 86_400.0
 _NEEDED = {"track": "event", "group": "groupId", "alias": "previousId"}
 _TIME_WITHOUT_ZONE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?")
@@ -54,7 +54,7 @@ async def _single(request: web.Request) -> web.Response:
 
 async def _batch(request: web.Request) -> web.Response:
     raw = await _raw(request)
-    if len(raw) > _MOST_BATCH_BYTES:
+    if len(raw) > _MAX_BATCH_BYTES:
         raise tracking(400, "bad_request", "Exceed payload limit")
     body = _decoded(raw, _Batch)
     for item in body.batch:
@@ -77,7 +77,7 @@ def _decoded(raw: bytes, kind: type[Any]) -> Any:
 
 
 def _check_message_size(raw: bytes) -> None:
-    if len(raw) > _MOST_MESSAGE_BYTES:
+    if len(raw) > _MAX_MESSAGE_BYTES:
         raise tracking(400, "bad_request", "Exceed payload limit")
 
 
@@ -125,7 +125,7 @@ def _reason_for_all(twin: Twin, key: str, messages: list[dict[str, Any]]) -> str
     if key not in WRITE_KEYS[twin.config.region]:
         elsewhere = any(key in keys for keys in WRITE_KEYS.values())
         return "wrong_region" if elsewhere else "unknown_write_key"
-    return "too_many_messages" if len(messages) > _MOST_MESSAGES else None
+    return "too_many_messages" if len(messages) > _MAX_MESSAGES else None
 
 
 def _reason(twin: Twin, message: dict[str, Any]) -> str | None:
@@ -138,8 +138,8 @@ def _reason(twin: Twin, message: dict[str, Any]) -> str | None:
         "no_user_anon_id": not message.get("userId") and not message.get("anonymousId"),
         "unknown_type": kind not in KINDS,
         "missing_field": kind in _NEEDED and not message.get(_NEEDED[kind]),
-        "message_id_too_long": len(message_id) > _LONGEST_MESSAGE_ID,
-        "too_many_properties": len(content) > _MOST_PROPERTIES,
+        "message_id_too_long": len(message_id) > _MAX_MESSAGE_ID_LENGTH,
+        "too_many_properties": len(content) > _MAX_PROPERTIES,
         "duplicate_message_id": seen is not None and twin.clock.seconds() < seen + _DEDUPLICATION_SECONDS,
         "suppressed_user": message.get("userId") in twin.suppressed_users,
     }

@@ -1,4 +1,4 @@
-"""Audiences of both kinds as they are read, listed and deleted, and what becomes visible with time (contract 5.4)."""
+"""Lists, reads and deletes audiences of both kinds, which change state with time (contract 5.4)."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from sandbox.tiktok.errors import ApiError, forbidden, invalid
 from sandbox.tiktok.membership import Row
 from sandbox.tiktok.state import Audience, Twin
 
-MOST_IDS = 100
+MAX_IDS = 100
 EXPIRING = 60 * 86_400
 
 
@@ -52,7 +52,7 @@ def get(twin: Twin, call: Call) -> dict[str, Any]:
     wanted = call.read(_Ids)
     call.check(wanted.advertiser_id)
     _check_count(wanted.custom_audience_ids)
-    if not 1 <= wanted.history_size <= MOST_IDS:
+    if not 1 <= wanted.history_size <= MAX_IDS:
         raise invalid("history_size: Not a value from 1 to 100")
     found = [owned(twin, [wanted.advertiser_id], name) for name in wanted.custom_audience_ids]
     return {
@@ -70,7 +70,7 @@ def listed(twin: Twin, call: Call) -> dict[str, Any]:
     """`GET dmp/custom_audience/list/`: newest first, in numbered pages."""
     wanted = call.read(_Listing)
     call.check(wanted.advertiser_id)
-    if not 1 <= wanted.page_size <= MOST_IDS or wanted.page < 1:
+    if not 1 <= wanted.page_size <= MAX_IDS or wanted.page < 1:
         raise invalid("page_size: Not a value from 1 to 100")
     found = twin.live_audiences(wanted.advertiser_id)
     if wanted.custom_audience_ids is not None:
@@ -94,8 +94,8 @@ def delete(twin: Twin, call: Call) -> dict[str, Any]:
 
 
 def _check_count(names: list[str]) -> None:
-    if len(names) > MOST_IDS:
-        raise ApiError(40011, f"custom_audience_ids must hold at most {MOST_IDS} ids.")
+    if len(names) > MAX_IDS:
+        raise ApiError(40011, f"custom_audience_ids must hold at most {MAX_IDS} ids.")
     if not names:
         raise invalid("custom_audience_ids: Not a value from 1 to 100 ids")
 

@@ -1,4 +1,4 @@
-"""One call of the API: its parameters in the shape they must have, whether they came as JSON, query or form."""
+"""One call of the API: its parameters, validated, from JSON, query or form."""
 
 import re
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The platform's own users: whom a hashed e-mail, phone or device id belongs to, by TikTok's rules (contract 6)."""
+"""TikTok's own users, found by hashed e-mail, phone or device id (contract 6)."""
 
 import hashlib
 from collections.abc import Iterator

@@ -11,7 +11,7 @@ from sandbox.tiktok.errors import forbidden, invalid, missing
 from sandbox.tiktok.hashes import SHA256
 from sandbox.tiktok.state import Twin
 
-MOST_EVENTS = 1_000
+MAX_EVENTS = 1_000
 LATEST_SECONDS = 10_000_000_000
 """A larger number is a time in milliseconds."""
 
@@ -121,8 +121,8 @@ def track(twin: Twin, call: Call) -> dict[str, Any]:
     """`POST event/track/`: 1 to 1,000 events; one bad event spoils the request."""
     wanted = call.read(_Request)
     _check_source(twin, call, wanted)
-    if not 1 <= len(wanted.data) <= MOST_EVENTS:
-        raise invalid(f"data: Not a list of 1 to {MOST_EVENTS} events")
+    if not 1 <= len(wanted.data) <= MAX_EVENTS:
+        raise invalid(f"data: Not a list of 1 to {MAX_EVENTS} events")
     for number, event in enumerate(wanted.data):
         _check(wanted.event_source, event, f"Batch.{number}")
     for event in wanted.data:

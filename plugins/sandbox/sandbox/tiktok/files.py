@@ -16,11 +16,11 @@ from sandbox.tiktok.hashes import well_formed
 from sandbox.tiktok.membership import Row
 from sandbox.tiktok.state import Action, Audience, File, Job, Twin
 
-MOST_BYTES = 50 * 2**20
-MOST_PATHS = 500
-LONGEST_NAME = 128
+MAX_BYTES = 50 * 2**20
+MAX_PATHS = 500
+MAX_NAME_LENGTH = 128
 PATH_LENGTH = 16
-MOST_REPEATS = 3
+MAX_REPEATS = 3
 MULTIPLE = "MULTIPLE_TYPES"
 SINGLE = {
     "EMAIL_SHA256": "EMAIL_SHA256",
@@ -81,7 +81,7 @@ def upload(twin: Twin, call: Call) -> dict[str, Any]:
 def _check_file(body: bytes, name: str, signature: object) -> None:
     if not body:
         raise ApiError(40906, "The file is empty.")
-    if len(body) > MOST_BYTES:
+    if len(body) > MAX_BYTES:
         raise ApiError(40907, "The file is larger than 50 MB.")
     if not name.lower().endswith((".csv", ".txt")):
         raise ApiError(40908, "The file must be csv or txt.")
@@ -101,7 +101,7 @@ def _rows(body: bytes, kind: str) -> list[Row]:
 
 def _header(cells: list[str]) -> list[str]:
     names = [cell.strip().upper() for cell in cells]
-    if not names or not set(names) <= set(HEADERS) or any(names.count(name) > MOST_REPEATS for name in names):
+    if not names or not set(names) <= set(HEADERS) or any(names.count(name) > MAX_REPEATS for name in names):
         raise invalid("The header line must name id types, each at most three times.")
     return [HEADERS[name] for name in names]
 
@@ -115,8 +115,8 @@ def _spread(keys: list[str], cells: list[str]) -> list[Row]:
             if not well_formed(key, cell):
                 raise unhashed()
             values.setdefault(key, []).append(cell)
-    turns = max(map(len, values.values()))
-    return [tuple(values[key][n % len(values[key])] if key in values else "" for key in KEYS) for n in range(turns)]
+    rows = max(map(len, values.values()))
+    return [tuple(values[key][n % len(values[key])] if key in values else "" for key in KEYS) for n in range(rows)]
 
 
 def create(twin: Twin, call: Call) -> dict[str, Any]:
@@ -165,8 +165,8 @@ def update(twin: Twin, call: Call) -> dict[str, Any]:
 
 
 def _check_name(name: str) -> None:
-    if not 1 <= len(name) <= LONGEST_NAME:
-        raise invalid(f"custom_audience_name: Not a value from 1 to {LONGEST_NAME} characters")
+    if not 1 <= len(name) <= MAX_NAME_LENGTH:
+        raise invalid(f"custom_audience_name: Not a value from 1 to {MAX_NAME_LENGTH} characters")
 
 
 def _check_editable(twin: Twin, audience: Audience, action: str) -> None:
@@ -178,8 +178,8 @@ def _check_editable(twin: Twin, audience: Audience, action: str) -> None:
 
 def _used(twin: Twin, advertiser_id: str, paths: list[str], calculate_type: str) -> list[Row]:
     """The rows of the files. Raises ApiError 40002, 40905 (unknown), 40001 (another's) and 40910 (too old)."""
-    if not 1 <= len(paths) <= MOST_PATHS or any(len(path) != PATH_LENGTH for path in paths):
-        raise invalid(f"file_paths: Not a list of 1 to {MOST_PATHS} paths")
+    if not 1 <= len(paths) <= MAX_PATHS or any(len(path) != PATH_LENGTH for path in paths):
+        raise invalid(f"file_paths: Not a list of 1 to {MAX_PATHS} paths")
     rows: list[Row] = []
     for path in paths:
         file = twin.files.get(path)

@@ -1,4 +1,4 @@
-"""Which texts are identifiers as the API wants them: lower-case hex digests, never that of nothing (contract 6)."""
+"""Validates hashed identifiers: lower-case hex digests, never that of nothing (contract 6)."""
 
 import hashlib
 import re

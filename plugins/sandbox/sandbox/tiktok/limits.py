@@ -1,4 +1,4 @@
-"""Calls per second, minute and day of one app at one endpoint; nothing tells what is left (contract 2)."""
+"""Limits calls per second, minute and day of one app at one endpoint (contract 2)."""
 
 from collections import defaultdict
 

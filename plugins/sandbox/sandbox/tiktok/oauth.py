@@ -1,4 +1,4 @@
-"""Who calls: tokens, scopes, and the endpoints that give and take them (contract 1.1)."""
+"""Authenticates callers: tokens, scopes, and the OAuth endpoints (contract 1.1)."""
 
 import secrets
 from typing import Any

@@ -1,4 +1,4 @@
-"""The streaming API: audiences made and deleted, people added to and taken out of them (contract 4)."""
+"""The streaming API: creates and deletes audiences, adds and removes people (contract 4)."""
 
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from sandbox.tiktok.hashes import well_formed
 from sandbox.tiktok.membership import Row
 from sandbox.tiktok.state import Audience, Twin
 
-LONGEST_NAME = 70
+MAX_NAME_LENGTH = 70
 ID_TYPES = KEYS[:-1]
 
 
@@ -50,8 +50,8 @@ def segment(twin: Twin, call: Call) -> dict[str, Any]:
         raise missing("custom_audience_name")
     check_room(twin, wanted.advertiser_id)
     name, now = wanted.custom_audience_name, twin.clock.now()
-    if len(name) > LONGEST_NAME:
-        name = name[: LONGEST_NAME - 3] + "..."
+    if len(name) > MAX_NAME_LENGTH:
+        name = name[: MAX_NAME_LENGTH - 3] + "..."
     audience = Audience(twin.new_id(), wanted.advertiser_id, name, True, now, updated=now)
     twin.audiences[audience.audience_id] = audience
     return {"audience_id": audience.audience_id}

@@ -1,4 +1,4 @@
-"""An audience that takes everybody and keeps nobody."""
+"""A destination that accepts everybody and stores nobody."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One measured run whose connectors something carries: `python -m tests.bench.carrying STORE MEMBERS [LAUNCHER]`."""
+"""Measures one run with connectors started by a launcher: `launcher_run STORE MEMBERS [LAUNCHER]`."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ FIELDS = ("email", "phone", "first_name", "last_name", "city", "postal_code", "c
 
 def main(store_path: str, members: str, launcher: str = "") -> None:
     """Configure the store and run its one audience, in this process or by a launcher."""
-    registry = Registry([*entry_points(group=PROJECT), EntryPoint("carried", "carried", PROJECT)])
+    registry = Registry([*entry_points(group=PROJECT), EntryPoint("bench_connectors", "bench_connectors", PROJECT)])
     started = time.monotonic()
     with Store.open(f"sqlite:///{store_path}") as store:
         bridge = _bridge(int(members))
         configure(store, bridge)
-        carried = registry.launcher(launcher) if launcher else None
-        log = Run(store, registry, bridge.audiences[0], launcher=carried).sync()
+        chosen = registry.launcher(launcher) if launcher else None
+        log = Run(store, registry, bridge.audiences[0], launcher=chosen).sync()
         ended = time.monotonic()
-    said = {"status": log.status, "error": log.error, "members": log.funnel.accepted}
-    Path(os.environ["BENCH_REPORT"]).write_text(json.dumps({"started": started, "ended": ended, **said}))
+    report = {"status": log.status, "error": log.error, "members": log.funnel.accepted}
+    Path(os.environ["BENCH_REPORT"]).write_text(json.dumps({"started": started, "ended": ended, **report}))
 
 
 def _bridge(members: int) -> Bridge:

@@ -1,6 +1,6 @@
-"""One measured run of ours from the Segment twin to one platform or to several: a fresh process reads once for all.
+"""Measures one run of our bridge from the Segment twin to one platform or several, in a fresh process.
 
-`python -m tests.bench.fanning STORE SEGMENT WAREHOUSE [PLATFORM=URL ...]`
+`python -m tests.bench.fanout_run STORE SEGMENT WAREHOUSE [PLATFORM=URL ...]`
 """
 
 from __future__ import annotations
@@ -50,17 +50,19 @@ def bridge_connectors() -> Iterable[Connector]:
 def main(store_path: str, segment: str, warehouse: str, *platforms: str) -> None:
     """Configure the store and run an audience for each platform, as `cdp-bridge sync --all` does."""
     points = [point for point in entry_points(group=PROJECT) if point.module != "destination_tiktok"]
-    registry = Registry([*points, EntryPoint("unpaced", "tests.bench.fanning", PROJECT)])
+    registry = Registry([*points, EntryPoint("unpaced", "tests.bench.fanout_run", PROJECT)])
     with Store.open(f"sqlite:///{store_path}") as store:
-        bridge = _bridge(segment, warehouse, dict(one.split("=", 1) for one in platforms))
+        bridge = _bridge(segment, warehouse, dict(platform.split("=", 1) for platform in platforms))
         configure(store, bridge)
-        jobs = [partial(_run, store, registry, one) for one in bridge.audiences]
+        jobs = [partial(_run, store, registry, audience) for audience in bridge.audiences]
         started = time.monotonic()
         logs = together(jobs, threading.Event())
         ended = time.monotonic()
         refs = store.audience_refs([log.audience for log in logs])
-    said = {log.audience: {"status": log.status, "error": log.error, "audience": refs[log.audience].id} for log in logs}
-    Path(os.environ["BENCH_REPORT"]).write_text(json.dumps({"started": started, "ended": ended, "runs": said}))
+    report = {
+        log.audience: {"status": log.status, "error": log.error, "audience": refs[log.audience].id} for log in logs
+    }
+    Path(os.environ["BENCH_REPORT"]).write_text(json.dumps({"started": started, "ended": ended, "runs": report}))
 
 
 def _run(store: Store, registry: Registry, activation: Activation, ticket: ReadTicket) -> SyncLog:
@@ -75,7 +77,7 @@ def _bridge(segment: str, warehouse: str, platforms: dict[str, str]) -> Bridge:
             DestinationAccount(name=name, connector=f"destination-{name}", settings=_settings(name, url))
             for name, url in platforms.items()
         ),
-        mappings={"people": tuple(DataMapping(omniads_field=ours, cdp_field=his) for ours, his in FIELDS.items())},
+        mappings={"people": tuple(DataMapping(omniads_field=field, cdp_field=path) for field, path in FIELDS.items())},
         audiences=tuple(
             Activation(name=name, connection="segment", segment="everyone", destination=name, mapping="people")
             for name in platforms

@@ -1,4 +1,4 @@
-"""People with seven identifiers, made in columns: nearly all that reading them costs is what carries them."""
+"""A source of made-up people with seven identifiers, generated in columns so that reading costs little."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import pytest
 from cdp_bridge.connectors.launch import local
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import Bridge, CDPConnection, DataMapping, DestinationAccount
-from cdp_bridge.server.web import connector_calls as asking
+from cdp_bridge.server.web import connector_calls
 from cdp_bridge.store import Store
 from cdp_bridge.testing.configuring import configure
 from cdp_bridge.testing.vendor import TOKEN, Vendor
@@ -62,7 +62,7 @@ def vendor() -> Iterator[Vendor]:
 @pytest.fixture
 def limits(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Few connectors at once, and little time for processes to end; that for answers is left to the tests."""
-    monkeypatch.setattr(asking, "MOST", 2)
+    monkeypatch.setattr(connector_calls, "MAX_CALLS", 2)
     monkeypatch.setattr(local, "GRACE", 0.2)
     return monkeypatch
 
@@ -146,7 +146,7 @@ def test_one_that_hangs_is_left_in_time_and_others_are_answered_meanwhile(
     hostile: Hostile, limits: pytest.MonkeyPatch, at: str, path: str, body: Any
 ) -> None:
     hostile.told("hangs", at)
-    limits.setattr(asking, "SECONDS", 1.0)
+    limits.setattr(connector_calls, "SECONDS", 1.0)
     with ThreadPoolExecutor() as pool:
         hung = pool.submit(hostile.ask, path, body)
         while not hung.done():
@@ -159,30 +159,30 @@ def test_one_that_hangs_is_left_in_time_and_others_are_answered_meanwhile(
 
 def test_one_that_hung_is_asked_again_once_its_process_has_ended(apart: Hostile, limits: pytest.MonkeyPatch) -> None:
     apart.told("hangs", "discover")
-    limits.setattr(asking, "SECONDS", 1.0)
+    limits.setattr(connector_calls, "SECONDS", 1.0)
     assert apart.ask("connections/crm/discover")[0] == 504
-    limits.setattr(asking, "SECONDS", 60.0)
+    limits.setattr(connector_calls, "SECONDS", 60.0)
     apart.told()
     while (answer := apart.ask("connections/crm/discover"))[0] == 504:
-        assert "still busy with what it was asked before" in answer[1]
+        assert "still busy with an earlier call" in answer[1]
     assert answer[0] == 200
 
 
 def test_one_that_hangs_here_is_asked_nothing_more_and_leaves_room_for_few(
     limits: pytest.MonkeyPatch, here: Hostile
 ) -> None:
-    limits.setattr(asking, "SECONDS", 0.1)
+    limits.setattr(connector_calls, "SECONDS", 0.1)
     here.told("hangs", "discover")
     assert here.ask("connections/crm/discover")[0] == 504
-    limits.setattr(asking, "SECONDS", 60.0)
+    limits.setattr(connector_calls, "SECONDS", 60.0)
     here.told()
     status, said = here.ask("connections/crm/discover")
     assert (status, "still busy" in said) == (504, True), said
     here.told("hangs", "check")
-    limits.setattr(asking, "SECONDS", 0.1)
+    limits.setattr(connector_calls, "SECONDS", 0.1)
     assert here.ask("destinations/ads/check")[0] == 504
     answer = here.api.call("POST", "/v1/destinations/file/check")
-    assert (answer.status_code, answer.json()["detail"]) == (503, "too many connectors are being asked at once")
+    assert (answer.status_code, answer.json()["detail"]) == (503, "too many connectors are being called at once")
     assert int(answer.headers["Retry-After"]) > 0
 
 
@@ -192,7 +192,7 @@ def test_a_server_that_ends_waits_for_nobody(apart: Hostile) -> None:
         hung = pool.submit(apart.ask, "connections/crm/discover")
         while not _processes("source-hostile"):
             assert not hung.done()
-        apart.api.asking.close()
+        apart.api.connector_calls.close()
         status, said = hung.result()
     assert (status, "this server ends" in said) == (504, True), said
     while _processes("source-hostile"):

@@ -1,4 +1,4 @@
-"""A store with a past: `python -m tests.bench.past STORE AUDIENCES RUNS` makes one, half of its runs asked for."""
+"""Fills a store with audiences and recorded runs: `python -m tests.bench.seed_store STORE AUDIENCES RUNS`."""
 
 from __future__ import annotations
 
@@ -22,20 +22,22 @@ from cdp_bridge.testing.configuring import configure
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 SCHEDULE = Schedule(every="1d")
-"""Of every audience: nothing is due while the bench looks."""
+"""The schedule of every audience; nothing is due during the bench."""
 
 
 def main(path: str, audiences: int, runs: int) -> None:
-    """Make it."""
+    """Create the store; every second run has a request."""
     names = [f"audience-{number:04}" for number in range(audiences)]
     with Store.open(f"sqlite:///{path}") as store:
         configure(store, _bridge(names))
         logs = [_log(number, names[number % audiences]) for number in range(runs)]
-        asked = [_request(log) for log in logs[::2]]
+        requests = [_request(log) for log in logs[::2]]
         with store._database.writing() as connection:
             if runs:
-                connection.execute(tables.run.insert(), [row_of(tables.run, one) for one in logs])
-                connection.execute(tables.run_request.insert(), [row_of(tables.run_request, one) for one in asked])
+                connection.execute(tables.run.insert(), [row_of(tables.run, log) for log in logs])
+                connection.execute(
+                    tables.run_request.insert(), [row_of(tables.run_request, request) for request in requests]
+                )
 
 
 def _bridge(names: list[str]) -> Bridge:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from cdp_bridge.entities import SyncLog
-from cdp_bridge.server.web import idempotency as repeats
+from cdp_bridge.server.web import idempotency
 from cdp_bridge.store.access.idempotency import Answer
 
 from .conftest import AT, Api
@@ -58,7 +58,7 @@ def test_what_was_wrong_may_be_tried_again(each_api: Api) -> None:
 
 
 def test_who_died_before_the_answer_does_not_block_its_key(each_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repeats, "WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(idempotency, "WAIT_SECONDS", 0.1)
     [admin] = [key for key in each_api.store.api_keys.all() if key.name == "admin"][-1:]
     each_api.store.answers.claim(admin.id, "dead", b"another request")
     assert each_api.call("POST", "/v1/mappings", mapping("m4"), idempotency_key="dead").status_code == 409

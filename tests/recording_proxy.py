@@ -1,4 +1,4 @@
-"""What a bridge and a twin say to each other."""
+"""A proxy that records the exchanges between a bridge and a twin."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from cdp_bridge.testing.relay import Headers, Relay, Request
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request, and what the twin answered."""
+    """A request and the answer of the twin."""
 
     request: Request
     status: int
     answer: bytes
 
 
-class Ear(Relay):
-    """Stands between a bridge and a twin and keeps every exchange, in `heard`."""
+class RecordingProxy(Relay):
+    """Forwards requests to a twin and records every exchange, in `exchanges`."""
 
     def __init__(self, upstream: str) -> None:
         super().__init__(upstream)
-        self.heard: list[Exchange] = []
-        self._awaited = ""
+        self.exchanges: list[Exchange] = []
+        self._path = ""
         self._act: Callable[[], object] | None = None
 
     def once(self, path: str, act: Callable[[], object]) -> None:
-        """Do something when the twin has done the next request to a path, and before it has answered."""
-        self._awaited, self._act = path, act
+        """Call `act` once the twin has handled the next request to a path, before the answer is sent."""
+        self._path, self._act = path, act
 
     def ask(self, request: Request) -> tuple[int, Headers, bytes]:
         """The twin's answer to a request."""
         status, headers, answer = super().ask(request)
-        self.heard.append(Exchange(request, status, answer))
-        if self._act is not None and re.search(self._awaited, request.path):
+        self.exchanges.append(Exchange(request, status, answer))
+        if self._act is not None and re.search(self._path, request.path):
             act, self._act = self._act, None
             act()
         return status, headers, answer

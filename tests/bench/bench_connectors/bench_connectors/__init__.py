@@ -1,4 +1,4 @@
-"""Connectors for the benches, to be carried by any launcher: made-up people, and a place where nobody is kept."""
+"""Connectors for benches: a source of made-up people, and a destination that stores nobody."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -20,12 +20,12 @@ class Nothing(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     """Nothing to set."""
 
 
-SOURCE = Connector(name="source-crowd", kind="source", settings=Crowd, load="carried.crowd", hosts=HOSTS)
+SOURCE = Connector(name="source-crowd", kind="source", settings=Crowd, load="bench_connectors.crowd", hosts=HOSTS)
 DESTINATION = Connector(
     name="destination-void",
     kind="destination",
     settings=Nothing,
-    load="carried.void",
+    load="bench_connectors.void",
     limits=Limits(rows=10_000, bytes=1_000_000),
     hosts=HOSTS,
 )

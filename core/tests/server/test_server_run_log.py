@@ -7,7 +7,7 @@ import threading
 
 import pytest
 from cdp_bridge.errors import TransientError
-from cdp_bridge.orchestration import run_log as telling
+from cdp_bridge.orchestration import run_log
 from cdp_bridge.orchestration.run_log import RunLogHandler
 from cdp_bridge.store import Store
 from cdp_bridge.sync.progress import Progress
@@ -47,7 +47,7 @@ def test_a_store_that_is_away_costs_notes_and_not_the_run(sqlite_url: str, monke
     def away(*_: object, **__: object) -> None:
         raise TransientError("the store is away")
 
-    monkeypatch.setattr(telling, "EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(run_log, "EVERY_SECONDS", 0.01)
     with Store.open(sqlite_url) as store:
         run = store.requests.add("vip", "test").id
         monkeypatch.setattr(store.notes, "add", away)

@@ -24,10 +24,10 @@ def test_keys_rotate_makes_a_key_and_forgets_the_old_ones_if_asked(cli: Cli, url
         store.secrets.put("token", Secret(CANARY))
     first = keyring.read_text()
     rotated = cli("keys", "rotate")
-    assert (rotated.code, rotated.err, rotated.out) == (0, "", "Secrets kept under a new key: 1\n")
+    assert (rotated.code, rotated.err, rotated.out) == (0, "", "Secrets encrypted under a new key: 1\n")
     assert keyring.read_text().startswith(first)
     rotated = cli("keys", "rotate", "--drop-old")
-    assert (rotated.code, rotated.out.splitlines()[-1]) == (0, "Old keys forgotten: 2")
+    assert (rotated.code, rotated.out.splitlines()[-1]) == (0, "Old keys deleted: 2")
     assert len(keyring.read_text().splitlines()) == 1
     with Store.open(url) as store:
         found = store.secrets.get("token")
