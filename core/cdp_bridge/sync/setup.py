@@ -93,7 +93,8 @@ def prepare(bridge: Bridge, registry: Registry, sync: Sync, connect: OpenConnect
         rules = load_profile(target.profile or CLEAR).fields
         forms: dict[str, Form] = {field: "hashed" if rule.send == "hash" else "clear" for field, rule in rules.items()}
         fields = allowed(mappings, forms)
-        if not fields and target.profile in (None, CLEAR):
+        # Who clicked is known by that, so a conversion needs no identifier.
+        if not fields and not mapper.is_events and target.profile in (None, CLEAR):
             raise ConfigError(
                 f"{target.name} takes identifiers in clear, and none may leave so",
                 place=f"{place}.mapping",

@@ -112,7 +112,7 @@ def test_new_leaves_no_variable_unfilled(cli: Cli, tmp_path: Path) -> None:
     for kind in ("source", "destination"):
         cli("new", kind, "acme", "--in", tmp_path)
         files = [path for path in (tmp_path / f"{kind}-acme").rglob("*") if path.is_file()]
-        assert len(files) == 10
+        assert len(files) == (10 if kind == "source" else 11)
         for path in files:
             assert not re.search(r"\{\{|\{%|\.jinja", f"{path} {path.read_text()}"), path
             assert path.name in ("py.typed", "__init__.py") or path.read_text().endswith("\n")

@@ -1,10 +1,16 @@
 """Suppression lists are replaced whole, list by list."""
 
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 from cdp_bridge.entities import Bridge
-from cdp_bridge.store import Store
+from cdp_bridge.store import Store, migration
+from cdp_bridge.store.database import Database
 from cdp_bridge.testing.configuring import configure
 
 
@@ -52,3 +58,17 @@ def test_a_list_that_is_not_configured_any_more_is_deleted(store: Store) -> None
     store.suppress([("email", digest(3))], "by hand")
     configure(store, Bridge(suppressions=("legal.csv",)))
     assert suppressed(store) == [("email", digest(2)), ("email", digest(3))]
+
+
+def test_digests_from_when_each_profile_had_its_own_suppress_everywhere(store_url: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migration.__file__).with_name("migrations")))
+    database = Database(store_url, time.time)
+    rows = [{"profile": name, "digest": digest(number)} for name, number in (("a", 1), ("b", 1), ("b", 2))]
+    with database.writing() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0010")
+        connection.execute(sa.text("INSERT INTO suppression VALUES (:profile, 'api', 'email', :digest)"), rows)
+    database.close()
+    with Store.open(store_url) as opened:
+        assert suppressed(opened) == [("email", digest(1)), ("email", digest(2))]
