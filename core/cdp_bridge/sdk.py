@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -29,7 +30,11 @@ from cdp_bridge.secrets import Secret
 from cdp_bridge.settings import option
 
 if TYPE_CHECKING:
-    from cdp_bridge.http import Client
+    from cdp_bridge.find_or_create import find_or_create
+    from cdp_bridge.http.client import Client
+    from cdp_bridge.http.error_table import ErrorRule, ErrorTable
+    from cdp_bridge.http.tokens import Token
+    from cdp_bridge.probes import run_probes
 
 __all__ = [
     "Audience",
@@ -41,6 +46,8 @@ __all__ = [
     "ConfigError",
     "Connector",
     "Conversion",
+    "ErrorRule",
+    "ErrorTable",
     "Inventory",
     "Item",
     "Limits",
@@ -52,11 +59,24 @@ __all__ = [
     "RejectedError",
     "Secret",
     "Stream",
+    "Token",
     "TransientError",
+    "find_or_create",
     "hookimpl",
     "option",
     "run",
+    "run_probes",
 ]
+
+_LAZY = {
+    "Client": "http.client",
+    "ErrorRule": "http.error_table",
+    "ErrorTable": "http.error_table",
+    "Token": "http.tokens",
+    "find_or_create": "find_or_create",
+    "run_probes": "probes",
+}
+"""What is for work only, and the module it is in: an HTTP client costs more than a whole `spec`."""
 
 
 def run(connector: Connector, argv: Sequence[str] | None = None) -> NoReturn:
@@ -71,9 +91,6 @@ def run(connector: Connector, argv: Sequence[str] | None = None) -> NoReturn:
 
 
 def __getattr__(name: str) -> Any:
-    # The HTTP client costs more than a whole `spec`, so it is imported on first use.
-    if name != "Client":
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from cdp_bridge.http import Client
-
-    return Client
+    return getattr(importlib.import_module(f".{_LAZY[name]}", __package__), name)

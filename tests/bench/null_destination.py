@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cdp_bridge.sdk import Audience, AudienceRef, Batch, Catalog, Connector, Outcome, Probe, Stream, hookimpl
 from destination_meta import CONNECTOR as META
-from destination_meta.membership import upload
+from destination_meta.members import upload
 from msgspec import Struct
 
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -25,8 +27,12 @@ GOOD = (
         limits=LIMITS,
     ),
 )
-DEAR = (4, 12, 39, 40)
-"""Dear rules (processes, many streams, traced memory) are tried on the good connectors and on those that break them."""
+EXPENSIVE = (4, 12, 39, 40)
+"""Rules that take long (processes, many streams, traced memory): tried on good connectors and those that break them."""
+SHARE = 1 if "LONG_TESTS" in os.environ else 4
+"""Of the rules that it does not break, a connector is held to every fourth, and the next one to the next fourth; to all
+with LONG_TESTS.
+"""
 
 
 @pytest.fixture
@@ -66,11 +72,12 @@ class OfDestinations(DestinationSuite):
         )
 
 
-def _suite(connector: Connector, must: int) -> type:
-    """A suite without what is too dear for a connector that breaks something else."""
+def _suite(connector: Connector, must: int, number: int) -> type:
+    """A suite with the rule that a connector breaks, and its share of the others, none of them expensive."""
     base = OfSources if connector.kind == "source" else OfDestinations
-    dear = [name for name in dir(base) for dear in DEAR if name.startswith(f"test_must_{dear:02}_") and must != dear]
-    return type(f"Test{connector.load}", (base,), {"connector": connector, **dict.fromkeys(dear)})
+    rules = {name: int(match[1]) for name in dir(base) if (match := re.match(r"test_must_(\d\d)_", name))}
+    left_out = [name for name, rule in rules.items() if rule != must and (rule in EXPENSIVE or (rule - number) % SHARE)]
+    return type(f"Test{connector.load}", (base,), {"connector": connector, **dict.fromkeys(left_out)})
 
 
 class TestGoodSource(OfSources):
@@ -81,4 +88,6 @@ class TestGoodDestination(OfDestinations):
     connector = GOOD[1]
 
 
-globals().update({f"Test{number}": _suite(one.connector, one.must) for number, one in enumerate(BREACHES)})
+globals().update(
+    {f"Test{number}": _suite(breach.connector, breach.must, number) for number, breach in enumerate(BREACHES)}
+)

@@ -28,7 +28,7 @@ Lines = dict[str, list[dict[str, Any]]]
 def lines(tmp_path_factory: pytest.TempPathFactory) -> Lines:
     """By connector, the lines that the kit reports."""
     folder = tmp_path_factory.mktemp("mutations")
-    committed = dict.fromkeys(GOOD, Account) | {one.connector.name: one.committed for one in BREACHES}
+    committed = dict.fromkeys(GOOD, Account) | {breach.connector.name: breach.committed for breach in BREACHES}
     (folder / "connector_specs").mkdir()
     for name, settings in committed.items():
         (folder / "connector_specs" / f"{name}.json").write_text(json.dumps(schema(settings)))
@@ -55,11 +55,27 @@ def test_a_good_connector_passes_all_and_skips_nothing(lines: Lines, name: str) 
     assert {line["must"] for line in lines[name]} == musts_of(suite)
 
 
-@pytest.mark.parametrize("breach", BREACHES, ids=lambda one: f"{one.must:02}-{one.connector.name}")
+@pytest.mark.parametrize("breach", BREACHES, ids=lambda breach: f"{breach.must:02}-{breach.connector.name}")
 def test_a_breach_is_found_and_nothing_else_is_blamed(lines: Lines, breach: Breach) -> None:
     failed = [line for line in lines[breach.connector.name] if line["outcome"] == "failed"]
     others = [line for line in failed if line["must"] != breach.must]
     assert {line["must"] for line in failed} == {breach.must}, others
+
+
+BY_KEY = (17, 18, 19, 22, 23, 26, 28, 29, 30, 31, 32, 33, 42)
+"""Rules about records, audiences and members."""
+
+
+@pytest.mark.parametrize("breach", BREACHES, ids=lambda breach: f"{breach.must:02}-{breach.connector.name}")
+def test_a_message_says_what_was_seen_and_what_to_do_and_names_nobody(lines: Lines, breach: Breach) -> None:
+    for line in lines[breach.connector.name]:
+        if line["outcome"] == "failed":
+            message = re.findall(r"^E +(?:AssertionError|Failed): (.*)", line["reason"], re.MULTILINE)[-1]
+            assert line["rule"]
+            assert "; " in message, "SEEN; REMEDY"
+            assert not re.search(r"canar(y|ina)|birdwell|person\.\d|@", message, re.IGNORECASE)
+            if breach.must in BY_KEY:
+                assert re.search(r"expected .+ got ", message), message
 
 
 def test_every_rule_has_a_test_and_every_test_a_rule() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,13 @@ from tests.fresh import ROOT, Environment, build
 
 CONNECTORS = {"source-acme": range(17, 26), "destination-acme": range(26, 43)}
 """Each with the MUSTs of its kind."""
+LICENCES = """
+from importlib.metadata import distributions
+for one in distributions():
+    about = one.metadata
+    stated = [about.get("License-Expression"), about.get("License"), *(about.get_all("Classifier") or [])]
+    print(about["Name"], *(text.replace("\\n", " ") for text in stated if text))
+"""
 BRIDGE = """\
 connections:
   - {{name: crm, cdp_provider: source-acme, api_credentials: {{token: env:ACME_TOKEN, base_url: {url}}}}}
@@ -55,7 +63,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     place = Place(folder := tmp_path_factory.mktemp("elsewhere"), Environment.make(folder / "environment"))
     place.environment.install(f"{build(ROOT / 'core', folder / 'core')}[author]")
     place.run("cdp-bridge", "new", "source", "acme")
-    place.run("cdp-bridge", "new", "destination", "acme", "--twin")
+    place.run("cdp-bridge", "new", "destination", "acme")
     place.environment.install(*(build(folder / name, folder / f"{name}-wheel") for name in CONNECTORS))
     return place
 
@@ -75,6 +83,13 @@ def test_both_are_listed_beside_a_core_that_is_not_ours(place: Place) -> None:
     assert {(one["name"], one["version"]) for one in listed["connectors"]} == {(name, "0.1.0") for name in CONNECTORS}
     where = "import cdp_bridge, source_acme; print(cdp_bridge.__file__, source_acme.__file__)"
     assert place.run("python", "-c", where).count("site-packages") == 2
+
+
+def test_what_the_extra_author_brings_is_not_under_the_gpl(place: Place) -> None:
+    stated = place.run("python", "-c", LICENCES).splitlines()
+    assert {"cdp-bridge", "Jinja2", "pytest"} <= {line.split()[0] for line in stated}
+    gpl = [line.split()[0] for line in stated if re.search(r"(?<!L)GPL|\bGNU (Affero )?General", line)]
+    assert gpl == []
 
 
 @pytest.mark.parametrize("name", CONNECTORS)

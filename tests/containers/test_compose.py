@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import socket
 import subprocess
-import time
 import urllib.request
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_docker import Services
+from pytest_docker.plugin import DockerComposeExecutor
 
 import docker
 
@@ -24,40 +22,17 @@ HASTY = Path(__file__).with_name("hasty")
 FILES = (ROOT / "docker/compose.yaml", ROOT / "docker/compose.sandbox.yaml", HASTY / "compose.yaml")
 WORKERS = ("worker-1", "worker-2")
 MEMBERSHIP = {"path_regex": "/users", "method": "POST"}
-PATIENCE = 60
+Until = Callable[[Callable[[], Any]], Any]
 TMPFS = {"noexec", "nosuid", "nodev"}
 
 
 class Stack:
     """The containers of one project, and the API that they serve."""
 
-    def __init__(self, folder: Path, port: int) -> None:
-        made = subprocess.run([ROOT / "docker/make-secrets", folder / "secrets"], check=False)
-        assert made.returncode == 0
-        self._project, self._port = f"bridge-{uuid.uuid4().hex[:8]}", port
-        self._environment = os.environ | {
-            "CDP_BRIDGE_SECRETS": str(folder / "secrets"),
-            "CDP_BRIDGE_PORT": str(port),
-            "CDP_BRIDGE_SANDBOX_PEOPLE": "1000",
-            "POSTGRES_IMAGE": "cdp-bridge-postgres",
-            "HASTY": str(HASTY),
-        }
-        self.secrets = [word for path in (folder / "secrets").iterdir() for word in _secrets(path.read_text())]
+    def __init__(self, project: str, port: int, secrets: Path, until: Until) -> None:
+        self._project, self._url, self._until = project, f"http://127.0.0.1:{port}", until
+        self.secrets = [word for path in secrets.iterdir() for word in _secrets(path.read_text())]
         self.key = ""
-
-    def compose(self, *arguments: str) -> str:
-        """What a command of compose prints, either version of it."""
-        program = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "compose"]
-        files = [word for file in FILES for word in ("-f", str(file))]
-        done = subprocess.run(
-            [*program, "-p", self._project, *files, *arguments],
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-3_000:]
-        return done.stdout
 
     def container(self, service: str) -> str:
         """The id of a service's container, which may have ended."""
@@ -78,7 +53,7 @@ class Stack:
         """An answer of the API."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
-        asked = urllib.request.Request(f"http://127.0.0.1:{self._port}{path}", data, headers, method=method)
+        asked = urllib.request.Request(self._url + path, data, headers, method=method)
         with urllib.request.urlopen(asked) as answer:
             return json.load(answer)
 
@@ -89,7 +64,7 @@ class Stack:
             run = self.call("GET", f"/v1/runs/{request}")
             return run if run["state"] not in ("queued", "running") else None
 
-        return eventually(over)
+        return self._until(over)
 
     def twin(self, path: str, body: Any = None) -> str:
         """An answer of the Meta twin, which only containers reach."""
@@ -107,32 +82,60 @@ def _secrets(text: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def stack(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Everything up, with the example of the sandbox applied."""
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the stack's secrets."""
+    folder = tmp_path_factory.mktemp("stack") / "secrets"
+    subprocess.run([ROOT / "docker/make-secrets", folder], check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def docker_compose_command() -> str:
+    """Either version."""
+    return "docker-compose" if shutil.which("docker-compose") else "docker compose"
+
+
+@pytest.fixture(scope="module")
+def docker_compose_file(secrets: Path, images: None) -> Iterator[list[str]]:
+    """The stack, small and hasty; the server's port is a free one."""
     made = make_images("cdp-bridge", "cdp-bridge-sandbox", "cdp-bridge-postgres")
     assert made.returncode == 0, made.stderr
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    started = Stack(tmp_path_factory.mktemp("stack"), port)
-    try:
-        started.compose("up", "-d")
-        started.run("server", "cdp-bridge", "apply", "-f", "/sandbox/bridge.yaml", "--yes")
-        started.key = started.run("server", "cdp-bridge", "keys", "create", "test", "--role", "admin").split()[-1]
-        yield started
-    finally:
-        started.compose("down", "-v", "-t", "1")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("CDP_BRIDGE_SECRETS", str(secrets))
+        environment.setenv("CDP_BRIDGE_PORT", "0")
+        environment.setenv("CDP_BRIDGE_SANDBOX_PEOPLE", "1000")
+        environment.setenv("POSTGRES_IMAGE", "cdp-bridge-postgres")
+        environment.setenv("HASTY", str(HASTY))
+        yield [str(file) for file in FILES]
 
 
-def eventually(find: Callable[[], Any]) -> Any:
-    """What is found once it is there."""
-    deadline = time.monotonic() + PATIENCE
-    while not (found := find()):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    return found
+@pytest.fixture(scope="module")
+def docker_setup(
+    docker_compose_command: str, docker_compose_file: list[str], docker_compose_project_name: str
+) -> Iterator[str]:
+    """Version 1 cannot wait for all to be healthy; the services wait for one another."""
+    yield "up --detach"
+    # Here, since pytest-docker leaves what a failed start has made.
+    compose = DockerComposeExecutor(docker_compose_command, docker_compose_file, docker_compose_project_name)
+    compose.execute("down --volumes --timeout 1")
 
 
-def test_a_run_goes_on_in_the_other_worker_when_the_container_of_one_is_killed(stack: Stack) -> None:
+@pytest.fixture(scope="module")
+def docker_cleanup() -> list[str]:
+    """Nothing more."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def stack(docker_services: Services, docker_compose_project_name: str, secrets: Path, until: Until) -> Stack:
+    """Everything up, with the example of the sandbox applied."""
+    started = Stack(docker_compose_project_name, docker_services.port_for("server", 8080), secrets, until)
+    started.run("server", "cdp-bridge", "apply", "-f", "/sandbox/bridge.yaml", "--yes")
+    started.key = started.run("server", "cdp-bridge", "keys", "create", "test", "--role", "admin").split()[-1]
+    return started
+
+
+def test_a_run_goes_on_in_the_other_worker_when_the_container_of_one_is_killed(stack: Stack, until: Until) -> None:
     stack.twin("faults", [{"kind": "slow", "seconds": 120, "match": MEMBERSHIP, "times": 1}])
     request = stack.call("POST", "/v1/audiences/vip/sync", {})["id"]
     engine = docker.from_env()
@@ -145,7 +148,7 @@ def test_a_run_goes_on_in_the_other_worker_when_the_container_of_one_is_killed(s
         running = {name: str(engine.api.top(one, ps_args="-efww")["Processes"]) for name, one in containers.items()}
         return next((name for name, processes in running.items() if "destination-meta" in processes), None)
 
-    engine.api.kill(containers[eventually(busy)])
+    engine.api.kill(containers[until(busy)])
     engine.close()
 
     run = stack.ended(request)

@@ -15,7 +15,7 @@ from cdp_bridge.connectors.launch.hardening import Box
 from cdp_bridge.connectors.launch.origins import origins
 from cdp_bridge.connectors.launch.tcp_listener import RefusedError
 from cdp_bridge.errors import ConfigError, TransientError
-from cdp_bridge.http import Client
+from cdp_bridge.http.client import Client
 from cdp_bridge.model import Connector
 from cdp_bridge.secrets import Secret
 from msgspec import Struct

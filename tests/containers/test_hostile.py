@@ -37,7 +37,7 @@ def patient(registry: Registry, tmp_path: Path) -> Iterator[None]:
         with requests.Session() as session:
             while not over.wait(0.05):
                 began = time.monotonic()
-                session.get(url, headers={"Authorization": f"Bearer {key}"}, timeout=30).raise_for_status()
+                session.get(url, headers={"Authorization": f"Bearer {key}"}).raise_for_status()
                 seconds.append(time.monotonic() - began)
 
     with Store.open(f"sqlite:///{tmp_path}/store.db") as store, listen("127.0.0.1", 0) as listener:

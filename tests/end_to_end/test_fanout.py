@@ -18,6 +18,8 @@ from cdp_bridge.sync.run import Run
 from cdp_bridge.sync.run_group import together
 from cdp_bridge.testing.configuring import configure
 
+Until = Callable[[Callable[[], Any]], Any]
+
 PLATFORMS = ("meta", "tiktok", "google")
 TOO_MANY = {"code": 40100, "message": "Too many requests. Please retry in some time.", "request_id": "1", "data": {}}
 MINUTE = 60
@@ -119,7 +121,7 @@ def test_one_read_reaches_three_platforms(fan: Any) -> None:
     assert [(log.status, log.membership_calls) for log in logs.values()] == [("succeeded", 0)] * 3
 
 
-def test_a_platform_that_refuses_for_a_minute_delays_only_itself(fan: Any, town: Any) -> None:
+def test_a_platform_that_refuses_for_a_minute_delays_only_itself(fan: Any, town: Any, until: Until) -> None:
     slept: list[float] = []
     others = [name for name in PLATFORMS if name != "tiktok"]
 
@@ -148,10 +150,3 @@ def test_a_platform_that_refuses_for_a_minute_delays_only_itself(fan: Any, town:
     assert sum(slept) >= MINUTE
     assert three.held("tiktok") > 200
     assert three.reads() == before + 1
-
-
-def until(true: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -36,9 +37,9 @@ def held(twins: Sandbox, folder: Path) -> Callable[[str, str], set[str]]:
         return {address for line in lines for address in json.loads(line).get("email", [])}
 
     def in_meta(stream: str) -> set[str]:
-        audiences = requests.get(f"{twins.meta}/_twin/audiences", timeout=10).json()
+        audiences = requests.get(f"{twins.meta}/_twin/audiences").json()
         (number,) = [audience["id"] for audience in audiences if stream in audience["name"]]
-        rows = requests.get(f"{twins.meta}/_twin/audiences/{number}/rows", timeout=10).text.splitlines()
+        rows = requests.get(f"{twins.meta}/_twin/audiences/{number}/rows").text.splitlines()
         return {json.loads(row)["EMAIL"] for row in rows}
 
     return lambda destination, stream: {"destination-file": in_files, "destination-meta": in_meta}[destination](stream)
@@ -46,7 +47,8 @@ def held(twins: Sandbox, folder: Path) -> Callable[[str, str], set[str]]:
 
 def test_the_target_suite_passes(run: Run, targets: Targets, tmp_path: Path, held: Callable[..., set[str]]) -> None:
     report = tmp_path / "report.xml"
-    options = ["-q", "--noconftest", "-p", "no:cacheprovider", f"--rootdir={tmp_path}", f"--junitxml={report}"]
+    options = ["-q", "-c", os.devnull, "--noconftest", "-p", "no:cacheprovider", f"--rootdir={tmp_path}"]
+    options.append(f"--junitxml={report}")
     done = run("-m", "pytest", *options, HERE / "suite.py", TARGETS=json.dumps(targets), PYTHONPATH=str(HERE))
     assert done.returncode == 0, done.stdout + done.stderr
     cases = list(ElementTree.parse(report).iter("testcase"))

@@ -131,7 +131,7 @@ def test_sigterm_stops_a_sync_and_leaves_no_process(carry: Carry) -> None:
             assert process.poll() is None, process.communicate()[1]
             time.sleep(0.02)
         process.terminate()
-        _, complaints = process.communicate(timeout=60)
+        _, complaints = process.communicate()
     assert (process.returncode, complaints.strip()) == (1, "error: stopped")
     assert children("destination-chaos") == []
 
@@ -145,7 +145,7 @@ def test_both_processes_start_at_the_same_time(carry: Carry) -> None:
         """Starts a process once another one is to be started."""
 
         def start(self, *arguments: Any, **named: Any) -> Any:
-            both.wait(timeout=60)
+            both.wait()
             return launcher.start(*arguments, **named)
 
     bed.launcher = Waiting()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,11 +30,12 @@ REASON_LINES = 6
 
 
 class Test(Struct, frozen=True, kw_only=True):
-    """How one test of the kit ended; `reason` is the text of a failure or why the test was skipped."""
+    """How one test of the kit ended; `rule` is what must hold, `reason` the text of a failure or of a skip."""
 
     connector: str
     must: int
     name: str
+    rule: str
     outcome: str
     reason: str
 
@@ -41,12 +44,14 @@ class Test(Struct, frozen=True, kw_only=True):
 @click.argument("kind", type=click.Choice(["source", "destination"]))
 @click.argument("name")
 @click.option("--in", "folder", default=".", metavar="DIR", help="Where to make the package (default: here).")
-@click.option("--twin", is_flag=True, help="Also write tests/vendor.py, a stand-in to turn into your vendor's.")
-def new(kind: Kind, name: str, folder: str, twin: bool) -> None:
-    """Begin a connector package, DIR/source-NAME or DIR/destination-NAME: small, complete, and green under `test`."""
+def new(kind: Kind, name: str, folder: str) -> None:
+    """Begin a connector package, DIR/source-NAME or DIR/destination-NAME: small, complete, and green under `test`.
+
+    tests/vendor.py is its twin: a server that stands in for the vendor, to turn into yours.
+    """
     from cdp_bridge.scaffold import create
 
-    made = create(kind, name, Path(folder), twin=twin)
+    made = create(kind, name, Path(folder))
     click.echo(f"{made} is made. Next:\n  pip install -e {made}\n  cdp-bridge test {made}")
 
 
@@ -75,7 +80,7 @@ def test(path: str, as_json: bool) -> None:
 
 
 def run_kit(path: Path, *, show: bool) -> list[Test]:
-    """How each test of the kit in a package ended, in their order; `show` lets pytest speak to stderr.
+    """How each test of the kit in a package ended, in their order; `show` writes the output of pytest to stderr.
 
     ConfigError if there is no package, no test of the kit in it, or if its code cannot be imported.
     """
@@ -85,22 +90,37 @@ def run_kit(path: Path, *, show: bool) -> list[Test]:
         raise ConfigError("pytest is not installed", remedy='pip install "cdp-bridge[author]"')
     with tempfile.TemporaryDirectory(prefix="cdp-bridge-") as folder:
         report = Path(folder, "report.jsonl")
-        code, said = _pytest(path, report)
+        code, output = _pytest(path, report, announced=_announced(path, Path(folder)))
         lines = report.read_text(encoding="utf-8").splitlines() if report.exists() else []
     if show:
-        click.echo(said, err=True)
+        click.echo(output, err=True)
     if not lines or code not in (PASSED, FAILED):
-        raise _no_result(path, code, said)
+        raise _no_result(path, code, output)
     tests: dict[tuple[str, str], Test] = {}
-    for found in (Test(**json.loads(line)) for line in lines):
+    for test in (Test(**json.loads(line)) for line in lines):
         # A test that could not be taken down is there twice, the second time as failed.
-        tests[found.connector, found.name] = found
+        tests[test.connector, test.name] = test
     return sorted(tests.values(), key=lambda test: (test.connector, test.must))
 
 
-def _pytest(path: Path, report: Path) -> tuple[int, str]:
+def _announced(path: Path, folder: Path) -> Path:
+    """The folder, with the package's entry points in it as an installation would leave them."""
+    try:
+        project = tomllib.loads((path / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        name, points = project["name"], project["entry-points"]["cdp_bridge"].items()
+    except (KeyError, AttributeError, tomllib.TOMLDecodeError, UnicodeDecodeError):
+        return folder
+    info = folder / f"{re.sub('[^A-Za-z0-9]+', '_', name)}-0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0\n", encoding="utf-8")
+    lines = "".join(f"{point} = {module}\n" for point, module in points)
+    (info / "entry_points.txt").write_text(f"[cdp_bridge]\n{lines}", encoding="utf-8")
+    return folder
+
+
+def _pytest(path: Path, report: Path, *, announced: Path) -> tuple[int, str]:
     """Run pytest as a process that finds the package also when it is not installed; its exit code and output."""
-    places = [str(path.resolve()), *filter(None, [os.environ.get("PYTHONPATH")])]
+    places = [str(path.resolve()), str(announced), *filter(None, [os.environ.get("PYTHONPATH")])]
     options = ["-p", "cdp-bridge", "-p", "no:cacheprovider", "--tb=short", "--color=no"]
     done = subprocess.run(  # noqa: S603 - the interpreter that runs us
         [sys.executable, "-m", "pytest", str(path), *options, "--must-report", str(report)],
@@ -113,20 +133,20 @@ def _pytest(path: Path, report: Path) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def _no_result(path: Path, code: int, said: str) -> ConfigError:
+def _no_result(path: Path, code: int, output: str) -> ConfigError:
     if code == NOTHING_COLLECTED:
         remedy = "Write tests/test_conformance.py as `cdp-bridge new` does"
         return ConfigError("has no tests of the conformance kit", place=str(path), remedy=remedy)
     if code == NOT_COLLECTED:
-        why = " ".join(_errors(said)[-1:])
+        why = " ".join(_errors(output)[-1:])
         remedy = f"pip install -e {path}, which also installs what the package needs"
         return ConfigError(f"its tests cannot be imported: {why}", place=str(path), remedy=remedy)
-    remedy = f"cdp-bridge --debug test {path} shows what it said"
+    remedy = f"cdp-bridge --debug test {path} shows its output"
     return ConfigError(f"pytest gave up with exit code {code}", place=str(path), remedy=remedy)
 
 
 def _report(tests: Sequence[Test]) -> None:
-    """A line for each MUST, and under it what is wrong in each test of it that failed."""
+    """A line for each MUST; under one that failed the rule, and for each failed test its case and reason."""
     for must in sorted({test.must for test in tests}):
         same = [test for test in tests if test.must == must]
         failed = [test for test in same if test.outcome == "failed"]
@@ -134,9 +154,10 @@ def _report(tests: Sequence[Test]) -> None:
         why = f" ({'; '.join(dict.fromkeys(_reason(test)[0] for test in same))})" if skipped else ""
         outcome = "FAILED" if failed else "skipped" if skipped else "passed"
         click.echo(f"  {must:02}  {outcome:7}  {_title(same[0].name)}{why}")
-        for told in failed:
-            case = [told.name.partition("[")[2].removesuffix("]")]
-            click.echo("".join(f"               {text}\n" for text in filter(None, case + _reason(told))), nl=False)
+        lines = [f"must hold: {same[0].rule}"] if failed and same[0].rule else []
+        for test in failed:
+            lines += [test.name.partition("[")[2].removesuffix("]"), *_reason(test)]
+        click.echo("".join(f"               {line}\n" for line in lines if line), nl=False)
 
 
 def _title(name: str) -> str:
@@ -152,7 +173,9 @@ def _errors(text: str) -> list[str]:
     """The first lines that pytest marks as the error, or of the whole text where it marks none, as for a skip."""
     lines = text.splitlines()
     marked = [line.removeprefix("E").strip() for line in lines if line.startswith("E  ")]
-    told = [line.removeprefix("AssertionError: ").removeprefix("Skipped: ") for line in marked or lines if line]
+    # An error that a test reports in words of its own is printed above them.
+    first = next((number for number, line in enumerate(marked) if line.startswith("Failed: ")), 0)
+    texts = [re.sub("^(AssertionError|Failed|Skipped): ", "", line) for line in marked[first:] or lines if line]
     # Below the words of a test stands the expression that they explain.
-    compared = next((number for number, line in enumerate(told) if number and line.startswith("assert ")), len(told))
-    return told[: min(compared, REASON_LINES)]
+    compared = next((number for number, line in enumerate(texts) if number and line.startswith("assert ")), len(texts))
+    return texts[: min(compared, REASON_LINES)]

@@ -18,7 +18,7 @@ LINES_AT_ONCE = 5_000
 
 
 @click.command()
-@click.option("--profile", required=True, help="meta, google, tiktok-audience or tiktok-events.")
+@click.option("--profile", required=True, help="Whose rules: a plugin's, or `generic`.")
 def identity(profile: str) -> None:
     """Explain raw identifiers, one JSON line each.
 

@@ -44,10 +44,10 @@ class Failure(Struct, frozen=True):
 
 
 class Registry:
-    """The plugins of this process: `connectors` and `functions` by name, and `failures`."""
+    """The plugins of this process: `connectors` and `functions` by name."""
 
     def __init__(self, points: Iterable[EntryPoint] | None = None) -> None:
-        self.failures: list[Failure] = []
+        self._failures: list[Failure] = []
         self.connectors: dict[str, Connector] = {}
         self.functions: dict[str, MappingFunction] = {}
         self._points: dict[str, EntryPoint] = {}
@@ -68,6 +68,15 @@ class Registry:
             with self._reporting(plugin, "bridge_functions failed"):
                 for name, function in dict(_call(implementation)).items():
                     self._add_function(plugin, name, function)
+
+    @property
+    def failures(self) -> list[Failure]:
+        """What is not in use, and why; identity profiles are looked for now, since few commands need them."""
+        from cdp_bridge.identity import installed
+
+        for plugin, reason in installed().failures:
+            self.report(plugin, reason)
+        return self._failures
 
     def connector(self, name: str, kind: Kind | None = None) -> Connector:
         """The connector of that name (and kind); ConfigError if there is none."""
@@ -118,9 +127,9 @@ class Registry:
     def report(self, plugin: str, reason: str) -> None:
         """Note a failure once, on one redacted line."""
         failure = Failure(plugin, redact(" ".join(reason.split())))
-        if failure not in self.failures:
+        if failure not in self._failures:
             log.warning("plugin %s: %s", failure.plugin, failure.reason)
-            self.failures.append(failure)
+            self._failures.append(failure)
 
     @contextmanager
     def _reporting(self, plugin: str, what: str, *, quote: bool = True) -> Iterator[None]:

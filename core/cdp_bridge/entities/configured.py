@@ -34,7 +34,7 @@ class DataMapping(Struct, kw_only=True, forbid_unknown_fields=True, omit_default
     for a missing one. `transformation_rule` is a SQL scalar expression in which `value` is the mapped field and other
     record fields go by their paths. `validation` holds JSON Schema keywords for each value; `on_invalid` says what a
     breach costs. `policy` narrows how the value may leave: `never` keeps it here, `hash` lets it out only hashed,
-    `clear` also in clear where the profile sends it in clear.
+    `clear` also in clear where the profile sends it in clear, or where an object of the destination has no profile.
     """
 
     omniads_field: str
@@ -112,7 +112,8 @@ class Schedule(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=T
 class Sync(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What flows from a stream of a connection to a destination, by a named list of mappings.
 
-    `stream` may be left out where the source has only one of the kind. `consent` must all hold. An `incremental` one
+    `stream` of the source and `object` of the destination, by the names that `cdp-bridge discover` shows, may be left
+    out where there is only one of the kind. `consent` must all hold. An `incremental` one
     reads what has changed only. Without `schedule`, the connection's `sync_schedule` counts.
     """
 
@@ -121,6 +122,7 @@ class Sync(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True)
     destination: str
     mapping: str
     stream: str | None = None
+    object: str | None = None
     consent: tuple[Consent, ...] = ()
     incremental: bool = False
     schedule: Schedule | None = None

@@ -170,8 +170,7 @@ class DeadLetter(Struct, kw_only=True):
 
 
 class SuppressionCount(Struct, frozen=True, kw_only=True):
-    """How many hashed identifiers a list has for one profile; `source` is a file, or `api` for what came by request."""
+    """How many hashed identifiers a list has; `source` is a file, or `api` for what came by request."""
 
     source: str
-    profile: str
     count: int

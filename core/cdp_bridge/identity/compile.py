@@ -7,10 +7,10 @@ VARCHAR[] where clear; in order, without repetitions, an empty list where nothin
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from functools import cache
 from typing import NamedTuple
 
-from cdp_bridge.identity.profile import Profile, Rule, load_profile
+from cdp_bridge.identity.installed import load_profile
+from cdp_bridge.identity.profile import Profile, Rule
 from cdp_bridge.identity.steps import CHECKS, EMPTY_DIGEST, IS_DIGEST, IS_REFUSAL, PARTS, STEPS, refuse
 
 _FIRST_STEPS = ("trim", "nothing")
@@ -36,11 +36,11 @@ class CompiledProfile(NamedTuple):
     def select(self, fields: Sequence[str], source: str = "page", *, single: Collection[str] = ()) -> str:
         """The SELECT over the relation `source`; of the fields in `single` nobody has two values, which is faster."""
         values = self.values(fields, source, single=single)
-        together = self.profile.together
-        return _all_or_none(values, together, fields) if set(together) & set(fields) else values
+        needed = self.profile.all_or_none
+        return _all_or_none(values, needed, fields) if set(needed) & set(fields) else values
 
     def values(self, fields: Sequence[str], source: str, *, single: Collection[str]) -> str:
-        """As `select`, each identifier for itself: before identifiers that go together only are held back."""
+        """As `select`, each identifier for itself: before those that are sent all or none are held back."""
         shape = _Shape(single)
         taken = [field for field in fields if field in self.profile.fields]
         outputs = [(output, field, part) for field in taken for output, part in self.profile.outputs(field).items()]
@@ -161,10 +161,10 @@ def _replace(columns: dict[str, str], sql: str) -> str:
     return f"SELECT * REPLACE ({', '.join(f'{e} AS {c}' for c, e in columns.items())}) FROM ({sql})" if columns else sql
 
 
-def _all_or_none(values: str, together: Sequence[str], fields: Sequence[str]) -> str:
-    """Hold back the identifiers in `together` unless every one of them has a value; say so if some had."""
-    mine = [field for field in together if field in fields]
-    complete = " AND ".join(f"len({field}) > 0" for field in together) if len(mine) == len(together) else "FALSE"
+def _all_or_none(values: str, needed: Sequence[str], fields: Sequence[str]) -> str:
+    """Hold back the identifiers in `needed` unless every one of them has a value; say so if some had."""
+    mine = [field for field in needed if field in fields]
+    complete = " AND ".join(f"len({field}) > 0" for field in needed) if len(mine) == len(needed) else "FALSE"
     # A country alone is there for reading phones and postal codes: its lonely presence is no loss.
     some = " OR ".join(f"len({field}) > 0" for field in mine if field != "country") or "FALSE"
     kept = {field: f"CASE WHEN {complete} THEN {field} ELSE [] END" for field in mine}
@@ -172,7 +172,6 @@ def _all_or_none(values: str, together: Sequence[str], fields: Sequence[str]) ->
     return _replace({**kept, "refused": code}, values)
 
 
-@cache
-def compile_profile(name: str) -> CompiledProfile:
-    """The compiled profile of that name; ConfigError when there is none."""
-    return CompiledProfile(load_profile(name))
+def compile_profile(profile: str | Profile) -> CompiledProfile:
+    """A compiled profile, given or by name; ConfigError when there is none of that name."""
+    return CompiledProfile(load_profile(profile) if isinstance(profile, str) else profile)

@@ -27,7 +27,7 @@ class Explanation(msgspec.Struct, frozen=True):
     """What a profile makes of a value.
 
     `value` is what would be sent: lower-case hex if `hashed`, else clear text; None if `rejected` names a reason. Of a
-    field with several outputs it is the first that has a value (meta's date of birth: YYYYMMDD, or else the year).
+    field with several outputs it is the first that has a value (a date of birth: YYYYMMDD, or else the year).
     """
 
     field: str
@@ -42,8 +42,8 @@ def explain(profile: str, field: str, raw: str | None, country: str | None = Non
     return explain_many(profile, [Question(field, raw, country)])[0]
 
 
-def explain_many(profile: str, questions: Iterable[Question]) -> list[Explanation]:
-    """What `profile` makes of each value, in order; ConfigError for an unknown profile or field.
+def explain_many(profile: str | Profile, questions: Iterable[Question]) -> list[Explanation]:
+    """What `profile` (or the one of that name) makes of each value, in order; ConfigError for an unknown one or field.
 
     A question becomes a person of one page, so that all are answered by one run of the profile's SQL.
     """

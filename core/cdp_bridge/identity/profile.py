@@ -1,12 +1,9 @@
 """What a profile is: for every identifier that a platform takes, how to normalise, check and send it."""
 
-from functools import cache
 from importlib import resources
 from typing import Literal
 
 import msgspec
-
-from cdp_bridge.errors import ConfigError
 
 FIELDS = (
     "email",
@@ -22,7 +19,10 @@ FIELDS = (
     "mobile_ad_id",
     "external_id",
 )
-PROFILES = ("meta", "google", "tiktok-audience", "tiktok-events")
+IDENTIFYING = ("email", "phone", "mobile_ad_id")
+"""A person without any of these is not sent, unless the profile says otherwise: names and places alone match nobody
+for sure.
+"""
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,25 +42,22 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A platform's rules. An identifier without a rule is never sent; `together` are sent all or none."""
+    """A platform's rules. An identifier without a rule is never sent.
+
+    Those in `all_or_none` are sent only if all of them have a value. A person with none of those in `identifying` is
+    not sent.
+    """
 
     name: str
     version: str
     source: str
     fields: dict[str, Rule]
-    together: tuple[str, ...] = ()
+    all_or_none: tuple[str, ...] = ()
+    identifying: tuple[str, ...] = IDENTIFYING
 
     def outputs(self, field: str) -> dict[str, str]:
         """Output column -> part of the normalised value, for one field that the profile takes."""
         return self.fields[field].outputs or {field: "whole"}
-
-
-@cache
-def load_profile(name: str) -> Profile:
-    """Read a profile; ConfigError when there is none of that name."""
-    if name not in PROFILES:
-        raise ConfigError(f"there is no identity profile {name!r}", remedy=f"Use one of: {', '.join(PROFILES)}")
-    return msgspec.json.decode(read_data(f"profiles/{name}.json"), type=Profile)
 
 
 def read_data(path: str) -> bytes:

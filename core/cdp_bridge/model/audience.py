@@ -12,22 +12,25 @@ class Audience(Struct, frozen=True, kw_only=True):
     """An audience as the bridge wants it.
 
     `marker` is a short text that is unique to it: stored at the platform, it finds the audience again. `name` and
-    `description` are for people. `ref` is what an earlier `ensure` returned.
+    `description` are for people. `ref` is what an earlier `ensure` returned, `object` the stream of the catalogue that
+    is written: a destination that has several puts it into the `id` of what it returns.
     """
 
     marker: str
     name: str
     description: str = ""
     ref: AudienceRef | None = None
+    object: str = ""
 
 
 class AudienceRef(Struct, frozen=True, kw_only=True):
     """An audience as the platform holds it.
 
     `account` is whose `Limits` it uses up, `name` the one for people, `status` the platform's own word, `lower_bound`
-    and `upper_bound` its estimate of how many people it has matched. `id` is empty while the platform has none yet,
-    since the first batch makes it: `name` then tells the audience from others, and a later `ensure` gives the id.
-    `asked_at`, which the core fills, is when the platform said so.
+    and `upper_bound` the size that it shows. `matched` is its estimate of how many of those who were sent it knows,
+    `match_rate` of their share (0 to 1), as intervals with both ends, whichever it tells. `id` is empty while the
+    platform has none yet, since the first batch makes it: `name` then tells the audience from others, and a later
+    `ensure` gives the id. `asked_at`, which the core fills, is when the platform said so.
     """
 
     id: str
@@ -36,6 +39,8 @@ class AudienceRef(Struct, frozen=True, kw_only=True):
     status: str = ""
     lower_bound: int | None = None
     upper_bound: int | None = None
+    matched: tuple[int, int] | None = None
+    match_rate: tuple[float, float] | None = None
     asked_at: datetime | None = None
 
 

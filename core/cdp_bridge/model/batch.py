@@ -56,13 +56,15 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
     `counts` say how many members the platform refuses for which reason, where it does not say whom: then all who are
     not rejected by name are unknown. `pending` is the platform's reference when the answer comes later through
-    `settle`. `pause` is how many seconds the platform wants us to stay away from the account.
+    `settle`. `match_rate` is the platform's estimate of the share of the batch that it knows (0 to 1), as an interval
+    with both ends. `pause` is how many seconds the platform wants us to stay away from the account.
     """
 
     rejected: Mapping[bytes, str] = field(default_factory=dict)
     unknown: frozenset[bytes] = frozenset()
     counts: Mapping[str, int] = field(default_factory=dict)
     pending: str | None = None
+    match_rate: tuple[float, float] | None = None
     pause: float = 0.0
 
     def open(self, keys: Iterable[bytes]) -> set[bytes]:

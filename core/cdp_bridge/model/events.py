@@ -15,6 +15,11 @@ class Item(Struct, frozen=True, kw_only=True):
     quantity: float | None = None
     price: float | None = None
 
+    @property
+    def whole_quantity(self) -> int | None:
+        """The quantity, if it is a whole number: platforms count pieces."""
+        return int(self.quantity) if self.quantity is not None and self.quantity == int(self.quantity) else None
+
 
 class Conversion(Struct, frozen=True, kw_only=True):
     """Something that a person did and that a platform learns of.

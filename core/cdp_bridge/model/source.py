@@ -19,9 +19,10 @@ class Stream(Struct, frozen=True, kw_only=True):
 
     Sources: `schema` is the JSON schema of one record, `primary_key` tells records apart, `membership` says that they
     are the people of one segment, `cursor` names the field that incremental reads follow. Destinations: `profile` is
-    the identity profile that the object wants (`meta`, `google`, `tiktok-audience`, `tiktok-events`), `operations` is
-    what can be done with it (`add` and `remove`: an audience; `track`: conversions), `matching_keys` are the columns of
-    the profile that it takes (none named: all), `limits` those of this object, where they are not the connector's.
+    the identity profile that the object wants, one of those that plugins bring (None: it gets identifiers in clear, of
+    those that may leave so), `operations` is what can be done with it (`add` and `remove`: an audience; `track`:
+    conversions), `matching_keys` are the columns of the profile that it takes (none named: all, or in clear the
+    properties of `schema`), `limits` those of this object, where they are not the connector's.
     After `expires` seconds the platform forgets a member who was not sent again (None: never); the core sends everybody
     again after half of that.
     """
@@ -36,6 +37,11 @@ class Stream(Struct, frozen=True, kw_only=True):
     matching_keys: tuple[str, ...] = ()
     limits: Limits | None = None
     expires: float | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that an object takes; none: all that its profile has."""
+        return self.matching_keys or (() if self.profile else tuple(self.schema.get("properties", ())))
 
 
 class Catalog(Struct, frozen=True):

@@ -11,7 +11,7 @@ import requests
 from msgspec import Struct
 
 from cdp_bridge.errors import ConfigError, Failure, TransientError
-from cdp_bridge.http import Client
+from cdp_bridge.http.client import Client
 from cdp_bridge.secrets import Secret
 
 # RFC 6749, section 5.2; other words of the platform might quote what we sent.

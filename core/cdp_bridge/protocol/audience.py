@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from cdp_bridge.delivery.sender import Sender
 from cdp_bridge.errors import TransientError
-from cdp_bridge.identity import FIELDS
+from cdp_bridge.identity import CLEAR, FIELDS
 from cdp_bridge.mapping import events
 from cdp_bridge.model import Audience, AudienceRef, Batch, Limits, Operation, Outcome, Stream, Writer
 from cdp_bridge.protocol.catalog import ConfiguredStream
@@ -56,7 +56,7 @@ class AudienceWriter:
     ) -> None:
         self.name = chosen.stream
         self._primary_key = chosen.primary_key or ()
-        self._profile, self._operations = target.profile or "", target.operations
+        self._target, self._operations = target, target.operations
         self._tracks = "track" in target.operations
         self._fields = (*FIELDS, *(events.FIELDS if self._tracks else ()))
         self._writer, self._sender, self._limits = writer, sender, target.limits or limits
@@ -91,7 +91,10 @@ class AudienceWriter:
         entries = list(self._waiting.values())
         if not entries:
             return
-        hashed = apply_profile(self._profile, [entry.fields for entry in entries])
+        profile = self._target.profile
+        # In clear no more goes out than the object asks for.
+        wanted = () if profile else self._target.columns
+        hashed = apply_profile(profile or CLEAR, [entry.fields for entry in entries], wanted)
         self._reasons += hashed.reasons
         for position, entry in enumerate(entries):
             if position not in hashed.members:
@@ -163,7 +166,7 @@ class AudienceWriter:
 
     def _ensure(self) -> AudienceRef:
         if self._ref is None:
-            audience = Audience(marker=f"airbyte-{self.name}", name=str(self.name))
+            audience = Audience(marker=f"airbyte-{self.name}", name=str(self.name), object=self._target.name)
             self._ref = self._sender.ensure(audience)
         return self._ref
 

@@ -39,8 +39,11 @@ def canonical(data: Mapping[str, Any], names: Sequence[str]) -> Fields:
     }
 
 
-def apply_profile(profile: str, records: Sequence[Fields]) -> Hashed:
-    """Normalise and hash records that `canonical` made: people, or conversions if they have fields of these."""
+def apply_profile(profile: str, records: Sequence[Fields], matching_keys: Sequence[str] = ()) -> Hashed:
+    """Normalise and hash records that `canonical` made: people, or conversions if they have fields of these.
+
+    `matching_keys` are the only columns of the profile that are wanted (none named: all).
+    """
     rows = [{**record, "user_id": str(position)} for position, record in enumerate(records)]
     # Who drives the executable chose the fields when choosing the stream, so no policy narrows them here.
     fields = [field for field in FIELDS if any(field in record for record in records)]
@@ -48,7 +51,8 @@ def apply_profile(profile: str, records: Sequence[Fields]) -> Hashed:
     named = ("user_id", *fields, *(dict.fromkeys((*events.REQUIRED, *about)) if about else ()))
     mappings = [DataMapping(omniads_field=field, cdp_field=field, policy="clear") for field in named]
     with engine.connect() as connection:
-        stage = Stage(connection, compile_mapping(mappings, (), {}), profile, fields, key=b"", suppressed=iter(()))
+        mapper = compile_mapping(mappings, (), {})
+        stage = Stage(connection, mapper, profile, fields, key=b"", suppressed=iter(()), matching_keys=matching_keys)
         stage.take(record_batch(rows))
         stage.finish()
         members = connection.execute("SELECT user_id, packed FROM desired").fetchall()

@@ -58,12 +58,12 @@ def write(connector: Connector, settings: Any, catalog: ConfiguredCatalog, stdin
 
 def _object(chosen: ConfiguredStream, objects: Sequence[Stream]) -> Stream:
     wanted = chosen.destination_object_name
-    found = next((o for o in objects if o.profile and wanted in (None, o.name)), None)
+    found = next((o for o in objects if wanted in (None, o.name)), None)
     if found is None:
         raise ConfigError(
             f"the stream {chosen.stream} has no object to go to",
             place="catalog",
-            remedy=f"Choose a destination object of: {', '.join(o.name for o in objects if o.profile)}",
+            remedy=f"Choose a destination object of: {', '.join(o.name for o in objects)}",
         )
     if chosen.destination_sync_mode == "overwrite":
         log.warning("stream %s: overwrite is not offered; its records are added and nobody is removed", chosen.stream)

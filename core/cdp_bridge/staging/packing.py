@@ -35,7 +35,7 @@ PACK_MACROS = (
     "THEN unhex(printf('c4%02x', octet_length(bytes))) ELSE unhex(printf('c5%04x', octet_length(bytes))) END || bytes",
     "CREATE MACRO pack_text(text) AS unhex(printf('da%04x', octet_length(encode(text)))) || encode(text)",
     "CREATE MACRO pack_count(many) AS unhex(printf('dc%04x', many))",
-    "CREATE MACRO together(many) AS list_reduce(many, lambda a, b: a || b)",
+    "CREATE MACRO join_all(many) AS list_reduce(many, lambda a, b: a || b)",
 )
 """What `pack_sql` calls; run these once on a connection."""
 
@@ -126,12 +126,12 @@ def _pack_digests(column: str) -> str:
     one = _blob(b"\xc4\x20")
     return (
         f"CASE len({column}) WHEN 0 THEN ''::BLOB WHEN 1 THEN {name} || {one} || {column}[1] "
-        f"ELSE {name} || pack_bytes(together({column})) END"
+        f"ELSE {name} || pack_bytes(join_all({column})) END"
     )
 
 
 def _pack_texts(column: str) -> str:
-    texts = f"together(list_transform({column}, lambda value: pack_text(value)))"
+    texts = f"join_all(list_transform({column}, lambda value: pack_text(value)))"
     packed = f"{_packed_name(column)} || pack_count(len({column})) || {texts}"
     return f"CASE len({column}) WHEN 0 THEN ''::BLOB ELSE {packed} END"
 

@@ -1,9 +1,9 @@
 """Pages of CDP records in, desired membership out: mapping, consent, suppression, normalising and hashing in one SQL
 statement a page.
 
-Raw personal data exists only inside that statement. What stays, and may spill to disk, is the table `staged`:
-member_key, user_id, reason, refused, fingerprint, handles and packed identifiers; the view `desired` is its members
-without a reason.
+Raw personal data exists only inside that statement, but for what a profile sends in clear. What stays, and may spill to
+disk, is the table `staged`: member_key, user_id, reason, refused, fingerprint, handles and packed identifiers; the view
+`desired` is its members without a reason.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from cdp_bridge.entities import Funnel
-from cdp_bridge.identity import compile_profile, register
+from cdp_bridge.identity import IDENTIFYING, compile_profile, load_profile, register, with_digests
 from cdp_bridge.mapping import refuse
 from cdp_bridge.staging.packing import EVENT, PACK_MACROS, pack_sql
 
@@ -21,12 +21,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from cdp_bridge.mapping import Mapper
-
-IDENTIFYING = ("email", "phone", "mobile_ad_id")
-"""A person without any of these is not sent: names and places alone match nobody for sure.
-
-They are also what two members may share.
-"""
 
 ROWS_AT_ONCE = 100_000
 """Planning a statement costs as much as some thousand rows, so small pages wait for each other."""
@@ -70,7 +64,6 @@ class Stage:
         matching_keys: Collection[str] = (),
     ) -> None:
         self._connection, self._mapper = connection, mapper
-        self._profile = compile_profile(profile)
         self._fields = list(fields)
         self._key = key.hex()
         self._known: Iterator[list[tuple[bytes, bytes]]] = iter(())
@@ -80,6 +73,11 @@ class Stage:
         for statement in (*PACK_MACROS, *_TABLES):
             connection.execute(statement).complete()
         self._has_suppression = self._suppress(suppressed)
+        rules, self._digests = load_profile(profile), dict[str, str]()
+        self._identifying = rules.identifying
+        if self._has_suppression:
+            rules, self._digests = with_digests(rules, mapper.columns)
+        self._profile = compile_profile(rules)
         outputs = self._profile.outputs(self._fields)
         outputs = {column: kind for column, kind in outputs.items() if not matching_keys or column in matching_keys}
         self.columns = tuple(outputs)
@@ -154,10 +152,17 @@ class Stage:
 
     def _statement(self, mapped: str, *, single: Collection[str]) -> str:
         key = "event_id" if self._mapper.is_events else "user_id"
+        identifiers, refused = [*self._mapper.columns, *self._digests.values()], "refused"
+        if self._digests:
+            copies = ", ".join(f"{field} AS {column}" for field, column in self._digests.items())
+            mapped = f"SELECT *, {copies} FROM ({mapped})"
+            single = [*single, *(column for field, column in self._digests.items() if field in single)]
+            theirs = ", ".join(f"'{column}'" for column in self._digests.values())
+            refused = f"list_filter(refused, lambda code: split_part(code, ':', 1) NOT IN ({theirs}))"
         return f"""
             INSERT INTO staged
             WITH mapped AS ({mapped}),
-            identified AS ({self._profile.select(self._mapper.columns, "mapped", single=single)}),
+            identified AS ({self._profile.select(identifiers, "mapped", single=single)}),
             judged AS (SELECT *, {self._reason()} AS reason FROM identified),
             packed AS (
                 SELECT *, CASE WHEN reason IS NULL THEN {pack_sql(self._packed, self._hashed)} END AS packed FROM judged
@@ -166,7 +171,7 @@ class Stage:
                 SELECT unhex(sha256('{self._key}' || {key})[1:{_KEY_DIGITS}]) AS member_key,
                        CASE WHEN reason IS NULL AND {_IS_PSEUDONYM} THEN user_id END AS user_id,
                        reason,
-                       list_concat(faults, refused) AS refused,
+                       list_concat(faults, {refused}) AS refused,
                        unhex(sha256(packed)[1:{_KEY_DIGITS}]) AS fingerprint,
                        CASE WHEN reason IS NULL THEN {self._handles()} END AS handles,
                        packed
@@ -182,9 +187,9 @@ class Stage:
             cases.append(f"WHEN NOT consent_{number} THEN 'no_consent:{purpose}'")
         if self._has_suppression:
             cases.append(f"WHEN {self._is_suppressed()} THEN '{SUPPRESSED}'")
-        fields = ", ".join(f"'{field}'" for field in IDENTIFYING)
+        fields = ", ".join(f"'{field}'" for field in self._identifying)
         refusals = f"list_filter(refused, lambda code: split_part(code, ':', 1) IN ({fields}))"
-        none = " AND ".join(f"len({column}) = 0" for column in self._present(IDENTIFYING)) or "true"
+        none = " AND ".join(f"len({column}) = 0" for column in self._present(self._identifying)) or "true"
         # Who clicked is known to the platform by that.
         none += " AND NOT clicked" if self._mapper.is_events else ""
         cases.append(f"WHEN {none} THEN 'unidentifiable:' || coalesce({refusals}[1], 'nothing_given')")
@@ -199,11 +204,8 @@ class Stage:
         return f"flatten([{', '.join(lists)}])" if lists else "[]::UBIGINT[]"
 
     def _is_suppressed(self) -> str:
-        digests = [
-            column
-            for column in ("email", "phone")
-            if column in self._mapper.columns and column in self._profile.outputs([column])
-        ]
+        kinds = self._profile.outputs([*self._mapper.columns, *self._digests.values()])
+        digests = [column for column in ("email", "phone", *self._digests.values()) if kinds.get(column) == "BLOB[]"]
         return (
             " OR ".join(f"list_has_any({column}, (SELECT list(digest) FROM suppression))" for column in digests)
             or "false"

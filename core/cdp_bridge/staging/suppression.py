@@ -1,4 +1,4 @@
-"""Lists of people who must not be sent: read, hashed as a profile wants, and kept in the store as digests only."""
+"""Lists of people who must not be sent: read, hashed in each way there is, and kept in the store as digests only."""
 
 from __future__ import annotations
 
@@ -7,36 +7,34 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cdp_bridge.errors import ConfigError
-from cdp_bridge.identity import Question, explain_many
+from cdp_bridge.identity import Question, explain_many, variants
 from cdp_bridge.store import Store
 
 log = logging.getLogger(__name__)
 
-USUAL = ("meta", "google")
-"""Profiles by whose rules a CDP may have hashed: phones without and with plus, e-mails of Gmail as written and not."""
 
-
-def refresh(store: Store, lists: tuple[str, ...], profile: str) -> None:
-    """Make the store's suppression entries of a profile equal to the files; ConfigError for one that cannot be read.
+def refresh(store: Store, lists: tuple[str, ...]) -> None:
+    """Make the store's suppression entries equal to the files; ConfigError for one that cannot be read.
 
     A missing list stops the run: sending somebody who opted out is worse than sending late.
     """
     for path in lists:
         entries = list(dict.fromkeys(_read(path)))
-        found = list(digests(entries, profile))
-        store.suppress(profile, [(field, digest) for _, field, digest in found], path)
+        found = list(digests(entries))
+        store.suppress([(field, digest) for _, field, digest in found], path)
         if lost := len(set(entries) - {entry for entry, _, _ in found}):
             log.warning("%s: %d lines could not be understood and suppress nobody", path, lost)
 
 
-def digests(entries: Sequence[str], profile: str) -> Iterator[tuple[str, str, bytes]]:
-    """(entry, field, digest) of each e-mail address, phone or hash as a profile wants it; nothing of other entries.
+def digests(entries: Sequence[str]) -> Iterator[tuple[str, str, bytes]]:
+    """(entry, field, digest) of each e-mail address, phone or hash in each way there is; nothing of other entries.
 
-    Also as others want it: a hash that the CDP has already may be by their rules, and is sent as it is.
+    Not only as the platform in question wants it: a hash that the CDP has already may be by other rules, and is sent as
+    it is.
     """
     # A bare hash may be of either, so it suppresses both.
     asked = [(entry, field) for entry in entries for field in (("email",) if "@" in entry else ("email", "phone"))]
-    for rules in dict.fromkeys((profile, *USUAL)):
+    for rules in variants():
         answers = explain_many(rules, [Question(field, entry) for entry, field in asked])
         for (entry, _), answer in zip(asked, answers, strict=True):
             if answer.rejected is None and answer.hashed and answer.value:

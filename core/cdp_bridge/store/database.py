@@ -94,7 +94,7 @@ class Database:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """Wait for this process's other writers of SQLite, which would let us sleep longer than needed."""
+        """Let the writers of this process wait for each other: SQLite itself would let them sleep for too long."""
         has_turn = self.path is not None and self._writer.acquire(timeout=LOCK_SECONDS)
         try:
             # After a time-out here, the database raises its own error.

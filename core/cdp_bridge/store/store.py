@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -165,25 +165,25 @@ class Store:
         """The state of the last checkpoint whose records are all recorded, or None."""
         return cursors.get(self._database, sync, stream, segment)
 
-    def suppress(self, profile: str, entries: Iterable[tuple[str, bytes]], source: str) -> None:
-        """Make `entries` (identifier column, 32-byte digest) all there is of that source for a profile, at once."""
-        suppression.replace(self._database, profile, entries, source)
+    def suppress(self, entries: Iterable[tuple[str, bytes]], source: str) -> None:
+        """Make `entries` (identifier, 32-byte digest) all there is of that source, at once."""
+        suppression.replace(self._database, entries, source)
 
-    def add_suppressions(self, entries: Mapping[str, Iterable[tuple[str, bytes]]], source: str) -> None:
-        """Add `entries` by profile to what there is of that source."""
+    def add_suppressions(self, entries: Iterable[tuple[str, bytes]], source: str) -> None:
+        """Add `entries` to what there is of that source."""
         suppression.add(self._database, entries, source)
 
-    def remove_suppressions(self, entries: Mapping[str, Iterable[tuple[str, bytes]]], source: str) -> int:
-        """Take `entries` by profile out of what there is of that source; how many were there."""
+    def remove_suppressions(self, entries: Iterable[tuple[str, bytes]], source: str) -> int:
+        """Take `entries` out of what there is of that source; how many were there."""
         return suppression.remove(self._database, entries, source)
 
     def count_suppressions(self) -> list[SuppressionCount]:
-        """How many entries there are, by source and profile."""
+        """How many entries there are, by source."""
         return suppression.counts(self._database)
 
-    def suppressed(self, profile: str) -> Iterator[list[tuple[str, bytes]]]:
-        """All (identifier column, 32-byte digest) of a profile, each once, in chunks."""
-        return suppression.entries(self._database, profile)
+    def suppressed(self) -> Iterator[list[tuple[str, bytes]]]:
+        """All (identifier, 32-byte digest), each once, in chunks."""
+        return suppression.entries(self._database)
 
     def take(self, account: str, limits: Limits, count: int = 1) -> float:
         """Reserve requests of an account's shared budget: 0.0, or the seconds to wait first (nothing reserved).

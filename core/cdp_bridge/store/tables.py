@@ -112,6 +112,7 @@ activation = sa.Table(
     _belongs_to("mapping", "mapping.name"),
     _column("audience_name", optional=True),
     _column("stream", optional=True),
+    _column("object", optional=True),
     sa.Column("consent", Json, nullable=False),
     _column("removal_limit", sa.Double),
     _column("incremental", sa.Boolean),
@@ -192,7 +193,6 @@ delivery = sa.Table(
 suppression = sa.Table(
     "suppression",
     metadata,
-    _key("profile"),
     _key("source"),
     _key("identifier"),
     _key("digest", sa.LargeBinary),

@@ -100,13 +100,14 @@ class AudienceExecution(Execution):
     def _ensured(self, sender: Sender, difference: Difference) -> AudienceRef:
         """The audience; the platform is asked for it only if there is something to send, or its word is old."""
         before = self._store.audience_ref(self._name)
-        digest = digest_of(self._setup.account.connector, self._setup.account.settings)
+        account = self._setup.account
+        digest = digest_of(account.connector, account.settings, self._setup.target.name)
         is_same = before and before.id and self._store.settings_digest(self._name) == digest
         if before and is_same and not difference.some and not self._is_old(before):
             return before
         activation = self._activation
         name = activation.audience_name or activation.segment
-        ref = sender.ensure(Audience(marker=self._marker(), name=name, ref=before))
+        ref = sender.ensure(Audience(marker=self._marker(), name=name, ref=before, object=self._setup.target.name))
         ref = replace(ref, asked_at=self._log.sync_timestamp)
         is_lost = before is not None and before.id not in ("", ref.id)
         if is_lost:

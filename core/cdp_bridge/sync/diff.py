@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from cdp_bridge.identity import IDENTIFYING
 from cdp_bridge.staging.packing import Row, fingerprint, unpack
-from cdp_bridge.staging.stage import IDENTIFYING, SUPPRESSED
+from cdp_bridge.staging.stage import SUPPRESSED
 
 if TYPE_CHECKING:
     import duckdb

@@ -59,8 +59,8 @@ class Execution(ABC):
             setup.profile,
             setup.fields,
             key=store.key("member"),
-            suppressed=store.suppressed(setup.profile),
-            matching_keys=setup.target.matching_keys,
+            suppressed=store.suppressed(),
+            matching_keys=setup.target.columns,
         )
         # Settling changes their rows, and comes after the read: of a platform that is slow to answer, others who read
         # the same must not wait.
@@ -158,11 +158,9 @@ class Execution(ABC):
         records.
         """
         setup = self._setup
-        refresh(self._store, setup.bridge.suppressions, setup.profile)
+        refresh(self._store, setup.bridge.suppressions)
         # A sum, since the entries come in no order.
-        suppressed = sum(
-            int.from_bytes(digest) for chunk in self._store.suppressed(setup.profile) for _, digest in chunk
-        )
+        suppressed = sum(int.from_bytes(digest) for chunk in self._store.suppressed() for _, digest in chunk)
         return digest_of(
             setup.bridge.mappings[setup.sync.mapping],
             setup.sync.consent,

@@ -16,7 +16,7 @@ from cdp_bridge.connectors.loading import validated
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import Activation, Bridge, CDPConnection, ConversionFeed, DestinationAccount, Sync
 from cdp_bridge.errors import ConfigError
-from cdp_bridge.identity import load_profile
+from cdp_bridge.identity import CLEAR, load_profile
 from cdp_bridge.mapping import Form, Mapper, allowed, compile_mapping
 from cdp_bridge.model import Catalog, Connector, Destination, Limits, Operation, ReadRequest, Source, Stream
 from cdp_bridge.sync.reading import ReadTicket
@@ -52,7 +52,7 @@ class Setup(Struct, frozen=True, kw_only=True):
     @property
     def profile(self) -> str:
         """The identity profile of what is written."""
-        return self.target.profile or ""
+        return self.target.profile or CLEAR
 
     @property
     def limits(self) -> Limits:
@@ -88,10 +88,17 @@ def prepare(bridge: Bridge, registry: Registry, sync: Sync, connect: OpenConnect
         stack.callback(destination.close)
         source = partial(_source, connect, reads, connection.api_credentials, sync, place)
         stream, _ = _both(partial(ticket.open, source), destination.start)
-        target = _object(destination, "track" if isinstance(sync, ConversionFeed) else "add")
+        target = _object(destination, sync, place)
         mapper = compile_mapping(mappings, sync.consent, registry.functions)
-        rules = load_profile(target.profile or "").fields
+        rules = load_profile(target.profile or CLEAR).fields
         forms: dict[str, Form] = {field: "hashed" if rule.send == "hash" else "clear" for field, rule in rules.items()}
+        fields = allowed(mappings, forms)
+        if not fields and target.profile in (None, CLEAR):
+            raise ConfigError(
+                f"{target.name} takes identifiers in clear, and none may leave so",
+                place=f"{place}.mapping",
+                remedy="Set the policy of those that may to clear",
+            )
         stack.pop_all()
     return Setup(
         sync=sync,
@@ -103,7 +110,7 @@ def prepare(bridge: Bridge, registry: Registry, sync: Sync, connect: OpenConnect
         mapper=mapper,
         stream=stream,
         target=target,
-        fields=allowed(mappings, forms),
+        fields=fields,
     )
 
 
@@ -127,16 +134,24 @@ def _source(
     return source, stream
 
 
-def _object(destination: ConnectorHandle, operation: Operation) -> Stream:
-    """The first object that takes people, or conversions."""
+def _object(destination: ConnectorHandle, sync: Sync, place: str) -> Stream:
+    """The object that the sync names, or the only one that takes people, or conversions."""
     code: Destination = destination.code
     with connector_errors(destination.connector):
         offered = validated(Catalog, code.discover(destination.settings))
-    streams = [stream for stream in offered.streams if stream.profile and operation in stream.operations]
+    operation: Operation = "track" if isinstance(sync, ConversionFeed) else "add"
+    people = "conversions" if operation == "track" else "people"
+    streams = {stream.name: stream for stream in offered.streams if operation in stream.operations}
     if not streams:
-        what = "people" if operation == "add" else "conversions"
-        raise ConfigError(f"{destination.connector.name} names no identity profile, so no {what} can be sent to it")
-    return streams[0]
+        raise ConfigError(
+            f"{destination.connector.name} has no object that takes {people}", place=f"{place}.destination"
+        )
+    if len(streams) == 1 and sync.object is None:
+        return next(iter(streams.values()))
+    if sync.object not in streams:
+        problem = f"there is no object {sync.object} that takes" if sync.object else "name one of the objects that take"
+        raise ConfigError(f"{problem} {people}", place=f"{place}.object", remedy=f"There are: {', '.join(streams)}")
+    return streams[sync.object]
 
 
 def _stream(source: ConnectorHandle, *, membership: bool, place: str) -> str:

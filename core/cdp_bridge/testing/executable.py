@@ -31,8 +31,8 @@ run(Connector(settings=settings, limits=Limits(**fields.pop("limits")), **fields
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a process ended: exit code, messages in their order, and what it wrote to stderr."""
+class Completed:
+    """How a process completed: exit code, messages in their order, and what it wrote to stderr."""
 
     code: int
     messages: list[dict[str, Any]]
@@ -40,8 +40,8 @@ class Ended:
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         """The messages of a type (`RECORD`, `STATE`, `SPEC`, ...), each without its envelope."""
-        found = [message for message in self.messages if message["type"] == kind]
-        return [next(body for name, body in message.items() if name != "type") for message in found]
+        messages = [message for message in self.messages if message["type"] == kind]
+        return [next(body for name, body in message.items() if name != "type") for message in messages]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Executable:
     connector: Connector
     folder: Path
 
-    def __call__(self, command: str, stdin: bytes = b"", *, interpreter: Sequence[str] = (), **files: Any) -> Ended:
+    def __call__(self, command: str, stdin: bytes = b"", *, interpreter: Sequence[str] = (), **files: Any) -> Completed:
         """Run one command to its end.
 
         `files` are `config`, `catalog` (a configured catalog) and `state` as JSON values, `stdin` are lines as
@@ -65,14 +65,14 @@ class Executable:
             timeout=120,
             check=False,
         )
-        return _ended(command, done.returncode, done.stdout, done.stderr.decode(errors="replace"))
+        return _completed(command, done.returncode, done.stdout, done.stderr.decode(errors="replace"))
 
-    def here(self, command: str, stdin: bytes = b"", **files: Any) -> Ended:
+    def here(self, command: str, stdin: bytes = b"", **files: Any) -> Completed:
         """The same within this process, which saves the start of another."""
         stdout, stderr = io.BytesIO(), io.StringIO()
         with contextlib.redirect_stderr(stderr):
             code = execute(self.connector, [command, *self._write(files)], io.BytesIO(stdin), stdout)
-        return _ended(command, code, stdout.getvalue(), stderr.getvalue())
+        return _completed(command, code, stdout.getvalue(), stderr.getvalue())
 
     def _identity(self) -> tuple[str, str, str]:
         fields = {name: getattr(self.connector, name) for name in self.connector.__struct_fields__}
@@ -88,11 +88,11 @@ class Executable:
         return arguments
 
 
-def _ended(command: str, code: int, stdout: bytes, stderr: str) -> Ended:
+def _completed(command: str, code: int, stdout: bytes, stderr: str) -> Completed:
     try:
-        return Ended(code, [msgspec.json.decode(line) for line in stdout.splitlines()], stderr)
+        return Completed(code, [msgspec.json.decode(line) for line in stdout.splitlines()], stderr)
     except msgspec.DecodeError:
-        raise AssertionError(f"{command} printed something to stdout that is no message") from None
+        raise AssertionError(f"{command} printed to stdout what is no message; log in place of print") from None
 
 
 def catalog(*streams: str, **choice: Any) -> Json:

@@ -1,4 +1,4 @@
-"""The kit's people as a profile makes them: hashed once and kept, since nothing else that the kit does is as dear."""
+"""The kit's people as a profile makes them: hashed once and remembered, since hashing costs most."""
 
 from __future__ import annotations
 
@@ -31,5 +31,5 @@ def packed(profile: str, people: Sequence[Person]) -> list[bytes]:
 
 @cache
 def _known(profile: str) -> dict[Person, bytes]:
-    """What `packed` has found so far."""
+    """The packed identifiers so far."""
     return {}

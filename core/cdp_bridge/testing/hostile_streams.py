@@ -150,7 +150,7 @@ _VALUES: dict[str, list[Item]] = {
     ],
     "odd_phones": [*({"phone": phone} for phone in ("", "+", "00", "anonymous", "1" * 500, 0)), State(1)],
     "odd_countries": [
-        *({"email": "a@example.com", "country": one} for one in ("USA", "zz", "", 49, "A" * 99)),
+        *({"email": "a@example.com", "country": country} for country in ("USA", "zz", "", 49, "A" * 99)),
         State(1),
     ],
     "hashes": [{"email": "0" * 64, "phone": "F" * 64, "external_id": "a" * 64}, State(1)],

@@ -1,4 +1,4 @@
-"""What must not leak, and the places where it would turn up."""
+"""Secrets and people that must not leak, and the places where they would turn up."""
 
 from __future__ import annotations
 
@@ -13,57 +13,56 @@ import pytest
 
 from cdp_bridge import settings
 from cdp_bridge.model import Probe
-from cdp_bridge.testing.bench import Bench, DestinationBench, SourceBench, records
+from cdp_bridge.testing.harness import AnyHarness, DestinationHarness, Harness, records
 from cdp_bridge.testing.people import canaries
 from cdp_bridge.testing.relay import Fault
 
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 _NUMBER = re.compile(r"\+?[\d\s().-]{8,}")
 # What is shorter may be part of any text; no vendor issues credentials that short.
-_SHORTEST_SECRET = 6
+_MIN_SECRET = 6
 _NAME = re.compile(r"(first|last|given|family|full|sur)_?name", re.IGNORECASE)
 
 
-class Ear:
-    """Hears what a connector says: logs at every level, both streams, and what a test `hears` besides."""
+class Recorder:
+    """Records all that a connector writes: logs at every level, both streams, and what a test adds by `record`."""
 
     def __init__(self, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
         caplog.set_level(logging.DEBUG)
         self._caplog, self._capfd = caplog, capfd
-        self._heard: list[tuple[str, str]] = []
+        self._recorded: list[tuple[str, str]] = []
 
-    def hears(self, where: str, text: object) -> None:
-        """Take down a text."""
-        self._heard.append((where, str(text)))
+    def record(self, where: str, text: object) -> None:
+        """Add a text."""
+        self._recorded.append((where, str(text)))
 
     def probes(self, probes: Collection[Probe]) -> None:
-        """Take down what a check found."""
+        """Add the findings of a check."""
         for probe in probes:
-            self.hears(f"the probe {probe.name}", f"{probe.name} {probe.detail} {probe.remedy}")
+            self.record(f"the probe {probe.name}", f"{probe.name} {probe.detail} {probe.remedy}")
 
     def leaks(self, private: Collection[str]) -> list[str]:
         """Where one of the private texts turned up."""
         out, err = self._capfd.readouterr()
         for record in self._caplog.get_records("call"):
-            self.hears(f"the log of {record.name}", logging.Formatter().format(record))
-        heard = [*self._heard, ("stdout", out), ("stderr", err)]
+            self.record(f"the log of {record.name}", logging.Formatter().format(record))
+        recorded = [*self._recorded, ("stdout", out), ("stderr", err)]
         # A name may be a part of some other word.
         pattern = re.compile("|".join(rf"\b{t}\b" if t.isalpha() else re.escape(t) for t in private), re.IGNORECASE)
-        return sorted({where for where, text in heard if private and pattern.search(unquote_plus(text))})
+        return sorted({where for where, text in recorded if private and pattern.search(unquote_plus(text))})
 
 
-def secrets(bench: Bench) -> set[str]:
+def secrets(harness: Harness) -> set[str]:
     """The credentials in the settings."""
-    found = settings.secrets(settings.schema(bench.connector.settings), bench.raw).values()
-    return {value for value in found if len(value) >= _SHORTEST_SECRET}
+    values = settings.secrets(settings.schema(harness.connector.settings), harness.raw).values()
+    return {value for value in values if len(value) >= _MIN_SECRET}
 
 
-def people(bench: Any) -> set[str]:
-    """What would give somebody away of those whom the job is about."""
-    if isinstance(bench, DestinationBench):
+def people(harness: AnyHarness) -> set[str]:
+    """Texts that would give away somebody whom the job is about."""
+    if isinstance(harness, DestinationHarness):
         return {value for person in range(12) for value in canaries(person)}
-    assert isinstance(bench, SourceBench)
-    return {text for record in records(bench.anew().read()) for text in _private(record, "")}
+    return {text for record in records(harness.anew().read()) for text in _private(record, "")}
 
 
 def echoes(status: int, private: Collection[str]) -> Fault:

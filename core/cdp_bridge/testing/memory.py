@@ -1,4 +1,4 @@
-"""How much memory a writer keeps of the batches that it has sent."""
+"""How much memory a writer retains of the batches that it has sent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FRAMES = 45
 """Calls remembered for each piece of memory: enough to lead from the depth of an HTTP client back to this module."""
 
 
-def kept(send: Callable[[Batch], object], batches: Iterable[Batch], *, warm: int) -> int:
+def retained(send: Callable[[Batch], object], batches: Iterable[Batch], *, warm: int) -> int:
     """Bytes that are still held after all batches, beyond what was held after the first `warm`.
 
     Only memory that was asked for under `send`, or for a batch, counts: a twin in this process, which runs in

@@ -4,10 +4,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
-from cdp_bridge.model import AudienceRef, Batch, Operation
+from cdp_bridge.model import AudienceRef, Batch, Operation, Outcome
 
 Values = Mapping[int, Sequence[str]]
+
+
+class MakeBatch(Protocol):
+    """The function `batch`, where a fixture hands it on."""
+
+    def __call__(
+        self,
+        audience: AudienceRef,
+        members: Iterable[int],
+        operation: Operation = "add",
+        *,
+        number: int = 1,
+        last: bool = True,
+        total: int = 0,
+        **columns: Values,
+    ) -> Batch:
+        """As `batch`."""
 
 
 def digest(value: object) -> str:
@@ -18,6 +36,12 @@ def digest(value: object) -> str:
 def keys(*members: int) -> list[bytes]:
     """Their member keys."""
     return [member.to_bytes(16) for member in members]
+
+
+def pending_of(outcome: Outcome) -> str:
+    """The reference of what is pending; AssertionError if nothing is."""
+    assert outcome.pending is not None, "nothing is pending; the outcome is final"
+    return outcome.pending
 
 
 def batch(

@@ -1,4 +1,4 @@
-"""Made-up people, each known by a number, whose values are canaries: they must turn up nowhere but at the twin."""
+"""Made-up people, each known by a number, whose values must turn up nowhere but at the twin."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def fields(person: Person) -> dict[str, Any]:
     return {
         "email": f"Canary.{number}.{version}@Example.com",
         "phone": f"+1 (212) 555-{(number * 7 + version) % 10_000:04}",
-        "first_name": f"Canarina{_letters(number)}",
-        "last_name": f"Birdwell{_letters(number)}",
+        "first_name": f"Canarina{_in_letters(number)}",
+        "last_name": f"Birdwell{_in_letters(number)}",
         "country": "US",
         "city": "Birdsville",
         "postal_code": "10001",
@@ -49,10 +49,10 @@ def hidden(person: Person, profile: str) -> set[str]:
         name: str(value).lower() for name, value in values.items() if name in rules and rules[name].send == "hash"
     }
     # A country code and a postal code are found in any text.
-    found = {value for value in hashed.values() if len(value) > 5}
-    return found | ({re.sub(r"\D", "", hashed["phone"])} if "phone" in hashed else set())
+    long = {value for value in hashed.values() if len(value) > 5}
+    return long | ({re.sub(r"\D", "", hashed["phone"])} if "phone" in hashed else set())
 
 
-def _letters(number: int) -> str:
+def _in_letters(number: int) -> str:
     """The number in letters, since names have no digits."""
     return "".join(chr(ord("a") + int(digit)) for digit in str(number))

@@ -1,4 +1,4 @@
-"""What the kit adds to pytest: the outcome of each MUST, as JSON lines in the file that `--must-report` names."""
+"""The kit's pytest plugin: names the rule under a failed test, and writes the outcome of each as a JSON line."""
 
 from __future__ import annotations
 
@@ -29,17 +29,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Write down how a test of the kit ended; a test that cannot be set up or taken down has failed."""
+    """Report how a test of the kit ended; a test that cannot be set up or taken down has failed."""
     report = yield
     target = item.config.getoption("--must-report")
-    found = _MUST.match(item.name)
-    if target and found and (report.when == "call" or report.outcome != "passed"):
+    named = _MUST.match(item.name)
+    if named is None:
+        return report
+    rule = (isinstance(item, pytest.Function) and item.function.__doc__) or ""
+    if report.failed and rule:
+        report.sections.insert(0, (f"MUST {named[1]} of docs/connector-spec.md", rule))
+    if target and (report.when == "call" or report.outcome != "passed"):
         why = report.longrepr[2] if report.skipped and isinstance(report.longrepr, tuple) else report.longreprtext
         connector = getattr(item.cls, "connector", None) if isinstance(item, pytest.Function) else None
         line = {
             "connector": getattr(connector, "name", ""),
-            "must": int(found[1]),
+            "must": int(named[1]),
             "name": item.name,
+            "rule": rule,
             "outcome": report.outcome,
             "reason": "" if report.passed else str(why),
         }

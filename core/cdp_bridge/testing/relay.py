@@ -18,7 +18,7 @@ _sleep = time.sleep
 
 PAGE = b"<!DOCTYPE html><html><body>Sorry, something went wrong.</body></html>"
 Headers = Sequence[tuple[str, str]]
-Kind = Literal["answer", "cut_before", "cut_after", "half", "slow"]
+FaultKind = Literal["answer", "cut_before", "cut_after", "half", "slow"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Fault:
     ends before the twin was asked, or after; `half`: half of the twin's body; `slow`: the twin's answer in drips.
     """
 
-    kind: Kind = "answer"
+    kind: FaultKind = "answer"
     status: int = 503
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = PAGE
@@ -169,7 +169,7 @@ class _Handler(BaseHTTPRequestHandler):
                 _sleep(0.02)
 
     def cut(self) -> None:
-        """End the connection without a word."""
+        """Close the connection without an answer."""
         self.close_connection = True
         self.connection.shutdown(socket.SHUT_RDWR)
 
@@ -180,4 +180,4 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _read  # noqa: N815
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Write no log line."""

@@ -7,8 +7,8 @@ from typing import Any
 
 Schema = Mapping[str, Any]
 
-_LEAST = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
-_MOST = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
+_LOWER_BOUNDS = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
+_UPPER_BOUNDS = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
 
 
 def settings(schema: Schema, prefix: str = "") -> Iterator[tuple[str, Schema]]:
@@ -47,7 +47,7 @@ def narrowed(old: Schema, new: Schema, path: str = "") -> list[str]:
     Patterns cannot be compared, so any other pattern counts as narrower.
     """
     if "oneOf" not in old and "oneOf" not in new:
-        return [f"{path or 'the settings'}: {found}" for found in _values(old, new)] + _parts(old, new, path)
+        return [f"{path or 'the settings'}: {complaint}" for complaint in _values(old, new)] + _parts(old, new, path)
     complaints: list[str] = []
     for variant in branches(old):
         tried: list[list[str]] = [narrowed(variant, offered, path) for offered in branches(new)]
@@ -57,14 +57,14 @@ def narrowed(old: Schema, new: Schema, path: str = "") -> list[str]:
 
 
 def _values(old: Schema, new: Schema) -> Iterator[str]:
-    """What the two say of a value itself."""
+    """What became narrower about a value itself."""
     if not _types(old) <= _types(new):
         yield f"the type was {old.get('type')} and is {new.get('type')}"
     allowed, before = _choices(new), _choices(old)
     if allowed is not None and (before is None or not before <= allowed):
         yield f"only {', '.join(sorted(allowed))} is left"
-    tighter = [name for name in _LEAST if name in new and (name not in old or new[name] > old[name])]
-    tighter += [name for name in _MOST if name in new and (name not in old or new[name] < old[name])]
+    tighter = [name for name in _LOWER_BOUNDS if name in new and (name not in old or new[name] > old[name])]
+    tighter += [name for name in _UPPER_BOUNDS if name in new and (name not in old or new[name] < old[name])]
     for name in tighter:
         yield f"{name} is {new[name]} now"
     if "pattern" in new and new["pattern"] != old.get("pattern"):
@@ -74,7 +74,7 @@ def _values(old: Schema, new: Schema) -> Iterator[str]:
 
 
 def _parts(old: Schema, new: Schema, path: str) -> list[str]:
-    """What the two say of what is inside a value."""
+    """What became narrower inside a value."""
     inside, dot = new.get("properties", {}), f"{path}." if path else ""
     complaints = [
         f"{dot}{name}: is required now" for name in new.get("required", ()) if name not in old.get("required", ())
@@ -95,8 +95,8 @@ def _parts(old: Schema, new: Schema, path: str) -> list[str]:
 
 def _types(schema: Schema) -> set[str]:
     named = schema.get("type", ["object", "array", "string", "number", "boolean", "null"])
-    found = {named} if isinstance(named, str) else set(named)
-    return found | {"integer"} if "number" in found else found
+    types = {named} if isinstance(named, str) else set(named)
+    return types | {"integer"} if "number" in types else types
 
 
 def _choices(schema: Schema) -> set[str] | None:

@@ -1,4 +1,4 @@
-"""What a discovered stream must have."""
+"""Checks that a discovered stream is complete."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import get_args
 from jsonschema import Draft7Validator, SchemaError
 
 from cdp_bridge.errors import ConfigError
+from cdp_bridge.identity import CLEAR
 from cdp_bridge.model import Kind, Operation, Stream
 from cdp_bridge.testing.hashed import columns_of
 
@@ -15,11 +16,11 @@ from cdp_bridge.testing.hashed import columns_of
 def complaints(streams: Sequence[Stream], kind: Kind) -> list[str]:
     """What is wrong with the streams of a connector of that kind, one sentence each."""
     names = [stream.name for stream in streams]
-    found = [f"the name {name!r} is there {names.count(name)} times" for name in {*names} if names.count(name) > 1]
+    complaints = [f"the name {name!r} is there {names.count(name)} times" for name in {*names} if names.count(name) > 1]
     if not all(names):
-        found.append("a stream has no name")
+        complaints.append("a stream has no name")
     of_kind = _of_source if kind == "source" else _of_destination
-    return found + [f"{stream.name}: {wrong}" for stream in streams for wrong in of_kind(stream)]
+    return complaints + [f"{stream.name}: {wrong}" for stream in streams for wrong in of_kind(stream)]
 
 
 def _of_source(stream: Stream) -> Iterator[str]:
@@ -39,7 +40,7 @@ def _of_source(stream: Stream) -> Iterator[str]:
 
 def _of_destination(stream: Stream) -> Iterator[str]:
     try:
-        columns = columns_of(stream.profile or "")
+        columns = columns_of(stream.profile or CLEAR)
     except ConfigError as error:
         yield str(error)
         return
@@ -47,4 +48,4 @@ def _of_destination(stream: Stream) -> Iterator[str]:
         yield f"operations must be some of {', '.join(get_args(Operation))}"
     for key in stream.matching_keys:
         if key not in columns:
-            yield f"the matching key {key} is no column of the profile {stream.profile}: {', '.join(columns)}"
+            yield f"the matching key {key} is no column of the profile {stream.profile or CLEAR}: {', '.join(columns)}"

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 TOKEN, SEGMENT, PEOPLE, PAGE = "vendor-token-0123456789", "vip", 25, 10
-MOST_ROWS, MOST_BYTES = 500, 200_000
+MAX_ROWS, MAX_BYTES = 500, 200_000
 Answer = tuple[int, Any]
 
 
@@ -92,14 +92,14 @@ class Vendor:
         self.bad[value] = "request"
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> Answer:
-        """Status and JSON for one request of a caller who is let in."""
+        """Status and JSON for a request with the right token."""
         match method, path.strip("/").split("/"):
             case "GET", ["v1", "segments"]:
                 return 200, {"segments": [SEGMENT]}
             case "GET", ["v1", "people"]:
                 return self._page(query)
             case "GET", ["v1", "lists"]:
-                return 200, {"lists": [one for one in self.lists.values() if query.get("tag") in (None, one["tag"])]}
+                return 200, {"lists": [made for made in self.lists.values() if query.get("tag") in (None, made["tag"])]}
             case "POST", ["v1", "lists"]:
                 return 201, self._create(str(body["name"]), str(body["tag"]))
             case "POST", ["v1", "lists", list_id, "add" | "remove" as operation] if list_id in self.lists:
@@ -122,25 +122,25 @@ class Vendor:
         return 200, {"members": rows[:PAGE], "next": following, "version": self.version}
 
     def _create(self, name: str, tag: str) -> dict[str, Any]:
-        # No other vendor has it: a port may be used again, and what a connector remembers would be of another's list.
+        # A port may be used again, and a connector may remember a list of the server that had it before.
         made = {"id": f"list-{uuid.uuid4().hex}", "name": name, "tag": tag}
         self.lists[made["id"]], self.held[made["id"]] = made, {}
         return made
 
     def _change(self, held: dict[str, list[str]], operation: str, rows: list[dict[str, Any]]) -> Answer:
-        if len(rows) > MOST_ROWS:
-            return 413, {"error": f"more than {MOST_ROWS} members"}
+        if len(rows) > MAX_ROWS:
+            return 413, {"error": f"more than {MAX_ROWS} members"}
         values = {row["key"]: [value for name in row if name != "key" for value in row[name]] for row in rows}
-        found = {key: self.bad[value] for key in values for value in values[key] if value in self.bad}
-        if "request" in found.values():
+        wrong = {key: self.bad[value] for key in values for value in values[key] if value in self.bad}
+        if "request" in wrong.values():
             return 400, {"error": "a member is malformed"}
-        for key in values.keys() - found.keys():
+        for key in values.keys() - wrong.keys():
             if operation == "add":
                 held[key] = values[key]
             else:
                 held.pop(key, None)
-        refused = {key: "malformed" for key, kind in found.items() if kind == "row"}
-        return 200, {"refused": refused, "invalid": len(found) - len(refused)}
+        refused = {key: "malformed" for key, kind in wrong.items() if kind == "row"}
+        return 200, {"refused": refused, "invalid": len(wrong) - len(refused)}
 
 
 def _person(number: int) -> dict[str, Any]:
@@ -155,10 +155,10 @@ def _handler(vendor: Vendor) -> type[BaseHTTPRequestHandler]:
         def _handle(self) -> None:
             address = urlsplit(self.path)
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            status, answer = 401, {"error": "who are you?"}
+            status, answer = 401, {"error": "unauthorised"}
             if self.headers["Authorization"] == f"Bearer {TOKEN}":
-                status, answer = 413, {"error": f"more than {MOST_BYTES} bytes"}
-                if len(body) <= MOST_BYTES:
+                status, answer = 413, {"error": f"more than {MAX_BYTES} bytes"}
+                if len(body) <= MAX_BYTES:
                     query = dict(parse_qsl(address.query))
                     status, answer = vendor.answer(self.command, address.path, query, json.loads(body or b"null"))
             text = json.dumps(answer).encode()
@@ -178,5 +178,5 @@ def _handler(vendor: Vendor) -> type[BaseHTTPRequestHandler]:
 
 if __name__ == "__main__":
     with Vendor().running(*map(int, sys.argv[1:])) as running, contextlib.suppress(KeyboardInterrupt):
-        print(f"{running.url} lets in who has the token {TOKEN}", flush=True)
+        print(f"{running.url} expects the token {TOKEN}", flush=True)
         threading.Event().wait()

@@ -1,4 +1,4 @@
-"""What a destination said of each member of a batch, over all parts that the core had to cut it into."""
+"""The outcome of each member of a batch, over all parts that the core had to cut it into."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cdp_bridge.model import Audience, AudienceRef, Batch, Outcome, Writer
 
 
 class Verdict(Struct, frozen=True):
-    """The member keys: `rejected` with reasons; of the `open` ones nothing was said, or not yet."""
+    """The member keys by outcome: `rejected` with reasons; `open` are those without a word of the platform, or yet."""
 
     accepted: frozenset[bytes]
     rejected: dict[bytes, str]
@@ -33,19 +33,19 @@ class Verdict(Struct, frozen=True):
         return cls(frozenset(everybody - rejected.keys() - still_open), rejected, frozenset(still_open))
 
 
-class Said(Struct, frozen=True):
-    """What a writer said of one batch: whom it named, and why it refused."""
+class Statement(Struct, frozen=True):
+    """An outcome as far as it names members: their keys, and the reasons."""
 
     batch: Batch
     keys: frozenset[bytes]
     reasons: frozenset[str]
 
 
-class Listener:
-    """Passes on what another writer is asked, and remembers in `said` what that answers."""
+class RecordingWriter:
+    """A writer that passes each call on to another, and remembers the outcomes in `statements`."""
 
     def __init__(self, writer: Writer) -> None:
-        self.said: list[Said] = []
+        self.statements: list[Statement] = []
         self._writer = writer
         self._pending: dict[str, Batch] = {}
 
@@ -58,7 +58,7 @@ class Listener:
         try:
             return self._note(batch, self._writer.write(batch))
         except RejectedError as refusal:
-            self.said.append(Said(batch, frozenset(), frozenset([refusal.reason])))
+            self.statements.append(Statement(batch, frozenset(), frozenset([refusal.reason])))
             raise
 
     def settle(self, audience: AudienceRef, pending: str) -> Outcome:
@@ -69,5 +69,5 @@ class Listener:
         if outcome.pending is not None:
             self._pending[outcome.pending] = batch
         keys = outcome.unknown.union(outcome.rejected)
-        self.said.append(Said(batch, keys, frozenset(outcome.rejected.values()) | outcome.counts.keys()))
+        self.statements.append(Statement(batch, keys, frozenset(outcome.rejected.values()) | outcome.counts.keys()))
         return outcome

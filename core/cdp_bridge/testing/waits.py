@@ -1,4 +1,4 @@
-"""Waits that a test does not sit through."""
+"""Waits that take a test no time."""
 
 from __future__ import annotations
 

@@ -9,12 +9,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from airbyte_protocol_dataclasses.models import AirbyteMessage, AirbyteStateBlob
 from cdp_bridge.cli import main
 from cdp_bridge.connectors.registry import Registry
+from cdp_bridge.identity import installed
 from cdp_bridge.protocol import execute
 from serpyco_rs import CustomType, Serializer
 
@@ -31,6 +32,7 @@ class Site:
         """A distribution with these modules, each an entry point of its own unless `points` says otherwise."""
         for module, text in modules.items():
             (self.path / f"{module}.py").write_text(text)
+        installed.cache_clear()
         info = self.path / f"{name.replace('-', '_')}-{version}.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
@@ -45,6 +47,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     before = set(sys.modules)
     monkeypatch.syspath_prepend(str(folder))
     yield Site(folder)
+    installed.cache_clear()
     for name in set(sys.modules) - before:
         if str(folder) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]
@@ -129,7 +132,10 @@ def _as_airbyte(message: Any) -> Any:
     return message
 
 
-Run = Callable[..., Told]
+class Run(Protocol):
+    """Run a connector's executable in this process, its files given as keyword arguments."""
+
+    def __call__(self, name: str, command: str, *, stdin: bytes = b"", **files: Any) -> Told: ...
 
 
 @pytest.fixture
@@ -154,8 +160,14 @@ def executable(shop: Site, tmp_path: Path) -> Run:
     return run
 
 
+class MakeCatalog(Protocol):
+    """A configured catalog of streams by name; keyword arguments go into every stream."""
+
+    def __call__(self, *names: str, **extra: Any) -> dict[str, Any]: ...
+
+
 @pytest.fixture
-def catalog() -> Callable[..., dict[str, Any]]:
+def catalog() -> MakeCatalog:
     """A configured catalog of streams by name; keyword arguments go into every stream."""
 
     def configured(*names: str, **extra: Any) -> dict[str, Any]:
@@ -173,8 +185,14 @@ def catalog() -> Callable[..., dict[str, Any]]:
     return configured
 
 
+class WriteScript(Protocol):
+    """Settings of source-shop that make it yield these items."""
+
+    def __call__(self, *items: dict[str, Any]) -> dict[str, str]: ...
+
+
 @pytest.fixture
-def script(tmp_path: Path) -> Callable[..., dict[str, str]]:
+def script(tmp_path: Path) -> WriteScript:
     """Settings of source-shop that make it yield these items."""
 
     def write(*items: dict[str, Any]) -> dict[str, str]:
@@ -186,7 +204,7 @@ def script(tmp_path: Path) -> Callable[..., dict[str, str]]:
 
 
 @pytest.fixture
-def start(shop: Site) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+def start(shop: Site) -> Iterator[Callable[[str, Sequence[str]], subprocess.Popen[bytes]]]:
     """Start a connector's executable as a process of its own."""
     started = []
 
@@ -217,10 +235,16 @@ class Answer:
         return json.loads(self.out)
 
 
+class Cli(Protocol):
+    """Run a `cdp-bridge` command in this process."""
+
+    def __call__(self, *arguments: object, stdin: bytes = b"") -> Answer: ...
+
+
 @pytest.fixture
 def cli(
     shop: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., Answer]]:
+) -> Iterator[Cli]:
     """Run a `cdp-bridge` command in this process, with a store in a folder of its own as default."""
     monkeypatch.setenv("CDP_BRIDGE_STORE", f"sqlite:///{tmp_path / 'bridge.db'}")
     root = logging.getLogger()

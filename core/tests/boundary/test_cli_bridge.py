@@ -15,6 +15,8 @@ from cdp_bridge.secrets import Secret
 from cdp_bridge.store import Store
 from msgspec.structs import replace
 
+from .conftest import Cli, Site
+
 YAML = """
 connections:
   - name: shop
@@ -66,7 +68,7 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, cli: Any) -> World:
+def world(tmp_path: Path, cli: Cli) -> World:
     return World(tmp_path, cli)
 
 
@@ -245,7 +247,7 @@ def test_check_of_a_connection_is_recorded(world: World, tmp_path: Path) -> None
     assert (missing.code, "There are: shelf, shop" in missing.err) == (1, True)
 
 
-def test_doctor_finds_what_is_wrong(world: World, site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_finds_what_is_wrong(world: World, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     world.apply()
     well = {one["name"]: one["passed"] for one in world.cli("doctor", "--json").json}
     assert {

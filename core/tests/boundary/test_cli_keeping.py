@@ -1,14 +1,14 @@
 """`keys rotate` and `prune`: what the store keeps, under which key, and for how long."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cdp_bridge.entities import SyncLog
 from cdp_bridge.secrets import Secret
 from cdp_bridge.store import Store
+
+from .conftest import Cli
 
 CANARY = "canary-secret-0123456789"
 
@@ -18,9 +18,7 @@ def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'bridge.db'}"
 
 
-def test_keys_rotate_makes_a_key_and_forgets_the_old_ones_if_asked(
-    cli: Callable[..., Any], url: str, tmp_path: Path
-) -> None:
+def test_keys_rotate_makes_a_key_and_forgets_the_old_ones_if_asked(cli: Cli, url: str, tmp_path: Path) -> None:
     keyring = tmp_path / "bridge.db.keyring"
     with Store.open(url) as store:
         store.secrets.put("token", Secret(CANARY))
@@ -37,7 +35,7 @@ def test_keys_rotate_makes_a_key_and_forgets_the_old_ones_if_asked(
     assert found.reveal() == CANARY
 
 
-def test_keys_rotate_without_its_keyring_says_what_to_do(cli: Callable[..., Any], url: str, tmp_path: Path) -> None:
+def test_keys_rotate_without_its_keyring_says_what_to_do(cli: Cli, url: str, tmp_path: Path) -> None:
     with Store.open(url) as store:
         store.secrets.put("token", Secret(CANARY))
     (tmp_path / "bridge.db.keyring").unlink()
@@ -48,9 +46,7 @@ def test_keys_rotate_without_its_keyring_says_what_to_do(cli: Callable[..., Any]
     assert "Restore it from a backup" in answer.err
 
 
-def test_prune_deletes_what_is_older_than_its_days(
-    cli: Callable[..., Any], url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_prune_deletes_what_is_older_than_its_days(cli: Cli, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     now = datetime.now(UTC)
     with Store.open(url) as store, store.transaction() as change:
         for days in (50, 10, 0):

@@ -3,7 +3,6 @@
 import inspect
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cdp_bridge import hooks
@@ -12,6 +11,8 @@ from cdp_bridge.connectors.launch.local import LocalLauncher
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.model import Connector, LifecycleEvent
+
+from .conftest import Site
 
 EVENT = LifecycleEvent(name="run.finished", subject="vips", details={"status": "succeeded"})
 CONNECTOR = Connector(name="source-moon", kind="source", settings=LifecycleEvent, load="moon")
@@ -37,7 +38,7 @@ def test_every_hook_is_documented_with_its_arguments() -> None:
         assert inspect.getdoc(getattr(hooks, name)), name
 
 
-def test_hook_bridge_connectors(shop: Any) -> None:
+def test_hook_bridge_connectors(shop: Site) -> None:
     found = Registry()
     assert {"source-shop", "destination-shelf"} <= set(found.connectors)
     connector = found.connector("source-shop", "source")
@@ -47,7 +48,7 @@ def test_hook_bridge_connectors(shop: Any) -> None:
         found.connector("source-shop", "destination")
 
 
-def test_hook_bridge_functions(site: Any) -> None:
+def test_hook_bridge_functions(site: Site) -> None:
     site.install("shouting", {"shouting": plugin("def bridge_functions():\n return {'shout': str.upper}")})
     assert Registry().functions["shout"]("a") == "A"
 
@@ -64,7 +65,7 @@ def bridge_connector(name, kind):
 """
 
 
-def test_hook_bridge_connector(site: Any) -> None:
+def test_hook_bridge_connector(site: Site) -> None:
     odd = HEAD + "@hookimpl(trylast=True)\ndef bridge_connector(name):\n return 7"
     site.install("moon", {"moon": HEAD + MADE, "odd": odd})
     found = Registry()
@@ -76,7 +77,7 @@ def test_hook_bridge_connector(site: Any) -> None:
     assert [failure.reason for failure in found.failures] == ["bridge_connector returned a int"]
 
 
-def test_hook_bridge_secret(site: Any) -> None:
+def test_hook_bridge_secret(site: Site) -> None:
     site.install(
         "vault",
         {"vault": plugin("def bridge_secret(reference):\n return Secret('open') if reference == 'vault:a' else None")},
@@ -87,7 +88,7 @@ def test_hook_bridge_secret(site: Any) -> None:
     assert Registry().secret("vault:b") is None
 
 
-def test_secret_plugins_are_asked_until_one_knows(site: Any) -> None:
+def test_secret_plugins_are_asked_until_one_knows(site: Site) -> None:
     broken = plugin("def bridge_secret(reference):\n raise KeyError(reference)")
     rubbish = plugin("def bridge_secret(reference):\n return 'plain-text-secret'")
     useful = HEAD + "@hookimpl(trylast=True)\ndef bridge_secret(reference):\n return Secret('good-enough')"
@@ -118,7 +119,7 @@ def bridge_launcher(name):
 """
 
 
-def test_hook_bridge_launcher(site: Any) -> None:
+def test_hook_bridge_launcher(site: Site) -> None:
     site.install("moon", {"moon": HEAD + MOON})
     found = Registry()
     with found.launcher("moon").start(CONNECTOR) as channel:
@@ -129,7 +130,7 @@ def test_hook_bridge_launcher(site: Any) -> None:
             Registry().launcher(name)
 
 
-def test_hook_bridge_event(site: Any, tmp_path: Path) -> None:
+def test_hook_bridge_event(site: Site, tmp_path: Path) -> None:
     heard = tmp_path / "heard"
     site.install(
         "ears", {"deaf": plugin("def bridge_event():\n raise SystemExit"), "ear": plugin(NOTING.format(str(heard)))}
@@ -141,7 +142,7 @@ def test_hook_bridge_event(site: Any, tmp_path: Path) -> None:
 
 
 def test_an_event_that_hangs_is_left_behind(
-    site: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     heard = tmp_path / "heard"
     hanging = plugin("import threading\ndef bridge_event(event):\n threading.Event().wait()").replace(

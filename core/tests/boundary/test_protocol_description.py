@@ -1,5 +1,7 @@
 """`spec`, `check`, `discover`, and the files that commands read."""
 
+import subprocess
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +9,12 @@ import pytest
 from cdp_bridge.model import Probe
 from cdp_bridge.protocol import description
 
+from .conftest import MakeCatalog, Run, WriteScript
+
 CONFIG = {"token": "abcdefghij"}
 
 
-def test_spec_of_a_source(executable: Any) -> None:
+def test_spec_of_a_source(executable: Run) -> None:
     (spec,) = executable("source-shop", "spec").of("SPEC")
     schema = spec["connectionSpecification"]
     assert schema["properties"]["token"]["airbyte_secret"] is True
@@ -20,20 +24,20 @@ def test_spec_of_a_source(executable: Any) -> None:
     assert "supported_destination_sync_modes" not in spec
 
 
-def test_spec_of_a_destination_offers_no_overwrite(executable: Any) -> None:
+def test_spec_of_a_destination_offers_no_overwrite(executable: Run) -> None:
     (spec,) = executable("destination-shelf", "spec").of("SPEC")
     assert spec["supported_destination_sync_modes"] == ["append", "append_dedup"]
     assert spec["supportsIncremental"] is True
     assert "documentationUrl" not in spec
 
 
-def test_a_check_that_passes(executable: Any, script: Any) -> None:
+def test_a_check_that_passes(executable: Run, script: WriteScript) -> None:
     told = executable("source-shop", "check", config=script())
     assert told.code == 0
     assert told.of("CONNECTION_STATUS") == [{"status": "SUCCEEDED"}]
 
 
-def test_a_failed_check_names_every_probe_and_remedy(executable: Any) -> None:
+def test_a_failed_check_names_every_probe_and_remedy(executable: Run) -> None:
     told = executable("source-shop", "check", config={"script": "/nowhere", "healthy": False})
     (status,) = told.of("CONNECTION_STATUS")
     assert told.code == 0
@@ -46,7 +50,7 @@ def test_a_failed_probe_of_a_token_is_told_in_full() -> None:
     assert told == "token: access_token: the access token is not valid. Make a new one: token=***"
 
 
-def test_a_check_with_wrong_settings_names_all_faults_and_no_secret(executable: Any) -> None:
+def test_a_check_with_wrong_settings_names_all_faults_and_no_secret(executable: Run) -> None:
     told = executable("source-shop", "check", config={"token": 12345678, "healty": True, "healthy": "yes"})
     (status,) = told.of("CONNECTION_STATUS")
     assert status["status"] == "FAILED"
@@ -55,7 +59,7 @@ def test_a_check_with_wrong_settings_names_all_faults_and_no_secret(executable: 
     assert b"12345678" not in told.raw
 
 
-def test_discover_of_a_source(executable: Any) -> None:
+def test_discover_of_a_source(executable: Run) -> None:
     (catalog,) = executable("source-shop", "discover", config=CONFIG).of("CATALOG")
     members, snapshot = catalog["streams"]
     assert members["supported_sync_modes"] == ["full_refresh", "incremental"]
@@ -65,7 +69,7 @@ def test_discover_of_a_source(executable: Any) -> None:
     assert snapshot["json_schema"]["type"] == "object"
 
 
-def test_discover_of_a_destination(executable: Any) -> None:
+def test_discover_of_a_destination(executable: Run) -> None:
     (catalog,) = executable("destination-shelf", "discover", config={"notes": "x"}).of("DESTINATION_CATALOG")
     modes = [(one["object_name"], one["sync_mode"], one["matching_keys"]) for one in catalog["operations"]]
     audience = [("audience", "append", [["email"]]), ("audience", "soft_delete", [["email"]])]
@@ -86,28 +90,32 @@ def test_discover_of_a_destination(executable: Any) -> None:
         ("state", b'[{"stream": 5}]', "is not a state"),
     ],
 )
-def test_a_broken_file_is_a_config_error(file: str, content: bytes, says: str, executable: Any, catalog: Any) -> None:
-    files = {"config": CONFIG, "catalog": catalog("members"), "state": [], file: content}
+def test_a_broken_file_is_a_config_error(
+    file: str, content: bytes, says: str, executable: Run, catalog: MakeCatalog
+) -> None:
+    files: dict[str, Any] = {"config": CONFIG, "catalog": catalog("members"), "state": [], file: content}
     told = executable("source-shop", "read", **files)
     assert told.code == 1
     assert told.error["failure_type"] == "config_error"
     assert says in told.error["message"]
 
 
-def test_a_stream_named_twice_is_a_config_error(executable: Any, catalog: Any) -> None:
+def test_a_stream_named_twice_is_a_config_error(executable: Run, catalog: MakeCatalog) -> None:
     told = executable("source-shop", "read", config=CONFIG, catalog=catalog("members", "members"))
     assert "the stream members is there twice" in told.error["message"]
 
 
-def test_usage_errors_end_with_2(start: Any, tmp_path: Path) -> None:
+def test_usage_errors_end_with_2(
+    start: Callable[[str, Sequence[str]], subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
     for arguments in ([], ["write"], ["read"], ["check", "--config"]):
         process = start("shop", arguments)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate()
         assert (process.returncode, out) == (2, b""), err
 
 
-def test_a_missing_file_is_a_config_error(start: Any) -> None:
+def test_a_missing_file_is_a_config_error(start: Callable[[str, Sequence[str]], subprocess.Popen[bytes]]) -> None:
     process = start("shop", ["discover", "--config", "/nowhere/config.json"])
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate()
     assert process.returncode == 1
     assert b"/nowhere/config.json: the config cannot be read: No such file or directory" in out

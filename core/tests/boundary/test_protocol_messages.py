@@ -4,7 +4,7 @@ import io
 import logging
 import signal
 import threading
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from cdp_bridge.errors import Stopped
@@ -12,6 +12,8 @@ from cdp_bridge.model import Limits
 from cdp_bridge.protocol.budget import ProcessBudget
 from cdp_bridge.protocol.failure import failure_type, sentence
 from cdp_bridge.protocol.messages import LogMessages, Output
+
+from .conftest import Told
 
 
 class Slow:
@@ -66,7 +68,7 @@ def test_lines_of_several_threads_do_not_mix() -> None:
 @pytest.mark.parametrize(
     ("level", "shown"), [(50, "FATAL"), (40, "ERROR"), (30, "WARN"), (20, "INFO"), (10, "DEBUG"), (35, "INFO")]
 )
-def test_log_lines_are_redacted_messages(level: int, shown: str, told: Any) -> None:
+def test_log_lines_are_redacted_messages(level: int, shown: str, told: Callable[[int, bytes], Told]) -> None:
     stream = io.BytesIO()
     error = ValueError("ann@example.com")
     arguments = ("for %s\nand", ("ann@example.com",))
@@ -75,7 +77,7 @@ def test_log_lines_are_redacted_messages(level: int, shown: str, told: Any) -> N
     assert log == {"level": shown, "message": "for <email>\nand"}
 
 
-def test_a_log_line_that_cannot_be_formatted_is_no_failure(told: Any) -> None:
+def test_a_log_line_that_cannot_be_formatted_is_no_failure(told: Callable[[int, bytes], Told]) -> None:
     stream = io.BytesIO()
     LogMessages(Output(stream)).emit(logging.LogRecord("x", 20, "x.py", 1, "%d", ("x",), None))
     assert told(0, stream.getvalue()).of("LOG") == [{"level": "INFO", "message": "%d"}]

@@ -2,9 +2,14 @@
 
 import json
 import signal
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from .conftest import MakeCatalog, Run, Told, WriteScript
 
 ROWS = [{"user_id": "1", "tags": ["a"]}, {"user_id": "2", "tags": []}]
 
@@ -13,7 +18,7 @@ def states(told: Any) -> list[tuple[Any, float]]:
     return [(one["stream"]["stream_state"], one["sourceStats"]["recordCount"]) for one in told.of("STATE")]
 
 
-def test_records_states_and_statuses_in_order(executable: Any, script: Any, catalog: Any) -> None:
+def test_records_states_and_statuses_in_order(executable: Run, script: WriteScript, catalog: MakeCatalog) -> None:
     config = script({"rows": ROWS}, {"checkpoint": {"at": 1}}, {"arrow": ROWS}, {"rows": ROWS[:1]})
     told = executable("source-shop", "read", config=config, catalog=catalog("members", "snapshot"))
     assert told.code == 0
@@ -27,13 +32,15 @@ def test_records_states_and_statuses_in_order(executable: Any, script: Any, cata
     assert kinds[-2:] == ["STATE", "TRACE"]
 
 
-def test_the_estimate_of_a_source_that_has_one(executable: Any, script: Any, catalog: Any) -> None:
+def test_the_estimate_of_a_source_that_has_one(executable: Run, script: WriteScript, catalog: MakeCatalog) -> None:
     told = executable("source-shop", "read", config=script(), catalog=catalog("members", "snapshot"))
     estimates = [trace["estimate"] for trace in told.of("TRACE") if trace["type"] == "ESTIMATE"]
     assert estimates == [{"name": "members", "type": "STREAM", "row_estimate": 1_000}]
 
 
-def test_a_stream_without_checkpoints_still_has_a_state(executable: Any, script: Any, catalog: Any) -> None:
+def test_a_stream_without_checkpoints_still_has_a_state(
+    executable: Run, script: WriteScript, catalog: MakeCatalog
+) -> None:
     told = executable("source-shop", "read", config=script(), catalog=catalog("snapshot"))
     assert states(told) == [({"__ab_no_cursor_state_message": True}, 0)]
     assert told.statuses == [("snapshot", "STARTED"), ("snapshot", "COMPLETE")]
@@ -50,7 +57,7 @@ def test_a_stream_without_checkpoints_still_has_a_state(executable: Any, script:
 )
 @pytest.mark.parametrize("whole", [False, True])
 def test_only_an_incremental_read_continues(
-    mode: str, saved: Any, continues: bool, whole: bool, executable: Any, script: Any, catalog: Any
+    mode: str, saved: Any, continues: bool, whole: bool, executable: Run, script: WriteScript, catalog: MakeCatalog
 ) -> None:
     entry = {"stream_descriptor": {"name": "members"}, "stream_state": saved}
     state = [{"type": "GLOBAL", "global": {"stream_states": [entry]}} if whole else {"type": "STREAM", "stream": entry}]
@@ -58,19 +65,19 @@ def test_only_an_incremental_read_continues(
     assert [one["data"] for one in told.of("RECORD")] == ([{"continued_from": saved}] if continues else [])
 
 
-def test_our_own_states_are_a_state_file(executable: Any, script: Any, catalog: Any) -> None:
+def test_our_own_states_are_a_state_file(executable: Run, script: WriteScript, catalog: MakeCatalog) -> None:
     config, chosen = script({"checkpoint": {"at": 3}}), catalog("members", sync_mode="incremental")
     told = executable("source-shop", "read", config=config, catalog=chosen)
     again = executable("source-shop", "read", config=config, catalog=chosen, state=told.of("STATE"))
     assert again.of("RECORD")[0]["data"] == {"continued_from": {"at": 3}}
 
 
-def test_an_empty_legacy_state_is_no_state(executable: Any, script: Any, catalog: Any) -> None:
+def test_an_empty_legacy_state_is_no_state(executable: Run, script: WriteScript, catalog: MakeCatalog) -> None:
     told = executable("source-shop", "read", config=script(), catalog=catalog("members"), state={})
     assert told.code == 0
 
 
-def test_values_that_json_cannot_hold_become_text(executable: Any, script: Any, catalog: Any) -> None:
+def test_values_that_json_cannot_hold_become_text(executable: Run, script: WriteScript, catalog: MakeCatalog) -> None:
     told = executable("source-shop", "read", config=script({"odd": True}), catalog=catalog("members"))
     (record,) = told.of("RECORD")
     assert record["data"] == {"huge": str(2**200), "lone": "?", "object": str(object), "nan": None, "set": [1]}
@@ -86,7 +93,7 @@ def test_values_that_json_cannot_hold_become_text(executable: Any, script: Any, 
     ],
 )
 def test_a_failure_is_one_trace(
-    step: Any, failure_type: str, message: str, executable: Any, script: Any, catalog: Any
+    step: Any, failure_type: str, message: str, executable: Run, script: WriteScript, catalog: MakeCatalog
 ) -> None:
     config = script({"rows": ROWS}, {"checkpoint": {"at": 1}}, {"rows": ROWS}, step)
     told = executable("source-shop", "read", config=config, catalog=catalog("members", "snapshot"))
@@ -99,17 +106,25 @@ def test_a_failure_is_one_trace(
     assert states(told) == [({"at": 1}, 2)], "the records after the checkpoint are not covered"
 
 
-def test_an_unknown_stream_is_found_before_anything_is_read(executable: Any, script: Any, catalog: Any) -> None:
+def test_an_unknown_stream_is_found_before_anything_is_read(
+    executable: Run, script: WriteScript, catalog: MakeCatalog
+) -> None:
     told = executable("source-shop", "read", config=script({"rows": ROWS}), catalog=catalog("members", "nothing"))
     assert told.error["message"] == "catalog: there is no stream nothing. Choose from: members, snapshot"
     assert told.of("RECORD") == []
 
 
-def test_sigterm_ends_between_two_lines(start: Any, script: Any, catalog: Any, tmp_path: Any, told: Any) -> None:
+def test_sigterm_ends_between_two_lines(
+    start: Callable[[str, Sequence[str]], subprocess.Popen[bytes]],
+    script: WriteScript,
+    catalog: MakeCatalog,
+    tmp_path: Path,
+    told: Callable[[int, bytes], Told],
+) -> None:
     process = begin_endless(start, script, catalog, tmp_path)
     first = process.stdout.read(100_000)
     process.send_signal(signal.SIGTERM)
-    rest, stderr = process.communicate(timeout=60)
+    rest, stderr = process.communicate()
     heard = told(process.returncode, first + rest)
     assert heard.code == -signal.SIGTERM, "a client that ends us must not take it for a failure"
     assert heard.error["failure_type"] == "transient_error"
@@ -117,12 +132,17 @@ def test_sigterm_ends_between_two_lines(start: Any, script: Any, catalog: Any, t
     assert b"Traceback" not in stderr
 
 
-def test_a_closed_stdout_ends_quietly(start: Any, script: Any, catalog: Any, tmp_path: Any) -> None:
+def test_a_closed_stdout_ends_quietly(
+    start: Callable[[str, Sequence[str]], subprocess.Popen[bytes]],
+    script: WriteScript,
+    catalog: MakeCatalog,
+    tmp_path: Path,
+) -> None:
     process = begin_endless(start, script, catalog, tmp_path)
     process.stdout.readline()
     process.stdout.close()
     process.stdin.close()
-    assert process.wait(timeout=60) == 1
+    assert process.wait() == 1
     assert set(process.stderr.read().splitlines()) <= {b"a connector that prints by itself"}
 
 

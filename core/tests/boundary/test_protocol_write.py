@@ -3,13 +3,16 @@
 import hashlib
 import json
 import signal
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cdp_bridge.protocol import audience, intake, writing
+
+from .conftest import MakeCatalog, Run, Told
 
 Send = Callable[..., Any]
 
@@ -56,7 +59,7 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf(executable: Any, tmp_path: Path, catalog: Any) -> Shelf:
+def shelf(executable: Run, tmp_path: Path, catalog: MakeCatalog) -> Shelf:
     return Shelf(executable, tmp_path / "notes.jsonl", catalog)
 
 
@@ -223,7 +226,7 @@ def test_a_state_of_everything_covers_every_stream(body: Any, shelf: Shelf) -> N
     assert back["destinationStats"] == {"recordCount": 2.0, "rejectedRecordCount": 1.0}
 
 
-def test_a_namespace_is_part_of_the_name(shelf: Shelf, executable: Any, catalog: Any, tmp_path: Path) -> None:
+def test_a_namespace_is_part_of_the_name(shelf: Shelf, executable: Run, catalog: MakeCatalog, tmp_path: Path) -> None:
     chosen = catalog("vips")
     chosen["streams"][0]["stream"]["namespace"] = "shop"
     line = json.loads(record(1))
@@ -329,17 +332,24 @@ def test_huge_numbers_and_hostile_keys_do_no_harm(shelf: Shelf) -> None:
     assert b"Traceback" not in told.raw
 
 
-def test_sigterm_loses_no_acknowledged_state(start: Any, catalog: Any, tmp_path: Path, told: Any) -> None:
+def test_sigterm_loses_no_acknowledged_state(
+    start: Callable[[str, Sequence[str]], subprocess.Popen[bytes]],
+    catalog: MakeCatalog,
+    tmp_path: Path,
+    told: Callable[[int, bytes], Told],
+) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"notes": str(tmp_path / "notes")}))
     (tmp_path / "catalog.json").write_text(json.dumps(catalog("vips")))
     files = ["--config", str(tmp_path / "config.json"), "--catalog", str(tmp_path / "catalog.json")]
     process = start("shelf", ["write", *files])
     lines = [line for i in range(writing.RECORDS_AT_ONCE) for line in ([state(0)] if i == 5 else []) + [record(i)]]
+    assert process.stdin
+    assert process.stdout
     process.stdin.write(b"\n".join(lines) + b"\n")
     process.stdin.flush()
     acknowledged = process.stdout.readline()
     process.send_signal(signal.SIGTERM)
-    rest, stderr = process.communicate(timeout=60)
+    rest, stderr = process.communicate()
     heard = told(process.returncode, acknowledged + rest)
     assert heard.code == -signal.SIGTERM, "a client that ends us must not take it for a failure"
     assert counts(heard) == [(0, 5, 0)]

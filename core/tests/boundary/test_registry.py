@@ -1,10 +1,10 @@
 """A plugin that is wrong in any way is named with the reason, and harms nobody else."""
 
-from typing import Any
-
 import pytest
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.errors import ConfigError
+
+from .conftest import Site
 
 HEAD = """
 from msgspec import Struct
@@ -57,7 +57,7 @@ def reasons(registry: Registry, plugin: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("text", "reason"), BROKEN.values(), ids=BROKEN)
-def test_a_plugin_that(text: str, reason: str, site: Any) -> None:
+def test_a_plugin_that(text: str, reason: str, site: Site) -> None:
     site.install("broken", {"broken": text})
     site.install("fine", {"fine": CONNECTORS + "return [made('fine')]"})
     registry = Registry()
@@ -69,14 +69,14 @@ def test_a_plugin_that(text: str, reason: str, site: Any) -> None:
     sorted(registry.connectors)
 
 
-def test_a_generator_that_raises_midway_keeps_what_it_gave(site: Any) -> None:
+def test_a_generator_that_raises_midway_keeps_what_it_gave(site: Site) -> None:
     site.install("midway", {"midway": CONNECTORS + "yield made('one')\n raise OSError('gone')"})
     registry = Registry()
     assert registry.connector("one").name == "one"
     assert reasons(registry, "midway") == ["bridge_connectors failed: OSError: gone"]
 
 
-def test_the_second_connector_of_a_name_is_not_used(site: Any) -> None:
+def test_the_second_connector_of_a_name_is_not_used(site: Site) -> None:
     text = CONNECTORS + "return [made('same', documentation=__name__)]"
     site.install("twins", {"one": text, "two": text})
     registry = Registry()
@@ -85,13 +85,13 @@ def test_the_second_connector_of_a_name_is_not_used(site: Any) -> None:
     assert registry.connector("same").documentation != failure.plugin
 
 
-def test_the_second_function_of_a_name_is_not_used(site: Any) -> None:
+def test_the_second_function_of_a_name_is_not_used(site: Site) -> None:
     text = HEAD + "@hookimpl\ndef bridge_functions():\n return {'same': str.upper}"
     site.install("twins", {"one": text, "two": text})
     assert [one.reason for one in Registry().failures] == ["a function named same exists already; this one is not used"]
 
 
-def test_the_second_plugin_of_a_name_is_not_used(site: Any) -> None:
+def test_the_second_plugin_of_a_name_is_not_used(site: Site) -> None:
     points = "[cdp_bridge]\nsame = {}\n"
     site.install("first", {"first": CONNECTORS + "return [made('first')]"}, points.format("first"))
     site.install("second", {"second": CONNECTORS + "return [made('second')]"}, points.format("second"))
@@ -100,7 +100,7 @@ def test_the_second_plugin_of_a_name_is_not_used(site: Any) -> None:
     assert reasons(registry, "same") == ["cannot be used: a plugin of this name is loaded already"]
 
 
-def test_one_module_under_two_names_is_used_once(site: Any) -> None:
+def test_one_module_under_two_names_is_used_once(site: Site) -> None:
     points = "[cdp_bridge]\na = double\nb = double\n"
     site.install("double", {"double": CONNECTORS + "return [made('double')]"}, points)
     registry = Registry()
@@ -108,7 +108,7 @@ def test_one_module_under_two_names_is_used_once(site: Any) -> None:
     assert any("already registered" in one.reason for one in registry.failures)
 
 
-def test_a_malformed_list_of_entry_points_hides_only_its_own(site: Any) -> None:
+def test_a_malformed_list_of_entry_points_hides_only_its_own(site: Site) -> None:
     site.install("garbled", {}, "[cdp_bridge]\nthis line is no entry point\n")
     site.install("fine", {"fine": CONNECTORS + "return [made('fine')]"})
     registry = Registry()
@@ -116,14 +116,14 @@ def test_a_malformed_list_of_entry_points_hides_only_its_own(site: Any) -> None:
     assert "its entry points cannot be read" in " ".join(reasons(registry, "garbled"))
 
 
-def test_what_a_plugin_prints_at_import_stays_out_of_stdout(site: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_plugin_prints_at_import_stays_out_of_stdout(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     site.install("chatty", {"chatty": "print('hello')\n" + CONNECTORS + "return [made('chatty')]"})
     Registry()
     assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("body", ["raise SystemExit", "raise ValueError('x')", "import not_installed_anywhere"])
-def test_code_that_cannot_be_loaded_is_a_config_error(body: str, site: Any) -> None:
+def test_code_that_cannot_be_loaded_is_a_config_error(body: str, site: Site) -> None:
     (site.path / "lazy.py").write_text(body)
     site.install("eager", {"eager": CONNECTORS + "return [made('eager', load='lazy')]"})
     registry = Registry()
@@ -131,7 +131,7 @@ def test_code_that_cannot_be_loaded_is_a_config_error(body: str, site: Any) -> N
         registry.load(registry.connector("eager"))
 
 
-def test_an_attribute_can_do_the_work(site: Any) -> None:
+def test_an_attribute_can_do_the_work(site: Site) -> None:
     site.install("object", {"object_": CONNECTORS + "return [made('object', load='object_:made')]"})
     registry = Registry()
     assert registry.load(registry.connector("object")).__name__ == "made"

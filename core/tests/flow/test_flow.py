@@ -14,14 +14,9 @@ from cdp_bridge.secrets import Secret
 from msgspec.structs import replace
 from nats.aio.client import Client
 
+Until = Callable[[Callable[[], Any]], Any]
+
 Order = Callable[[str], bool]
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def put_raw(flow: Flow, stream: Stream[Any], name: str, body: bytes) -> None:
@@ -34,7 +29,7 @@ def put_raw(flow: Flow, stream: Stream[Any], name: str, body: bytes) -> None:
 
 
 def test_every_message_comes_and_is_gone_once_it_is_done(
-    flow: Flow, stream: Stream[Any], order: Order, work: Any
+    flow: Flow, stream: Stream[Any], order: Order, work: Any, until: Until
 ) -> None:
     assert all(order(str(number)) for number in range(50))
     worker = work(slots=4)
@@ -55,7 +50,7 @@ def test_an_id_is_in_the_stream_once_however_late_it_comes_again(flow: Flow, str
 
 
 def test_an_id_that_was_done_a_moment_ago_does_not_come_again(
-    flow: Flow, stream: Stream[Any], order: Order, work: Any
+    flow: Flow, stream: Stream[Any], order: Order, work: Any, until: Until
 ) -> None:
     order("a")
     work()
@@ -104,7 +99,7 @@ def test_who_works_for_long_keeps_the_message(stream: Stream[Any], order: Order,
 
     worker, idle = work(take_long), work()
     order("long")
-    assert ended.wait(30)
+    assert ended.wait()
     assert worker.seen + idle.seen == [("long", 1)]
 
 
@@ -124,7 +119,7 @@ def test_a_failure_brings_the_message_again(order: Order, work: Any, caplog: pyt
 
 
 def test_what_the_handler_rejects_is_kept_aside_with_the_reason(
-    flow: Flow, stream: Stream[Any], order: Order, work: Any
+    flow: Flow, stream: Stream[Any], order: Order, work: Any, until: Until
 ) -> None:
     def reject(_: object) -> None:
         raise RejectedError("no such request", reason="unknown_request")
@@ -137,7 +132,7 @@ def test_what_the_handler_rejects_is_kept_aside_with_the_reason(
     assert letter.body == b'{"request":"a"}'
 
 
-def test_what_came_too_often_is_kept_aside(server: LocalServer, stream: Stream[Any]) -> None:
+def test_what_came_too_often_is_kept_aside(server: LocalServer, stream: Stream[Any], until: Until) -> None:
     twice = replace(stream, attempts=2)
     stop, seen = threading.Event(), []
 
@@ -169,7 +164,7 @@ FOREIGN = (
 
 
 def test_what_is_not_ours_is_kept_aside_and_the_rest_goes_on(
-    flow: Flow, stream: Stream[Any], order: Order, work: Any
+    flow: Flow, stream: Stream[Any], order: Order, work: Any, until: Until
 ) -> None:
     for number, body in enumerate(FOREIGN):
         put_raw(flow, stream, f"stranger{number}", body)
@@ -182,7 +177,9 @@ def test_what_is_not_ours_is_kept_aside_and_the_rest_goes_on(
     assert worker.seen == [("ours", 1)]
 
 
-def test_what_is_not_done_at_the_end_goes_to_another_at_once(server: LocalServer, stream: Stream[Any]) -> None:
+def test_what_is_not_done_at_the_end_goes_to_another_at_once(
+    server: LocalServer, stream: Stream[Any], until: Until
+) -> None:
     patient = replace(stream, silence=60)
     stop, released = threading.Event(), threading.Event()
     seen: list[str] = []
@@ -190,7 +187,7 @@ def test_what_is_not_done_at_the_end_goes_to_another_at_once(server: LocalServer
     def hang(_: object) -> None:
         seen.append("first")
         stop.set()
-        released.wait(30)
+        released.wait()
 
     def take(delivery: Delivery[RunOrder]) -> None:
         seen.append(f"again, {delivery.attempt}")

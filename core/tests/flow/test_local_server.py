@@ -21,12 +21,12 @@ from cdp_bridge.errors import ConfigError, TransientError
 from cdp_bridge.flow import Flow, LocalServer, RunOrder, Stream
 
 OWNER = """
-import sys, time
+import signal, sys
 from pathlib import Path
 from cdp_bridge.flow import LocalServer
 with LocalServer(Path(sys.argv[1])) as server:
     print(server.pid, flush=True)
-    time.sleep(60)
+    signal.pause()
 """
 
 
@@ -127,7 +127,7 @@ def test_it_ends_with_its_owner(tmp_path: Path) -> None:
 def test_it_ends_even_when_its_owner_is_killed(owner: Any, tmp_path: Path) -> None:
     server = psutil.Process(int(owner.stdout.readline()))
     owner.kill()
-    server.wait(10)
+    server.wait()
     with LocalServer(tmp_path / "flow"):
         pass
 
@@ -186,8 +186,7 @@ def test_the_store_of_the_queue_may_vanish(own_server: LocalServer, stream: Stre
         consuming.start()
         shutil.rmtree(tmp_path / "flow" / "jetstream")
         os.kill(own_server.pid, signal.SIGKILL)
-        deadline = time.monotonic() + 20
-        while not seen.is_set() and time.monotonic() < deadline:
+        while not seen.is_set():
             try:
                 flow.publish(stream, RunOrder(request="b"), id="b")
             except TransientError:
@@ -195,7 +194,6 @@ def test_the_store_of_the_queue_may_vanish(own_server: LocalServer, stream: Stre
             seen.wait(2)
         stop.set()
         consuming.join()
-    assert seen.is_set()
 
 
 def fill(file: Path) -> None:

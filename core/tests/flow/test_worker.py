@@ -32,6 +32,8 @@ from cdp_bridge.sync.reading import ReadTicket
 from cdp_bridge.testing import configuring
 from msgspec.structs import replace
 
+Until = Callable[[Callable[[], Any]], Any]
+
 # A run of ten steps that says when it begins, and writes at its end under the audience's lease, as a real one does.
 WORKER = """
 import os, sys, time
@@ -119,13 +121,6 @@ def working(short: Flow, store: Store) -> Iterator[Callable[..., None]]:
         thread.join()
 
 
-def until(true: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def states(store: Store) -> set[str]:
     return {request.state for request in store.requests.newest(limit=1_000)}
 
@@ -136,7 +131,7 @@ def succeed(request: RunRequest, *_: object) -> SyncLog:
 
 
 def test_two_workers_share_the_runs_and_one_takes_over_from_the_other_when_it_is_killed(
-    short: Flow, store: Store, start: Any
+    short: Flow, store: Store, start: Any, until: Until
 ) -> None:
     requests = [store.requests.add(f"audience-{number % 6}", "test") for number in range(24)]
     first, second = start("first"), start("second")
@@ -156,7 +151,7 @@ def test_two_workers_share_the_runs_and_one_takes_over_from_the_other_when_it_is
 
 
 def test_a_worker_that_wakes_up_after_another_took_over_can_write_nothing(
-    short: Flow, store: Store, start: Any, working: Any, tmp_path: Path
+    short: Flow, store: Store, start: Any, working: Any, tmp_path: Path, until: Until
 ) -> None:
     request = store.requests.add("vip", "test")
     Dispatcher(store, short).tick()
@@ -176,7 +171,7 @@ def test_a_worker_that_wakes_up_after_another_took_over_can_write_nothing(
 
 
 def test_a_run_that_kills_its_worker_each_time_is_given_up(
-    short: Flow, store: Store, working: Any, caplog: pytest.LogCaptureFixture
+    short: Flow, store: Store, working: Any, caplog: pytest.LogCaptureFixture, until: Until
 ) -> None:
     request = store.requests.add("vip", "test")
     for _ in range(worker.MOST_TAKEOVERS + 1):
@@ -198,7 +193,7 @@ def test_a_run_that_kills_its_worker_each_time_is_given_up(
 
 
 def test_a_worker_that_is_asked_to_stop_hands_a_long_run_over(
-    short: Flow, store: Store, start: Any, working: Any
+    short: Flow, store: Store, start: Any, working: Any, until: Until
 ) -> None:
     request = store.requests.add("vip", "test")
     Dispatcher(store, short).tick()
@@ -207,7 +202,7 @@ def test_a_worker_that_is_asked_to_stop_hands_a_long_run_over(
     os.kill(leaving.pid, signal.SIGTERM)
     working(succeed)
     until(lambda: states(store) == {"succeeded"})
-    assert leaving.wait(30) == 0
+    assert leaving.wait() == 0
     found = store.requests.get(request.id)
     assert found is not None
     assert (found.run_id, found.takeovers) == (f"run of {request.id}", 0)
@@ -228,7 +223,9 @@ def test_a_run_that_is_nearly_done_is_finished_before_the_worker_ends(short: Flo
     assert sorted(one.state for one in store.requests.newest()) == ["queued", "succeeded"]
 
 
-def test_the_flow_may_die_while_a_run_goes_on(short: Flow, store: Store, own_server: LocalServer, working: Any) -> None:
+def test_the_flow_may_die_while_a_run_goes_on(
+    short: Flow, store: Store, own_server: LocalServer, working: Any, until: Until
+) -> None:
     begun: list[str] = []
 
     def sync(request: RunRequest, cancellation: Cancellation, *_: object) -> SyncLog:
@@ -246,7 +243,7 @@ def test_the_flow_may_die_while_a_run_goes_on(short: Flow, store: Store, own_ser
 
 
 @pytest.mark.parametrize("state", ["succeeded", "cancelled"])
-def test_what_is_over_already_is_not_run(short: Flow, store: Store, working: Any, state: str) -> None:
+def test_what_is_over_already_is_not_run(short: Flow, store: Store, working: Any, state: str, until: Until) -> None:
     request = store.requests.add("vip", "test")
     Dispatcher(store, short).tick()
     if state == "cancelled":
@@ -263,7 +260,7 @@ def test_what_is_over_already_is_not_run(short: Flow, store: Store, working: Any
 
 
 def test_an_order_for_a_request_that_the_store_does_not_know_is_kept_aside(
-    short: Flow, store: Store, working: Any
+    short: Flow, store: Store, working: Any, until: Until
 ) -> None:
     short.publish(SHORT, RunOrder(request="of another bridge"), id="x")
     working(succeed)
@@ -272,7 +269,7 @@ def test_an_order_for_a_request_that_the_store_does_not_know_is_kept_aside(
 
 
 def test_a_running_request_can_be_cancelled(
-    short: Flow, store: Store, working: Any, monkeypatch: pytest.MonkeyPatch
+    short: Flow, store: Store, working: Any, monkeypatch: pytest.MonkeyPatch, until: Until
 ) -> None:
     monkeypatch.setattr(worker, "LOOK_SECONDS", 0.05)
 
@@ -296,7 +293,7 @@ def test_a_running_request_can_be_cancelled(
 
 @pytest.mark.parametrize("error", [ConfigError("is not configured any more"), ValueError("of anna@example.com")])
 def test_a_run_that_cannot_begin_has_failed(
-    short: Flow, store: Store, working: Any, error: Exception, caplog: pytest.LogCaptureFixture
+    short: Flow, store: Store, working: Any, error: Exception, caplog: pytest.LogCaptureFixture, until: Until
 ) -> None:
     def sync(*_: object) -> SyncLog:
         raise error
@@ -313,7 +310,7 @@ def test_a_run_that_cannot_begin_has_failed(
 
 
 def test_two_runs_of_one_audience_are_never_carried_out_at_once(
-    short: Flow, store: Store, working: Any, monkeypatch: pytest.MonkeyPatch
+    short: Flow, store: Store, working: Any, monkeypatch: pytest.MonkeyPatch, until: Until
 ) -> None:
     monkeypatch.setattr(worker, "LONGEST_WAIT", 0.2)
     together, most = [0], [0]
@@ -334,7 +331,7 @@ def test_two_runs_of_one_audience_are_never_carried_out_at_once(
 
 
 def test_a_run_that_somebody_started_by_hand_is_waited_for(
-    short: Flow, store: Store, working: Any, monkeypatch: pytest.MonkeyPatch
+    short: Flow, store: Store, working: Any, monkeypatch: pytest.MonkeyPatch, until: Until
 ) -> None:
     monkeypatch.setattr(worker, "LONGEST_WAIT", 0.2)
     store.requests.add("vip", "test")
@@ -387,14 +384,14 @@ class Meeting:
 
     def __call__(self, request: RunRequest, cancellation: Cancellation, lease: Lease, ticket: ReadTicket) -> SyncLog:
         self.reads[request.audience] = ticket._shared
-        self._met.wait(30)
+        self._met.wait()
         return self.go_on(request, cancellation)
 
     def go_on(self, request: RunRequest, cancellation: Cancellation) -> SyncLog:
         return succeed(request)
 
 
-def test_what_waits_for_the_same_people_is_taken_along(short: Flow, store: Store, working: Any) -> None:
+def test_what_waits_for_the_same_people_is_taken_along(short: Flow, store: Store, working: Any, until: Until) -> None:
     configure(store, "meta", "tiktok", "google")
     for name in ("meta", "other", "tiktok", "google"):
         store.requests.add(name, "test")
@@ -407,7 +404,7 @@ def test_what_waits_for_the_same_people_is_taken_along(short: Flow, store: Store
     assert sync.reads["other"] not in together
 
 
-def test_what_is_not_due_or_somebody_elses_is_left(short: Flow, store: Store, working: Any) -> None:
+def test_what_is_not_due_or_somebody_elses_is_left(short: Flow, store: Store, working: Any, until: Until) -> None:
     configure(store, "meta", "tiktok", "google")
     requests = [store.requests.add(name, "test") for name in ("meta", "tiktok")]
     sync = Meeting(1)
@@ -420,7 +417,7 @@ def test_what_is_not_due_or_somebody_elses_is_left(short: Flow, store: Store, wo
 
 
 def test_one_that_is_cancelled_or_fails_ends_alone(
-    short: Flow, store: Store, working: Any, monkeypatch: pytest.MonkeyPatch
+    short: Flow, store: Store, working: Any, monkeypatch: pytest.MonkeyPatch, until: Until
 ) -> None:
     monkeypatch.setattr(worker, "LOOK_SECONDS", 0.05)
     configure(store, "meta", "tiktok", "google")
@@ -447,7 +444,7 @@ def test_one_that_is_cancelled_or_fails_ends_alone(
 
 
 def test_a_worker_that_is_asked_to_stop_hands_all_of_them_over(
-    short: Flow, store: Store, monkeypatch: pytest.MonkeyPatch
+    short: Flow, store: Store, monkeypatch: pytest.MonkeyPatch, until: Until
 ) -> None:
     monkeypatch.setattr(worker, "FINISH_SECONDS", 0.1)
     configure(store, "meta", "tiktok")
@@ -476,7 +473,9 @@ def test_a_worker_that_is_asked_to_stop_hands_all_of_them_over(
     assert [one.takeovers for request in requests for one in [store.requests.get(request.id)] if one] == [0, 0]
 
 
-def test_of_a_worker_that_dies_each_run_is_taken_over(short: Flow, store: Store, start: Any, working: Any) -> None:
+def test_of_a_worker_that_dies_each_run_is_taken_over(
+    short: Flow, store: Store, start: Any, working: Any, until: Until
+) -> None:
     configure(store, "meta", "tiktok")
     requests = [store.requests.add(name, "test") for name in ("meta", "tiktok")]
     Dispatcher(store, short).tick()

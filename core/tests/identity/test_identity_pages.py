@@ -4,7 +4,7 @@ import hashlib
 from typing import Any
 
 import pyarrow as pa
-from cdp_bridge.identity import FIELDS, PROFILES, compile_profile
+from cdp_bridge.identity import FIELDS, compile_profile, installed
 
 
 def digest(text: str) -> bytes:
@@ -27,7 +27,7 @@ def test_absent_is_not_refused(run: Any) -> None:
 def test_other_columns_are_handed_on_and_no_raw_value_stays(connection: Any) -> None:
     page = pa.table({"member_key": [7], "email": pa.array([["a@example.com"]]), "gender": pa.array([["x"]])})
     connection.register("people", page)
-    for profile in PROFILES:
+    for profile in installed().profiles:
         sql = compile_profile(profile).select(["email", "gender"], "people")
         columns = set(connection.sql(sql).columns)
         outputs = set(compile_profile(profile).outputs(["email", "gender"]))
@@ -37,7 +37,7 @@ def test_other_columns_are_handed_on_and_no_raw_value_stays(connection: Any) -> 
 def test_every_profile_compiles_for_all_fields_with_the_promised_types(connection: Any) -> None:
     page = pa.table({field: pa.array([["x"]]) for field in FIELDS})
     connection.register("people", page)
-    for profile in PROFILES:
+    for profile in installed().profiles:
         compiled = compile_profile(profile)
         for single in (FIELDS, FIELDS[::2], FIELDS[:0]):
             relation = connection.sql(compiled.select(FIELDS, "people", single=single))
@@ -74,7 +74,7 @@ def test_google_names_without_postal_code_in_the_mapping_are_held_back(run: Any)
 def test_the_single_form_equals_the_general_form(run: Any) -> None:
     values = ["", "null", "Mary", "a@example.com", "+1 650 555 1212", "1990-02-03", "f", "US", "94035", "A" * 64, "É"]
     page = {field: [[value] for value in values] for field in FIELDS}
-    for profile in PROFILES:
+    for profile in installed().profiles:
         for single in (FIELDS, FIELDS[::2], FIELDS[1::2]):
             assert run(profile, page, single=single) == run(profile, page)
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cdp_bridge.errors import ConfigError
-from cdp_bridge.identity import FIELDS, PROFILES, Question, explain, explain_many
+from cdp_bridge.identity import FIELDS, Question, explain, explain_many, installed
 from cdp_bridge.identity.country import country_codes
 
 REFUSED = [
@@ -130,7 +130,7 @@ def test_every_country_code_is_known_by_itself() -> None:
     assert [answer.value for answer in answers] == codes
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", installed().profiles)
 def test_lone_surrogates_are_refused_not_raised(profile: str) -> None:
     for field in FIELDS:
         assert explain(profile, field, "a\ud800b").rejected is not None

@@ -5,16 +5,18 @@ from typing import Any
 
 import msgspec
 import pytest
-from cdp_bridge.identity import PROFILES, compile_profile, explain_many
-from cdp_bridge.identity.explain import Question
-from cdp_bridge.identity.profile import read_data
+from cdp_bridge.identity import Question, compile_profile, explain_many, installed
 
 
 def vectors(profile: str) -> list[dict[str, Any]]:
-    return msgspec.json.decode(read_data(f"profiles/{profile}.vectors.json"), type=list[dict[str, Any]])
+    return msgspec.json.decode(installed().vectors[profile].read_bytes(), type=list[dict[str, Any]])
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+def test_every_profile_of_ours_has_vectors() -> None:
+    assert installed().vectors.keys() == installed().profiles.keys()
+
+
+@pytest.mark.parametrize("profile", installed().vectors)
 def test_every_vector_is_explained_as_published(profile: str) -> None:
     published = vectors(profile)
     questions = [Question(v["field"], v["raw"], v.get("country")) for v in published]
@@ -23,7 +25,7 @@ def test_every_vector_is_explained_as_published(profile: str) -> None:
         assert (answer.normalised, answer.value, answer.rejected) == expected, vector
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", installed().vectors)
 def test_every_vector_holds_in_a_page_of_lists(profile: str, run: Any) -> None:
     for vector in vectors(profile):
         field, page = vector["field"], {vector["field"]: [[vector["raw"]]]}
@@ -31,7 +33,7 @@ def test_every_vector_holds_in_a_page_of_lists(profile: str, run: Any) -> None:
             continue
         if "country" in vector:
             page["country"] = [[vector["country"]]]
-        if set(page) & set(compile_profile(profile).profile.together):
+        if set(page) & set(compile_profile(profile).profile.all_or_none):
             continue  # held back when alone: see test_google_address_is_sent_whole_or_not_at_all
         answer = run(profile, page)
         if "rejected" in vector:
@@ -43,7 +45,7 @@ def test_every_vector_holds_in_a_page_of_lists(profile: str, run: Any) -> None:
 
 
 def test_hashed_values_are_the_digest_of_the_normalised_text() -> None:
-    for profile in PROFILES:
+    for profile in installed().vectors:
         for vector in vectors(profile):
             rule = compile_profile(profile).profile.fields.get(vector["field"])
             if "value" in vector and rule and rule.send == "hash":

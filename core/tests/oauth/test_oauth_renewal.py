@@ -83,7 +83,7 @@ def test_many_at_once_use_a_refresh_token_once(store: Store, connected: Grants, 
     together = threading.Barrier(8)
 
     def use() -> None:
-        together.wait(20)
+        together.wait()
         found.append(token(Grants(store, Resolver(stored=store.secrets.secret), clock=clock)))
 
     threads = [threading.Thread(target=use) for _ in range(8)]

@@ -59,7 +59,7 @@ class Api:
     def call(self, method: str, path: str, body: Any = None, role: str = "admin", **headers: str) -> requests.Response:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         authorization = {"Authorization": f"Bearer {self.keys[role]}"} if role in self.keys else {}
-        return self.session.request(method, self.url + path, json=body, headers=authorization | named, timeout=30)
+        return self.session.request(method, self.url + path, json=body, headers=authorization | named)
 
     def get(self, path: str, **options: Any) -> Any:
         """The body of a good answer."""

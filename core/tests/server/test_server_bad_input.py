@@ -107,7 +107,7 @@ def test_no_part_of_an_address_is_quoted(api: Api, path: str, role: str) -> None
 @pytest.mark.parametrize("path", ["/v1/connections", "/v1/mappings/preview", "/v1/suppressions"])
 def test_what_is_not_json_is_refused(api: Api, path: str, text: bytes) -> None:
     headers = {"Authorization": f"Bearer {api.keys['admin']}", "Content-Type": "application/json"}
-    answer = api.session.post(api.url + path, data=text, headers=headers, timeout=30)
+    answer = api.session.post(api.url + path, data=text, headers=headers)
     assert 400 <= answer.status_code < 500, answer.text
     assert answer.json()["errors"][0]["remedy"]
     assert CANARY not in answer.text

@@ -123,5 +123,5 @@ def test_a_new_segment_appears_without_anybody_asking(looked: Looked) -> None:
 
 
 def _segment(twin: sandbox.Sandbox, path: str) -> Any:
-    answer = requests.get(f"{twin.segment}{path}", headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30)
+    answer = requests.get(f"{twin.segment}{path}", headers={"Authorization": f"Bearer {TOKEN}"})
     return answer.json()["data"]

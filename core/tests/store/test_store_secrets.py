@@ -274,7 +274,7 @@ def test_a_secret_that_is_popped_during_a_rotation_does_not_come_back(postgres_u
 
         sa.event.listen(store._database.engine, "before_cursor_execute", pop)
         assert list(store.secrets.rotate()) == [1]
-        waiting.join(20)
+        waiting.join()
         assert envelopes(store) == {}
 
 

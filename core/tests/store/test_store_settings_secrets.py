@@ -10,7 +10,7 @@ from cdp_bridge.errors import BridgeError, ConfigError, TransientError
 from cdp_bridge.secrets import Resolver, Secret, is_reference
 from cdp_bridge.store import Store, tables
 from cdp_bridge.store.secrets.keyring import VARIABLE
-from cdp_bridge.store.secrets.settings_secrets import with_references
+from cdp_bridge.store.secrets.settings_secrets import moved_secrets
 from msgspec import Struct
 
 
@@ -40,7 +40,7 @@ def names(store: Store) -> set[str]:
 
 
 def save(store: Store, raw: dict[str, Any]) -> dict[str, Any]:
-    with with_references(store.secrets, OWNER, SCHEMA, raw, is_reference) as references:
+    with moved_secrets(store.secrets, OWNER, SCHEMA, raw, is_reference) as references:
         return references
 
 
@@ -68,7 +68,7 @@ def test_secrets_of_settings_that_were_not_saved_are_deleted(store: Store, error
     first = save(store, {"token": "one"})
     with (
         pytest.raises(type(error)),
-        with_references(store.secrets, OWNER, SCHEMA, {"token": "two"}, is_reference),
+        moved_secrets(store.secrets, OWNER, SCHEMA, {"token": "two"}, is_reference),
     ):
         raise error
     assert first["token"][6:] in names(store)

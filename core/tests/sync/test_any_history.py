@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-EXAMPLES, STEPS = int(os.environ.get("CDP_BRIDGE_HISTORIES", "10")), 12
+EXAMPLES, STEPS = 100 if "LONG_TESTS" in os.environ else 10, 12
 PEOPLE = [f"u{number}" for number in range(8)]
 # Few values, so that people often share one.
 EMAILS = [f"e{number}@example.com" for number in range(7)]

@@ -1,6 +1,6 @@
 """Which Airbyte connector is run, and with which config."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from cdp_bridge.sdk import Secret, option
 from msgspec import Struct
@@ -86,7 +86,6 @@ class DestinationSettings(Struct, kw_only=True, forbid_unknown_fields=True, froz
     secrets: Secrets = {}
     hosts: Hosts = ()
     profile: Annotated[
-        Literal["meta", "google", "tiktok-audience", "tiktok-events"],
-        option("Identity profile", "The platform whose rules normalise and hash the identifiers"),
-    ] = "meta"
+        str, option("Identity profile", "Whose rules normalise and hash the identifiers; `clear`: they stay in clear")
+    ] = "generic"
     patience: Patience = 3_600

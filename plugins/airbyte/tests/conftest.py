@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 import pytest
 from airbyte_connectors.settings import DestinationSettings, SourceSettings
@@ -18,7 +18,18 @@ from .lines import SPEC, STATUS, Json, offers, users
 ROOT = Path(__file__).parents[3]
 SAYS = Path(__file__).with_name("says.py")
 Lines = Sequence[Json | str]
-Load = Callable[..., Any]
+
+
+class LoadSource(Protocol):
+    """Settings of a source that says what it is told to, by command; other settings are `more`."""
+
+    def __call__(self, more: Json | None = None, **says: Lines) -> SourceSettings: ...
+
+
+class LoadDestination(Protocol):
+    """The same for a destination."""
+
+    def __call__(self, more: Json | None = None, **says: Lines) -> DestinationSettings: ...
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -40,8 +51,14 @@ class Scripted(NamedTuple):
         return [json.loads(line) for line in notes.read_text().splitlines()] if notes.exists() else []
 
 
+class MakeScripted(Protocol):
+    """A connector that prints these lines for each command."""
+
+    def __call__(self, **says: Lines) -> Scripted: ...
+
+
 @pytest.fixture
-def scripted(tmp_path: Path) -> Callable[..., Scripted]:
+def scripted(tmp_path: Path) -> MakeScripted:
     """A connector that prints these lines for each command; a line `!...` is Python that it runs instead."""
 
     def make(**says: Lines) -> Scripted:
@@ -55,7 +72,7 @@ def scripted(tmp_path: Path) -> Callable[..., Scripted]:
 
 
 @pytest.fixture
-def source(scripted: Callable[..., Scripted]) -> Load:
+def source(scripted: MakeScripted) -> LoadSource:
     """Settings of a source that says what it is told to, by command; other settings are `more`."""
 
     def load(more: Json | None = None, **says: Lines) -> SourceSettings:
@@ -66,7 +83,7 @@ def source(scripted: Callable[..., Scripted]) -> Load:
 
 
 @pytest.fixture
-def destination(scripted: Callable[..., Scripted]) -> Load:
+def destination(scripted: MakeScripted) -> LoadDestination:
     """The same for a destination."""
 
     def load(more: Json | None = None, **says: Lines) -> DestinationSettings:

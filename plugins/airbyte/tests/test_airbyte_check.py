@@ -9,6 +9,7 @@ from airbyte_connectors import source as airbyte
 from airbyte_connectors.settings import SourceSettings
 from cdp_bridge import settings as checked
 
+from .conftest import LoadSource, MakeScripted
 from .lines import SPEC, STATUS, log, offers, trace_error, users
 
 Load = Callable[..., Any]
@@ -36,7 +37,7 @@ def spec(schema: Any) -> Any:
     return [{"type": "SPEC", "spec": {"connectionSpecification": schema}}]
 
 
-def test_every_probe_passes(source: Load) -> None:
+def test_every_probe_passes(source: LoadSource) -> None:
     settings = source(GOOD | {"members": {"stream": "users", "segment_field": "plan"}}, spec=spec(TYPED))
     probes = airbyte.check(settings)
     assert [probe.name for probe in probes] == NAMES
@@ -63,7 +64,7 @@ def test_every_probe_passes(source: Load) -> None:
         ("members", {"discover": [offers(users(json_schema={"properties": {"id": {}}}))]}, "has no field plan"),
     ],
 )
-def test_what_fails_is_the_last_probe(source: Load, probe: str, says: Any, detail: str) -> None:
+def test_what_fails_is_the_last_probe(source: LoadSource, probe: str, says: Any, detail: str) -> None:
     settings = source({"members": {"stream": "users", "segment_field": "plan"}}, **says)
     probes = airbyte.check(settings)
     assert [found.name for found in probes] == NAMES[: NAMES.index(probe) + 1]
@@ -83,7 +84,7 @@ def test_what_fails_is_the_last_probe(source: Load, probe: str, says: Any, detai
         (GOOD | {"config": {"auth": "x"}}, {"leads through a value"}),
     ],
 )
-def test_each_fault_of_a_config_is_told_without_values(source: Load, more: Any, faults: set[str]) -> None:
+def test_each_fault_of_a_config_is_told_without_values(source: LoadSource, more: Any, faults: set[str]) -> None:
     probe = airbyte.check(source(more, spec=spec(TYPED)))[-1]
     assert (probe.name, probe.passed) == ("config", False)
     assert all(fault in probe.detail for fault in faults)
@@ -91,7 +92,7 @@ def test_each_fault_of_a_config_is_told_without_values(source: Load, more: Any, 
     assert "hunter2" not in str(probe)
 
 
-def test_forms_of_a_config(source: Load) -> None:
+def test_forms_of_a_config(source: LoadSource) -> None:
     forms = {"properties": {"auth": {"type": "object", "oneOf": [TYPED, {"required": ["token"]}]}}}
     probe = airbyte.check(source({"config": {"auth": {"user": "ann"}}}, spec=spec(forms)))[-1]
     assert "auth fits none of the forms that the connector knows" in probe.detail
@@ -106,7 +107,7 @@ def test_a_program_that_is_not_there(command: str) -> None:
     assert "Install it" in probe.remedy
 
 
-def test_arguments_come_before_the_command(scripted: Callable[..., Any]) -> None:
+def test_arguments_come_before_the_command(scripted: MakeScripted) -> None:
     connector = {"type": "executable", "command": sys.executable, "arguments": ["-IS", str(scripted().path)]}
     assert all(probe.passed for probe in airbyte.check(checked.load(SourceSettings, {"connector": connector})))
 
@@ -116,7 +117,9 @@ def test_settings_name_one_way_to_run_it() -> None:
         checked.load(SourceSettings, {"connector": {"command": "x"}})
 
 
-def test_logs_are_passed_on_one_line_each_and_what_is_personal_is_not_said_at_info(source: Load, caplog: Any) -> None:
+def test_logs_are_passed_on_one_line_each_and_what_is_personal_is_not_said_at_info(
+    source: LoadSource, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO")
     said = [log("Ann, Rome"), log("slow\nTraceback of Ann", "WARN"), log("down\x1b[31m", "ERROR"), {"type": "CONTROL"}]
     assert airbyte.check(source(check=[*said, "Ann again", STATUS]))[-1].passed

@@ -13,6 +13,7 @@ from airbyte_connectors.settings import DestinationSettings
 from cdp_bridge import settings as checked
 from cdp_bridge.sdk import Audience, Batch, ConfigError, Outcome, TransientError
 
+from .conftest import LoadDestination
 from .lines import Json, log, trace_error
 
 Load = Callable[..., Any]
@@ -31,7 +32,9 @@ def write(settings: Any, operation: Any = "add", marker: str = "vip") -> Outcome
         return writer.write(Batch(audience=ref, operation=operation, keys=[A, B], identifiers=identifiers))
 
 
-def test_a_batch_becomes_records_then_a_state_then_the_end_of_the_stream(destination: Load, given: Given) -> None:
+def test_a_batch_becomes_records_then_a_state_then_the_end_of_the_stream(
+    destination: LoadDestination, given: Given
+) -> None:
     assert write(destination(write=[CONFIRM]), "remove") == Outcome()
     ((call),) = given()
     (chosen,) = call["files"]["catalog"]["streams"]
@@ -59,22 +62,24 @@ def test_a_batch_becomes_records_then_a_state_then_the_end_of_the_stream(destina
     ],
 )
 def test_what_is_not_confirmed_to_the_end_is_not_delivered(
-    destination: Load, says: Any, error: type[Exception], text: str
+    destination: LoadDestination, says: Any, error: type[Exception], text: str
 ) -> None:
     with pytest.raises(error, match=text):
         write(destination(write=says))
 
 
-def test_of_a_batch_with_refused_records_nobody_is_known_to_be_in(destination: Load) -> None:
+def test_of_a_batch_with_refused_records_nobody_is_known_to_be_in(destination: LoadDestination) -> None:
     assert write(destination(write=[REFUSE])) == Outcome(unknown=frozenset({A, B}))
 
 
-def test_a_destination_that_talks_while_it_reads_keeps_nobody_waiting(destination: Load) -> None:
+def test_a_destination_that_talks_while_it_reads_keeps_nobody_waiting(destination: LoadDestination) -> None:
     chatter = f"!for number in range(5_000): print(json.dumps({log('working ' * 20)!r}))"
     assert write(destination(write=[chatter, CONFIRM])) == Outcome()
 
 
-def test_audiences_have_streams_of_their_own_under_names_that_any_destination_takes(destination: Load) -> None:
+def test_audiences_have_streams_of_their_own_under_names_that_any_destination_takes(
+    destination: LoadDestination,
+) -> None:
     settings = destination()
     with airbyte.open(settings) as writer:
         markers = ["vip", "VIP-1", "a.b", "a_b", "é", "long" * 99, "long" * 98]
@@ -85,7 +90,7 @@ def test_audiences_have_streams_of_their_own_under_names_that_any_destination_ta
     assert all(name.isascii() and name.isidentifier() and len(name) < 64 for name in names)
 
 
-def test_another_config_is_another_account_and_fills_streams_of_its_own(destination: Load) -> None:
+def test_another_config_is_another_account_and_fills_streams_of_its_own(destination: LoadDestination) -> None:
     refs = []
     for more in ({"config": {"host": "a", "port": 1}}, {"config": {"port": 1, "host": "a"}}, {"config": {"host": "b"}}):
         with airbyte.open(destination(more)) as writer:
@@ -95,7 +100,7 @@ def test_another_config_is_another_account_and_fills_streams_of_its_own(destinat
     assert (same.id != other.id, same.account != other.account) == (True, True)
 
 
-def test_discover_names_the_chosen_profile_and_check_asks_the_connector(destination: Load) -> None:
+def test_discover_names_the_chosen_profile_and_check_asks_the_connector(destination: LoadDestination) -> None:
     settings = destination({"profile": "google"})
     (audience,) = airbyte.discover(settings).streams
     assert (audience.profile, audience.operations) == ("google", ("add", "remove"))

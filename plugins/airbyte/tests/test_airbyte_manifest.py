@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from airbyte_connectors import source as airbyte
@@ -10,6 +10,7 @@ from airbyte_connectors.settings import SourceSettings
 from cdp_bridge import settings as checked
 from cdp_bridge.sdk import ReadRequest
 
+from .conftest import MakeScripted
 from .lines import Json, record, status
 
 MANIFEST = """\
@@ -21,8 +22,14 @@ spec:
 """
 
 
+class MakeSettings(Protocol):
+    """Settings with a manifest of this text."""
+
+    def __call__(self, text: str | bytes | None, **config: Any) -> SourceSettings: ...
+
+
 @pytest.fixture
-def settings(scripted: Callable[..., Any], tmp_path: Path) -> Callable[..., SourceSettings]:
+def settings(scripted: MakeScripted, tmp_path: Path) -> MakeSettings:
     """Settings with a manifest of this text (None: no file) that a scripted runner gets."""
 
     def load(text: str | bytes | None, **config: Any) -> SourceSettings:
@@ -37,7 +44,7 @@ def settings(scripted: Callable[..., Any], tmp_path: Path) -> Callable[..., Sour
 
 
 def test_the_runner_gets_the_manifest_within_the_config(
-    settings: Callable[..., SourceSettings], given: Callable[[], list[Json]]
+    settings: MakeSettings, given: Callable[[], list[Json]]
 ) -> None:
     assert len(list(airbyte.read(settings(MANIFEST, region="eu"), ReadRequest(stream="users")))) == 1
     config = given()[-1]["files"]["config"]
@@ -45,12 +52,12 @@ def test_the_runner_gets_the_manifest_within_the_config(
     assert config["__injected_declarative_manifest"]["definitions"] == {"since": "2024-01-01", "codes": {"429": "wait"}}
 
 
-def test_the_config_is_held_against_the_spec_of_the_manifest(settings: Callable[..., SourceSettings]) -> None:
+def test_the_config_is_held_against_the_spec_of_the_manifest(settings: MakeSettings) -> None:
     assert [probe.passed for probe in airbyte.check(settings(MANIFEST, region="eu"))] == [True] * 4
     assert "region is missing" in airbyte.check(settings(MANIFEST))[-1].detail
 
 
-def test_a_manifest_without_a_spec_takes_any_config(settings: Callable[..., SourceSettings]) -> None:
+def test_a_manifest_without_a_spec_takes_any_config(settings: MakeSettings) -> None:
     assert airbyte.check(settings("type: DeclarativeSource\n", any="thing"))[-1].passed
 
 
@@ -66,7 +73,7 @@ def test_a_manifest_without_a_spec_takes_any_config(settings: Callable[..., Sour
         ("", "is not a manifest"),
     ],
 )
-def test_a_bad_manifest_is_told_with_its_place(settings: Callable[..., Any], text: Any, detail: str) -> None:
+def test_a_bad_manifest_is_told_with_its_place(settings: MakeSettings, text: Any, detail: str) -> None:
     probe = airbyte.check(settings(text))[-1]
     assert not probe.passed
     assert "manifest.yaml: " in probe.detail

@@ -12,6 +12,7 @@ from airbyte_connectors import folders, process, program
 from airbyte_connectors import source as airbyte
 from cdp_bridge.sdk import ConfigError, ReadRequest, TransientError
 
+from .conftest import Lines, LoadSource
 from .lines import Json, record, state, status
 
 Load = Callable[..., Any]
@@ -61,7 +62,7 @@ def ended(tmp_path: Path) -> Callable[[], bool]:
 
 
 def test_the_config_is_a_private_file_and_no_secret_is_anywhere_else(
-    source: Load, given: Given, left: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+    source: LoadSource, given: Given, left: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTHER_TOKEN", "of-another-connector")
     list(airbyte.read(source(SECRET, read=[status()]), REQUEST))
@@ -77,7 +78,7 @@ def test_the_config_is_a_private_file_and_no_secret_is_anywhere_else(
 
 
 @pytest.mark.parametrize("ends", [["!sys.exit(1)"], ["!os.kill(os.getpid(), 9)"], ["{"]])
-def test_nothing_is_left_after_a_failure(source: Load, left: Callable[[], list[str]], ends: list[str]) -> None:
+def test_nothing_is_left_after_a_failure(source: LoadSource, left: Callable[[], list[str]], ends: list[str]) -> None:
     copy = "!pathlib.Path(os.environ['TMPDIR'], 'config.json').write_text('a copy, as airbyte-cdk makes it')"
     with pytest.raises((ConfigError, TransientError)):
         list(airbyte.read(source(SECRET, read=[copy, *ends]), REQUEST))
@@ -85,7 +86,7 @@ def test_nothing_is_left_after_a_failure(source: Load, left: Callable[[], list[s
 
 
 def test_what_a_killed_process_left_goes_with_the_next_one(
-    source: Load, left: Callable[[], list[str]], tmp_path: Path
+    source: LoadSource, left: Callable[[], list[str]], tmp_path: Path
 ) -> None:
     names = ["cdp-bridge-airbyte-killed", "cdp-bridge-airbyte-alive", "cdp-bridge-airbyte-young", "other"]
     for name in names:
@@ -103,7 +104,11 @@ def test_what_a_killed_process_left_goes_with_the_next_one(
 
 @pytest.mark.parametrize("manner", [[], [STUBBORN]])
 def test_a_read_that_is_given_up_ends_the_process_and_its_children(
-    source: Load, left: Any, ended: Callable[[], bool], monkeypatch: pytest.MonkeyPatch, manner: list[str]
+    source: LoadSource,
+    left: Callable[[], list[str]],
+    ended: Callable[[], bool],
+    monkeypatch: pytest.MonkeyPatch,
+    manner: list[str],
 ) -> None:
     monkeypatch.setattr(process, "GRACE", 0.1)
     items = airbyte.read(source(read=[*manner, LINGER, FOR_EVER]), REQUEST)
@@ -113,27 +118,29 @@ def test_a_read_that_is_given_up_ends_the_process_and_its_children(
     assert left() == []
 
 
-def test_children_of_a_process_that_has_ended_are_ended_too(source: Load, ended: Callable[[], bool]) -> None:
-    said = [QUIET, state({"at": 1}), status()]
+def test_children_of_a_process_that_has_ended_are_ended_too(source: LoadSource, ended: Callable[[], bool]) -> None:
+    said: Lines = [QUIET, state({"at": 1}), status()]
     assert len(list(airbyte.read(source(read=said), REQUEST))) == 1
     assert ended()
 
 
-def test_a_flood_on_stderr_stops_nothing_and_is_logged_in_part(source: Load, caplog: Any) -> None:
+def test_a_flood_on_stderr_stops_nothing_and_is_logged_in_part(
+    source: LoadSource, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("DEBUG", process.__name__)
     flood = "!for number in range(20_000): print('x' * 100, file=sys.stderr)"
     assert list(airbyte.read(source(read=[flood, status()]), REQUEST)) == []
     assert len([text for text in caplog.messages if "xxx" in text]) == process.LOGGED_LINES
 
 
-def test_a_connector_that_falls_silent_counts_as_stuck(source: Load, ended: Callable[[], bool]) -> None:
+def test_a_connector_that_falls_silent_counts_as_stuck(source: LoadSource, ended: Callable[[], bool]) -> None:
     settings = source({"patience": 1}, read=[LINGER, "!import time; time.sleep(600)"])
     with pytest.raises(TransientError, match="has said nothing for 1 seconds"):
         list(airbyte.read(settings, REQUEST))
     assert ended()
 
 
-def test_a_connector_that_does_not_end_counts_as_stuck(source: Load, ended: Callable[[], bool]) -> None:
+def test_a_connector_that_does_not_end_counts_as_stuck(source: LoadSource, ended: Callable[[], bool]) -> None:
     closed = "!os.close(1); os.close(2); import time; time.sleep(600)"
     settings = source({"patience": 1}, read=[QUIET, status(), closed])
     with pytest.raises(TransientError, match="does not end"):
@@ -141,18 +148,18 @@ def test_a_connector_that_does_not_end_counts_as_stuck(source: Load, ended: Call
     assert ended()
 
 
-def test_a_line_without_end_is_refused(source: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_without_end_is_refused(source: LoadSource, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "LONGEST_LINE", 1_000)
     with pytest.raises(ConfigError, match="prints a line of more than 1000 bytes"):
         list(airbyte.read(source(read=["!print('x' * 1_000_000, flush=True)", status()]), REQUEST))
 
 
-def test_a_last_line_without_a_break_counts(source: Load) -> None:
+def test_a_last_line_without_a_break_counts(source: LoadSource) -> None:
     said = f"!print(json.dumps({status()!r}), end='')"
     assert list(airbyte.read(source(read=[record(id=1), said]), REQUEST))
 
 
-def test_no_format_shows_a_secret_and_the_settings_stay_as_they_were(source: Load) -> None:
+def test_no_format_shows_a_secret_and_the_settings_stay_as_they_were(source: LoadSource) -> None:
     settings = source(SECRET)
     assert "hunter2" not in repr(settings) + repr(program.Program(settings))
     assert program.with_secrets(settings)["auth"]["key"] == "hunter2-hunter2"

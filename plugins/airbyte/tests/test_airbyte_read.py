@@ -11,6 +11,7 @@ from airbyte_connectors.settings import SourceSettings
 from cdp_bridge import settings as checked
 from cdp_bridge.sdk import Checkpoint, ConfigError, Page, ReadRequest, TransientError
 
+from .conftest import Lines, LoadSource
 from .lines import Json, offers, record, state, status, trace_error, users
 
 Load = Callable[..., Any]
@@ -26,8 +27,8 @@ def rows(items: list[Page | Checkpoint]) -> list[Any]:
     return [row for item in items if isinstance(item, Page) for row in item.records]
 
 
-def test_records_become_pages_and_a_checkpoint_comes_after_what_it_covers(source: Load) -> None:
-    said = [record(id=1), record("others", id=9), state({"at": 1}), record(id=2), status(), "noise"]
+def test_records_become_pages_and_a_checkpoint_comes_after_what_it_covers(source: LoadSource) -> None:
+    said: Lines = [record(id=1), record("others", id=9), state({"at": 1}), record(id=2), status(), "noise"]
     assert read(source(read=said)) == [
         Page("users", [{"id": 1}]),
         Checkpoint("users", {"type": "STREAM", "stream": state({"at": 1})["state"]["stream"]}),
@@ -35,7 +36,7 @@ def test_records_become_pages_and_a_checkpoint_comes_after_what_it_covers(source
     ]
 
 
-def test_pages_are_bounded(source: Load) -> None:
+def test_pages_are_bounded(source: LoadSource) -> None:
     flood = f"!print((json.dumps({record(id=1)!r}) + '\\n') * {airbyte.ROWS * 2 + 1}, end='')"
     assert [len(page.records) for page in read(source(read=[flood, status()])) if isinstance(page, Page)] == [
         5_000,
@@ -53,7 +54,7 @@ def test_pages_are_bounded(source: Load) -> None:
         ({"data": {"users": {"at": 1}}}, {"users": {"at": 1}}),
     ],
 )
-def test_a_state_comes_back_as_it_was_said(source: Load, given: Given, said: Json, state_file: Any) -> None:
+def test_a_state_comes_back_as_it_was_said(source: LoadSource, given: Given, said: Json, state_file: Any) -> None:
     settings = source(read=[{"type": "STATE", "state": said | {"sourceStats": {"recordCount": 0.0}}}, status()])
     (checkpoint,) = read(settings)
     assert isinstance(checkpoint, Checkpoint)
@@ -63,7 +64,7 @@ def test_a_state_comes_back_as_it_was_said(source: Load, given: Given, said: Jso
 
 
 @pytest.mark.parametrize("value", [{}, None, {"__ab_no_cursor_state_message": True}])
-def test_a_state_that_leads_nowhere_is_no_checkpoint(source: Load, value: Any) -> None:
+def test_a_state_that_leads_nowhere_is_no_checkpoint(source: LoadSource, value: Any) -> None:
     assert read(source(read=[state(value), status()])) == []
 
 
@@ -77,7 +78,7 @@ def test_a_state_that_leads_nowhere_is_no_checkpoint(source: Load, value: Any) -
     ],
 )
 def test_only_a_stream_that_can_tell_what_changed_is_read_incrementally(
-    source: Load, given: Given, stream: Json, mode: str
+    source: LoadSource, given: Given, stream: Json, mode: str
 ) -> None:
     items = read(source(discover=[offers(stream)], read=[state({"at": 1}), status()]))
     (chosen,) = given()[-1]["files"]["catalog"]["streams"]
@@ -86,7 +87,7 @@ def test_only_a_stream_that_can_tell_what_changed_is_read_incrementally(
     assert len(items) == (mode == "incremental")
 
 
-def test_a_change_is_not_asked_of_a_stream_that_cannot_tell(source: Load) -> None:
+def test_a_change_is_not_asked_of_a_stream_that_cannot_tell(source: LoadSource) -> None:
     settings = source(discover=[offers(users(supported_sync_modes=["full_refresh"]))], read=[status()])
     with pytest.raises(ConfigError, match=r"stream users: cannot tell what changed any more\. Set incremental: false"):
         read(settings, checkpoint={"type": "STREAM", "stream": {}})
@@ -101,7 +102,7 @@ def test_a_change_is_not_asked_of_a_stream_that_cannot_tell(source: Load) -> Non
         ({"stream": "users"}, {}, {1: True, 2: True, 3: True, 4: True, 5: False}),
     ],
 )
-def test_who_is_in(source: Load, members: Json, checkpoint: Json | None, expected: dict[int, bool]) -> None:
+def test_who_is_in(source: LoadSource, members: Json, checkpoint: Json | None, expected: dict[int, bool]) -> None:
     deleted = record(id=5, plan="gold", _ab_cdc_deleted_at="2026-01-01T00:00:00Z")
     asked = checkpoint if checkpoint is None else {"type": "STREAM", "stream": {}}
     items = read(source({"members": members}, read=[*PEOPLE, deleted, status()]), segment="gold", checkpoint=asked)
@@ -109,7 +110,7 @@ def test_who_is_in(source: Load, members: Json, checkpoint: Json | None, expecte
 
 
 @pytest.mark.parametrize("said", [[], PEOPLE[2:]], ids=["nobody at all", "others"])
-def test_a_segment_that_no_record_names_is_not_taken_for_an_empty_one(source: Load, said: Any) -> None:
+def test_a_segment_that_no_record_names_is_not_taken_for_an_empty_one(source: LoadSource, said: Any) -> None:
     settings = source({"members": {"stream": "users", "segment_field": "plan"}}, read=[*said, state({}), status()])
     with pytest.raises(ConfigError, match=r"members.segment_field: no record of users names the segment gold\. Check"):
         read(settings, segment="gold")
@@ -117,7 +118,7 @@ def test_a_segment_that_no_record_names_is_not_taken_for_an_empty_one(source: Lo
     assert [row["is_member"] for row in changes] == [False] * len(said)
 
 
-def test_what_a_record_says_of_itself_counts_too(source: Load) -> None:
+def test_what_a_record_says_of_itself_counts_too(source: LoadSource) -> None:
     said = [record(id=1, is_member=False), record(id=2, is_member=True), status()]
     assert [row["is_member"] for row in rows(read(source({"members": {"stream": "users"}}, read=said)))] == [
         False,
@@ -125,7 +126,7 @@ def test_what_a_record_says_of_itself_counts_too(source: Load) -> None:
     ]
 
 
-def test_other_streams_stay_as_they_are(source: Load) -> None:
+def test_other_streams_stay_as_they_are(source: LoadSource) -> None:
     settings = source(
         {"members": {"stream": "users"}},
         discover=[offers(users(), users(name="orders"))],
@@ -155,13 +156,15 @@ INCOMPLETE: list[tuple[list[Json | str], type[Exception], str]] = [
 
 
 @pytest.mark.parametrize(("said", "error", "text"), INCOMPLETE)
-def test_an_extract_that_is_not_complete_raises(source: Load, said: Any, error: type[Exception], text: str) -> None:
+def test_an_extract_that_is_not_complete_raises(
+    source: LoadSource, said: Any, error: type[Exception], text: str
+) -> None:
     with pytest.raises(error, match=text) as raised:
         read(source(read=[record(id=1), *said]))
     assert "Ann" not in str(raised.value)
 
 
-def test_namespaces_tell_streams_apart(source: Load) -> None:
+def test_namespaces_tell_streams_apart(source: LoadSource) -> None:
     said = [
         record(id=1),
         {**record(), "record": record(id=2)["record"] | {"namespace": "crm"}},
@@ -172,7 +175,7 @@ def test_namespaces_tell_streams_apart(source: Load) -> None:
     assert rows(read(settings, "crm.users")) == [{"id": 2}]
 
 
-def test_discover_translates_what_is_offered(source: Load) -> None:
+def test_discover_translates_what_is_offered(source: LoadSource) -> None:
     nested = users(
         name="orders", source_defined_primary_key=[["id"], ["meta", "shop"]], supported_sync_modes=["full_refresh"]
     )
@@ -183,7 +186,7 @@ def test_discover_translates_what_is_offered(source: Load) -> None:
     assert (orders.primary_key, orders.cursor, orders.membership) == (("id", "meta.shop"), None, False)
 
 
-def test_a_stream_that_is_not_offered(source: Load) -> None:
+def test_a_stream_that_is_not_offered(source: LoadSource) -> None:
     with pytest.raises(ConfigError, match=r"there is no stream nothing\. Choose from: users"):
         read(source(), "nothing")
 

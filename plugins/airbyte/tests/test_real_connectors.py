@@ -8,10 +8,10 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 import duckdb
@@ -176,8 +176,14 @@ def test_a_vector_lake_takes_what_is_added_and_removed(others: Path, tmp_path: P
     ]
 
 
+class Bridge(Protocol):
+    """Runs `cdp-bridge`; its JSON answer, or its text."""
+
+    def __call__(self, *arguments: str) -> Any: ...
+
+
 @pytest.fixture
-def bridge(tmp_path: Path) -> Callable[..., Any]:
+def bridge(tmp_path: Path) -> Bridge:
     """Runs `cdp-bridge` in a folder with a store of its own; its JSON answer."""
     environment = os.environ | {"CDP_BRIDGE_STORE": f"sqlite:///{tmp_path}/bridge.db"}
     program = Path(sys.executable).with_name("cdp-bridge")
@@ -193,7 +199,7 @@ def bridge(tmp_path: Path) -> Callable[..., Any]:
     return run
 
 
-def test_a_whole_sync_and_then_only_what_changed(others: Path, bridge: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_whole_sync_and_then_only_what_changed(others: Path, bridge: Bridge, tmp_path: Path) -> None:
     (tmp_path / "bridge.yaml").write_text(BRIDGE.format(source=others / "source-faker"))
     bridge("apply", "-f", "bridge.yaml", "--yes")
     (first,) = bridge("sync", "fans", "--json")

@@ -1,6 +1,6 @@
 """Where the audiences are kept, and which faults happen how often; by default none does."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cdp_bridge.sdk import option
 from msgspec import Meta, Struct
@@ -18,10 +18,7 @@ class Settings(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     """One folder of audiences, and its faults."""
 
     path: Annotated[str, option("Folder", "Made if it is not there", min_length=1, examples=["out/chaos"])]
-    profile: Annotated[
-        Literal["meta", "google", "tiktok-audience", "tiktok-events"],
-        option("Identity profile", "The platform whose rules normalise and hash the identifiers"),
-    ] = "meta"
+    profile: Annotated[str, option("Identity profile", "Whose rules normalise and hash the identifiers")] = "generic"
     seed: Annotated[int, option("Seed", "Another seed, other calls and members that are hit")] = 0
 
     unavailable: Annotated[float, share("Unavailable", "Share of writes that fail for now; nothing is kept")] = 0.0

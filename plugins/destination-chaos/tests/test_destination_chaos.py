@@ -6,7 +6,7 @@ import sys
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from cdp_bridge import settings as settings_module
@@ -53,12 +53,21 @@ class Platform:
         return sorted(map(bytes.fromhex, self.held))
 
 
+class MakePlatform(Protocol):
+    """A platform in a folder of the test, with these faults."""
+
+    def __call__(self, **faults: Any) -> Platform: ...
+
+
 @pytest.fixture
-def chaos(tmp_path: Path) -> Any:
-    return lambda **faults: Platform(tmp_path / "chaos", **faults)
+def chaos(tmp_path: Path) -> MakePlatform:
+    def make(**faults: Any) -> Platform:
+        return Platform(tmp_path / "chaos", **faults)
+
+    return make
 
 
-def test_without_faults_it_keeps_what_it_is_told(chaos: Any) -> None:
+def test_without_faults_it_keeps_what_it_is_told(chaos: MakePlatform) -> None:
     platform = chaos()
     for _ in range(2):
         outcome = platform.write(KEYS[:3])
@@ -69,7 +78,7 @@ def test_without_faults_it_keeps_what_it_is_told(chaos: Any) -> None:
     assert platform.held == {first: {"email": ["other", first]}, second: {"email": ["e", second]}}
 
 
-def test_an_audience_is_found_by_its_marker_and_only_in_its_folder(chaos: Any, tmp_path: Path) -> None:
+def test_an_audience_is_found_by_its_marker_and_only_in_its_folder(chaos: MakePlatform, tmp_path: Path) -> None:
     first, second = chaos().ensure("m1"), chaos().ensure("m2")
     assert first != second
     assert chaos().ensure("m1") == first
@@ -92,7 +101,7 @@ def test_nothing_is_held_where_nothing_was_written(tmp_path: Path) -> None:
         ({"bug_after": 0}, RuntimeError, 0),
     ],
 )
-def test_a_write_that_fails(chaos: Any, faults: dict[str, Any], error: type[Exception], kept: int) -> None:
+def test_a_write_that_fails(chaos: MakePlatform, faults: dict[str, Any], error: type[Exception], kept: int) -> None:
     platform = chaos(**faults)
     with pytest.raises(error):
         platform.write()
@@ -101,14 +110,16 @@ def test_a_write_that_fails(chaos: Any, faults: dict[str, Any], error: type[Exce
 
 @pytest.mark.parametrize("fault", ["unavailable", "lost_answers"])
 @pytest.mark.parametrize("wait", [None, 7])
-def test_a_passing_failure_says_how_long_to_wait(chaos: Any, fault: str, wait: Any) -> None:
+def test_a_passing_failure_says_how_long_to_wait(chaos: MakePlatform, fault: str, wait: Any) -> None:
     with pytest.raises(TransientError) as raised:
         chaos(**{fault: 1}, **({"retry_after": wait} if wait else {})).write()
     assert raised.value.retry_after == wait
 
 
 @pytest.mark.parametrize(("fault", "error"), [("unauthorised_after", ConfigError), ("bug_after", RuntimeError)])
-def test_a_run_that_breaks_after_some_writes_and_the_next_one(chaos: Any, fault: str, error: type[Exception]) -> None:
+def test_a_run_that_breaks_after_some_writes_and_the_next_one(
+    chaos: MakePlatform, fault: str, error: type[Exception]
+) -> None:
     platform = chaos(**{fault: 2})
     for _ in range(2):
         platform.write(times=2)
@@ -150,7 +161,7 @@ def poisonous(platform: Platform) -> set[bytes]:
     return {key for key in KEYS[:40] if reason(key) == "chaos:poison"}
 
 
-def test_a_batch_is_refused_for_the_same_members_in_each_run(chaos: Any) -> None:
+def test_a_batch_is_refused_for_the_same_members_in_each_run(chaos: MakePlatform) -> None:
     platform = chaos(poison=0.2)
     poison = poisonous(platform)
     assert 0 < len(poison) < 20
@@ -164,7 +175,7 @@ def test_a_batch_is_refused_for_the_same_members_in_each_run(chaos: Any) -> None
     assert platform.held == {}
 
 
-def test_members_are_refused_by_key_in_each_batch(chaos: Any) -> None:
+def test_members_are_refused_by_key_in_each_batch(chaos: MakePlatform) -> None:
     platform = chaos(refused=0.2)
     refused = platform.write().rejected
     assert set(refused.values()) == {"chaos:refused"}
@@ -174,7 +185,7 @@ def test_members_are_refused_by_key_in_each_batch(chaos: Any) -> None:
     assert platform.write(operation="remove").rejected == {}
 
 
-def test_of_the_unknown_some_are_kept_and_the_next_call_tells_of_others(chaos: Any) -> None:
+def test_of_the_unknown_some_are_kept_and_the_next_call_tells_of_others(chaos: MakePlatform) -> None:
     platform = chaos(unknown=0.5)
     first = platform.write().unknown
     kept = first & set(platform.keys)
@@ -183,12 +194,12 @@ def test_of_the_unknown_some_are_kept_and_the_next_call_tells_of_others(chaos: A
     assert platform.write().unknown != first
 
 
-def test_a_member_is_not_both_refused_and_unknown(chaos: Any) -> None:
+def test_a_member_is_not_both_refused_and_unknown(chaos: MakePlatform) -> None:
     outcome = chaos(unknown=1, refused=0.5).write()
     assert outcome.unknown == set(KEYS) - outcome.rejected.keys()
 
 
-def test_a_pending_write_is_done_when_a_later_process_has_asked_often_enough(chaos: Any) -> None:
+def test_a_pending_write_is_done_when_a_later_process_has_asked_often_enough(chaos: MakePlatform) -> None:
     platform = chaos(pending=1, settled_after=3, refused=0.2)
     job = platform.write().pending
     for _ in range(2):
@@ -205,14 +216,14 @@ def test_a_pending_write_is_done_when_a_later_process_has_asked_often_enough(cha
         platform.settle("0")
 
 
-def test_slow_and_pause(chaos: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_and_pause(chaos: MakePlatform, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
     assert chaos(slow=1.5, pause=7).write().pause == 7
     assert slept == [1.5]
 
 
-def test_a_killed_process_leaves_whole_batches(chaos: Any) -> None:
+def test_a_killed_process_leaves_whole_batches(chaos: MakePlatform) -> None:
     code = """
 from destination_chaos import destination, settings
 from cdp_bridge.sdk import Audience, Batch
@@ -237,7 +248,7 @@ with destination.open(settings.Settings(path={path!r})) as writer:
     assert acknowledged <= batches <= acknowledged + 1
 
 
-def test_check_names_folder_and_credential(chaos: Any, tmp_path: Path) -> None:
+def test_check_names_folder_and_credential(chaos: MakePlatform, tmp_path: Path) -> None:
     assert [(probe.name, probe.passed) for probe in destination.check(chaos().settings)] == [
         ("folder", True),
         ("credential", True),
@@ -254,7 +265,7 @@ def test_check_names_folder_and_credential(chaos: Any, tmp_path: Path) -> None:
     assert not folder.passed
 
 
-def test_a_busy_folder_is_a_passing_failure(chaos: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_busy_folder_is_a_passing_failure(chaos: MakePlatform, monkeypatch: pytest.MonkeyPatch) -> None:
     chaos().write()
     monkeypatch.setattr("destination_chaos.audiences.PATIENCE", 0)
     with closing(sqlite3.connect(Path(chaos().path, "chaos.db"), isolation_level=None)) as other:
@@ -263,7 +274,7 @@ def test_a_busy_folder_is_a_passing_failure(chaos: Any, monkeypatch: pytest.Monk
             chaos().write()
 
 
-def test_discover_names_the_chosen_profile(chaos: Any) -> None:
+def test_discover_names_the_chosen_profile(chaos: MakePlatform) -> None:
     (audience,) = destination.discover(chaos(profile="google").settings).streams
     assert (audience.name, audience.profile, audience.operations) == ("audience", "google", ("add", "remove"))
 

@@ -12,6 +12,5 @@ class Settings(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     path: Annotated[str, option("Folder", "Made if it is not there", min_length=1, examples=["out/audiences"])]
     format: Annotated[Literal["jsonl", "csv"], option("Format", "A line for each member, or identifier")] = "jsonl"
     profile: Annotated[
-        Literal["meta", "google", "tiktok-audience", "tiktok-events"],
-        option("Identity profile", "The platform whose rules normalise and hash the identifiers"),
-    ] = "meta"
+        str, option("Identity profile", "Whose rules normalise and hash the identifiers; `clear`: they stay in clear")
+    ] = "generic"

@@ -6,27 +6,56 @@ import os
 import shutil
 import subprocess
 import sys
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
 
 import pytest
 from cdp_bridge import settings as settings_module
-from cdp_bridge.sdk import Audience, Batch, ConfigError
+from cdp_bridge.model import Operation
+from cdp_bridge.sdk import Audience, Batch, ConfigError, Outcome
 from destination_file import CONNECTOR, bridge_connectors, destination
 from destination_file.settings import Settings
 
 A, B = b"\x01" * 16, b"\x02" * 16
 
 
-@pytest.fixture
-def settings(tmp_path: Any) -> Any:
-    return lambda **more: settings_module.load(Settings, {"path": str(tmp_path / "out")} | more)
+class MakeSettings(Protocol):
+    """Settings for a folder of the test, some of them changed."""
+
+    def __call__(self, **more: object) -> Settings: ...
 
 
 @pytest.fixture
-def write(settings: Any) -> Any:
+def settings(tmp_path: Path) -> MakeSettings:
+    def make(**more: object) -> Settings:
+        return settings_module.load(Settings, {"path": str(tmp_path / "out")} | more)
+
+    return make
+
+
+class Write(Protocol):
+    """Write a batch of members into the audience of a marker."""
+
+    def __call__(
+        self,
+        operation: Operation = "add",
+        keys: Sequence[bytes] = (A, B),
+        marker: str = "vip",
+        format: str = "jsonl",
+        **identifiers: Sequence[Sequence[str]],
+    ) -> Outcome: ...
+
+
+@pytest.fixture
+def write(settings: MakeSettings) -> Write:
     def send(
-        operation: Any = "add", keys: Any = (A, B), marker: Any = "vip", format: Any = "jsonl", **identifiers: Any
-    ) -> Any:
+        operation: Operation = "add",
+        keys: Sequence[bytes] = (A, B),
+        marker: str = "vip",
+        format: str = "jsonl",
+        **identifiers: Sequence[Sequence[str]],
+    ) -> Outcome:
         identifiers = identifiers or {"email": [["e1", "e2"], ["e3"]], "external_id": [[], ["a,b\n"]]}
         with destination.open(settings(format=format)) as writer:
             ref = writer.ensure(Audience(marker=marker, name="VIP"))
@@ -40,7 +69,7 @@ def files(tmp_path: Any) -> Any:
     return sorted(path for path in (tmp_path / "out").rglob("[!.]*") if path.is_file())
 
 
-def test_a_line_for_each_member(write: Any, tmp_path: Any) -> None:
+def test_a_line_for_each_member(write: Write, tmp_path: Path) -> None:
     outcome = write()
     assert (outcome.rejected, outcome.unknown, outcome.pending) == ({}, frozenset(), None)
     (path,) = files(tmp_path)
@@ -51,7 +80,7 @@ def test_a_line_for_each_member(write: Any, tmp_path: Any) -> None:
     ]
 
 
-def test_a_csv_line_for_each_value(write: Any, tmp_path: Any) -> None:
+def test_a_csv_line_for_each_value(write: Write, tmp_path: Path) -> None:
     write(format="csv")
     (path,) = files(tmp_path)
     with path.open(newline="") as file:
@@ -65,7 +94,7 @@ def test_a_csv_line_for_each_value(write: Any, tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize("format", ["jsonl", "csv"])
-def test_a_repeat_adds_nothing_and_a_later_add_counts_again(write: Any, tmp_path: Any, format: Any) -> None:
+def test_a_repeat_adds_nothing_and_a_later_add_counts_again(write: Write, tmp_path: Path, format: Any) -> None:
     for operation in ("add", "add", "remove", "remove", "add"):
         write(operation, format=format)
     assert [path.name.split("-")[:2] for path in files(tmp_path)] == [
@@ -75,7 +104,7 @@ def test_a_repeat_adds_nothing_and_a_later_add_counts_again(write: Any, tmp_path
     ]
 
 
-def test_numbers_go_on_when_earlier_files_are_taken_away(write: Any, tmp_path: Any) -> None:
+def test_numbers_go_on_when_earlier_files_are_taken_away(write: Write, tmp_path: Path) -> None:
     for operation in ("add", "remove"):
         write(operation)
     files(tmp_path)[0].unlink()
@@ -85,19 +114,21 @@ def test_numbers_go_on_when_earlier_files_are_taken_away(write: Any, tmp_path: A
 
 
 @pytest.mark.parametrize("marker", ["..", "a/b", "../../etc", "é *?", "."])
-def test_no_marker_leaves_the_folder(write: Any, tmp_path: Any, marker: Any) -> None:
+def test_no_marker_leaves_the_folder(write: Write, tmp_path: Path, marker: Any) -> None:
     write(marker=marker)
     (path,) = files(tmp_path)
     assert path.parent.parent == tmp_path / "out"
 
 
-def test_audiences_do_not_share_a_folder(write: Any, tmp_path: Any) -> None:
+def test_audiences_do_not_share_a_folder(write: Write, tmp_path: Path) -> None:
     for marker in ("a.b", "a%2Eb", "a/b", "é" * 300, "é" * 301):
         write(marker=marker)
     assert len({path.parent for path in files(tmp_path)}) == 5
 
 
-def test_a_write_that_fails_leaves_no_file_and_is_done_by_the_next(write: Any, tmp_path: Any, monkeypatch: Any) -> None:
+def test_a_write_that_fails_leaves_no_file_and_is_done_by_the_next(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(_: Any) -> None:
         raise OSError(28, "No space left on device")
 
@@ -111,7 +142,9 @@ def test_a_write_that_fails_leaves_no_file_and_is_done_by_the_next(write: Any, t
     assert [path.suffix for path in files(tmp_path)] == [".jsonl", ".jsonl"]
 
 
-def test_a_folder_that_is_taken_away_meanwhile_is_not_begun_in_the_middle(settings: Any, tmp_path: Any) -> None:
+def test_a_folder_that_is_taken_away_meanwhile_is_not_begun_in_the_middle(
+    settings: MakeSettings, tmp_path: Path
+) -> None:
     with destination.open(settings()) as writer:
         ref = writer.ensure(Audience(marker="vip", name="VIP"))
         shutil.rmtree(tmp_path / "out")
@@ -120,7 +153,7 @@ def test_a_folder_that_is_taken_away_meanwhile_is_not_begun_in_the_middle(settin
         assert writer.ensure(Audience(marker="vip", name="VIP", ref=ref)).id != ref.id
 
 
-def test_an_audience_that_cannot_be_made_is_explained(settings: Any, tmp_path: Any) -> None:
+def test_an_audience_that_cannot_be_made_is_explained(settings: MakeSettings, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with (
         destination.open(settings(path=str(tmp_path / "taken"))) as writer,
@@ -129,7 +162,7 @@ def test_an_audience_that_cannot_be_made_is_explained(settings: Any, tmp_path: A
         writer.ensure(Audience(marker="vip", name="VIP"))
 
 
-def test_check(settings: Any, tmp_path: Any) -> None:
+def test_check(settings: MakeSettings, tmp_path: Path) -> None:
     (probe,) = destination.check(settings())
     assert probe.passed
     assert files(tmp_path) == []
@@ -138,7 +171,7 @@ def test_check(settings: Any, tmp_path: Any) -> None:
     assert (probe.passed, "another folder" in probe.remedy) == (False, True)
 
 
-def test_discover_names_the_chosen_profile(settings: Any) -> None:
+def test_discover_names_the_chosen_profile(settings: MakeSettings) -> None:
     (audience,) = destination.discover(settings(profile="google")).streams
     assert (audience.name, audience.profile, audience.operations) == ("audience", "google", ("add", "remove"))
 

@@ -1,4 +1,4 @@
-"""Keeps Google user lists equal to CDP segments."""
+"""Keeps Google user lists in sync with CDP segments."""
 
 from collections.abc import Iterable
 from functools import partial

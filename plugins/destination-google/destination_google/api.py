@@ -1,20 +1,20 @@
-"""Calls to Google's APIs: tokens, accounts, paged lists, and answers with a known shape."""
+"""Calls Google's APIs: credentials, lists, and what a user list says about itself."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
 import msgspec
-import requests
-from cdp_bridge.sdk import Client, TransientError
+from cdp_bridge.sdk import Client
 
-from destination_google.errors import ExpiredError, interpret
-from destination_google.settings import Settings
-from destination_google.tokens import Tokens
+from destination_google.credentials import fetch_token
+from destination_google.errors import interpret
+from destination_google.settings import AccessToken, Settings
 
-T = TypeVar("T")
 PAGE = 1_000
+JSON = {"Content-Type": "application/json"}
 
 
 class Size(msgspec.Struct, rename="camel"):
@@ -26,10 +26,18 @@ class Size(msgspec.Struct, rename="camel"):
     gmail_members_count: int = 0
 
     @property
-    def most(self) -> int:
+    def largest(self) -> int:
         """In the network that reaches most of them."""
-        most = max(self.display_network_members_count, self.search_network_members_count)
-        return max(most, self.youtube_members_count, self.gmail_members_count)
+        largest = max(self.display_network_members_count, self.search_network_members_count)
+        return max(largest, self.youtube_members_count, self.gmail_members_count)
+
+
+class _ContactInfo(msgspec.Struct, rename="camel"):
+    match_rate_percentage: int | None = None
+
+
+class _IngestedInfo(msgspec.Struct, rename="camel"):
+    contact_id_info: _ContactInfo = msgspec.field(default_factory=_ContactInfo)
 
 
 class UserList(msgspec.Struct, rename="camel"):
@@ -44,67 +52,48 @@ class UserList(msgspec.Struct, rename="camel"):
     closing_reason: str = ""
     read_only: bool = False
     size_info: Size = msgspec.field(default_factory=Size)
+    ingested_user_list_info: _IngestedInfo = msgspec.field(default_factory=_IngestedInfo)
+
+    @property
+    def match_rate(self) -> tuple[float, float] | None:
+        """The share of those sent who have a Google account: not what the size counts, active people (google.md 5)."""
+        percentage = self.ingested_user_list_info.contact_id_info.match_rate_percentage
+        return None if percentage is None else (percentage / 100, percentage / 100)
 
 
 class _Page(msgspec.Struct, rename="camel"):
     user_lists: list[UserList] = []
     next_page_token: str = ""
 
-
-class SignedClient(Client):
-    """A client that gets its token when the first call needs it, and another one once Google refuses it."""
-
-    def __init__(self, base_url: str, tokens: Tokens, headers: dict[str, str]) -> None:
-        super().__init__(base_url, interpret=interpret, headers=headers)
-        self._tokens = tokens
-
-    def send(self, method: str, path: str, **request: Any) -> requests.Response:
-        """As `Client.send`; a token that has ended is renewed once, and the request sent again (google.md 3.6)."""
-        try:
-            return self._signed(method, path, request)
-        except ExpiredError:
-            if not self._tokens.renew():
-                raise
-            return self._signed(method, path, request)
-
-    def _signed(self, method: str, path: str, request: dict[str, Any]) -> requests.Response:
-        headers = {"Authorization": f"Bearer {self._tokens.current().reveal()}"} | request.get("headers", {})
-        return super().send(method, path, **request | {"headers": headers})
+    def following(self, _: object) -> dict[str, str] | None:
+        return {"pageToken": self.next_page_token} if self.next_page_token else None
 
 
-def connect(settings: Settings, *, ads: bool = False) -> SignedClient:
+def connect(settings: Settings, *, ads: bool = False) -> Client:
     """A client of the Data Manager API, or of the Google Ads API; the path to the account goes in headers."""
     headers = {} if settings.quota_project is None else {"x-goog-user-project": settings.quota_project}
-    tokens = Tokens(settings)
+    url, login, linked = settings.base_url, settings.login_account, settings.linked_account
     if ads:
-        login = settings.login_account
+        url = settings.ads_url
         headers |= {} if login is None else {"login-customer-id": login.number}
-        return SignedClient(settings.ads_url, tokens, headers)
-    # Calls that take members ignore these: there the path is in the destination (google.md 2).
-    for name, account in (("login-account", settings.login_account), ("linked-account", settings.linked_account)):
-        headers |= {} if account is None else {name: account.path}
-    return SignedClient(settings.base_url, tokens, headers)
+    else:
+        # Calls that take members ignore these: there the path is in the destination (google.md 2).
+        headers |= {} if login is None else {"login-account": login.path}
+        headers |= {} if linked is None else {"linked-account": linked.path}
+    credentials = settings.credentials
+    if isinstance(credentials, AccessToken):
+        headers["Authorization"] = f"Bearer {credentials.access_token.reveal()}"
+        return Client(url, interpret=interpret, headers=headers)
+    return Client(url, interpret=interpret, headers=headers, token=partial(fetch_token, credentials, settings))
 
 
-def user_lists(settings: Settings) -> str:
+def user_lists_path(settings: Settings) -> str:
     """The path of the account's user lists."""
     return f"/v1/{settings.operating_account.path}/userLists"
 
 
-def entries(client: Client, settings: Settings, chosen: str = "") -> Iterator[UserList]:
-    """The account's user lists that a filter (AIP-160) chooses, or all, to the last page."""
+def user_lists(client: Client, settings: Settings, chosen: str = "") -> Iterator[UserList]:
+    """Every user list of the account, or those that a filter (AIP-160) chooses."""
     params: dict[str, Any] = {"pageSize": PAGE} | ({"filter": chosen} if chosen else {})
-    while True:
-        page = shaped(client.read(user_lists(settings), params=params), _Page)
+    for page in client.pages(user_lists_path(settings), _Page.following, type=_Page, params=params):
         yield from page.user_lists
-        if page.next_page_token in ("", params.get("pageToken")):
-            return
-        params["pageToken"] = page.next_page_token
-
-
-def shaped(answer: Any, kind: type[T]) -> T:
-    """The answer as its type; TransientError for another shape, which only a broken server gives."""
-    try:
-        return msgspec.convert(answer, kind, strict=False)
-    except msgspec.ValidationError:
-        raise TransientError("Google answered with JSON of an unexpected shape") from None

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import time
 from collections.abc import Sequence
 from typing import Any
 
-from cdp_bridge.sdk import Audience, AudienceRef, Client, ConfigError, Inventory, RejectedError, TransientError
+from cdp_bridge.sdk import Audience, AudienceRef, Client, ConfigError, Inventory, RejectedError, find_or_create
 
-from destination_google.api import UserList, entries, shaped, user_lists
+from destination_google.api import UserList, user_lists, user_lists_path
 from destination_google.errors import LIST, GoneError
 from destination_google.settings import Settings
 
 DAY = 86_400
-SMALLEST = 100
+MIN_SIZE = 100
 """Active people below whom Google serves nothing to a list, and tells no size."""
-LONGEST_NAME = 255
-CREATE_PAUSES = (1.0, 4.0, 15.0)
-"""Seconds before the search that decides whether a failed create is tried again."""
+MAX_NAME = 255
 
 
 def ensure(client: Client, settings: Settings, audience: Audience) -> AudienceRef:
@@ -29,11 +26,14 @@ def ensure(client: Client, settings: Settings, audience: Audience) -> AudienceRe
     """
     place = f"account {settings.account}"
     try:
-        found = _known(client, settings, audience.ref) or _find_or_create(client, settings, audience)
-        place = f"user list {found.id}"
-        return _ref(settings, _lasting(client, settings, _writable(found)))
+        user_list = _read(client, settings, audience.ref) or find_or_create(
+            lambda: _find(client, settings, audience.marker), lambda: _create(client, settings, audience)
+        )
+        place = f"user list {user_list.id}"
+        return _ref(settings, _lasting(client, settings, _writable(user_list)))
     except RejectedError as error:
-        raise ConfigError(error.problem, place=place, remedy="Check the audience's name and membership_days") from None
+        remedy = "Check the audience's name and membership_days"
+        raise ConfigError(error.problem, place=place, remedy=remedy) from None
 
 
 def inventory(client: Client, settings: Settings, reached: Sequence[str]) -> Inventory:
@@ -41,8 +41,8 @@ def inventory(client: Client, settings: Settings, reached: Sequence[str]) -> Inv
 
     The Data Manager API names no accounts, the Google Ads API only their numbers.
     """
-    found = tuple(_ref(settings, entry) for entry in entries(client, settings))
-    return Inventory(accounts=dict.fromkeys([settings.account, *reached], ""), audiences=found)
+    audiences = [_ref(settings, user_list) for user_list in user_lists(client, settings)]
+    return Inventory(accounts=dict.fromkeys([settings.account, *reached], ""), audiences=tuple(audiences))
 
 
 def new_list(settings: Settings, name: str, **fields: Any) -> dict[str, Any]:
@@ -56,80 +56,67 @@ def new_list(settings: Settings, name: str, **fields: Any) -> dict[str, Any]:
     }
 
 
-def _known(client: Client, settings: Settings, ref: AudienceRef | None) -> UserList | None:
+def _read(client: Client, settings: Settings, ref: AudienceRef | None) -> UserList | None:
     if ref is not None and ref.account == settings.account:
         with contextlib.suppress(GoneError):
-            return shaped(client.read(f"{user_lists(settings)}/{ref.id}"), UserList)
+            return client.read(f"{user_lists_path(settings)}/{ref.id}", type=UserList)
     return None
-
-
-def _find_or_create(client: Client, settings: Settings, audience: Audience) -> UserList:
-    """A create that fails without a word may have worked, so every new try begins with a search."""
-    pauses = iter(CREATE_PAUSES)
-    while (found := _find(client, settings, audience.marker)) is None:
-        try:
-            return _create(client, settings, audience)
-        except TransientError as error:
-            pause = next(pauses, None)
-            if pause is None:
-                raise
-            time.sleep(max(pause, error.retry_after or 0))
-    return found
 
 
 def _find(client: Client, settings: Settings, marker: str) -> UserList | None:
     """The oldest list that has the marker as integration code: ids grow."""
     code = _code(marker)
     quoted = code.replace("\\", "\\\\").replace('"', '\\"')
-    listed = entries(client, settings, f'integration_code = "{quoted}"')
+    listed = user_lists(client, settings, f'integration_code = "{quoted}"')
     # How exactly Google compares, it does not say.
-    found = [entry for entry in listed if entry.integration_code == code]
-    return min(found, key=lambda entry: (len(entry.id), entry.id), default=None)
+    marked = [user_list for user_list in listed if user_list.integration_code == code]
+    return min(marked, key=lambda user_list: (len(user_list.id), user_list.id), default=None)
 
 
 def _create(client: Client, settings: Settings, audience: Audience) -> UserList:
     # Names are unique in an account, those of audiences are not; the same marker gives the same name.
     end = f" [{hashlib.sha256(audience.marker.encode()).hexdigest()[:8]}]"
-    name = audience.name[: LONGEST_NAME - len(end)] + end
+    name = audience.name[: MAX_NAME - len(end)] + end
     described = {"description": audience.description} if audience.description else {}
     body = new_list(settings, name, integrationCode=_code(audience.marker), **described)
-    return shaped(client.call("POST", user_lists(settings), json=body), UserList)
+    return client.call("POST", user_lists_path(settings), json=body, type=UserList)
 
 
-def _writable(found: UserList) -> UserList:
+def _writable(user_list: UserList) -> UserList:
     """The list, if members can be sent to it: what goes to a closed one goes nowhere (google.md 15)."""
     why = ""
-    if found.read_only:
+    if user_list.read_only:
         why = "it may only be read"
-    elif found.membership_status == "CLOSED":
-        why = "Google closed it, since it was not used" if found.closing_reason == "UNUSED" else "it is closed"
-    elif found.account_access_status == "DISABLED":
+    elif user_list.membership_status == "CLOSED":
+        why = "Google closed it, since it was not used" if user_list.closing_reason == "UNUSED" else "it is closed"
+    elif user_list.account_access_status == "DISABLED":
         why = "the account's access to it is disabled"
     if why:
-        raise ConfigError(f"{why}, so it takes no members", place=f"user list {found.id}", remedy=LIST)
-    return found
+        raise ConfigError(f"{why}, so it takes no members", place=f"user list {user_list.id}", remedy=LIST)
+    return user_list
 
 
-def _lasting(client: Client, settings: Settings, found: UserList) -> UserList:
+def _lasting(client: Client, settings: Settings, user_list: UserList) -> UserList:
     """The list with the membership of the settings: members are sent again before it ends."""
-    if found.membership_duration == _duration(settings):
-        return found
-    path, body = f"{user_lists(settings)}/{found.id}", {"membershipDuration": _duration(settings)}
-    return shaped(client.call("PATCH", path, params={"updateMask": "membershipDuration"}, json=body), UserList)
+    if user_list.membership_duration == _duration(settings):
+        return user_list
+    path, body = f"{user_lists_path(settings)}/{user_list.id}", {"membershipDuration": _duration(settings)}
+    return client.call("PATCH", path, params={"updateMask": "membershipDuration"}, json=body, type=UserList)
 
 
-def _ref(settings: Settings, found: UserList) -> AudienceRef:
-    size = found.size_info.most or None
-    small = f"no size yet: Google wants {SMALLEST} active people" if size is None else "ready"
-    if size is not None and size < SMALLEST:
-        small = f"below Google's minimum of {SMALLEST} active people"
+def _ref(settings: Settings, user_list: UserList) -> AudienceRef:
+    size = user_list.size_info.largest or None
+    small = f"no size yet: Google wants {MIN_SIZE} active people" if size is None else "ready"
+    if size is not None and size < MIN_SIZE:
+        small = f"below Google's minimum of {MIN_SIZE} active people"
     return AudienceRef(
-        id=found.id,
+        id=user_list.id,
         account=settings.account,
-        name=found.display_name,
-        status=f"{found.membership_status}; {small}",
+        name=user_list.display_name,
+        status=f"{user_list.membership_status}; {small}",
         lower_bound=size,
         upper_bound=size,
+        match_rate=user_list.match_rate,
     )
 
 

@@ -1,4 +1,4 @@
-"""Conversion events: what Google gets of a batch of them, and which are refused before they are sent (google.md 11)."""
+"""Sends conversions as events to conversion actions; what Google would refuse is refused before (google.md 11)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from destination_google.data_manager import DataManager, consent, destination, identifier
 from destination_google.errors import MembersError
-from destination_google.membership import MOST_IDENTIFIERS, NOTHING_TO_MATCH, SCHEMA, Identifier, known
+from destination_google.members import MAX_IDENTIFIERS, NO_IDENTIFIER, SCHEMA, Identifier, identifiers_of
 from destination_google.settings import Settings
 
 INGEST = "/v1/events:ingest"
@@ -48,9 +48,9 @@ class Request(Struct, frozen=True):
 
     def without(self, named: Mapping[int, str]) -> Request:
         """The others, where some positions are refused."""
-        kept = [i for i in range(len(self.keys)) if i not in named]
+        rest = [i for i in range(len(self.keys)) if i not in named]
         reasons = {self.keys[i]: reason for i, reason in named.items() if i < len(self.keys)}
-        return Request([self.keys[i] for i in kept], self.refused | reasons, [self.events[i] for i in kept])
+        return Request([self.keys[i] for i in rest], self.refused | reasons, [self.events[i] for i in rest])
 
 
 class _Item(Struct, rename="camel", omit_defaults=True):
@@ -92,16 +92,6 @@ def write(client: Client, settings: Settings, batch: Batch) -> Outcome:
     return _sent(client, settings, others)
 
 
-def preview(settings: Settings, batch: Batch) -> dict[str, Any]:
-    """The request for a batch as JSON values, credentials masked."""
-    return {
-        "method": "POST",
-        "url": settings.base_url + INGEST,
-        "headers": {"Authorization": "Bearer ***", "Content-Type": "application/json"},
-        "json": msgspec.json.decode(msgspec.json.encode(body(settings, request(settings, batch).events))),
-    }
-
-
 def body(settings: Settings, events: Sequence[_Event]) -> dict[str, Any]:
     """The body of a request; each event names its conversion action among the destinations."""
     actions = sorted({action for event in events for action in event.destination_references})
@@ -126,7 +116,7 @@ def request(settings: Settings, batch: Batch) -> Request:
         remedy = 'Name the conversion action of each event by its number, as in {"purchase": "7631611119"}'
         raise ConfigError("conversions need conversion actions", place="settings.conversion_actions", remedy=remedy)
     keys, events, now = [], [], time.time()
-    people, refused = known(batch)
+    people, refused = identifiers_of(batch)
     for key, event, person in zip(batch.keys, batch.events, people, strict=True):
         if key in refused:
             continue
@@ -147,7 +137,7 @@ def _sent(client: Client, settings: Settings, sent: Request) -> Outcome:
     return Outcome(rejected=sent.refused, pending=pending)
 
 
-def probe(client: Client, settings: Settings) -> None:
+def validate(client: Client, settings: Settings) -> None:
     """Let Google look at a made-up event of each conversion action; it keeps none.
 
     Raises ConfigError when it would not take them.
@@ -170,7 +160,7 @@ def _refusal(settings: Settings, event: Conversion, person: Sequence[Identifier]
     if event.occurred_at > now + SKEW:
         return "google:future"
     if not person and not _click(event):
-        return NOTHING_TO_MATCH
+        return NO_IDENTIFIER
     return None
 
 
@@ -187,18 +177,18 @@ def _event(settings: Settings, event: Conversion, person: Sequence[Identifier]) 
         conversion_value=event.value,
     )
     if person:
-        made.user_data = {"userIdentifiers": list(map(identifier, person[:MOST_IDENTIFIERS]))}
+        made.user_data = {"userIdentifiers": list(map(identifier, person[:MAX_IDENTIFIERS]))}
     if event.user_agent:
         made.event_device_info = {"userAgent": event.user_agent}
     if event.items:
-        made.cart_data = {"items": [_Item(item.id, _whole(item.quantity), item.price) for item in event.items]}
+        made.cart_data = {"items": [_Item(item.id, _text(item.whole_quantity), item.price) for item in event.items]}
     return made
 
 
 def _click(event: Conversion) -> dict[str, str]:
-    found = [{name: event.click_ids[name]} for name in CLICKS if event.click_ids.get(name)]
-    return found[0] if found else {}
+    ids = [{name: event.click_ids[name]} for name in CLICKS if event.click_ids.get(name)]
+    return ids[0] if ids else {}
 
 
-def _whole(quantity: float | None) -> str | None:
-    return str(int(quantity)) if quantity is not None and quantity == int(quantity) else None
+def _text(number: int | None) -> str | None:
+    return None if number is None else str(number)

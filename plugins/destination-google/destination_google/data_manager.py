@@ -1,4 +1,4 @@
-"""Requests to the Data Manager API: sent once, asked later what became of them (google.md 4, 6)."""
+"""Sends requests to the Data Manager API, and reads later what became of them (google.md 4, 6)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any, Literal
 import msgspec
 from cdp_bridge.sdk import Batch, Client, Outcome
 
-from destination_google.api import shaped
-from destination_google.membership import ADDRESS, Identifier
+from destination_google.api import JSON
+from destination_google.match_rates import hull
+from destination_google.members import ADDRESS, Identifier
 from destination_google.settings import Account, Settings
 
 PATHS = {"add": "/v1/audienceMembers:ingest", "remove": "/v1/audienceMembers:remove"}
@@ -40,6 +41,14 @@ class _Errors(msgspec.Struct, rename="camel"):
     error_counts: list[_Count] = []
 
 
+class _Ingested(msgspec.Struct, rename="camel"):
+    upload_match_rate_range: str = ""
+
+
+class _IngestionStatus(msgspec.Struct, rename="camel"):
+    composite_data_ingestion_status: _Ingested = msgspec.field(default_factory=_Ingested)
+
+
 class _Status(msgspec.Struct, rename="camel"):
     """What became of a request at one destination; `FAILED` and `PARTIAL_SUCCESS` come with counts per reason."""
 
@@ -47,6 +56,12 @@ class _Status(msgspec.Struct, rename="camel"):
         "REQUEST_STATUS_UNKNOWN"
     )
     error_info: _Errors = msgspec.field(default_factory=_Errors)
+    audience_members_ingestion_status: _IngestionStatus = msgspec.field(default_factory=_IngestionStatus)
+
+    @property
+    def match_rate_range(self) -> str:
+        """The share of the contacts that Google knows, in its own words."""
+        return self.audience_members_ingestion_status.composite_data_ingestion_status.upload_match_rate_range
 
 
 class _Statuses(msgspec.Struct, rename="camel"):
@@ -54,7 +69,7 @@ class _Statuses(msgspec.Struct, rename="camel"):
 
 
 class DataManager:
-    """Sends members and conversions, and asks what became of them."""
+    """Sends members and conversions, and reads what became of them."""
 
     def __init__(self, client: Client, settings: Settings) -> None:
         self._client, self._settings = client, settings
@@ -65,29 +80,22 @@ class DataManager:
 
     def post(self, path: str, wanted: Mapping[str, Any]) -> str:
         """Send a request; returns its id, which stands for what is in it until that is settled."""
-        headers = {"Content-Type": "application/json"}
-        answer = self._client.call("POST", path, data=msgspec.json.encode(wanted), headers=headers)
+        response = self._client.send("POST", path, data=msgspec.json.encode(wanted), headers=JSON)
         # What is only validated has no id (google.md 16).
-        return "" if self._settings.test_mode else shaped(answer, _Accepted).request_id
+        return "" if self._settings.test_mode else Client.decode(response, type=_Accepted).request_id
 
     def settle(self, pending: str) -> Outcome:
         """What became of a request; Google counts what it refused per reason, and names nothing."""
-        answer = self._client.read("/v1/requestStatus:retrieve", params={"requestId": pending})
-        statuses = shaped(answer, _Statuses).request_status_per_destination
-        if not statuses or any(one.request_status in UNDER_WAY for one in statuses):
+        params = {"requestId": pending}
+        answer = self._client.read("/v1/requestStatus:retrieve", params=params, type=_Statuses)
+        statuses = answer.request_status_per_destination
+        if not statuses or any(status.request_status in UNDER_WAY for status in statuses):
             return Outcome(pending=pending)
-        counts: Counter[str] = sum((_counts(one) for one in statuses if one.request_status != DONE), Counter())
-        return Outcome(counts={reason: number for reason, number in counts.items() if reason not in KNOWN_ALREADY})
-
-
-def request(settings: Settings, batch: Batch, members: Sequence[Sequence[Identifier]]) -> dict[str, Any]:
-    """The request for members as JSON values, credentials masked."""
-    return {
-        "method": "POST",
-        "url": settings.base_url + PATHS[batch.operation],
-        "headers": {"Authorization": "Bearer ***", "Content-Type": "application/json"},
-        "json": body(settings, batch, members),
-    }
+        counts: Counter[str] = sum((_counts(status) for status in statuses if status.request_status != DONE), Counter())
+        return Outcome(
+            counts={reason: number for reason, number in counts.items() if reason not in KNOWN_ALREADY},
+            match_rate=hull([status.match_rate_range for status in statuses]),
+        )
 
 
 def body(settings: Settings, batch: Batch, members: Sequence[Sequence[Identifier]]) -> dict[str, Any]:
@@ -95,7 +103,7 @@ def body(settings: Settings, batch: Batch, members: Sequence[Sequence[Identifier
     made: dict[str, Any] = {
         "destinations": [destination(settings, batch.audience.id)],
         "audienceMembers": [
-            {"compositeData": {"userData": {"userIdentifiers": list(map(identifier, one))}}} for one in members
+            {"compositeData": {"userData": {"userIdentifiers": list(map(identifier, member))}}} for member in members
         ],
         "encoding": "HEX",
     }
@@ -123,27 +131,28 @@ def _account(account: Account) -> Mapping[str, str]:
     return {"accountType": account.account_type, "accountId": account.number}
 
 
-def identifier(one: Identifier) -> dict[str, Any]:
+def identifier(pair: Identifier) -> dict[str, Any]:
     """An identifier in Google's words."""
-    if one[0] == "address":
-        return {"address": dict(zip(ADDRESS_NAMES.values(), one[1:], strict=True))}
-    return {NAMES[one[0]]: one[1]}
+    column, *values = pair
+    if column == "address":
+        return {"address": dict(zip(ADDRESS_NAMES.values(), values, strict=True))}
+    return {NAMES[column]: values[0]}
 
 
 def consent(settings: Settings) -> dict[str, str]:
     """What the settings say; what they leave open is not sent, and never taken for granted (google.md 7)."""
-    said = {"adUserData": settings.ad_user_data, "adPersonalization": settings.ad_personalization}
-    return {name: AGREEMENTS[value] for name, value in said.items() if value is not None}
+    agreements = {"adUserData": settings.ad_user_data, "adPersonalization": settings.ad_personalization}
+    return {name: AGREEMENTS[value] for name, value in agreements.items() if value is not None}
 
 
 def _counts(status: _Status) -> Counter[str]:
     """How many were refused for which reason; a failure without counts counts once, under its own name."""
     counts: Counter[str] = Counter()
-    for one in status.error_info.error_counts:
-        counts[_reason(one.reason)] += one.record_count
+    for count in status.error_info.error_counts:
+        counts[_reason(count.reason)] += count.record_count
     return +counts or Counter([f"google:{status.request_status}"])
 
 
 def _reason(text: str) -> str:
-    found = _REASON.fullmatch(text)
-    return f"google:{found[1]}" if found else "google:unknown"
+    matched = _REASON.fullmatch(text)
+    return f"google:{matched[1]}" if matched else "google:unknown"

@@ -1,4 +1,4 @@
-"""The destination: members of segments go into user lists of one account, conversions to its conversion actions."""
+"""Writes members of segments into user lists of one account, and conversions to its conversion actions."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 from cdp_bridge.sdk import (
     Audience,
     AudienceRef,
@@ -17,23 +18,24 @@ from cdp_bridge.sdk import (
     Probe,
     RejectedError,
     Stream,
+    run_probes,
 )
 
 from destination_google import audiences, conversions, data_manager, google_ads
-from destination_google.api import connect
+from destination_google.api import JSON, connect
 from destination_google.audiences import DAY
+from destination_google.check import checks, expect_terms
 from destination_google.data_manager import DataManager
 from destination_google.errors import MembersError
 from destination_google.google_ads import GoogleAds, is_job
-from destination_google.membership import MOST_MEMBERS, SCHEMA, Members, members
-from destination_google.probes import expect_terms, probe
+from destination_google.members import MAX_MEMBERS, SCHEMA, Members, members_of
 from destination_google.settings import Settings
 
 
 def check(settings: Settings) -> list[Probe]:
     """Findings about credentials, project, scope, account, terms, lists and conversions, up to the first that fails."""
     with connect(settings) as client:
-        return list(probe(client, settings))
+        return run_probes(checks(client, settings))
 
 
 def discover(settings: Settings) -> Catalog:
@@ -63,11 +65,23 @@ def open(settings: Settings) -> Iterator[GoogleWriter]:
 
 
 def preview(settings: Settings, batch: Batch) -> dict[str, Any]:
-    """The request for a batch as JSON values, credentials masked."""
+    """The request for a batch as JSON values, credentials masked; a job of Google Ads is made before it."""
+    url, body = settings.base_url, {}
     if batch.operation == "track":
-        return conversions.preview(settings, batch)
-    request = google_ads.request if settings.api == "google-ads" else data_manager.request
-    return request(settings, batch, members(batch).identifiers)
+        url += conversions.INGEST
+        body = conversions.body(settings, conversions.request(settings, batch).events)
+    elif settings.api == "google-ads":
+        url = f"{settings.ads_url}{google_ads.customer(settings)}/offlineUserDataJobs/(new):addOperations"
+        body = google_ads.body(batch, members_of(batch).identifiers)
+    else:
+        url += data_manager.PATHS[batch.operation]
+        body = data_manager.body(settings, batch, members_of(batch).identifiers)
+    return {
+        "method": "POST",
+        "url": url,
+        "headers": {"Authorization": "Bearer ***", **JSON},
+        "json": msgspec.json.decode(msgspec.json.encode(body)),
+    }
 
 
 class GoogleWriter:
@@ -91,9 +105,9 @@ class GoogleWriter:
             return conversions.write(self._client, self._settings, batch)
         if batch.operation == "add":
             expect_terms(self._settings)
-        sent = members(batch)
-        if len(sent.owners) > MOST_MEMBERS and len(batch.keys) > 1:
-            raise RejectedError(f"the batch has more than {MOST_MEMBERS} members", reason="google:members")
+        sent = members_of(batch)
+        if len(sent.owners) > MAX_MEMBERS and len(batch.keys) > 1:
+            raise RejectedError(f"the batch has more than {MAX_MEMBERS} members", reason="google:members")
         try:
             return self._sent(batch, sent)
         except MembersError as error:

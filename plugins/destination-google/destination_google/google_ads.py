@@ -1,4 +1,4 @@
-"""Members through the Google Ads API, for those who may still use it: offline user data jobs (google.md 9, 10.2)."""
+"""Sends members through the Google Ads API, in offline user data jobs, for those who still may (google.md 9, 10.2)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any, Literal
 import msgspec
 from cdp_bridge.sdk import Batch, Client, Outcome, RejectedError
 
-from destination_google.api import shaped
 from destination_google.errors import BusyError, StartedError
-from destination_google.membership import ADDRESS, Identifier
+from destination_google.match_rates import interval
+from destination_google.members import ADDRESS, Identifier
 from destination_google.settings import Settings
 
 VERSION = "v26"
@@ -21,7 +21,8 @@ ADDRESS_NAMES = dict(zip(ADDRESS, ("hashedFirstName", "hashedLastName", "country
 AGREEMENTS = {"granted": "GRANTED", "denied": "DENIED"}
 
 STATUS = (
-    "SELECT offline_user_data_job.status FROM offline_user_data_job WHERE offline_user_data_job.resource_name = '{}'"
+    "SELECT offline_user_data_job.status, offline_user_data_job.operation_metadata.match_rate_range "
+    "FROM offline_user_data_job WHERE offline_user_data_job.resource_name = '{}'"
 )
 
 
@@ -29,15 +30,20 @@ class _Created(msgspec.Struct, rename="camel"):
     resource_name: str = ""
 
 
+class _Metadata(msgspec.Struct, rename="camel"):
+    match_rate_range: str = ""
+
+
 class _Job(msgspec.Struct, rename="camel"):
     status: Literal["UNSPECIFIED", "UNKNOWN", "PENDING", "RUNNING", "SUCCESS", "FAILED"] = "UNKNOWN"
+    operation_metadata: _Metadata = msgspec.field(default_factory=_Metadata)
 
 
 class _Row(msgspec.Struct, rename="camel"):
     offline_user_data_job: _Job
 
 
-class _Found(msgspec.Struct):
+class _Rows(msgspec.Struct):
     results: list[_Row] = []
 
 
@@ -76,13 +82,14 @@ class GoogleAds:
     def settle(self, pending: str) -> Outcome:
         """What became of a job; Google says no more than that it has failed."""
         query = {"query": STATUS.format(pending)}
-        answer = self._client.read(f"{customer(self._settings)}/googleAds:search", method="POST", json=query)
-        found = shaped(answer, _Found).results
-        if not found:
+        path = f"{customer(self._settings)}/googleAds:search"
+        rows = self._client.read(path, method="POST", json=query, type=_Rows).results
+        if not rows:
             raise RejectedError("Google does not know this job", reason="google:no_job")
-        match found[0].offline_user_data_job.status:
+        job = rows[0].offline_user_data_job
+        match job.status:
             case "SUCCESS":
-                return Outcome()
+                return Outcome(match_rate=interval(job.operation_metadata.match_rate_range))
             case "FAILED":
                 return Outcome(counts={"google:FAILED": 1})
             case "PENDING":
@@ -100,22 +107,22 @@ class GoogleAds:
     def _create(self, batch: Batch) -> str:
         """A new job; none where Google only looks."""
         metadata: dict[str, Any] = {"userList": f"customers/{self._settings.account}/userLists/{batch.audience.id}"}
-        said = {"adUserData": self._settings.ad_user_data, "adPersonalization": self._settings.ad_personalization}
-        if consent := {name: AGREEMENTS[value] for name, value in said.items() if value is not None}:
+        agreements = {"adUserData": self._settings.ad_user_data, "adPersonalization": self._settings.ad_personalization}
+        if consent := {name: AGREEMENTS[value] for name, value in agreements.items() if value is not None}:
             metadata["consent"] = consent
         wanted: dict[str, Any] = {
             "job": {"type": "CUSTOMER_MATCH_USER_LIST", "customerMatchUserListMetadata": metadata}
         }
         if self._settings.test_mode:
             wanted["validateOnly"] = True
-        answer = self._client.call("POST", f"{customer(self._settings)}/offlineUserDataJobs:create", json=wanted)
-        return shaped(answer, _Created).resource_name
+        path = f"{customer(self._settings)}/offlineUserDataJobs:create"
+        return self._client.call("POST", path, json=wanted, type=_Created).resource_name
 
 
 def accessible(client: Client) -> list[str]:
     """The numbers of the accounts whose user the caller is (google.md 1.2)."""
-    answer = client.read(f"/{VERSION}/customers:listAccessibleCustomers")
-    return [name.rpartition("/")[2] for name in shaped(answer, _Accessible).resource_names]
+    answer = client.read(f"/{VERSION}/customers:listAccessibleCustomers", type=_Accessible)
+    return [name.rpartition("/")[2] for name in answer.resource_names]
 
 
 def is_job(pending: str) -> bool:
@@ -128,24 +135,15 @@ def customer(settings: Settings) -> str:
     return f"/{VERSION}/customers/{settings.account}"
 
 
-def request(settings: Settings, batch: Batch, members: Sequence[Sequence[Identifier]]) -> dict[str, Any]:
-    """The request for members as JSON values, credentials masked; a job is made before it, and started after it."""
-    return {
-        "method": "POST",
-        "url": f"{settings.ads_url}{customer(settings)}/offlineUserDataJobs/(new):addOperations",
-        "headers": {"Authorization": "Bearer ***", "Content-Type": "application/json"},
-        "json": body(batch, members),
-    }
-
-
 def body(batch: Batch, members: Sequence[Sequence[Identifier]]) -> dict[str, Any]:
     """One operation a member; Google names all that are bad, and keeps the others: to be sent again does no harm."""
     word = WORDS[batch.operation]
-    operations = [{word: {"userIdentifiers": list(map(_identifier, one))}} for one in members]
+    operations = [{word: {"userIdentifiers": list(map(_identifier, member))}} for member in members]
     return {"operations": operations, "enablePartialFailure": True}
 
 
-def _identifier(one: Identifier) -> dict[str, Any]:
-    if one[0] == "address":
-        return {"addressInfo": dict(zip(ADDRESS_NAMES.values(), one[1:], strict=True))}
-    return {NAMES[one[0]]: one[1]}
+def _identifier(pair: Identifier) -> dict[str, Any]:
+    column, *values = pair
+    if column == "address":
+        return {"addressInfo": dict(zip(ADDRESS_NAMES.values(), values, strict=True))}
+    return {NAMES[column]: values[0]}

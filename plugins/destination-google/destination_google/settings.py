@@ -1,4 +1,4 @@
-"""What a person says about one Google Ads or Display & Video 360 account."""
+"""The settings of the destination: one Google Ads or Display & Video 360 account."""
 
 from typing import Annotated, Literal
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sandbox
 from cdp_bridge import settings as settings_module
-from cdp_bridge.sdk import Audience, Batch
+from cdp_bridge.sdk import Audience
 from cdp_bridge.testing import numbered, waits
 from destination_google import destination
 from destination_google.settings import Settings
@@ -115,6 +115,6 @@ def digest() -> Callable[[object], str]:
 
 
 @pytest.fixture
-def batch() -> Callable[..., Batch]:
+def batch() -> numbered.MakeBatch:
     """Members by number; `email={1: [...]}` replaces the one e-mail address that each has by default."""
     return numbered.batch

@@ -12,6 +12,8 @@ from cdp_bridge.testing import DestinationSuite, DestinationTwin
 from cdp_bridge.testing.relay import Headers, Relay, Request
 from destination_google import CONNECTOR
 
+from .conftest import Account
+
 
 class TestDestinationGoogle(DestinationSuite):
     connector = CONNECTOR
@@ -21,7 +23,7 @@ class TestDestinationGoogleAds(DestinationSuite):
     connector = CONNECTOR
 
     @pytest.fixture
-    def twin(self, account: Any, twin: DestinationTwin) -> Iterator[DestinationTwin]:
+    def twin(self, account: Account, twin: DestinationTwin) -> Iterator[DestinationTwin]:
         """Of a job, Google only says that it has failed as a whole."""
         account.configure(legacy_uploads=True)
         settings, wrong = ({**raw, "api": "google-ads"} for raw in (twin.settings, twin.wrong_settings))
@@ -86,7 +88,7 @@ def picky(twin_url: str) -> Iterator[Picky]:
 
 
 @pytest.fixture
-def twin(account: Any, picky: Picky) -> DestinationTwin:
+def twin(account: Account, picky: Picky) -> DestinationTwin:
     action = f"{account.number}1"
     account.configure(conversion_actions={action: {"account": account.number, "name": "Test"}})
     settings = account.raw(base_url=picky.url, ads_url=picky.url, token_url=f"{picky.url}/token")

@@ -2,17 +2,20 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import sandbox
 from cdp_bridge.sdk import AudienceRef, Batch, ConfigError, Conversion, Item, RejectedError, TransientError
 from cdp_bridge.settings import SettingsError
-from cdp_bridge.testing.numbered import digest, keys
+from cdp_bridge.testing.numbered import digest, keys, pending_of
 from cdp_bridge.testing.relay import Relay
 from destination_google import destination
+from destination_google.destination import GoogleWriter
 from sandbox.people import generate
+
+from .conftest import Account
 
 DAY = 86_400
 PEOPLE = 20
@@ -27,7 +30,7 @@ def twin_url() -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def actions(account: Any) -> dict[str, str]:
+def actions(account: Account) -> dict[str, str]:
     """Conversion actions of the test's own; two events share one."""
     numbers = dict(zip(NAMES, (f"{account.number}{i}" for i in (1, 2, 3, 2)), strict=True))
     held = {number: {"account": account.number, "name": "Test"} for number in numbers.values()}
@@ -36,7 +39,7 @@ def actions(account: Any) -> dict[str, str]:
 
 
 @pytest.fixture
-def writer(account: Any, actions: Any) -> Any:
+def writer(account: Account, actions: dict[str, str]) -> Iterator[GoogleWriter]:
     with account.open(conversion_actions=actions) as writer:
         yield writer
 
@@ -56,23 +59,25 @@ def track(*events: Conversion, **columns: Any) -> Batch:
 
 
 @pytest.fixture
-def received(account: Any, actions: Any) -> Any:
+def received(account: Account, actions: dict[str, str]) -> Callable[[], list[dict[str, Any]]]:
     """The events that the twin took."""
     return lambda: [each for each in account.lines("events") if each["conversion_action"] in actions.values()]
 
 
-def test_each_event_arrives_at_its_conversion_action(received: Any, writer: Any, actions: Any) -> None:
+def test_each_event_arrives_at_its_conversion_action(
+    received: Callable[[], list[dict[str, Any]]], writer: GoogleWriter, actions: dict[str, str]
+) -> None:
     batch = track(*[event(name, name, value=12.5, currency="EUR") for name in NAMES])
     outcome = writer.write(batch)
     assert (outcome.rejected, outcome.unknown) == ({}, frozenset())
     found = {each["transaction_id"]: each["conversion_action"] for each in received()}
     assert found == actions
     assert {(each["currency"], each["conversionValue"]) for each in received()} == {("EUR", 12.5)}
-    settled = writer.settle(batch.audience, outcome.pending)
+    settled = writer.settle(batch.audience, pending_of(outcome))
     assert (settled.pending, settled.counts) == (None, {})
 
 
-def test_everything_arrives_under_googles_keys(account: Any, actions: Any) -> None:
+def test_everything_arrives_under_googles_keys(account: Account, actions: dict[str, str]) -> None:
     columns = {
         "email": [[digest("a"), digest("b")]],
         "phone": [[digest("p")]],
@@ -145,7 +150,9 @@ def test_everything_arrives_under_googles_keys(account: Any, actions: Any) -> No
     }
 
 
-def test_the_strict_twin_takes_everything_that_can_be_sent(received: Any, writer: Any) -> None:
+def test_the_strict_twin_takes_everything_that_can_be_sent(
+    received: Callable[[], list[dict[str, Any]]], writer: GoogleWriter
+) -> None:
     clicks = [{name: "Cj0"} for name in ("gclid", "gbraid", "wbraid")]
     names = {"first_name": [[digest("ann")]] * 3, "last_name": [[digest("silva")]] * 3}
     places = {"country": [["PT"]] * 3, "postal_code": [["1229-076"]] * 3}
@@ -163,12 +170,14 @@ def test_the_strict_twin_takes_everything_that_can_be_sent(received: Any, writer
 @pytest.mark.parametrize(
     ("source", "expected"), [("web", "WEB"), ("app", "APP"), ("store", "IN_STORE"), ("crm", "OTHER")]
 )
-def test_where_it_happened(received: Any, writer: Any, source: Any, expected: Any) -> None:
+def test_where_it_happened(
+    received: Callable[[], list[dict[str, Any]]], writer: GoogleWriter, source: Any, expected: Any
+) -> None:
     writer.write(track(event(source=source)))
     assert [each["event_source"] for each in received()] == [expected]
 
 
-def test_google_knows_the_people_again(received: Any, writer: Any) -> None:
+def test_google_knows_the_people_again(received: Callable[[], list[dict[str, Any]]], writer: GoogleWriter) -> None:
     people = [person for person in generate(PEOPLE, seed=1) if person.emails and "gmail" not in person.emails[0].true]
     events = [event(f"person-{i}") for i in range(3)]
     addresses = [person.emails[0].true for person in people if "googlemail" not in person.emails[0].true][:3]
@@ -177,10 +186,12 @@ def test_google_knows_the_people_again(received: Any, writer: Any) -> None:
     assert [each["person_id"] for each in received()] == [owners[address] for address in addresses]
 
 
-def test_a_repeat_counts_once_and_is_no_failure(account: Any, received: Any, writer: Any) -> None:
+def test_a_repeat_counts_once_and_is_no_failure(
+    account: Account, received: Callable[[], list[dict[str, Any]]], writer: GoogleWriter
+) -> None:
     batch = track(event("twice"), event("other", order_id="991"))
     for _ in range(2):
-        pending = writer.write(batch).pending
+        pending = pending_of(writer.write(batch))
     settled = writer.settle(batch.audience, pending)
     assert (settled.pending, settled.counts) == (None, {})
     account.fault("accepted_then_reset", "events:ingest")
@@ -190,21 +201,23 @@ def test_a_repeat_counts_once_and_is_no_failure(account: Any, received: Any, wri
     assert [each["transaction_id"] for each in received() if not each["duplicate"]] == ["twice", "991", "unanswered"]
 
 
-def test_what_google_refuses_later_is_counted(writer: Any) -> None:
+def test_what_google_refuses_later_is_counted(writer: GoogleWriter) -> None:
     batch = track(event("good"), event("old", occurred_at=time.time() - 91 * DAY))
     outcome = writer.write(batch)
-    assert writer.settle(batch.audience, outcome.pending).counts == {"google:EVENT_TOO_OLD": 1}
+    assert writer.settle(batch.audience, pending_of(outcome)).counts == {"google:EVENT_TOO_OLD": 1}
 
 
-def test_what_google_has_not_worked_in_stays_pending(account: Any, writer: Any) -> None:
+def test_what_google_has_not_worked_in_stays_pending(account: Account, writer: GoogleWriter) -> None:
     account.configure(processing=1_800)
     batch = track(event())
-    pending = writer.write(batch).pending
+    pending = pending_of(writer.write(batch))
     assert writer.settle(batch.audience, pending).pending == pending
     account.configure(processing=0)
 
 
-def test_row_34_what_google_would_refuse_is_named_and_the_rest_goes(received: Any, writer: Any) -> None:
+def test_row_34_what_google_would_refuse_is_named_and_the_rest_goes(
+    received: Callable[[], list[dict[str, Any]]], writer: GoogleWriter
+) -> None:
     wrong: dict[str, dict[str, Any]] = {
         "google:event_name": {"event_name": "searched"},
         "google:future": {"occurred_at": time.time() + 3_600},
@@ -219,19 +232,23 @@ def test_row_34_what_google_would_refuse_is_named_and_the_rest_goes(received: An
     assert [each["transaction_id"] for each in received()] == ["good-1", "good-2"]
 
 
-def test_a_click_is_enough_to_match(received: Any, writer: Any) -> None:
+def test_a_click_is_enough_to_match(received: Callable[[], list[dict[str, Any]]], writer: GoogleWriter) -> None:
     events = [event(name, click_ids={name: "Cj0"}) for name in ("gclid", "wbraid", "fbc")]
     outcome = writer.write(track(*events, email=[[], [], []]))
     assert outcome.rejected == dict.fromkeys(keys(2), "google:no_identifier")
     assert [each["transaction_id"] for each in received()] == ["gclid", "wbraid"]
 
 
-def test_row_10_no_more_than_ten_identifiers_of_a_person(account: Any, received: Any, writer: Any) -> None:
+def test_row_10_no_more_than_ten_identifiers_of_a_person(
+    account: Account, received: Callable[[], list[dict[str, Any]]], writer: GoogleWriter
+) -> None:
     assert writer.write(track(event(), email=[[digest(n) for n in range(11)]])).rejected == {}
     assert len(received()) == 1
 
 
-def test_row_10_a_full_batch(account: Any, received: Any, writer: Any) -> None:
+def test_row_10_a_full_batch(
+    account: Account, received: Callable[[], list[dict[str, Any]]], writer: GoogleWriter
+) -> None:
     (_, stream) = destination.discover(account.settings()).streams
     limits = stream.limits
     assert limits is not None
@@ -239,12 +256,12 @@ def test_row_10_a_full_batch(account: Any, received: Any, writer: Any) -> None:
     assert len(received()) == limits.rows == 2_000
 
 
-def test_row_10_no_more_than_ten_conversion_actions(account: Any) -> None:
+def test_row_10_no_more_than_ten_conversion_actions(account: Account) -> None:
     with pytest.raises(SettingsError, match="conversion_actions"):
         account.settings(conversion_actions={f"event_{number}": str(number) for number in range(11)})
 
 
-def test_a_batch_of_which_nothing_is_left_costs_no_call(account: Any, writer: Any) -> None:
+def test_a_batch_of_which_nothing_is_left_costs_no_call(account: Account, writer: GoogleWriter) -> None:
     account.fails("INVALID_EVENT", "events:ingest", field="events.events[0]")
     outcome = writer.write(track(event(event_name="searched")))
     assert (outcome.rejected, outcome.pending) == (dict.fromkeys(keys(0), "google:event_name"), None)
@@ -252,7 +269,7 @@ def test_a_batch_of_which_nothing_is_left_costs_no_call(account: Any, writer: An
 
 @pytest.mark.parametrize("field", ["events.events[1].currency", "events[1].currency"])
 def test_an_event_that_google_names_is_refused_and_the_others_are_sent_again(
-    account: Any, received: Any, writer: Any, field: Any
+    account: Account, received: Callable[[], list[dict[str, Any]]], writer: GoogleWriter, field: Any
 ) -> None:
     account.fails("INVALID_CURRENCY_CODE", "events:ingest", field=field)
     outcome = writer.write(track(event("a"), event("b"), event("c")))
@@ -261,14 +278,16 @@ def test_an_event_that_google_names_is_refused_and_the_others_are_sent_again(
     assert [each["transaction_id"] for each in received()] == ["a", "c"]
 
 
-def test_row_34_a_currency_that_is_none_costs_its_event_only(received: Any, writer: Any) -> None:
+def test_row_34_a_currency_that_is_none_costs_its_event_only(
+    received: Callable[[], list[dict[str, Any]]], writer: GoogleWriter
+) -> None:
     outcome = writer.write(track(event("a"), event("b", value=1.0, currency="euro")))
     assert outcome.rejected == dict.fromkeys(keys(1), "google:INVALID_CURRENCY_CODE")
     assert [each["transaction_id"] for each in received()] == ["a"]
 
 
 @pytest.mark.parametrize("field", ["events", "events.events[7]"])
-def test_what_names_no_event_refuses_the_batch(account: Any, writer: Any, field: Any) -> None:
+def test_what_names_no_event_refuses_the_batch(account: Account, writer: GoogleWriter, field: Any) -> None:
     account.fails("INVALID_ARGUMENT", "events:ingest", field=field)
     with pytest.raises(RejectedError) as refusal:
         writer.write(track(event("a"), event("b")))
@@ -287,7 +306,7 @@ def test_what_names_no_event_refuses_the_batch(account: Any, writer: Any, field:
         ("EU_POLITICAL_ADVERTISING_DECLARATION_REQUIRED", "Make the declaration"),
     ],
 )
-def test_what_a_person_must_do_ends_the_run(account: Any, writer: Any, reason: Any, remedy: Any) -> None:
+def test_what_a_person_must_do_ends_the_run(account: Account, writer: GoogleWriter, reason: Any, remedy: Any) -> None:
     account.fails(reason, "events:ingest")
     with pytest.raises(ConfigError) as stop:
         writer.write(track(event()))
@@ -298,7 +317,7 @@ def test_what_a_person_must_do_ends_the_run(account: Any, writer: Any, reason: A
     ("reason", "status"), [("INTERNAL_ERROR", 500), ("RESOURCE_EXHAUSTED", 429), ("DEADLINE_EXCEEDED", 504)]
 )
 def test_what_passes_is_tried_again_and_counts_once(
-    account: Any, received: Any, writer: Any, reason: Any, status: Any
+    account: Account, received: Callable[[], list[dict[str, Any]]], writer: GoogleWriter, reason: Any, status: Any
 ) -> None:
     account.fails(reason, "events:ingest", status=status, name=reason, kind="accepted_then_error")
     with pytest.raises(TransientError):
@@ -307,21 +326,21 @@ def test_what_passes_is_tried_again_and_counts_once(
     assert [each["duplicate"] for each in received()] == [False, True]
 
 
-def test_too_many_events_are_cut(account: Any, writer: Any) -> None:
+def test_too_many_events_are_cut(account: Account, writer: GoogleWriter) -> None:
     account.fails("TOO_MANY_EVENTS", "events:ingest", field="events")
     with pytest.raises(RejectedError) as refusal:
         writer.write(track(event("a"), event("b")))
     assert refusal.value.reason == "google:TOO_MANY_EVENTS"
 
 
-def test_without_actions_conversions_are_refused_with_the_setting(account: Any) -> None:
+def test_without_actions_conversions_are_refused_with_the_setting(account: Account) -> None:
     with account.open() as writer, pytest.raises(ConfigError) as missing:
         writer.write(track(event()))
     assert missing.value.place == "settings.conversion_actions"
     assert missing.value.remedy.startswith("Name the conversion action of each event")
 
 
-def test_an_action_of_another_account(account: Any) -> None:
+def test_an_action_of_another_account(account: Account) -> None:
     with (
         account.open(conversion_actions={"lead": "7631611119"}) as writer,
         pytest.raises(ConfigError, match=r"INVALID_CONVERSION_ACTION_ID.*Check conversion_actions"),
@@ -329,7 +348,9 @@ def test_an_action_of_another_account(account: Any) -> None:
         writer.write(track(event()))
 
 
-def test_actions_are_looked_at_only_where_some_are_set(account: Any, received: Any, actions: Any) -> None:
+def test_actions_are_looked_at_only_where_some_are_set(
+    account: Account, received: Callable[[], list[dict[str, Any]]], actions: dict[str, str]
+) -> None:
     probe = destination.check(account.settings(conversion_actions=actions))[-1]
     assert (probe.name, probe.passed) == ("conversions", True)
     assert all(number in probe.detail for number in actions.values())
@@ -337,7 +358,7 @@ def test_actions_are_looked_at_only_where_some_are_set(account: Any, received: A
     assert "conversions" not in [probe.name for probe in destination.check(account.settings())]
 
 
-def test_actions_that_are_not_there(account: Any) -> None:
+def test_actions_that_are_not_there(account: Account) -> None:
     probe = destination.check(account.settings(conversion_actions={"lead": "7631611119"}))[-1]
     assert (probe.name, probe.passed, "Check conversion_actions" in probe.remedy) == ("conversions", False, True)
     account.fails("INVALID_ARGUMENT", "events:ingest", field="events")
@@ -345,7 +366,9 @@ def test_actions_that_are_not_there(account: Any) -> None:
     assert (probe.name, probe.remedy) == ("conversions", "Check their numbers")
 
 
-def test_test_mode_keeps_nothing(account: Any, received: Any, actions: Any) -> None:
+def test_test_mode_keeps_nothing(
+    account: Account, received: Callable[[], list[dict[str, Any]]], actions: dict[str, str]
+) -> None:
     with account.open(conversion_actions=actions, test_mode=True) as writer:
         outcome = writer.write(track(event("test"), event("no", event_name="searched")))
     assert (outcome.pending, outcome.unknown) == (None, frozenset(keys(0)))
@@ -353,7 +376,9 @@ def test_test_mode_keeps_nothing(account: Any, received: Any, actions: Any) -> N
     assert received() == []
 
 
-def test_no_clear_identifier_is_on_the_wire_and_none_in_a_log(account: Any, actions: Any, caplog: Any) -> None:
+def test_no_clear_identifier_is_on_the_wire_and_none_in_a_log(
+    account: Account, actions: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("DEBUG")
     relay = Relay(account.url)
     canaries = {"external_id": [["CRM-CANARY"]], "mobile_ad_id": [["CANARY"]]}
@@ -370,7 +395,7 @@ def test_no_clear_identifier_is_on_the_wire_and_none_in_a_log(account: Any, acti
         assert private not in caplog.text
 
 
-def test_the_object_is_announced_after_the_audience(account: Any) -> None:
+def test_the_object_is_announced_after_the_audience(account: Account) -> None:
     audience, stream = destination.discover(account.settings(base_url="http://127.0.0.1:9")).streams
     assert (audience.name, stream.name, stream.profile) == ("audience", "conversions", "google")
     assert stream.operations == ("track",)

@@ -4,11 +4,14 @@ from typing import Any
 
 import pytest
 from cdp_bridge.sdk import AudienceRef, ConfigError, TransientError
+from sandbox.trial import Clock
+
+from .conftest import Account
 
 LISTS = "/userLists"
 
 
-def test_creates_a_list_for_contacts_with_the_marker_as_integration_code(account: Any) -> None:
+def test_creates_a_list_for_contacts_with_the_marker_as_integration_code(account: Account) -> None:
     with account.open(membership_days=30) as writer:
         ref = writer.ensure(account.audience("a1", description="From the CDP"))
     shown = account.call("GET", f"/{ref.id}")
@@ -26,7 +29,7 @@ def test_creates_a_list_for_contacts_with_the_marker_as_integration_code(account
     )
 
 
-def test_finds_it_again_by_ref_and_by_marker(account: Any) -> None:
+def test_finds_it_again_by_ref_and_by_marker(account: Account) -> None:
     with account.open() as writer:
         ref = writer.ensure(account.audience("a"))
         other = writer.ensure(account.audience("ab"))
@@ -37,7 +40,7 @@ def test_finds_it_again_by_ref_and_by_marker(account: Any) -> None:
 
 
 @pytest.mark.parametrize("marker", ['a"b', "a\\", 'a" OR integration_code = "x', "ä b"])
-def test_no_marker_breaks_the_filter(account: Any, marker: str) -> None:
+def test_no_marker_breaks_the_filter(account: Account, marker: str) -> None:
     with account.open() as writer:
         writer.ensure(account.audience("x"))
         ref = writer.ensure(account.audience(marker))
@@ -45,14 +48,14 @@ def test_no_marker_breaks_the_filter(account: Any, marker: str) -> None:
     assert len(account.audiences()) == 2
 
 
-def test_a_filter_that_takes_too_much_finds_no_other_list(account: Any) -> None:
+def test_a_filter_that_takes_too_much_finds_no_other_list(account: Account) -> None:
     page = {"userLists": [{"id": "1", "integrationCode": "cdp-bridge:VIP"}, {"id": "2"}]}
     account.fault("status", LISTS, "GET", status=200, body=page)
     with account.open() as writer:
         assert writer.ensure(account.audience("vip")).id not in ("1", "2")
 
 
-def test_finds_the_oldest_on_a_later_page(account: Any) -> None:
+def test_finds_the_oldest_on_a_later_page(account: Account) -> None:
     entry = {"integrationCode": "cdp-bridge:vip", "membershipDuration": "46656000s"}
     first = {"userLists": [{"id": "77"} | entry, {"id": "100"} | entry], "nextPageToken": "more"}
     account.fault("status", LISTS, "GET", status=200, body=first)
@@ -61,7 +64,7 @@ def test_finds_the_oldest_on_a_later_page(account: Any) -> None:
         assert writer.ensure(account.audience()).id == "8"
 
 
-def test_names_that_differ_in_the_marker_only_do_not_collide_and_long_ones_fit(account: Any) -> None:
+def test_names_that_differ_in_the_marker_only_do_not_collide_and_long_ones_fit(account: Account) -> None:
     with account.open() as writer:
         refs = [writer.ensure(account.audience(marker, name="x" * 300)) for marker in "ab"]
     names = {account.held(ref.id)["name"] for ref in refs}
@@ -80,7 +83,9 @@ def test_names_that_differ_in_the_marker_only_do_not_collide_and_long_ones_fit(a
         ("accepted_then_error", {"status": 429, "body": {"error": {"status": "RESOURCE_EXHAUSTED"}}}),
     ],
 )
-def test_a_create_that_fails_without_a_word_makes_one_list(account: Any, clock: Any, kind: Any, more: Any) -> None:
+def test_a_create_that_fails_without_a_word_makes_one_list(
+    account: Account, clock: Clock, kind: Any, more: Any
+) -> None:
     account.fault(kind, LISTS, "POST", **more)
     with account.open() as writer:
         ref = writer.ensure(account.audience())
@@ -88,7 +93,7 @@ def test_a_create_that_fails_without_a_word_makes_one_list(account: Any, clock: 
     assert len(clock.slept) == 1
 
 
-def test_a_list_that_the_search_does_not_show_yet_is_waited_for(account: Any, clock: Any) -> None:
+def test_a_list_that_the_search_does_not_show_yet_is_waited_for(account: Account, clock: Clock) -> None:
     with account.open() as writer:
         ref = writer.ensure(account.audience())
         account.fault("status", LISTS, "GET", status=200, body={})
@@ -97,7 +102,7 @@ def test_a_list_that_the_search_does_not_show_yet_is_waited_for(account: Any, cl
     assert clock.slept == [1.0]
 
 
-def test_gives_up_creating_after_some_tries(account: Any, clock: Any) -> None:
+def test_gives_up_creating_after_some_tries(account: Account, clock: Clock) -> None:
     account.fault("reset", LISTS, "POST", times=None)
     with account.open() as writer, pytest.raises(TransientError):
         writer.ensure(account.audience())
@@ -105,7 +110,7 @@ def test_gives_up_creating_after_some_tries(account: Any, clock: Any) -> None:
     assert account.audiences() == []
 
 
-def test_a_deleted_list_is_made_anew_and_a_ref_of_another_account_not_followed(account: Any) -> None:
+def test_a_deleted_list_is_made_anew_and_a_ref_of_another_account_not_followed(account: Account) -> None:
     with account.open() as writer:
         ref = writer.ensure(account.audience())
         account.call("DELETE", f"/{ref.id}")
@@ -115,7 +120,7 @@ def test_a_deleted_list_is_made_anew_and_a_ref_of_another_account_not_followed(a
         assert writer.ensure(account.audience(ref=foreign)).id == new.id
 
 
-def test_the_membership_follows_the_settings(account: Any) -> None:
+def test_the_membership_follows_the_settings(account: Account) -> None:
     with account.open() as writer:
         ref = writer.ensure(account.audience())
     with account.open(membership_days=7) as writer:
@@ -132,7 +137,7 @@ def test_the_membership_follows_the_settings(account: Any) -> None:
         ({"accountAccessStatus": "DISABLED"}, "access to it is disabled"),
     ],
 )
-def test_a_list_that_takes_no_members_is_refused_with_a_remedy(account: Any, state: Any, why: str) -> None:
+def test_a_list_that_takes_no_members_is_refused_with_a_remedy(account: Account, state: Any, why: str) -> None:
     with account.open() as writer:
         ref = writer.ensure(account.audience())
         shown = {"id": ref.id, "membershipDuration": "46656000s"} | state
@@ -141,7 +146,7 @@ def test_a_list_that_takes_no_members_is_refused_with_a_remedy(account: Any, sta
             writer.ensure(account.audience(ref=ref))
 
 
-def test_row_14_a_list_that_somebody_closed(account: Any) -> None:
+def test_row_14_a_list_that_somebody_closed(account: Account) -> None:
     with account.open() as writer:
         ref = writer.ensure(account.audience())
         account.call("PATCH", f"/{ref.id}?updateMask=membershipStatus", membershipStatus="CLOSED")
@@ -160,22 +165,34 @@ def test_row_14_a_list_that_somebody_closed(account: Any) -> None:
         ({"gmailMembersCount": "0"}, "OPEN; no size yet: Google wants 100 active people", None),
     ],
 )
-def test_size_and_state(account: Any, size: Any, status: str, bound: Any) -> None:
+def test_size_and_state(account: Account, size: Any, status: str, bound: Any) -> None:
     with account.open() as writer:
         ref = writer.ensure(account.audience())
         shown = {"id": ref.id, "membershipDuration": "46656000s", "sizeInfo": size}
         account.fault("status", f"{LISTS}/{ref.id}", "GET", status=200, body=shown)
         ref = writer.ensure(account.audience(ref=ref))
     assert (ref.status, ref.lower_bound, ref.upper_bound) == (status, bound, bound)
+    # The size counts active people: it says nothing of whom Google knows.
+    assert (ref.matched, ref.match_rate) == (None, None)
 
 
-def test_row_33_without_the_declaration_on_political_ads(account: Any) -> None:
+def test_the_match_rate_is_read_apart_from_the_size(account: Account) -> None:
+    with account.open() as writer:
+        ref = writer.ensure(account.audience())
+        info = {"ingestedUserListInfo": {"contactIdInfo": {"matchRatePercentage": 63}}}
+        shown = {"id": ref.id, "membershipDuration": "46656000s", **info}
+        account.fault("status", f"{LISTS}/{ref.id}", "GET", status=200, body=shown)
+        ref = writer.ensure(account.audience(ref=ref))
+    assert (ref.matched, ref.match_rate) == (None, (0.63, 0.63))
+
+
+def test_row_33_without_the_declaration_on_political_ads(account: Account) -> None:
     account.configure_account(eu_declaration=False)
     with account.open() as writer, pytest.raises(ConfigError, match=r"political ads.*Make the declaration"):
         writer.ensure(account.audience())
 
 
-def test_a_list_is_reached_through_a_manager(account: Any) -> None:
+def test_a_list_is_reached_through_a_manager(account: Account) -> None:
     other = f"{account.number}9"
     manager = {"name": "Manager", "users": [account.user], "is_manager": True}
     account.configure(accounts={other: manager, account.number: {"users": [], "manager": other}})
@@ -185,7 +202,7 @@ def test_a_list_is_reached_through_a_manager(account: Any) -> None:
         assert writer.ensure(account.audience()).id
 
 
-def test_what_google_does_not_take_of_a_list_is_a_matter_of_settings(account: Any) -> None:
+def test_what_google_does_not_take_of_a_list_is_a_matter_of_settings(account: Account) -> None:
     account.fails("INVALID_ARGUMENT", LISTS, field="user_list.display_name", method="POST")
     with account.open() as writer, pytest.raises(ConfigError, match=r"INVALID_ARGUMENT.*Check the audience's name"):
         writer.ensure(account.audience())

@@ -1,10 +1,15 @@
 """Every reason of the contract over HTTP: what it means for a run, and that it repeats nothing of the request."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 import pytest
-from cdp_bridge.sdk import ConfigError, RejectedError, TransientError
-from destination_google.errors import RULES, AccessError, GoneError, MembersError, ProjectError, ScopeError
+from cdp_bridge.sdk import AudienceRef, ConfigError, RejectedError, TransientError
+from cdp_bridge.testing import numbered
+from destination_google.destination import GoogleWriter
+from destination_google.errors import ERRORS, AccessError, GoneError, MembersError, ProjectError, ScopeError
+
+from .conftest import Account
 
 WAIT, STOP, REFUSED = TransientError, ConfigError, RejectedError
 TYPES = "type.googleapis.com/google.rpc."
@@ -58,18 +63,24 @@ OUTCOMES = [
 
 
 @pytest.fixture
-def writer(account: Any) -> Any:
+def writer(account: Account) -> Iterator[GoogleWriter]:
     with account.open() as writer:
         yield writer
 
 
 @pytest.fixture
-def ref(account: Any, writer: Any) -> Any:
+def ref(account: Account, writer: GoogleWriter) -> AudienceRef:
     return writer.ensure(account.audience())
 
 
+class Refuse(Protocol):
+    """The error that `write` raises when the call is answered so."""
+
+    def __call__(self, reason: str | None = None, **more: Any) -> Any: ...
+
+
 @pytest.fixture
-def refuse(account: Any, writer: Any, ref: Any, batch: Any) -> Any:
+def refuse(account: Account, writer: GoogleWriter, ref: AudienceRef, batch: numbered.MakeBatch) -> Refuse:
     """What `write` raises when the call is answered so."""
 
     def raised(reason: Any = None, **more: Any) -> Any:
@@ -96,7 +107,9 @@ def info(reason: str, **metadata: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("reason", "kind"), OUTCOMES)
-def test_every_reason_ends_in_the_outcome_of_the_contract(refuse: Any, account: Any, reason: Any, kind: Any) -> None:
+def test_every_reason_ends_in_the_outcome_of_the_contract(
+    refuse: Refuse, account: Account, reason: Any, kind: Any
+) -> None:
     raised = refuse(reason)
     assert isinstance(raised, kind)
     assert f"Google's error {reason}, request t-1" in str(raised)
@@ -117,7 +130,7 @@ def test_no_reason_of_the_table_is_without_a_test() -> None:
     ads |= {"INVALID_OPERATION_ORDER"}
     below = {"UNAVAILABLE", "INTERNAL", "UNKNOWN", "ABORTED", "RATE_LIMIT_EXCEEDED", "UNAUTHENTICATED"}
     below |= {"SERVICE_DISABLED", "USER_PROJECT_DENIED", "ACCESS_TOKEN_SCOPE_INSUFFICIENT"}
-    assert RULES.keys() - {reason for reason, _ in OUTCOMES} == ads | below
+    assert ERRORS.rules.keys() - {reason for reason, _ in OUTCOMES} == ads | below
 
 
 @pytest.mark.parametrize("reason", OF_MEMBERS)
@@ -130,7 +143,7 @@ def test_no_reason_of_the_table_is_without_a_test() -> None:
     ],
 )
 def test_members_that_are_named_are_refused_and_the_others_sent_again(
-    account: Any, writer: Any, ref: Any, batch: Any, reason: str, field: str
+    account: Account, writer: GoogleWriter, ref: AudienceRef, batch: numbered.MakeBatch, reason: str, field: str
 ) -> None:
     account.fails(reason, field=field)
     outcome = writer.write(wanted := batch(ref, range(3)))
@@ -139,13 +152,15 @@ def test_members_that_are_named_are_refused_and_the_others_sent_again(
 
 
 def test_a_reason_that_is_new_and_names_a_member_costs_that_member_only(
-    account: Any, writer: Any, ref: Any, batch: Any
+    account: Account, writer: GoogleWriter, ref: AudienceRef, batch: numbered.MakeBatch
 ) -> None:
     account.fails("INVALID_SHOE_SIZE", field="audience_members[0]")
     assert list(writer.write(batch(ref, range(3))).rejected.values()) == ["google:unknown"]
 
 
-def test_a_second_refusal_lets_the_core_try_halves(account: Any, writer: Any, ref: Any, batch: Any) -> None:
+def test_a_second_refusal_lets_the_core_try_halves(
+    account: Account, writer: GoogleWriter, ref: AudienceRef, batch: numbered.MakeBatch
+) -> None:
     for _ in range(2):
         account.fails("INVALID_HEX_ENCODING", field="audience_members[0]")
     with pytest.raises(RejectedError) as refusal:
@@ -154,11 +169,11 @@ def test_a_second_refusal_lets_the_core_try_halves(account: Any, writer: Any, re
     assert account.held(ref.id)["requests_ingest"] == 0
 
 
-def test_a_member_who_is_not_there_is_nobody(refuse: Any) -> None:
+def test_a_member_who_is_not_there_is_nobody(refuse: Refuse) -> None:
     assert isinstance(refuse("INVALID_HEX_ENCODING", field="audience_members[99]"), RejectedError)
 
 
-def test_what_concerns_everybody_is_no_fault_of_a_member(refuse: Any) -> None:
+def test_what_concerns_everybody_is_no_fault_of_a_member(refuse: Refuse) -> None:
     members = [{"field": f"audience_members[{n}]", "reason": "INVALID_USER_LIST_TYPE"} for n in range(3)]
     raised = refuse(**error(400, "INVALID_ARGUMENT", {"@type": f"{TYPES}BadRequest", "fieldViolations": members}))
     assert isinstance(raised, ConfigError)
@@ -168,7 +183,7 @@ def test_what_concerns_everybody_is_no_fault_of_a_member(refuse: Any) -> None:
     assert "terms of Customer Match" in str(raised)
 
 
-def test_the_front_end_refuses_what_only_an_update_can_mend(refuse: Any) -> None:
+def test_the_front_end_refuses_what_only_an_update_can_mend(refuse: Refuse) -> None:
     text = "Invalid JSON payload received. Unknown name \"addressInfo\" at 'audience_members[0]': Cannot find field."
     violations = [{"field": "audience_members[0]", "description": text}]
     details = {"@type": f"{TYPES}BadRequest", "fieldViolations": violations}
@@ -197,14 +212,14 @@ def test_the_front_end_refuses_what_only_an_update_can_mend(refuse: Any) -> None
         (error(418, "TEAPOT"), REFUSED, ""),
     ],
 )
-def test_errors_of_google_in_general(refuse: Any, answer: Any, kind: Any, remedy: str) -> None:
+def test_errors_of_google_in_general(refuse: Refuse, answer: Any, kind: Any, remedy: str) -> None:
     raised = refuse(**answer)
     assert isinstance(raised, kind)
     assert remedy in getattr(raised, "remedy", "")
     assert "jane" not in str(raised)
 
 
-def test_the_wait_is_that_of_google_if_it_names_one(refuse: Any) -> None:
+def test_the_wait_is_that_of_google_if_it_names_one(refuse: Refuse) -> None:
     quota = info("RATE_LIMIT_EXCEEDED", quota_limit="RequestsPerMinutePerProject")
     delay = {"@type": f"{TYPES}RetryInfo", "retryDelay": "17.5s"}
     assert refuse(**error(429, "RESOURCE_EXHAUSTED", quota)).retry_after is None
@@ -213,7 +228,9 @@ def test_the_wait_is_that_of_google_if_it_names_one(refuse: Any) -> None:
     assert refuse(**error(503, "UNAVAILABLE", {"retryDelay": "rubbish"})).retry_after is None
 
 
-def test_row_04_over_the_quota_of_the_project(account: Any, writer: Any, ref: Any, batch: Any) -> None:
+def test_row_04_over_the_quota_of_the_project(
+    account: Account, writer: GoogleWriter, ref: AudienceRef, batch: numbered.MakeBatch
+) -> None:
     account.configure(per_minute=0)
     with pytest.raises(TransientError, match=r"rate limit.*RATE_LIMIT_EXCEEDED"):
         writer.write(batch(ref, [1]))
@@ -240,18 +257,20 @@ def test_row_04_over_the_quota_of_the_project(account: Any, writer: Any, ref: An
         ({"status": 500, "body": "[" * 100_000}, WAIT),
     ],
 )
-def test_what_is_no_answer_of_the_api_is_judged_by_status(refuse: Any, answer: Any, kind: Any) -> None:
+def test_what_is_no_answer_of_the_api_is_judged_by_status(refuse: Refuse, answer: Any, kind: Any) -> None:
     assert isinstance(refuse(**answer), kind)
 
 
-def test_a_hostile_request_id_is_cut(refuse: Any) -> None:
+def test_a_hostile_request_id_is_cut(refuse: Refuse) -> None:
     details = {"@type": f"{TYPES}RequestInfo", "requestId": "<jane@example.com>" * 9}
     raised = refuse(**error(400, "INVALID_ARGUMENT", details))
     assert "@" not in str(raised)
     assert len(str(raised)) < 160
 
 
-def test_a_redirect_is_not_followed(account: Any, writer: Any, ref: Any, batch: Any) -> None:
+def test_a_redirect_is_not_followed(
+    account: Account, writer: GoogleWriter, ref: AudienceRef, batch: numbered.MakeBatch
+) -> None:
     account.fault("redirect", "audienceMembers")
     with pytest.raises(ConfigError, match="redirect"):
         writer.write(batch(ref, [1]))

@@ -4,7 +4,7 @@ from typing import Any
 
 from cdp_bridge.sdk import AudienceRef, Batch
 from cdp_bridge.testing.numbered import digest
-from destination_google.membership import ADDRESS, CHECKS, MOST_IDENTIFIERS, members
+from destination_google.members import ADDRESS, CHECKS, MAX_IDENTIFIERS, members_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,12 +25,12 @@ PEOPLE = st.lists(st.fixed_dictionaries(COLUMNS), min_size=1, max_size=5)
 def test_everybody_is_sent_whole_or_refused_with_a_reason(people: Any) -> None:
     identifiers = {column: [person[column] for person in people] for column in COLUMNS}
     keys = [number.to_bytes(16) for number in range(len(people))]
-    sent = members(Batch(audience=REF, operation="add", keys=keys, identifiers=identifiers))
+    sent = members_of(Batch(audience=REF, operation="add", keys=keys, identifiers=identifiers))
     assert sent.refused.keys() | {keys[i] for i in sent.owners} == set(keys)
     assert not sent.refused.keys() & {keys[i] for i in sent.owners}
     for number, person in enumerate(people):
         mine = [one for i, one in zip(sent.owners, sent.identifiers, strict=True) if i == number]
-        assert all(1 <= len(one) <= MOST_IDENTIFIERS for one in mine)
+        assert all(1 <= len(one) <= MAX_IDENTIFIERS for one in mine)
         flat = [identifier for one in mine for identifier in one]
         bad = [column for column, values in person.items() if not all(map(CHECKS[column][0], values))]
         has_address = all(person[column] for column in ADDRESS)

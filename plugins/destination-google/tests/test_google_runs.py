@@ -1,7 +1,7 @@
 """Whole runs against a Google that takes half an hour: nobody is lost, and nothing is sent before its time."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,9 @@ from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, 
 from cdp_bridge.store import Store
 from cdp_bridge.sync.run import Run
 from cdp_bridge.testing.configuring import configure
+from sandbox.trial import Clock
+
+from .conftest import Account
 
 HALF_AN_HOUR = 1_800
 
@@ -55,14 +58,14 @@ EMAIL = DataMapping(omniads_field="email", cdp_field="email")
 
 
 @pytest.fixture(params=["data-manager", "google-ads"])
-def bed(account: Any, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Bed]:
+def bed(account: Account, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Bed]:
     account.configure(processing=HALF_AN_HOUR, legacy_uploads=True)
     with Store.open(f"sqlite:///{tmp_path}/cdp-bridge.db") as store:
         yield Bed(store, account, tmp_path / "people.csv", request.param)
     account.configure(processing=0, legacy_uploads=False)
 
 
-def test_members_are_accepted_once_google_says_so(bed: Bed, clock: Any, digest: Any) -> None:
+def test_members_are_accepted_once_google_says_so(bed: Bed, clock: Clock, digest: Callable[[object], str]) -> None:
     log = bed.sync()
     assert (log.status, log.unknown, log.funnel.accepted, log.error) == ("partial", 5, 0, "")
     assert bed.sync().membership_calls == 0
@@ -72,7 +75,7 @@ def test_members_are_accepted_once_google_says_so(bed: Bed, clock: Any, digest: 
     assert bed.held() == {digest(email) for email in bed.people.values()}
 
 
-def test_an_addition_waits_for_the_removal_before_it(bed: Bed, clock: Any, digest: Any) -> None:
+def test_an_addition_waits_for_the_removal_before_it(bed: Bed, clock: Clock, digest: Callable[[object], str]) -> None:
     bed.sync()
     clock.advance(HALF_AN_HOUR)
     bed.sync()
@@ -89,7 +92,7 @@ def test_an_addition_waits_for_the_removal_before_it(bed: Bed, clock: Any, diges
 
 @pytest.mark.parametrize("point", ["delivery_opened", "written", "delivery_closed"])
 def test_a_death_between_sending_and_settling_loses_nobody(
-    bed: Bed, clock: Any, digest: Any, monkeypatch: pytest.MonkeyPatch, point: str
+    bed: Bed, clock: Clock, digest: Callable[[object], str], monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
     def die(name: str) -> None:
         if name == point:
@@ -106,7 +109,7 @@ def test_a_death_between_sending_and_settling_loses_nobody(
     assert bed.held() == {digest(email) for email in bed.people.values()}
 
 
-def test_consent_that_is_missing_shows_in_the_funnel(bed: Bed, clock: Any) -> None:
+def test_consent_that_is_missing_shows_in_the_funnel(bed: Bed, clock: Clock) -> None:
     bed.sync(ad_user_data="denied")
     clock.advance(HALF_AN_HOUR)
     log = bed.sync(ad_user_data="denied")

@@ -3,13 +3,18 @@
 import logging
 import subprocess
 import sys
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from cdp_bridge.sdk import ConfigError
+from cdp_bridge.testing import numbered
+
+from .conftest import Account
 
 
-def test_logs_hold_no_hash_and_no_token(account: Any, batch: Any, digest: Any, caplog: Any) -> None:
+def test_logs_hold_no_hash_and_no_token(
+    account: Account, batch: numbered.MakeBatch, digest: Callable[[object], str], caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     with account.open() as writer:
         ref = writer.ensure(account.audience())
@@ -22,7 +27,7 @@ def test_logs_hold_no_hash_and_no_token(account: Any, batch: Any, digest: Any, c
         assert private not in caplog.text
 
 
-def test_credentials_go_neither_into_a_log_nor_into_a_url(account: Any, caplog: Any) -> None:
+def test_credentials_go_neither_into_a_log_nor_into_a_url(account: Account, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     account.configure(refresh_tokens={"1//0g-canary": {"user": account.user, "client_id": "sandbox-client"}})
     credentials = {
@@ -37,7 +42,7 @@ def test_credentials_go_neither_into_a_log_nor_into_a_url(account: Any, caplog: 
     assert token.startswith("ya29")
     for private in (token, "canary", "sandbox-secret"):
         assert private not in caplog.text
-        assert private not in response.request.url
+        assert private not in (response.request.url or "")
 
 
 def test_announcing_the_connector_imports_nothing_heavy() -> None:

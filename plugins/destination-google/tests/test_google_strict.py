@@ -1,13 +1,16 @@
 """Section 14 of the contract from the other side: the strict twin refuses nothing of all that the connector sends."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from cdp_bridge.sdk import RejectedError
+from cdp_bridge.testing import numbered
 from cdp_bridge.testing.relay import Headers, Relay, Request
 from destination_google import CONNECTOR, destination
+
+from .conftest import Account
 
 NAMES = ("VIP", "x" * 300, 'Zoë\'s "best" \N{PARTY POPPER}\n', " ")
 WAYS: tuple[dict[str, Any], ...] = (
@@ -40,7 +43,7 @@ class Witness(Relay):
 
 
 @pytest.fixture
-def witness(twin_url: str, account: Any) -> Iterator[Witness]:
+def witness(twin_url: str, account: Account) -> Iterator[Witness]:
     account.configure(legacy_uploads=True)
     relay = Witness(twin_url)
     with relay.running():
@@ -77,13 +80,15 @@ def everybody(batch: Any, ref: Any, operation: str, digest: Any) -> Iterator[Any
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_nothing_is_refused(account: Any, batch: Any, digest: Any, witness: Witness, way: Any) -> None:
+def test_nothing_is_refused(
+    account: Account, batch: numbered.MakeBatch, digest: Callable[[object], str], witness: Witness, way: Any
+) -> None:
     work(account, batch, digest, base_url=witness.url, ads_url=witness.url, **way)
     assert witness.statuses() == {200}
     assert len(account.audiences()) == len(NAMES)
 
 
-def test_refusals_would_be_noticed(account: Any, batch: Any, witness: Witness) -> None:
+def test_refusals_would_be_noticed(account: Account, batch: numbered.MakeBatch, witness: Witness) -> None:
     with account.open(base_url=witness.url) as writer:
         ref = writer.ensure(account.audience())
         with pytest.raises(RejectedError, match="INVALID_REQUEST_ID"):
@@ -92,7 +97,9 @@ def test_refusals_would_be_noticed(account: Any, batch: Any, witness: Witness) -
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if "api" not in way])
-def test_what_the_twin_would_forgive(account: Any, batch: Any, digest: Any, witness: Witness, way: Any) -> None:
+def test_what_the_twin_would_forgive(
+    account: Account, batch: numbered.MakeBatch, digest: Callable[[object], str], witness: Witness, way: Any
+) -> None:
     work(account, batch, digest, base_url=witness.url, ads_url=witness.url, **way)
     for request, _ in witness.seen:
         assert request.headers["Authorization"] == f"Bearer {account.token}"

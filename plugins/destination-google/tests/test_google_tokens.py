@@ -6,10 +6,15 @@ from typing import Any
 import jwt
 import pytest
 from cdp_bridge.sdk import ConfigError, Secret, TransientError
+from cdp_bridge.testing import numbered
+from cdp_bridge.testing.numbered import pending_of
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from destination_google import destination
-from destination_google.tokens import assertion
+from destination_google.credentials import assertion
+from sandbox.trial import Clock
+
+from .conftest import Account
 
 ROBOT = "robot@sandbox.iam.example"
 
@@ -25,7 +30,7 @@ def pair() -> tuple[str, str]:
 
 
 @pytest.fixture
-def refreshing(account: Any) -> dict[str, Any]:
+def refreshing(account: Account) -> dict[str, Any]:
     """Credentials with a refresh token of the account's user."""
     token = f"1//0g-of-{account.number}"
     account.configure(refresh_tokens={token: {"user": account.user, "client_id": "sandbox-client"}})
@@ -38,7 +43,7 @@ def refreshing(account: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def robot(account: Any, pair: tuple[str, str]) -> dict[str, Any]:
+def robot(account: Account, pair: tuple[str, str]) -> dict[str, Any]:
     """Credentials of a service account that is a user of the account."""
     private, public = pair
     account.configure(service_accounts={ROBOT: public})
@@ -48,8 +53,8 @@ def robot(account: Any, pair: tuple[str, str]) -> dict[str, Any]:
 
 
 @pytest.fixture(params=["refreshing", "robot"])
-def credentials(request: pytest.FixtureRequest) -> Any:
-    return request.getfixturevalue(request.param)
+def credentials(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return dict(request.getfixturevalue(request.param))
 
 
 def asked(account: Any) -> int:
@@ -58,17 +63,21 @@ def asked(account: Any) -> int:
     return sum(one["path"] == "/token" for one in requests)
 
 
-def test_a_token_is_got_once_and_serves_all_calls(account: Any, credentials: Any, batch: Any) -> None:
+def test_a_token_is_got_once_and_serves_all_calls(
+    account: Account, credentials: dict[str, Any], batch: numbered.MakeBatch
+) -> None:
     account.control("DELETE", "requests")
     with account.open(credentials=credentials) as writer:
         assert asked(account) == 0
         ref = writer.ensure(account.audience())
-        assert writer.settle(ref, writer.write(batch(ref, [1])).pending).pending is None
+        assert writer.settle(ref, pending_of(writer.write(batch(ref, [1])))).pending is None
     assert asked(account) == 1
     assert account.held(ref.id)["held_rows"] == 1
 
 
-def test_a_token_that_ends_is_renewed_once(account: Any, credentials: Any, batch: Any, clock: Any) -> None:
+def test_a_token_that_ends_is_renewed_once(
+    account: Account, credentials: dict[str, Any], batch: numbered.MakeBatch, clock: Clock
+) -> None:
     with account.open(credentials=credentials) as writer:
         ref = writer.ensure(account.audience())
         account.control("DELETE", "requests")
@@ -81,7 +90,7 @@ def test_a_token_that_ends_is_renewed_once(account: Any, credentials: Any, batch
         assert asked(account) == 2
 
 
-def test_a_given_token_cannot_be_renewed(account: Any, batch: Any) -> None:
+def test_a_given_token_cannot_be_renewed(account: Account, batch: numbered.MakeBatch) -> None:
     with account.open() as writer:
         ref = writer.ensure(account.audience())
         account.configure_token(calls_left=0)
@@ -91,7 +100,7 @@ def test_a_given_token_cannot_be_renewed(account: Any, batch: Any) -> None:
         assert len(account.control("GET", "requests")["requests"]) == 1
 
 
-def test_a_refresh_token_that_was_revoked(account: Any, refreshing: Any) -> None:
+def test_a_refresh_token_that_was_revoked(account: Account, refreshing: dict[str, Any]) -> None:
     account.configure(refresh_tokens={refreshing["refresh_token"]: {"revoked": True}})
     (probe,) = destination.check(account.settings(credentials=refreshing))
     assert (probe.name, probe.passed) == ("credentials", False)
@@ -100,7 +109,7 @@ def test_a_refresh_token_that_was_revoked(account: Any, refreshing: Any) -> None
 
 
 @pytest.mark.parametrize("change", [{"client_secret": "wrong-secret"}, {"client_id": "nobody"}])
-def test_a_wrong_client(account: Any, refreshing: Any, change: Any) -> None:
+def test_a_wrong_client(account: Account, refreshing: dict[str, Any], change: Any) -> None:
     (probe,) = destination.check(account.settings(credentials=refreshing | change))
     assert "invalid_client" in probe.detail
     assert "client_id and client_secret" in probe.remedy
@@ -117,13 +126,13 @@ def test_a_wrong_client(account: Any, refreshing: Any, change: Any) -> None:
         '{"client_email": "x", "private_key": "-----BEGIN PRIVATE KEY-----\\nAAAA\\n-----END PRIVATE KEY-----"}',
     ],
 )
-def test_a_key_that_is_none(account: Any, key: str) -> None:
+def test_a_key_that_is_none(account: Account, key: str) -> None:
     (probe,) = destination.check(account.settings(credentials={"type": "service_account", "key": key}))
     assert probe.detail.startswith("credentials.key: it is no key of a service account")
     assert "file:PATH" in probe.remedy
 
 
-def test_a_key_that_was_deleted_at_google(account: Any, robot: Any) -> None:
+def test_a_key_that_was_deleted_at_google(account: Account, robot: dict[str, Any]) -> None:
     other = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
     pem = other.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
@@ -166,7 +175,9 @@ def test_the_assertion_is_that_of_the_contract(pair: tuple[str, str]) -> None:
         ({"status": 403, "body": {"error": {"code": 7}}}, ConfigError),
     ],
 )
-def test_a_token_endpoint_that_says_something_else(account: Any, refreshing: Any, answer: Any, kind: Any) -> None:
+def test_a_token_endpoint_that_says_something_else(
+    account: Account, refreshing: dict[str, Any], answer: Any, kind: Any
+) -> None:
     account.fault("status", "/token", times=None, **answer)
     with account.open(credentials=refreshing) as writer, pytest.raises(kind) as raised:
         writer.ensure(account.audience())

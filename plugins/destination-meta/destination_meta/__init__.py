@@ -1,4 +1,4 @@
-"""Keeps Meta custom audiences equal to CDP segments."""
+"""Keeps Meta custom audiences in sync with CDP segments."""
 
 from collections.abc import Iterable
 from functools import partial

@@ -1,4 +1,4 @@
-"""Conversion events: what Meta gets of a batch of them, and which are refused before they are sent (meta.md 6)."""
+"""Sends conversions as events to the dataset; what Meta would refuse is refused before (meta.md 6)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import msgspec
 from cdp_bridge.sdk import Batch, Client, ConfigError, Conversion, Limits, Outcome, Stream
 from msgspec import Struct
 
-from destination_meta.graph import shaped
-from destination_meta.membership import LDU_CELLS, NOTHING_TO_MATCH
+from destination_meta.api import JSON
+from destination_meta.members import LDU_CELLS, NO_IDENTIFIER
 from destination_meta.settings import Settings
 from destination_meta.usage import pause
 
@@ -60,9 +60,9 @@ USER_DATA = {
 BROWSER = {"client_ip_address", "client_user_agent"}
 """Only both of them together say who it was."""
 
-MOST_EVENTS, MOST_BYTES = 1_000, 1_000_000
+MAX_EVENTS, MAX_BYTES = 1_000, 1_000_000
 DAY = 24 * 3600
-LONGEST_AGE = {"web": 7 * DAY, "crm": 7 * DAY, "store": 62 * DAY}
+MAX_AGE = {"web": 7 * DAY, "crm": 7 * DAY, "store": 62 * DAY}
 SKEW = 60
 """Seconds that a clock may be ahead of Meta's."""
 
@@ -71,7 +71,7 @@ STREAM = Stream(
     profile="meta",
     operations=("track",),
     matching_keys=tuple(USER_DATA),
-    limits=Limits(rows=MOST_EVENTS, bytes=MOST_BYTES),
+    limits=Limits(rows=MAX_EVENTS, bytes=MAX_BYTES),
 )
 
 _HASH = re.compile("[0-9a-f]{64}")
@@ -120,6 +120,8 @@ class _Event(Struct, omit_defaults=True):
 
 
 class _Received(Struct):
+    """What Meta says of a request."""
+
     events_received: int
 
 
@@ -128,11 +130,11 @@ def write(client: Client, settings: Settings, batch: Batch) -> Outcome:
 
     Raises ConfigError when no dataset is set.
     """
-    where, sent = path(settings), request(settings, batch)
+    target, sent = path(settings), request(settings, batch)
     if not sent.keys:
         return Outcome(rejected=sent.refused)
-    response = client.send("POST", where, data=sent.body, headers={"Content-Type": "application/json"})
-    received = shaped(Client.decode(response), _Received).events_received
+    response = client.send("POST", target, data=sent.body, headers=JSON)
+    received = Client.decode(response, type=_Received).events_received
     unknown = frozenset[bytes]() if received == len(sent.keys) else frozenset(sent.keys)
     return Outcome(rejected=sent.refused, unknown=unknown, pause=pause(response.headers))
 
@@ -163,7 +165,7 @@ def _refusal(event: Conversion, user: dict[str, Any], now: float) -> str | None:
     """Why Meta would refuse an event, and with it the whole request."""
     if event.source not in SOURCES:
         return "meta:app"
-    if now - event.occurred_at > LONGEST_AGE[event.source]:
+    if now - event.occurred_at > MAX_AGE[event.source]:
         return "meta:too_old"
     if event.occurred_at > now + SKEW:
         return "meta:future"
@@ -172,7 +174,7 @@ def _refusal(event: Conversion, user: dict[str, Any], now: float) -> str | None:
     if event.source == "web" and not event.user_agent:
         return "meta:no_user_agent"
     if user.keys() < BROWSER:
-        return NOTHING_TO_MATCH
+        return NO_IDENTIFIER
     if _name(event) == "Purchase" and event.value is None:
         return "meta:no_value"
     if _name(event) == "Purchase" and not event.currency:
@@ -222,9 +224,5 @@ def _custom_data(event: Conversion) -> _CustomData:
     about = _CustomData(value=event.value, currency=event.currency, order_id=event.order_id)
     if event.items:
         about.content_type, about.content_ids = "product", [item.id for item in event.items]
-        about.contents = [_Content(item.id, _whole(item.quantity), item.price) for item in event.items]
+        about.contents = [_Content(item.id, item.whole_quantity, item.price) for item in event.items]
     return about
-
-
-def _whole(quantity: float | None) -> int | None:
-    return int(quantity) if quantity is not None and quantity == int(quantity) else None

@@ -1,4 +1,4 @@
-"""The destination: members of segments go into custom audiences of one ad account, conversions into its dataset."""
+"""Writes members of segments into custom audiences of one ad account, and conversions into its dataset."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from cdp_bridge.sdk import (
     RejectedError,
     Stream,
     TransientError,
+    run_probes,
 )
 
 from destination_meta import audiences, conversions
+from destination_meta.api import JSON, connect
+from destination_meta.check import checks
 from destination_meta.errors import OverloadedError
-from destination_meta.graph import connect, shaped
-from destination_meta.membership import NOTHING_TO_MATCH, SCHEMA, Upload, judge, upload
-from destination_meta.probes import probe
+from destination_meta.members import MAX_ROWS, NO_IDENTIFIER, SCHEMA, Upload, outcome_of, upload
 from destination_meta.sessions import Session, Sessions, Totals
 from destination_meta.settings import Settings
 from destination_meta.usage import pause
 
 METHODS = {"add": "POST", "remove": "DELETE"}
 """A removal is a DELETE with a JSON body: a URL cannot hold the rows; a POST whose `method` got lost would add them."""
-MOST_ROWS = 10_000
-STUMBLES = 2
-SMALLEST_SPLIT = 100
-"""Rows; fewer were never too much for Meta, so when it stumbles over them it is down."""
+MAX_FAILURES = 2
+MIN_SPLIT = 100
+"""Rows; fewer were never too much for Meta, so when it fails over them it is down."""
 
 
 def check(settings: Settings) -> list[Probe]:
     """Findings about token, account, terms, quota and dataset, up to the first that fails."""
     with connect(settings) as client:
-        return list(probe(client, settings))
+        return run_probes(checks(client, settings))
 
 
 def discover(settings: Settings) -> Catalog:
@@ -74,14 +74,14 @@ def preview(settings: Settings, batch: Batch) -> dict[str, Any]:
     return {
         "method": method,
         "url": f"{settings.base_url}/{settings.api_version}{path}",
-        "headers": {"Authorization": "Bearer ***", "Content-Type": "application/json"},
+        "headers": {"Authorization": "Bearer ***", **JSON},
         "params": {"appsecret_proof": "***"} if settings.app_secret else {},
         "json": msgspec.json.decode(body),
     }
 
 
 class MetaWriter:
-    """Writes to the custom audiences and the dataset of one ad account; keeps the running upload sessions."""
+    """Writes to the custom audiences and the dataset of one ad account; remembers the running upload sessions."""
 
     def __init__(self, client: Client, settings: Settings) -> None:
         self._client, self._settings = client, settings
@@ -97,9 +97,9 @@ class MetaWriter:
             return conversions.write(self._client, self._settings, batch)
         sent = upload(batch, self._settings.limited_data_use)
         if not sent.rows:
-            return Outcome(rejected=dict.fromkeys(batch.keys, NOTHING_TO_MATCH))
-        if len(sent.rows) > MOST_ROWS:
-            raise RejectedError(f"the batch has more than {MOST_ROWS} rows", reason="meta:rows")
+            return Outcome(rejected=dict.fromkeys(batch.keys, NO_IDENTIFIER))
+        if len(sent.rows) > MAX_ROWS:
+            raise RejectedError(f"the batch has more than {MAX_ROWS} rows", reason="meta:rows")
         session = self._sessions.session(batch.audience.id, batch.operation, sent.payload)
         totals, wait = self._send(session, batch, sent)
         received, invalid = session.advance(totals)
@@ -107,7 +107,7 @@ class MetaWriter:
             self._sessions.end(batch.audience.id, batch.operation)
         if not received:
             raise TransientError("Meta dropped the batch since it had ended the upload session")
-        outcome = judge(sent, batch.keys, received, invalid, totals.invalid_entry_samples)
+        outcome = outcome_of(sent, batch.keys, received, invalid, totals.invalid_entry_samples)
         return msgspec.structs.replace(outcome, pause=wait)
 
     def settle(self, audience: AudienceRef, pending: str) -> Outcome:
@@ -121,18 +121,18 @@ class MetaWriter:
                 METHODS[batch.operation],
                 f"/{batch.audience.id}/users",
                 data=_body(session, batch, sent),
-                headers={"Content-Type": "application/json"},
+                headers=JSON,
             )
         except OverloadedError as error:
-            session.stumbles += 1
-            if session.stumbles < STUMBLES or len(sent.rows) <= SMALLEST_SPLIT:
+            session.failures += 1
+            if session.failures < MAX_FAILURES or len(sent.rows) <= MIN_SPLIT:
                 raise
-            session.stumbles = 0
+            session.failures = 0
             raise RejectedError(str(error), reason="meta:overloaded") from None
         except (RejectedError, ConfigError):
             self._sessions.end(batch.audience.id, batch.operation)
             raise
-        return shaped(Client.decode(response), Totals), pause(response.headers)
+        return Client.decode(response, type=Totals), pause(response.headers)
 
 
 def _body(session: Session, batch: Batch, sent: Upload) -> bytes:

@@ -1,4 +1,4 @@
-"""Upload sessions: their numbering, their end, and what may be sent again in them (meta.md 4.2)."""
+"""Numbers the batches of upload sessions, and says when a new session begins (meta.md 4.2)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Session:
         self.batch_seq = 1
         self.started = time.monotonic()
         self.open_payload: bytes | None = None
-        self.stumbles = 0
+        self.failures = 0
         self._received = self._invalid = 0
 
     def takes(self, payload: bytes) -> bool:
@@ -39,7 +39,7 @@ class Session:
         """Rows received and rows found invalid of the open batch; (0, 0) means that Meta dropped it."""
         batch = totals.num_received - self._received, totals.num_invalid_entries - self._invalid
         self._received, self._invalid = totals.num_received, totals.num_invalid_entries
-        self.open_payload, self.stumbles = None, 0
+        self.open_payload, self.failures = None, 0
         self.batch_seq += 1
         return batch
 

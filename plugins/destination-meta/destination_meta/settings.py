@@ -1,4 +1,4 @@
-"""What a person says about one Meta ad account."""
+"""The settings of the destination: one Meta ad account."""
 
 from typing import Annotated, Literal
 

@@ -1,13 +1,13 @@
-"""How long the usage headers ask us to stay away (meta.md 2.2)."""
+"""Reads from the usage headers how long to stay away from the account (meta.md 2.2)."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-ALMOST_FULL = 95.0
-"""Per cent of a budget above which integrators pause."""
-SHORTEST_PAUSE, LONGEST_PAUSE = 60.0, 3_600.0
+MAX_USAGE = 95.0
+"""Per cent of a budget; above it we pause."""
+MIN_PAUSE, MAX_PAUSE = 60.0, 3_600.0
 
 
 class _Usage(msgspec.Struct):
@@ -17,9 +17,9 @@ class _Usage(msgspec.Struct):
     estimated_time_to_regain_access: float = 0
 
     def pause(self) -> float:
-        if max(self.call_count, self.total_cputime, self.total_time) <= ALMOST_FULL:
+        if max(self.call_count, self.total_cputime, self.total_time) <= MAX_USAGE:
             return self.estimated_time_to_regain_access * 60
-        return max(SHORTEST_PAUSE, self.estimated_time_to_regain_access * 60)
+        return max(MIN_PAUSE, self.estimated_time_to_regain_access * 60)
 
 
 class _AccountUsage(msgspec.Struct):
@@ -27,7 +27,7 @@ class _AccountUsage(msgspec.Struct):
     reset_time_duration: float = 0
 
     def pause(self) -> float:
-        return max(SHORTEST_PAUSE, self.reset_time_duration) if self.acc_id_util_pct > ALMOST_FULL else 0
+        return max(MIN_PAUSE, self.reset_time_duration) if self.acc_id_util_pct > MAX_USAGE else 0
 
 
 def pause(headers: Mapping[str, str]) -> float:
@@ -37,7 +37,7 @@ def pause(headers: Mapping[str, str]) -> float:
     for name, kind in (("X-App-Usage", _Usage), ("X-Ad-Account-Usage", _AccountUsage)):
         usage = _decode(headers, name, kind)
         waits += [usage.pause()] if usage else []
-    return min(LONGEST_PAUSE, max(waits, default=0))
+    return min(MAX_PAUSE, max(waits, default=0))
 
 
 def _decode(headers: Mapping[str, str], name: str, kind: Any) -> Any:

@@ -10,6 +10,8 @@ from cdp_bridge.testing import DestinationSuite, DestinationTwin
 from cdp_bridge.testing.relay import Headers, Relay, Request
 from destination_meta import CONNECTOR
 
+from .conftest import Account
+
 
 class TestDestinationMeta(DestinationSuite):
     connector = CONNECTOR
@@ -64,7 +66,7 @@ def picky(twin_url: str) -> Iterator[Picky]:
 
 
 @pytest.fixture
-def twin(account: Any, picky: Picky) -> DestinationTwin:
+def twin(account: Account, picky: Picky) -> DestinationTwin:
     dataset = str(account.number)
     account.configure_account(pixels=[dataset])
     settings = {"access_token": account.token, "ad_account_id": dataset, "dataset_id": dataset, "base_url": picky.url}

@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,8 +12,11 @@ from cdp_bridge.sdk import AudienceRef, Batch, ConfigError, Conversion, Item, Re
 from cdp_bridge.testing.numbered import digest, keys
 from cdp_bridge.testing.relay import Relay
 from destination_meta import conversions, destination
+from destination_meta.destination import MetaWriter
 from facebook_business.adobjects.adpromotedobject import AdPromotedObject
 from sandbox.people import generate
+
+from .conftest import Account
 
 DAY = 24 * 3600
 PEOPLE = 20
@@ -27,7 +30,7 @@ def twin_url() -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def dataset(account: Any) -> str:
+def dataset(account: Account) -> str:
     """A dataset of the test's own."""
     number = str(account.number)
     account.configure_account(pixels=[number])
@@ -35,7 +38,7 @@ def dataset(account: Any) -> str:
 
 
 @pytest.fixture
-def writer(account: Any, dataset: str) -> Any:
+def writer(account: Account, dataset: str) -> Iterator[MetaWriter]:
     with account.open(dataset_id=dataset) as writer:
         yield writer
 
@@ -58,7 +61,7 @@ def track(*events: Conversion, **columns: Any) -> Batch:
 
 
 @pytest.fixture
-def received(account: Any, dataset: str) -> Any:
+def received(account: Account, dataset: str) -> Callable[[], list[dict[str, Any]]]:
     """The events that the twin took."""
     return lambda: [each for each in account.lines("events") if each["pixel_id"] == dataset]
 
@@ -80,7 +83,9 @@ def received(account: Any, dataset: str) -> Any:
         ("won_a_game", "won_a_game"),
     ],
 )
-def test_each_event_arrives_under_metas_name(writer: Any, received: Any, event_name: Any, expected: Any) -> None:
+def test_each_event_arrives_under_metas_name(
+    writer: MetaWriter, received: Callable[[], list[dict[str, Any]]], event_name: Any, expected: Any
+) -> None:
     outcome = writer.write(track(event(f"name-{event_name}", event_name, value=12.5, currency="EUR")))
     assert (outcome.rejected, outcome.unknown, outcome.pending) == ({}, frozenset(), None)
     assert [each["event_name"] for each in received()] == [expected]
@@ -93,7 +98,7 @@ def test_the_standard_names_are_those_of_metas_own_sdk() -> None:
     assert ours - {None} <= known
 
 
-def test_everything_arrives_under_metas_keys(account: Any, dataset: str) -> None:
+def test_everything_arrives_under_metas_keys(account: Account, dataset: str) -> None:
     columns = {
         "email": [[digest("a"), digest("b")]],
         "phone": [[digest("p")]],
@@ -155,19 +160,23 @@ def test_everything_arrives_under_metas_keys(account: Any, dataset: str) -> None
 @pytest.mark.parametrize(
     ("source", "expected"), [("web", "website"), ("store", "physical_store"), ("crm", "system_generated")]
 )
-def test_where_it_happened(writer: Any, received: Any, source: Any, expected: Any) -> None:
+def test_where_it_happened(
+    writer: MetaWriter, received: Callable[[], list[dict[str, Any]]], source: Any, expected: Any
+) -> None:
     writer.write(track(event(f"source-{source}", source=source)))
     assert [each["action_source"] for each in received()] == [expected]
 
 
-def test_meta_knows_the_people_again(writer: Any, received: Any) -> None:
+def test_meta_knows_the_people_again(writer: MetaWriter, received: Callable[[], list[dict[str, Any]]]) -> None:
     people = [person for person in generate(PEOPLE, seed=1) if person.emails][:5]
     events = [event(f"person-{i}") for i in range(5)]
     writer.write(track(*events, email=[[digest(person.emails[0].true)] for person in people]))
     assert [each["person_id"] for each in received()] == [person.human_id for person in people]
 
 
-def test_a_repeat_counts_once(account: Any, writer: Any, received: Any) -> None:
+def test_a_repeat_counts_once(
+    account: Account, writer: MetaWriter, received: Callable[[], list[dict[str, Any]]]
+) -> None:
     for _ in range(2):
         writer.write(track(event("twice")))
     account.fault("accepted_then_reset", "/events")
@@ -188,7 +197,9 @@ WRONG: dict[str, dict[str, Any]] = {
 }
 
 
-def test_rows_31_to_34_what_meta_would_refuse_is_named_and_the_rest_goes(writer: Any, received: Any) -> None:
+def test_rows_31_to_34_what_meta_would_refuse_is_named_and_the_rest_goes(
+    writer: MetaWriter, received: Callable[[], list[dict[str, Any]]]
+) -> None:
     wrong = [event(f"wrong-{reason}", **changes) for reason, changes in WRONG.items()]
     outcome = writer.write(track(event("good-1"), *wrong, event("good-2")))
     assert outcome.rejected == dict(zip(keys(*range(1, len(WRONG) + 1)), WRONG, strict=True))
@@ -196,7 +207,7 @@ def test_rows_31_to_34_what_meta_would_refuse_is_named_and_the_rest_goes(writer:
 
 
 @pytest.mark.parametrize("changes", [{}, {"ip_address": "203.0.113.9"}, {"ip_address": "203.0.113.9", "source": "crm"}])
-def test_row_34_nobody_to_match(writer: Any, received: Any, changes: Any) -> None:
+def test_row_34_nobody_to_match(writer: MetaWriter, received: Callable[[], list[dict[str, Any]]], changes: Any) -> None:
     known = {"user_agent": None} if "source" in changes else {}
     outcome = writer.write(track(event(**changes | known), email=[[]]))
     told = changes.keys() == {"ip_address"}
@@ -205,7 +216,9 @@ def test_row_34_nobody_to_match(writer: Any, received: Any, changes: Any) -> Non
 
 
 @pytest.mark.parametrize(("source", "days"), [("web", 7), ("crm", 7), ("store", 62)])
-def test_row_32_how_old_an_event_may_be(writer: Any, received: Any, source: str, days: int) -> None:
+def test_row_32_how_old_an_event_may_be(
+    writer: MetaWriter, received: Callable[[], list[dict[str, Any]]], source: str, days: int
+) -> None:
     ages = {"young": days - 1, "old": days + 1}
     events = [event(name, source=source, occurred_at=time.time() - age * DAY) for name, age in ages.items()]
     outcome = writer.write(track(*events))
@@ -213,12 +226,14 @@ def test_row_32_how_old_an_event_may_be(writer: Any, received: Any, source: str,
     assert [each["event_id"] for each in received()] == ["young"]
 
 
-def test_a_batch_of_which_nothing_is_left_costs_no_call(account: Any, writer: Any) -> None:
+def test_a_batch_of_which_nothing_is_left_costs_no_call(account: Account, writer: MetaWriter) -> None:
     account.fails(100, path_regex="/events")
     assert writer.write(track(event(url=None))).rejected == dict.fromkeys(keys(0), "meta:no_url")
 
 
-def test_row_31_a_full_batch(account: Any, writer: Any, received: Any) -> None:
+def test_row_31_a_full_batch(
+    account: Account, writer: MetaWriter, received: Callable[[], list[dict[str, Any]]]
+) -> None:
     (_, stream) = destination.discover(account.settings()).streams
     limits = stream.limits
     assert limits is not None
@@ -226,7 +241,9 @@ def test_row_31_a_full_batch(account: Any, writer: Any, received: Any) -> None:
     assert len(received()) == limits.rows == 1_000
 
 
-def test_row_36_one_event_that_meta_refuses_spoils_the_request(writer: Any, received: Any) -> None:
+def test_row_36_one_event_that_meta_refuses_spoils_the_request(
+    writer: MetaWriter, received: Callable[[], list[dict[str, Any]]]
+) -> None:
     with pytest.raises(RejectedError) as refusal:
         writer.write(track(event("spoilt"), event("good"), email=[["jane@example.com"], [digest("a")]]))
     assert refusal.value.reason == "meta:100"
@@ -234,7 +251,7 @@ def test_row_36_one_event_that_meta_refuses_spoils_the_request(writer: Any, rece
 
 
 @pytest.mark.parametrize("subcode", [2804001, 2804003, 2804007, 2804009, 2804016, 2804017, 2804019, 2804048, 2804050])
-def test_the_subcodes_of_events_refuse_the_batch(account: Any, writer: Any, subcode: Any) -> None:
+def test_the_subcodes_of_events_refuse_the_batch(account: Account, writer: MetaWriter, subcode: Any) -> None:
     account.fails(100, subcode, "/events")
     with pytest.raises(RejectedError) as refusal:
         writer.write(track(event()))
@@ -243,7 +260,7 @@ def test_the_subcodes_of_events_refuse_the_batch(account: Any, writer: Any, subc
 
 
 @pytest.mark.parametrize(("code", "status"), [(21009, 400), (1, 500), (2, 400), (80004, 400)])
-def test_what_passes_is_tried_again(account: Any, writer: Any, code: Any, status: Any) -> None:
+def test_what_passes_is_tried_again(account: Account, writer: MetaWriter, code: Any, status: Any) -> None:
     account.fails(code, path_regex="/events", status=status)
     with pytest.raises(TransientError):
         writer.write(track(event()))
@@ -252,51 +269,55 @@ def test_what_passes_is_tried_again(account: Any, writer: Any, code: Any, status
 @pytest.mark.parametrize(
     ("answer", "unknown"), [({"events_received": 1, "messages": []}, keys(0, 1)), ({"events_received": 2}, [])]
 )
-def test_events_that_meta_does_not_count_are_unknown(account: Any, writer: Any, answer: Any, unknown: Any) -> None:
+def test_events_that_meta_does_not_count_are_unknown(
+    account: Account, writer: MetaWriter, answer: Any, unknown: Any
+) -> None:
     account.fault("status", "/events", status=200, body=answer)
     assert writer.write(track(event("a"), event("b"))).unknown == frozenset(unknown)
 
 
-def test_an_answer_of_another_shape_is_tried_again(account: Any, writer: Any) -> None:
+def test_an_answer_of_another_shape_is_tried_again(account: Account, writer: MetaWriter) -> None:
     account.fault("status", "/events", status=200, body={"success": True})
     with pytest.raises(TransientError, match="unexpected shape"):
         writer.write(track(event()))
 
 
-def test_usage_that_climbs_asks_for_a_pause(account: Any, writer: Any) -> None:
+def test_usage_that_climbs_asks_for_a_pause(account: Account, writer: MetaWriter) -> None:
     usage = '{"call_count":97,"total_time":25,"total_cputime":25}'
     account.fault("status", "/events", status=200, body={"events_received": 1}, headers={"X-App-Usage": usage})
     assert writer.write(track(event())).pause >= 60
 
 
-def test_without_a_dataset_conversions_are_refused_with_the_setting(account: Any) -> None:
+def test_without_a_dataset_conversions_are_refused_with_the_setting(account: Account) -> None:
     with account.open() as writer, pytest.raises(ConfigError) as missing:
         writer.write(track(event()))
     remedy = "Set it to the id of the dataset (pixel) in Events Manager"
     assert (missing.value.place, missing.value.remedy) == ("settings.dataset_id", remedy)
 
 
-def test_a_dataset_that_the_token_cannot_see(account: Any) -> None:
+def test_a_dataset_that_the_token_cannot_see(account: Account) -> None:
     with account.open(dataset_id="5901") as writer, pytest.raises(ConfigError, match=r"/5901/events.*dataset"):
         writer.write(track(event()))
     probe = destination.check(account.settings(dataset_id="5901"))[-1]
     assert (probe.name, probe.passed) == ("dataset", False)
 
 
-def test_a_dataset_is_looked_at_only_where_one_is_set(account: Any, dataset: str) -> None:
+def test_a_dataset_is_looked_at_only_where_one_is_set(account: Account, dataset: str) -> None:
     probe = destination.check(account.settings(dataset_id=dataset))[-1]
     assert (probe.name, probe.passed, probe.detail) == ("dataset", True, f"dataset {dataset} is visible")
     assert "dataset" not in [probe.name for probe in destination.check(account.settings())]
 
 
-def test_test_mode_marks_the_events(account: Any, received: Any, dataset: str) -> None:
+def test_test_mode_marks_the_events(
+    account: Account, received: Callable[[], list[dict[str, Any]]], dataset: str
+) -> None:
     with account.open(dataset_id=dataset, test_event_code="TEST1") as writer:
         writer.write(track(event("test")))
     assert [each["test"] for each in received()] == [True]
 
 
 @pytest.mark.parametrize(("choice", "cells"), [("california", (1, 1000)), ("located", (0, 0))])
-def test_limited_data_use_marks_the_events(account: Any, dataset: str, choice: Any, cells: Any) -> None:
+def test_limited_data_use_marks_the_events(account: Account, dataset: str, choice: Any, cells: Any) -> None:
     settings = account.settings(dataset_id=dataset, limited_data_use=choice)
     (sent,) = destination.preview(settings, track(event()))["json"]["data"]
     options = sent["data_processing_options_country"], sent["data_processing_options_state"]
@@ -305,7 +326,9 @@ def test_limited_data_use_marks_the_events(account: Any, dataset: str, choice: A
         assert writer.write(track(event(f"ldu-{choice}"))).rejected == {}
 
 
-def test_no_clear_identifier_is_on_the_wire_and_none_in_a_log(account: Any, dataset: str, caplog: Any) -> None:
+def test_no_clear_identifier_is_on_the_wire_and_none_in_a_log(
+    account: Account, dataset: str, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("DEBUG")
     relay = Relay(account.url)
     with relay.running(), account.open(base_url=relay.url, dataset_id=dataset) as writer:
@@ -318,11 +341,11 @@ def test_no_clear_identifier_is_on_the_wire_and_none_in_a_log(account: Any, data
         assert private not in caplog.text
 
 
-def test_nothing_is_ever_pending(writer: Any) -> None:
+def test_nothing_is_ever_pending(writer: MetaWriter) -> None:
     assert writer.settle(track().audience, "x").pending is None
 
 
-def test_the_object_is_announced_after_the_audience(account: Any) -> None:
+def test_the_object_is_announced_after_the_audience(account: Account) -> None:
     audience, stream = destination.discover(account.settings(base_url="http://127.0.0.1:9")).streams
     assert (audience.name, stream.name, stream.profile) == ("audience", "conversions", "meta")
     assert stream.operations == ("track",)

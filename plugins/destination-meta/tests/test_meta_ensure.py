@@ -4,15 +4,19 @@ from typing import Any
 
 import pytest
 from cdp_bridge.sdk import AudienceRef, ConfigError, TransientError
+from cdp_bridge.testing import numbered
+from sandbox.trial import Clock
+
+from .conftest import Account
 
 
-def test_creates_an_audience_with_the_marker_in_its_description(account: Any) -> None:
+def test_creates_an_audience_with_the_marker_in_its_description(account: Account) -> None:
     with account.open(retention_days=30) as writer:
         ref = writer.ensure(account.audience("a1"))
     held = account.held(ref.id)
     assert (held["name"], held["description"]) == ("VIP", "From the CDP [cdp-bridge:a1]")
     assert ref.account == f"act_{account.number}"
-    assert (ref.lower_bound, ref.upper_bound) == (None, None)
+    assert (ref.lower_bound, ref.upper_bound, ref.matched) == (None, None, None)
     assert ref.status == "410 No file has been uploaded yet; 300 Audience too small to be used."
     fields = account.call("GET", f"{ref.id}?fields=retention_days,customer_file_source,subtype")
     assert fields | {"id": ""} == {
@@ -23,7 +27,7 @@ def test_creates_an_audience_with_the_marker_in_its_description(account: Any) ->
     }
 
 
-def test_finds_it_again_by_ref_and_by_marker(account: Any) -> None:
+def test_finds_it_again_by_ref_and_by_marker(account: Account) -> None:
     with account.open() as writer:
         ref = writer.ensure(account.audience("a"))
         other = writer.ensure(account.audience("ab"))
@@ -33,7 +37,7 @@ def test_finds_it_again_by_ref_and_by_marker(account: Any) -> None:
     assert len(account.audiences()) == 2
 
 
-def test_finds_the_oldest_on_a_later_page_behind_an_empty_one(account: Any) -> None:
+def test_finds_the_oldest_on_a_later_page_behind_an_empty_one(account: Account) -> None:
     with account.open() as writer:
         ref = writer.ensure(account.audience("first"))
     for number in range(130):
@@ -46,20 +50,20 @@ def test_finds_the_oldest_on_a_later_page_behind_an_empty_one(account: Any) -> N
         assert writer.ensure(account.audience("first")).id == ref.id
 
 
-def test_smaller_pages_when_meta_asks_for_less_data(account: Any) -> None:
+def test_smaller_pages_when_meta_asks_for_less_data(account: Account) -> None:
     with account.open() as writer:
         refs = [writer.ensure(account.audience(str(number))) for number in range(30)]
         account.configure(max_page=10)
         assert writer.ensure(account.audience("0")).id == refs[0].id
 
 
-def test_a_list_that_never_fits_is_a_clear_error(account: Any) -> None:
+def test_a_list_that_never_fits_is_a_clear_error(account: Account) -> None:
     account.configure(max_page=0)
     with account.open() as writer, pytest.raises(ConfigError, match="too large"):
         writer.ensure(account.audience())
 
 
-def test_a_next_page_without_a_cursor_creates_nothing(account: Any) -> None:
+def test_a_next_page_without_a_cursor_creates_nothing(account: Account) -> None:
     account.fault("status", "customaudiences", status=200, times=None, body={"data": [], "paging": {"next": "x"}})
     with account.open() as writer, pytest.raises(TransientError, match="no way to it"):
         writer.ensure(account.audience())
@@ -79,7 +83,9 @@ def test_a_next_page_without_a_cursor_creates_nothing(account: Any) -> None:
         ("accepted_then_error", {"status": 400, "body": {"error": {"code": 80003}}}),
     ],
 )
-def test_a_create_that_fails_without_a_word_makes_one_audience(account: Any, clock: Any, kind: Any, more: Any) -> None:
+def test_a_create_that_fails_without_a_word_makes_one_audience(
+    account: Account, clock: Clock, kind: Any, more: Any
+) -> None:
     account.fault(kind, "customaudiences", "POST", **more)
     with account.open() as writer:
         ref = writer.ensure(account.audience())
@@ -87,7 +93,7 @@ def test_a_create_that_fails_without_a_word_makes_one_audience(account: Any, clo
     assert len(clock.slept) == 1
 
 
-def test_gives_up_creating_after_some_tries(account: Any, clock: Any) -> None:
+def test_gives_up_creating_after_some_tries(account: Account, clock: Clock) -> None:
     account.fault("reset", "customaudiences", "POST", times=None)
     with account.open() as writer, pytest.raises(TransientError):
         writer.ensure(account.audience())
@@ -95,7 +101,7 @@ def test_gives_up_creating_after_some_tries(account: Any, clock: Any) -> None:
     assert account.audiences() == []
 
 
-def test_a_new_audience_that_cannot_be_read_yet(account: Any, clock: Any) -> None:
+def test_a_new_audience_that_cannot_be_read_yet(account: Account, clock: Clock) -> None:
     account.configure(create_lag=2)
     with account.open() as writer:
         ref = writer.ensure(account.audience())
@@ -103,14 +109,14 @@ def test_a_new_audience_that_cannot_be_read_yet(account: Any, clock: Any) -> Non
     assert [held["id"] for held in account.audiences()] == [ref.id]
 
 
-def test_a_new_audience_that_never_can_be_read(account: Any, clock: Any) -> None:
+def test_a_new_audience_that_never_can_be_read(account: Account, clock: Clock) -> None:
     account.configure(create_lag=3_600)
     with account.open() as writer, pytest.raises(ConfigError, match="does not exist"):
         writer.ensure(account.audience())
     assert len(account.audiences()) == 1
 
 
-def test_a_deleted_audience_is_replaced_by_the_one_with_its_marker_or_a_new_one(account: Any) -> None:
+def test_a_deleted_audience_is_replaced_by_the_one_with_its_marker_or_a_new_one(account: Account) -> None:
     with account.open() as writer:
         ref = writer.ensure(account.audience("a"))
         account.call("DELETE", ref.id)
@@ -120,23 +126,23 @@ def test_a_deleted_audience_is_replaced_by_the_one_with_its_marker_or_a_new_one(
     assert len(account.audiences()) == 1
 
 
-def test_a_ref_of_another_account_is_not_followed(account: Any) -> None:
+def test_a_ref_of_another_account_is_not_followed(account: Account) -> None:
     foreign = AudienceRef(id="12", account="act_1")
     with account.open() as writer:
         ref = writer.ensure(account.audience(ref=foreign))
     assert account.held(ref.id)["account_id"] == str(account.number)
 
 
-def test_size_bounds_and_statuses_after_an_upload(account: Any, batch: Any) -> None:
+def test_size_bounds_and_statuses_after_an_upload(account: Account, batch: numbered.MakeBatch) -> None:
     with account.open() as writer:
         ref = writer.ensure(account.audience())
         writer.write(batch(ref, range(3)))
         ref = writer.ensure(account.audience(ref=ref))
-    assert (ref.lower_bound, ref.upper_bound) == (0, 100)
+    assert (ref.lower_bound, ref.upper_bound, ref.matched) == (0, 100, (0, 100))
     assert ref.status.startswith("200 Normal; 300 ")
 
 
-def test_a_flagged_audience_needs_a_person(account: Any) -> None:
+def test_a_flagged_audience_needs_a_person(account: Account) -> None:
     with account.open() as writer:
         ref = writer.ensure(account.audience())
         account.control("POST", f"audiences/{ref.id}", {"operation_status": 471})
@@ -144,13 +150,13 @@ def test_a_flagged_audience_needs_a_person(account: Any) -> None:
             writer.ensure(account.audience(ref=ref))
 
 
-def test_a_refused_create_names_what_to_check(account: Any) -> None:
+def test_a_refused_create_names_what_to_check(account: Account) -> None:
     account.fails(100, path_regex="customaudiences", after=1)
     with account.open() as writer, pytest.raises(ConfigError, match=r"act_\d+: Meta refuses .*100.*Check the audience"):
         writer.ensure(account.audience())
 
 
-def test_row_07_terms_not_accepted(account: Any) -> None:
+def test_row_07_terms_not_accepted(account: Account) -> None:
     account.configure_account(terms_accepted=False)
     with account.open() as writer, pytest.raises(ConfigError, match=r"terms.*2663.*customaudiences/tos"):
         writer.ensure(account.audience())
@@ -159,7 +165,7 @@ def test_row_07_terms_not_accepted(account: Any) -> None:
         writer.ensure(account.audience())
 
 
-def test_row_10_no_room_for_another_audience(account: Any) -> None:
+def test_row_10_no_room_for_another_audience(account: Account) -> None:
     account.fails(2654, path_regex="customaudiences", after=1)
     with account.open() as writer, pytest.raises(ConfigError, match="at most 500"):
         writer.ensure(account.audience())

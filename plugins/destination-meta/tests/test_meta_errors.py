@@ -1,10 +1,15 @@
 """Every code of the contract over HTTP: what it means for a run, and that it repeats nothing of the request."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 import pytest
 from cdp_bridge.sdk import ConfigError, RejectedError, TransientError
+from cdp_bridge.testing import numbered
+from destination_meta.destination import MetaWriter
 from destination_meta.errors import GoneError
+
+from .conftest import Account
 
 WAIT, STOP, REFUSED = TransientError, ConfigError, RejectedError
 OUTCOMES = [
@@ -24,13 +29,19 @@ OUTCOMES = [
 
 
 @pytest.fixture
-def writer(account: Any) -> Any:
+def writer(account: Account) -> Iterator[MetaWriter]:
     with account.open() as writer:
         yield writer
 
 
+class Refuse(Protocol):
+    """The error that `write` raises when the call is answered so."""
+
+    def __call__(self, kind: str, **fault: Any) -> Any: ...
+
+
 @pytest.fixture
-def refuse(account: Any, writer: Any, batch: Any) -> Any:
+def refuse(account: Account, writer: MetaWriter, batch: numbered.MakeBatch) -> Refuse:
     """What `write` raises when the call is answered so."""
     ref = writer.ensure(account.audience())
 
@@ -49,7 +60,7 @@ def refuse(account: Any, writer: Any, batch: Any) -> Any:
 @pytest.mark.parametrize(("code", "subcode", "kind"), OUTCOMES)
 @pytest.mark.parametrize("status", [400, 200])
 def test_every_code_ends_in_the_outcome_of_the_contract(
-    refuse: Any, account: Any, code: Any, subcode: Any, kind: Any, status: Any
+    refuse: Refuse, account: Account, code: Any, subcode: Any, kind: Any, status: Any
 ) -> None:
     message = f"Invalid parameter jane@example.com {account.token} {'ab' * 32}"
     error = refuse("error", code=code, subcode=subcode, message=message, status=status, error={"fbtrace_id": "AbC_1-x"})
@@ -65,21 +76,21 @@ def test_every_code_ends_in_the_outcome_of_the_contract(
 
 @pytest.mark.parametrize(("code", "subcode"), [(100, None), (105, None), (4711, None)])
 @pytest.mark.parametrize("how", [{"error": {"is_transient": True}}, {"status": 503}])
-def test_transient_or_5xx_is_tried_again(refuse: Any, code: Any, subcode: Any, how: Any) -> None:
+def test_transient_or_5xx_is_tried_again(refuse: Refuse, code: Any, subcode: Any, how: Any) -> None:
     assert isinstance(refuse("error", code=code, subcode=subcode, **how), TransientError)
 
 
-def test_a_policy_block_and_a_dead_token_stop_even_if_called_transient(refuse: Any) -> None:
+def test_a_policy_block_and_a_dead_token_stop_even_if_called_transient(refuse: Refuse) -> None:
     assert isinstance(refuse("error", code=368, error={"is_transient": True}), ConfigError)
     assert isinstance(refuse("error", code=190, status=500), ConfigError)
 
 
 @pytest.mark.parametrize(("code", "subcode"), [(803, None), (100, 33), (1487366, None)])
-def test_what_is_gone_can_be_told_from_other_errors(refuse: Any, code: Any, subcode: Any) -> None:
+def test_what_is_gone_can_be_told_from_other_errors(refuse: Refuse, code: Any, subcode: Any) -> None:
     assert isinstance(refuse("error", code=code, subcode=subcode), GoneError)
 
 
-def test_the_wait_comes_from_the_headers_in_minutes(refuse: Any) -> None:
+def test_the_wait_comes_from_the_headers_in_minutes(refuse: Refuse) -> None:
     usage = '{"9": [{"type": "custom_audience", "call_count": 101, "estimated_time_to_regain_access": 3}]}'
     error = refuse("error", code=80003, headers={"X-Business-Use-Case-Usage": usage})
     assert error.retry_after == 180
@@ -88,7 +99,7 @@ def test_the_wait_comes_from_the_headers_in_minutes(refuse: Any) -> None:
     assert refuse("error", code=2).retry_after is None
 
 
-def test_too_much_data_is_refused_so_that_the_core_cuts_it(refuse: Any) -> None:
+def test_too_much_data_is_refused_so_that_the_core_cuts_it(refuse: Refuse) -> None:
     error = refuse("error", code=1, message="Please reduce the amount of data you're asking for", status=500)
     assert error.reason == "meta:1"
     assert refuse("status", status=413).reason == "http:413"
@@ -108,7 +119,7 @@ def test_too_much_data_is_refused_so_that_the_core_cuts_it(refuse: Any) -> None:
     ],
 )
 def test_a_large_batch_over_which_meta_stumbles_twice_is_cut(
-    account: Any, writer: Any, batch: Any, answer: Any
+    account: Account, writer: MetaWriter, batch: numbered.MakeBatch, answer: Any
 ) -> None:
     ref = writer.ensure(account.audience())
     account.fault("status", "/users", times=4, **answer)
@@ -125,20 +136,20 @@ def test_a_large_batch_over_which_meta_stumbles_twice_is_cut(
 
 
 @pytest.mark.parametrize(("status", "kind"), [(401, STOP), (403, STOP), (404, REFUSED), (429, WAIT)])
-def test_pages_of_a_proxy_are_judged_by_status(refuse: Any, status: Any, kind: Any) -> None:
+def test_pages_of_a_proxy_are_judged_by_status(refuse: Refuse, status: Any, kind: Any) -> None:
     assert isinstance(refuse("status", status=status), kind)
 
 
 @pytest.mark.parametrize(("status", "kind"), [(403, STOP), (404, REFUSED), (500, WAIT)])
-def test_json_without_an_error_is_judged_by_status(refuse: Any, status: Any, kind: Any) -> None:
+def test_json_without_an_error_is_judged_by_status(refuse: Refuse, status: Any, kind: Any) -> None:
     assert isinstance(refuse("status", status=status, body={"nothing": 1}), kind)
 
 
-def test_a_redirect_is_not_followed(refuse: Any) -> None:
+def test_a_redirect_is_not_followed(refuse: Refuse) -> None:
     assert isinstance(refuse("redirect"), ConfigError)
 
 
-def test_a_hostile_trace_is_cut(refuse: Any) -> None:
+def test_a_hostile_trace_is_cut(refuse: Refuse) -> None:
     error = refuse("error", code=100, error={"fbtrace_id": "<jane@example.com>" * 9})
     assert "@" not in str(error)
     assert len(str(error)) < 120

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 from cdp_bridge.sdk import AudienceRef, Batch
-from destination_meta.membership import INVALID, SCHEMA, judge, upload
+from destination_meta.members import INVALID, SCHEMA, outcome_of, upload
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,7 +41,7 @@ def test_rows_hold_every_value_of_their_owner_and_no_other(members: Any) -> None
 def test_a_verdict_is_honest_whatever_the_counts_say(members: Any, invalid: Any, samples: Any) -> None:
     batch = batch_of(members)
     sent = upload(batch)
-    outcome = judge(sent, batch.keys, len(sent.rows), invalid, samples)
+    outcome = outcome_of(sent, batch.keys, len(sent.rows), invalid, samples)
     assert not outcome.unknown & outcome.rejected.keys()
     assert set(outcome.rejected.values()) <= {INVALID}
     assert len(outcome.rejected) <= invalid
@@ -54,9 +54,9 @@ def test_a_verdict_is_honest_whatever_the_counts_say(members: Any, invalid: Any,
 
 def test_fewer_rows_received_than_sent_leaves_all_unknown() -> None:
     batch = batch_of([{"email": ["a"]}, {"email": ["b"]}])
-    assert judge(upload(batch), batch.keys, 1, 0, {}).unknown == frozenset(batch.keys)
+    assert outcome_of(upload(batch), batch.keys, 1, 0, {}).unknown == frozenset(batch.keys)
 
 
 def test_samples_that_name_more_rows_than_were_invalid_prove_nothing() -> None:
     batch = batch_of([{"email": ["a"]}, {"email": ["a"]}, {"email": ["b"]}])
-    assert judge(upload(batch), batch.keys, 3, 1, ["a"]).unknown == frozenset(batch.keys)
+    assert outcome_of(upload(batch), batch.keys, 3, 1, ["a"]).unknown == frozenset(batch.keys)

@@ -1,28 +1,34 @@
 """Upload sessions: their numbers, retries, their end, and batches that Meta drops."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from cdp_bridge.sdk import RejectedError, TransientError
+from cdp_bridge.sdk import AudienceRef, RejectedError, TransientError
+from cdp_bridge.testing import numbered
+from destination_meta.destination import MetaWriter
 from destination_meta.sessions import Session, Totals
+from sandbox.trial import Clock
+
+from .conftest import Account
 
 
 @pytest.fixture
-def writer(account: Any) -> Any:
+def writer(account: Account) -> Iterator[MetaWriter]:
     with account.open() as writer:
         yield writer
 
 
 @pytest.fixture
-def ref(account: Any, writer: Any) -> Any:
+def ref(account: Account, writer: MetaWriter) -> AudienceRef:
     return writer.ensure(account.audience())
 
 
 @pytest.fixture
-def sessions(account: Any, ref: Any) -> Any:
+def sessions(account: Account, ref: AudienceRef) -> Callable[[], list[tuple[int, str]]]:
     """What the twin says about the sessions of the audience: (rows received, stage), oldest first."""
 
-    def read() -> Any:
+    def read() -> list[tuple[int, str]]:
         found = account.call("GET", f"{ref.id}/sessions")["data"]
         return [(int(session["num_received"]), session["stage"]) for session in found]
 
@@ -30,7 +36,7 @@ def sessions(account: Any, ref: Any) -> Any:
 
 
 def test_batches_of_an_operation_share_a_session_until_the_last(
-    writer: Any, ref: Any, batch: Any, sessions: Any
+    writer: MetaWriter, ref: AudienceRef, batch: numbered.MakeBatch, sessions: Callable[[], list[tuple[int, str]]]
 ) -> None:
     writer.write(batch(ref, range(10), last=False, total=20))
     writer.write(batch(ref, range(3), "remove", last=False))
@@ -40,7 +46,13 @@ def test_batches_of_an_operation_share_a_session_until_the_last(
     assert sessions() == [(20, "completed"), (3, "uploading"), (5, "completed")]
 
 
-def test_audiences_have_sessions_of_their_own(account: Any, writer: Any, ref: Any, batch: Any, sessions: Any) -> None:
+def test_audiences_have_sessions_of_their_own(
+    account: Account,
+    writer: MetaWriter,
+    ref: AudienceRef,
+    batch: numbered.MakeBatch,
+    sessions: Callable[[], list[tuple[int, str]]],
+) -> None:
     other = writer.ensure(account.audience("other"))
     writer.write(batch(ref, range(2), last=False))
     writer.write(batch(other, range(3), last=False))
@@ -48,7 +60,12 @@ def test_audiences_have_sessions_of_their_own(account: Any, writer: Any, ref: An
 
 
 def test_row_20_a_new_session_begins_before_ninety_minutes_are_over(
-    account: Any, writer: Any, ref: Any, batch: Any, clock: Any, sessions: Any
+    account: Account,
+    writer: MetaWriter,
+    ref: AudienceRef,
+    batch: numbered.MakeBatch,
+    clock: Clock,
+    sessions: Callable[[], list[tuple[int, str]]],
 ) -> None:
     writer.write(batch(ref, range(2), last=False))
     clock.advance(79 * 60)
@@ -59,7 +76,9 @@ def test_row_20_a_new_session_begins_before_ninety_minutes_are_over(
     assert account.held(ref.id)["held_rows"] == 6
 
 
-def test_row_20_a_dropped_batch_is_sent_again_in_a_new_session(account: Any, writer: Any, ref: Any, batch: Any) -> None:
+def test_row_20_a_dropped_batch_is_sent_again_in_a_new_session(
+    account: Account, writer: MetaWriter, ref: AudienceRef, batch: numbered.MakeBatch
+) -> None:
     writer.write(batch(ref, range(2), last=False))
     account.control("POST", "clock", {"advance": 5_400})
     with pytest.raises(TransientError, match="dropped"):
@@ -80,7 +99,13 @@ def test_row_20_a_dropped_batch_is_sent_again_in_a_new_session(account: Any, wri
     ],
 )
 def test_a_retry_is_the_same_batch_and_counts_once(
-    account: Any, writer: Any, ref: Any, batch: Any, sessions: Any, kind: Any, more: Any
+    account: Account,
+    writer: MetaWriter,
+    ref: AudienceRef,
+    batch: numbered.MakeBatch,
+    sessions: Callable[[], list[tuple[int, str]]],
+    kind: Any,
+    more: Any,
 ) -> None:
     writer.write(batch(ref, range(5), last=False))
     account.fault(kind, "/users", **more)
@@ -93,7 +118,11 @@ def test_a_retry_is_the_same_batch_and_counts_once(
 
 
 def test_another_batch_after_one_without_an_answer_begins_a_new_session(
-    account: Any, writer: Any, ref: Any, batch: Any, sessions: Any
+    account: Account,
+    writer: MetaWriter,
+    ref: AudienceRef,
+    batch: numbered.MakeBatch,
+    sessions: Callable[[], list[tuple[int, str]]],
 ) -> None:
     account.fault("accepted_then_reset", "/users")
     with pytest.raises(TransientError):
@@ -104,7 +133,11 @@ def test_another_batch_after_one_without_an_answer_begins_a_new_session(
 
 
 def test_the_halves_of_a_refused_batch_go_on_in_a_new_session(
-    account: Any, writer: Any, ref: Any, batch: Any, sessions: Any
+    account: Account,
+    writer: MetaWriter,
+    ref: AudienceRef,
+    batch: numbered.MakeBatch,
+    sessions: Callable[[], list[tuple[int, str]]],
 ) -> None:
     writer.write(batch(ref, range(2), last=False))
     account.fails(100)

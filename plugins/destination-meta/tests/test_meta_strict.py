@@ -1,14 +1,18 @@
 """Section 10 of the contract from the other side: the strict twin refuses nothing of all that the connector sends."""
 
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 import pytest
 from cdp_bridge.sdk import Audience, RejectedError
+from cdp_bridge.testing import numbered
 from cdp_bridge.testing.relay import Headers, Relay, Request
 from destination_meta import CONNECTOR, destination
 from msgspec import structs
+from sandbox.trial import Clock
+
+from .conftest import Account
 
 NAMES = ("VIP", "x" * 50, 'Zoë\'s "best" \N{PARTY POPPER}\n', " ")
 WAYS: tuple[dict[str, Any], ...] = (
@@ -47,8 +51,16 @@ def witness(twin_url: str) -> Iterator[Witness]:
         yield relay
 
 
+class Work(Protocol):
+    """All that the connector can be asked to do."""
+
+    def __call__(self, **way: Any) -> None: ...
+
+
 @pytest.fixture
-def work(account: Any, batch: Any, digest: Any, clock: Any, witness: Witness) -> Any:
+def work(
+    account: Account, batch: numbered.MakeBatch, digest: Callable[[object], str], clock: Clock, witness: Witness
+) -> Work:
     """Function: all that the connector can be asked to do, with names and people of every kind."""
 
     def everything(**way: Any) -> None:
@@ -86,13 +98,13 @@ def everybody(batch: Any, ref: Any, operation: str, digest: Any) -> Iterator[Any
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_nothing_is_refused(work: Any, account: Any, witness: Witness, way: Any) -> None:
+def test_nothing_is_refused(work: Work, account: Account, witness: Witness, way: Any) -> None:
     work(**way)
     assert witness.refusals() == []
     assert len(account.audiences()) == len(NAMES)
 
 
-def test_refusals_would_be_noticed(account: Any, batch: Any, witness: Witness) -> None:
+def test_refusals_would_be_noticed(account: Account, batch: numbered.MakeBatch, witness: Witness) -> None:
     with account.open(base_url=witness.url) as writer:
         ref = writer.ensure(account.audience())
         assert witness.refusals() == []
@@ -104,7 +116,9 @@ def test_refusals_would_be_noticed(account: Any, batch: Any, witness: Witness) -
     assert len(witness.refusals()) == 2
 
 
-def test_addresses_hold_no_hash_and_no_token(work: Any, account: Any, digest: Any, witness: Witness) -> None:
+def test_addresses_hold_no_hash_and_no_token(
+    work: Work, account: Account, digest: Callable[[object], str], witness: Witness
+) -> None:
     work(app_secret="sandbox-secret")
     journal = str(account.control("GET", "requests")["requests"][-len(witness.seen) :])
     addresses = " ".join(request.path for request, *_ in witness.seen)

@@ -1,4 +1,4 @@
-"""Keeps TikTok audiences equal to CDP segments."""
+"""Keeps TikTok audiences in sync with CDP segments."""
 
 from collections.abc import Iterable
 from functools import partial

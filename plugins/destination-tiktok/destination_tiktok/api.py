@@ -1,23 +1,38 @@
-"""Calls to the API: the token, numbered pages, and answers with a known shape."""
+"""Calls the TikTok API: the token, lists, and what an audience says about itself."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
 import msgspec
-from cdp_bridge.sdk import Client, TransientError
+from cdp_bridge.sdk import Client
 
 from destination_tiktok.errors import interpret
 from destination_tiktok.settings import Settings
 
 T = TypeVar("T")
 VERSION = "/open_api/v1.3"
+LIST = "/dmp/custom_audience/list/"
 PAGE = 100
+JSON = {"Content-Type": "application/json"}
 
 
-class Entry(msgspec.Struct):
-    """An audience as the list tells it; `cover_num` is 0 while it is unknown or below TikTok's minimum.
+class Answer(msgspec.Struct, Generic[T]):
+    """An answer with what was asked for."""
+
+    data: T
+
+
+class Result(msgspec.Struct):
+    """An answer to a write: what was done in part has another code than 0, and data that may say more."""
+
+    code: int
+    data: Any = None
+
+
+class CustomAudience(msgspec.Struct):
+    """What an audience says about itself; `cover_num` is 0 while it is unknown or below TikTok's minimum.
 
     `expired_time` is in UTC, as in `2027-11-01 08:00:00`.
     """
@@ -39,11 +54,11 @@ class _PageInfo(msgspec.Struct):
 
 class _Page(msgspec.Struct):
     page_info: _PageInfo
-    audiences: list[Entry] = msgspec.field(name="list")
+    audiences: list[CustomAudience] = msgspec.field(name="list")
 
 
 class _Pixels(msgspec.Struct):
-    pixels: list[dict[str, Any]]
+    pixels: list[Any]
 
 
 def connect(settings: Settings) -> Client:
@@ -52,36 +67,28 @@ def connect(settings: Settings) -> Client:
     return Client(settings.base_url + VERSION, interpret=interpret, headers=headers)
 
 
-def entries(client: Client, settings: Settings, only: Sequence[str] = ()) -> Iterator[Entry]:
+def custom_audiences(client: Client, settings: Settings, ids: Sequence[str] = ()) -> Iterator[CustomAudience]:
     """Every audience of the advertiser, or those with the given ids that are still there."""
-    number, last = 1, 1
-    while number <= last:
-        page = _page(client, settings, number, PAGE, only)
-        yield from page.audiences
-        number, last = number + 1, page.page_info.total_page
+    chosen = {"custom_audience_ids": msgspec.json.encode(ids).decode()} if ids else {}
+    params = _page_params(settings, PAGE) | chosen
+    for page in client.pages(LIST, _following, type=Answer[_Page], params=params):
+        yield from page.data.audiences
 
 
 def count(client: Client, settings: Settings) -> int:
     """How many audiences the advertiser has."""
-    return _page(client, settings, 1, 1).page_info.total_number
+    return client.read(LIST, params=_page_params(settings, 1), type=Answer[_Page]).data.page_info.total_number
 
 
 def is_pixel(client: Client, settings: Settings) -> bool:
     """Whether the event source is a pixel of the advertiser."""
     params = {"advertiser_id": settings.advertiser_id, "code": settings.event_source_id}
-    return bool(shaped(client.read("/pixel/list/", params=params), _Pixels).pixels)
+    return bool(client.read("/pixel/list/", params=params, type=Answer[_Pixels]).data.pixels)
 
 
-def _page(client: Client, settings: Settings, number: int, size: int, only: Sequence[str] = ()) -> _Page:
-    params: dict[str, Any] = {"advertiser_id": settings.advertiser_id, "page": number, "page_size": size}
-    if only:
-        params["custom_audience_ids"] = msgspec.json.encode(only).decode()
-    return shaped(client.read("/dmp/custom_audience/list/", params=params), _Page)
+def _page_params(settings: Settings, size: int) -> dict[str, Any]:
+    return {"advertiser_id": settings.advertiser_id, "page": 1, "page_size": size}
 
 
-def shaped(answer: Any, kind: type[T]) -> T:
-    """The `data` of an answer as its type; TransientError for another shape, which only a broken server gives."""
-    try:
-        return msgspec.convert(answer.get("data"), kind)
-    except msgspec.ValidationError:
-        raise TransientError("TikTok answered with JSON of an unexpected shape") from None
+def _following(page: Answer[_Page], params: Mapping[str, Any]) -> dict[str, int] | None:
+    return {"page": params["page"] + 1} if params["page"] < page.data.page_info.total_page else None

@@ -1,42 +1,29 @@
-"""Finds or creates the audience of an activation, never a second one for the same marker (tiktok.md 4.1, 5)."""
+"""Finds or creates the custom audience of an activation, never a second one for the same marker (tiktok.md 4.1, 5)."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import time
 from datetime import UTC, datetime
 
 import msgspec
-from cdp_bridge.sdk import Audience, AudienceRef, Client, ConfigError, Inventory, RejectedError, TransientError
+from cdp_bridge.sdk import Audience, AudienceRef, Client, ConfigError, Inventory, RejectedError, find_or_create
 
-from destination_tiktok.api import Entry, entries, shaped
+from destination_tiktok.api import Answer, CustomAudience, custom_audiences
 from destination_tiktok.errors import GoneError
 from destination_tiktok.settings import Settings
 
-LONGEST_NAME = 70
+MAX_NAME = 70
 """Characters; TikTok cuts a longer name, and with it the marker."""
 
 OTHERS = {"streaming": "Customer File Audience", "file": "Partner Audience"}
 """Way of uploading -> what TikTok calls the audiences of the other way (tiktok.md 3)."""
 
-TIME = "%Y-%m-%d %H:%M:%S"
-
-CREATE_PAUSES = (1.0, 4.0, 15.0)
-"""Seconds before the search that decides whether a failed create is tried again."""
+TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 
 
 class _Created(msgspec.Struct):
     audience_id: str
-
-
-def inventory(client: Client, settings: Settings) -> Inventory:
-    """The advertiser of the settings, and its audiences.
-
-    TikTok names others only to who writes the app's secret into a URL (tiktok.md 1.1).
-    """
-    found = tuple(_ref(settings, entry) for entry in entries(client, settings))
-    return Inventory(accounts={settings.advertiser_id: ""}, audiences=found)
 
 
 def ensure(client: Client, settings: Settings, audience: Audience) -> AudienceRef:
@@ -47,34 +34,47 @@ def ensure(client: Client, settings: Settings, audience: Audience) -> AudienceRe
     """
     try:
         if settings.upload == "streaming":
-            return _ref(settings, _find_or_create(client, settings, audience))
-        found = find(client, settings, audience)
-        if found is not None and found.error_msg:
+            ensured = find_or_create(
+                lambda: find(client, settings, audience), lambda: _create(client, settings, audience)
+            )
+            return _ref(settings, ensured)
+        existing = find(client, settings, audience)
+        if existing is not None and existing.error_msg:
             # Fewer people would be left than TikTok demands, and nothing can be taken out of such an audience.
-            _delete(client, settings, found)
-            found = None
-        return _ref(settings, found or Entry("", full_name(audience)))
+            _delete(client, settings, existing)
+            existing = None
+        return _ref(settings, existing or CustomAudience("", full_name(audience)))
     except RejectedError as error:
         raise explained(settings, error) from None
 
 
-def find(client: Client, settings: Settings, audience: Audience) -> Entry | None:
+def inventory(client: Client, settings: Settings) -> Inventory:
+    """The advertiser of the settings, and its audiences.
+
+    TikTok names others only to those who write the app's secret into a URL (tiktok.md 1.1).
+    """
+    audiences = [_ref(settings, audience) for audience in custom_audiences(client, settings)]
+    return Inventory(accounts={settings.advertiser_id: ""}, audiences=tuple(audiences))
+
+
+def find(client: Client, settings: Settings, audience: Audience) -> CustomAudience | None:
     """The audience by its ref, else the oldest with its marker in the name: ids grow.
 
     Raises ConfigError for one that was made the other way.
     """
     if audience.ref is not None and audience.ref.id and audience.ref.account == settings.advertiser_id:
-        for entry in entries(client, settings, [audience.ref.id]):
-            return _fitting(settings, entry)
-    found = [entry for entry in entries(client, settings) if entry.name.endswith(_tag(audience.marker))]
-    oldest = min(found, key=lambda entry: (len(entry.audience_id), entry.audience_id), default=None)
+        for existing in custom_audiences(client, settings, [audience.ref.id]):
+            return _fitting(settings, existing)
+    tag = _tag(audience.marker)
+    marked = [existing for existing in custom_audiences(client, settings) if existing.name.endswith(tag)]
+    oldest = min(marked, key=lambda existing: (len(existing.audience_id), existing.audience_id), default=None)
     return oldest and _fitting(settings, oldest)
 
 
 def full_name(audience: Audience) -> str:
     """The name at TikTok, which ends with the tag: there is no other place for a marker."""
     tag = _tag(audience.marker)
-    return f"{audience.name[: LONGEST_NAME - len(tag) - 1]} {tag}"
+    return f"{audience.name[: MAX_NAME - len(tag) - 1]} {tag}"
 
 
 def explained(settings: Settings, error: RejectedError) -> ConfigError:
@@ -83,67 +83,57 @@ def explained(settings: Settings, error: RejectedError) -> ConfigError:
     return ConfigError(error.problem, place=f"advertiser {settings.advertiser_id}", remedy=remedy)
 
 
-def _find_or_create(client: Client, settings: Settings, audience: Audience) -> Entry:
-    """A create that fails without a word may have worked, so every new try begins with a search."""
-    pauses = iter(CREATE_PAUSES)
-    while (found := find(client, settings, audience)) is None:
-        try:
-            return Entry(_create(client, settings, audience))
-        except TransientError as error:
-            pause = next(pauses, None)
-            if pause is None:
-                raise
-            time.sleep(max(pause, error.retry_after or 0))
-    return found
-
-
-def _fitting(settings: Settings, entry: Entry) -> Entry:
-    if entry.audience_type == OTHERS[settings.upload]:
+def _fitting(settings: Settings, audience: CustomAudience) -> CustomAudience:
+    kind = audience.audience_type
+    if kind == OTHERS[settings.upload]:
         raise ConfigError(
-            f"TikTok has the audience as a {entry.audience_type}, which takes no upload of the kind {settings.upload}",
-            place=f"audience {entry.audience_id}",
+            f"TikTok has the audience as a {kind}, which takes no upload of the kind {settings.upload}",
+            place=f"audience {audience.audience_id}",
             remedy="Set upload as it was, or delete the audience at TikTok: then everybody is sent to a new one",
         )
-    return entry
+    return audience
 
 
-def _delete(client: Client, settings: Settings, entry: Entry) -> None:
-    body = {"advertiser_id": settings.advertiser_id, "custom_audience_ids": [entry.audience_id]}
+def _delete(client: Client, settings: Settings, audience: CustomAudience) -> None:
+    body = {"advertiser_id": settings.advertiser_id, "custom_audience_ids": [audience.audience_id]}
     with contextlib.suppress(GoneError):
         client.call("POST", "/dmp/custom_audience/delete/", json=body)
 
 
-def _create(client: Client, settings: Settings, audience: Audience) -> str:
+def _create(client: Client, settings: Settings, audience: Audience) -> CustomAudience:
     body = {
         "advertiser_id": settings.advertiser_id,
         "action": "create",
         "custom_audience_name": full_name(audience),
     }
-    return shaped(client.call("POST", "/segment/audience/", json=body), _Created).audience_id
+    created = client.call("POST", "/segment/audience/", json=body, type=Answer[_Created]).data
+    return CustomAudience(created.audience_id)
 
 
-def _ref(settings: Settings, entry: Entry) -> AudienceRef:
-    size = entry.cover_num if entry.is_valid and entry.cover_num > 0 else None
+def _ref(settings: Settings, audience: CustomAudience) -> AudienceRef:
+    size = audience.cover_num if audience.is_valid and audience.cover_num > 0 else None
     return AudienceRef(
-        id=entry.audience_id,
+        id=audience.audience_id,
         account=settings.advertiser_id,
-        name=entry.name,
-        status=_status(entry),
+        name=audience.name,
+        status=_status(audience),
         lower_bound=size,
         upper_bound=size,
+        # Below TikTok's floor it is unknown, not nobody (tiktok.md 9).
+        matched=None if size is None else (size, size),
     )
 
 
-def _status(entry: Entry) -> str:
-    if not entry.audience_id:
+def _status(audience: CustomAudience) -> str:
+    if not audience.audience_id:
         return "to be made from the first file"
-    if entry.expired_time and entry.expired_time < datetime.now(UTC).strftime(TIME):
+    if audience.expired_time and audience.expired_time < datetime.now(UTC).strftime(TIME_FORMAT):
         return "expired"
-    if not entry.is_valid:
-        return "failed" if entry.error_msg else "not computed yet"
-    if not entry.cover_num:
+    if not audience.is_valid:
+        return "failed" if audience.error_msg else "not computed yet"
+    if not audience.cover_num:
         return "below TikTok's minimum of 1,000 matched people"
-    return "ready, expires within 60 days" if entry.is_expiring else "ready"
+    return "ready, expires within 60 days" if audience.is_expiring else "ready"
 
 
 def _tag(marker: str) -> str:

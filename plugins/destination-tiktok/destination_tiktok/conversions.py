@@ -1,4 +1,4 @@
-"""Conversion events: what TikTok gets of a batch of them, and which are refused before they are sent (tiktok.md 7)."""
+"""Sends conversions as events to the event source; what TikTok would refuse is refused before (tiktok.md 7)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import msgspec
 from cdp_bridge.sdk import Batch, Client, ConfigError, Conversion, Limits, Outcome, Stream
 from msgspec import Struct
 
+from destination_tiktok.api import JSON, Result
 from destination_tiktok.errors import PARTLY, DuplicateError
-from destination_tiktok.membership import NOTHING_TO_MATCH
+from destination_tiktok.members import NO_IDENTIFIER
+from destination_tiktok.rate_limit import RateLimit
 from destination_tiktok.settings import Settings
-from destination_tiktok.silence import Silence
 
 TRACK = "/event/track/"
 
@@ -55,7 +56,7 @@ ONLY_OF = {"external_id": ("web", "crm"), "mobile_ad_id": ("app",)}
 BROWSER = {"ip", "user_agent"}
 """Only both of them together say who it was."""
 
-MOST_EVENTS, MOST_BYTES = 1_000, 1_000_000
+MAX_EVENTS, MAX_BYTES = 1_000, 1_000_000
 
 STREAM = Stream(
     name="conversions",
@@ -63,7 +64,7 @@ STREAM = Stream(
     operations=("track",),
     matching_keys=tuple(USER),
     # Every app has 1,000 a second and 600,000 a minute.
-    limits=Limits(rows=MOST_EVENTS, bytes=MOST_BYTES, requests=800, seconds=1),
+    limits=Limits(rows=MAX_EVENTS, bytes=MAX_BYTES, requests=800, seconds=1),
 )
 
 
@@ -104,7 +105,7 @@ class _Event(Struct, omit_defaults=True):
     page: dict[str, str] = {}
 
 
-def write(client: Client, settings: Settings, silence: Silence, batch: Batch) -> Outcome:
+def write(client: Client, settings: Settings, rate_limit: RateLimit, batch: Batch) -> Outcome:
     """Send what can be sent as one request, of which TikTok takes all or nothing; an event id counts once.
 
     Raises ConfigError when no event source is set.
@@ -113,12 +114,12 @@ def write(client: Client, settings: Settings, silence: Silence, batch: Batch) ->
     if not sent.keys:
         return Outcome(rejected=sent.refused)
     try:
-        with silence.kept():
-            answer = client.call("POST", TRACK, data=sent.body, headers={"Content-Type": "application/json"})
+        with rate_limit.watch():
+            result = client.call("POST", TRACK, data=sent.body, headers=JSON, type=Result)
     except DuplicateError:
         # Whoever sent them, they are the same events.
         return Outcome(rejected=sent.refused)
-    unknown = frozenset(sent.keys) if answer["code"] == PARTLY else frozenset[bytes]()
+    unknown = frozenset(sent.keys) if result.code == PARTLY else frozenset[bytes]()
     return Outcome(rejected=sent.refused, unknown=unknown)
 
 
@@ -150,7 +151,7 @@ def _refusal(settings: Settings, event: Conversion, user: dict[str, Any]) -> str
     if event.source == "web" and not event.url:
         return "tiktok:no_url"
     if user.keys() < BROWSER:
-        return NOTHING_TO_MATCH
+        return NO_IDENTIFIER
     standard = _name(settings, event) in EVENTS.values()
     if (event.source == "store" and not standard) or (event.source == "crm" and standard):
         return "tiktok:event_name"
@@ -192,9 +193,5 @@ def _properties(event: Conversion) -> _Properties:
     about = _Properties(value=event.value, currency=event.currency, order_id=event.order_id)
     if event.items:
         about.content_type = "product"
-        about.contents = [_Content(item.id, _whole(item.quantity), item.price) for item in event.items]
+        about.contents = [_Content(item.id, item.whole_quantity, item.price) for item in event.items]
     return about
-
-
-def _whole(quantity: float | None) -> int | None:
-    return int(quantity) if quantity is not None and quantity == int(quantity) else None

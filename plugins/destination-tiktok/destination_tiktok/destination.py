@@ -1,4 +1,4 @@
-"""The destination: members of segments go into audiences of one advertiser, conversions to its event source."""
+"""Writes members of segments into audiences of one advertiser, and conversions to its event source."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ from cdp_bridge.sdk import (
     RejectedError,
     Stream,
     TransientError,
+    run_probes,
 )
 
 from destination_tiktok import audiences, conversions, files
-from destination_tiktok.api import VERSION, connect
+from destination_tiktok.api import JSON, VERSION, Result, connect
+from destination_tiktok.check import checks
 from destination_tiktok.errors import PARTLY, DuplicateError, LimitedError
-from destination_tiktok.membership import MOST_BYTES, MOST_ROWS, NOTHING_TO_MATCH, SCHEMA, Upload, judge, upload
-from destination_tiktok.probes import probe
+from destination_tiktok.members import MAX_BYTES, MAX_ROWS, NO_IDENTIFIER, SCHEMA, Upload, outcome_of, upload
+from destination_tiktok.rate_limit import RateLimit
 from destination_tiktok.settings import Settings
-from destination_tiktok.silence import Silence
 
 MAPPING = "/segment/mapping/"
 
@@ -35,7 +36,7 @@ MAPPING = "/segment/mapping/"
 def check(settings: Settings) -> list[Probe]:
     """Findings about token, advertiser, scopes, quota and event source, up to the first that fails."""
     with connect(settings) as client:
-        return list(probe(client, settings))
+        return run_probes(checks(client, settings))
 
 
 def discover(settings: Settings) -> Catalog:
@@ -74,7 +75,7 @@ def preview(settings: Settings, batch: Batch) -> dict[str, Any]:
     return {
         "method": "POST",
         "url": f"{settings.base_url}{VERSION}{path}",
-        "headers": {"Access-Token": "***", "Content-Type": "application/json"},
+        "headers": {"Access-Token": "***", **JSON},
         "json": msgspec.json.decode(body),
     }
 
@@ -85,7 +86,7 @@ class TikTokWriter:
     def __init__(self, client: Client, settings: Settings) -> None:
         self._client, self._settings = client, settings
         self._unanswered = b""
-        self._silence = Silence()
+        self._rate_limit = RateLimit()
 
     def ensure(self, audience: Audience) -> AudienceRef:
         """The audience by its ref, by its marker in the name, or a new one."""
@@ -94,16 +95,16 @@ class TikTokWriter:
     def write(self, batch: Batch) -> Outcome:
         """Send a batch as one request; membership is a set, so a repeat changes nothing."""
         if batch.operation == "track":
-            return conversions.write(self._client, self._settings, self._silence, batch)
+            return conversions.write(self._client, self._settings, self._rate_limit, batch)
         sent = upload(batch, self._settings.advertiser_id)
         if not sent.rows:
-            return Outcome(rejected=dict.fromkeys(batch.keys, NOTHING_TO_MATCH))
-        if len(batch.keys) > 1 and (sent.rows > MOST_ROWS or len(sent.body) > MOST_BYTES):
-            raise RejectedError(f"the batch has more than {MOST_ROWS} rows or a megabyte", reason="tiktok:rows")
+            return Outcome(rejected=dict.fromkeys(batch.keys, NO_IDENTIFIER))
+        if len(batch.keys) > 1 and (sent.rows > MAX_ROWS or len(sent.body) > MAX_BYTES):
+            raise RejectedError(f"the batch has more than {MAX_ROWS} rows or a megabyte", reason="tiktok:rows")
         outcome = self._send(batch, sent)
         return msgspec.structs.replace(
             outcome,
-            rejected={**outcome.rejected, **dict.fromkeys(sent.empty, NOTHING_TO_MATCH)},
+            rejected={**outcome.rejected, **dict.fromkeys(sent.empty, NO_IDENTIFIER)},
             unknown=outcome.unknown.difference(sent.empty),
         )
 
@@ -112,11 +113,10 @@ class TikTokWriter:
         return Outcome()
 
     def _send(self, batch: Batch, sent: Upload) -> Outcome:
-        headers = {"Content-Type": "application/json"}
         repeated, self._unanswered = self._unanswered == sent.body, b""
         try:
-            with self._silence.kept():
-                answer = self._client.call("POST", MAPPING, data=sent.body, headers=headers)
+            with self._rate_limit.watch():
+                result = self._client.call("POST", MAPPING, data=sent.body, headers=JSON, type=Result)
         except LimitedError:
             raise
         except TransientError:
@@ -126,4 +126,4 @@ class TikTokWriter:
             if not repeated:
                 raise
             return Outcome()
-        return judge(batch, answer.get("data")) if answer["code"] == PARTLY else Outcome()
+        return outcome_of(batch, result.data) if result.code == PARTLY else Outcome()

@@ -1,4 +1,4 @@
-"""The customer-file way: each batch becomes a file, which TikTok works into the audience later (tiktok.md 5)."""
+"""Uploads each batch of members as a file, which TikTok works into the audience later (tiktok.md 5)."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from cdp_bridge.sdk import (
 )
 
 from destination_tiktok import audiences, conversions
-from destination_tiktok.api import VERSION, entries, shaped
+from destination_tiktok.api import VERSION, Answer, custom_audiences
 from destination_tiktok.errors import BusyError, LostFileError
-from destination_tiktok.membership import NOTHING_TO_MATCH
+from destination_tiktok.members import NO_IDENTIFIER
+from destination_tiktok.rate_limit import RateLimit
 from destination_tiktok.settings import Settings
-from destination_tiktok.silence import Silence
 
 UPLOAD, CREATE, UPDATE = (f"/dmp/custom_audience/{path}/" for path in ("file/upload", "create", "update"))
 COLUMNS = {"email": "email_SHA256", "phone": "phone_SHA256", "mobile_ad_id": "MAID"}
@@ -35,8 +35,8 @@ CALCULATE_TYPE = "MULTIPLE_TYPES"
 ACTIONS = {"add": "APPEND", "remove": "REMOVE"}
 """Always sent: without an action the file replaces everybody."""
 
-MOST_REPEATS = 3
-MOST_BYTES = 50 * 2**20
+MAX_VALUES = 3
+MAX_BYTES = 50 * 2**20
 LIMITS = Limits(rows=250_000, bytes=40_000_000, requests=8, seconds=1)
 """Each batch keeps an audience busy for hours, so it is as large as a file may be, with room for the header."""
 
@@ -64,10 +64,10 @@ class _Created(msgspec.Struct):
     custom_audience_id: str
 
 
-def file(batch: Batch) -> File:
+def file_of(batch: Batch) -> File:
     """One row a member, with up to three values a column; further rows for those who have more."""
     filled = {name: batch.identifiers[name] for name in COLUMNS if any(batch.identifiers.get(name, ()))}
-    widths = [min(MOST_REPEATS, max(map(len, column))) for column in filled.values()]
+    widths = [min(MAX_VALUES, max(map(len, column))) for column in filled.values()]
     lines = [",".join(COLUMNS[name] for name, width in zip(filled, widths, strict=True) for _ in range(width))]
     empty = []
     for i, key in enumerate(batch.keys):
@@ -79,36 +79,36 @@ def file(batch: Batch) -> File:
 
 
 def _lines(values: Sequence[Sequence[str]], widths: Sequence[int]) -> Iterator[str]:
-    turns = max((-(-len(some) // width) for some, width in zip(values, widths, strict=True)), default=0)
-    for turn in range(turns):
+    rows = max((-(-len(some) // width) for some, width in zip(values, widths, strict=True)), default=0)
+    for row in range(rows):
         cells: list[str] = []
         for some, width in zip(values, widths, strict=True):
-            part = some[turn * width : (turn + 1) * width]
+            part = some[row * width : (row + 1) * width]
             cells += [*part, *[""] * (width - len(part))]
         yield ",".join(cells)
 
 
 def preview(settings: Settings, batch: Batch) -> dict[str, Any]:
     """The upload of a batch and what follows it as JSON values, credentials masked."""
-    made = file(batch)
+    file = file_of(batch)
     api, headers = settings.base_url + VERSION, {"Access-Token": "***"}
     body = _update(settings, batch.audience.id, batch.operation, "(path of the file)")
     return {
         "method": "POST",
         "url": api + UPLOAD,
         "headers": headers,
-        "fields": {"advertiser_id": settings.advertiser_id, **made.fields},
-        "file": made.content.decode().splitlines(),
+        "fields": {"advertiser_id": settings.advertiser_id, **file.fields},
+        "file": file.content.decode().splitlines(),
         "then": {"method": "POST", "url": api + UPDATE, "headers": headers, "json": body},
     }
 
 
 class _New(msgspec.Struct):
-    """An audience that the first file makes: its id from then on, and whether TikTok was asked for it."""
+    """An audience that the first file makes: its id from then on, and whether a request for it was sent."""
 
     audience: Audience
     id: str = ""
-    asked: bool = False
+    requested: bool = False
 
 
 class FileWriter:
@@ -121,7 +121,7 @@ class FileWriter:
 
     def __init__(self, client: Client, settings: Settings) -> None:
         self._client, self._settings = client, settings
-        self._silence = Silence()
+        self._rate_limit = RateLimit()
         self._new: dict[str, _New] = {}
         self._waiting: set[tuple[str, str]] = set()
 
@@ -135,19 +135,19 @@ class FileWriter:
     def write(self, batch: Batch) -> Outcome:
         """Upload a batch and have it worked in; a repeat changes nothing, since an audience is a set."""
         if batch.operation == "track":
-            return conversions.write(self._client, self._settings, self._silence, batch)
-        made = file(batch)
-        rejected = dict.fromkeys(made.empty, NOTHING_TO_MATCH)
+            return conversions.write(self._client, self._settings, self._rate_limit, batch)
+        file = file_of(batch)
+        rejected = dict.fromkeys(file.empty, NO_IDENTIFIER)
         new = None if batch.audience.id else self._new[batch.audience.name]
         audience_id = new.id if new else batch.audience.id
         if len(rejected) == len(batch.keys) or (not audience_id and batch.operation == "remove"):
             return Outcome(rejected=rejected)
-        if len(made.content) > MOST_BYTES:
+        if len(file.content) > MAX_BYTES:
             raise TOO_LARGE
         if (audience_id, batch.operation) in self._waiting:
             return Outcome(rejected=rejected, unknown=frozenset(batch.keys).difference(rejected))
-        with self._silence.kept():
-            path = self._upload(made)
+        with self._rate_limit.watch():
+            path = self._upload(file)
             try:
                 if new is not None and not new.id:
                     pending = self._make(new, path)
@@ -164,14 +164,14 @@ class FileWriter:
         Raises RejectedError when TikTok has not made the change, or has nothing left that it could be asked of.
         """
         audience_id, *waiting = pending.split()
-        entry = next(entries(self._client, self._settings, [audience_id]), None)
-        if entry is None or entry.error_msg:
+        existing = next(custom_audiences(self._client, self._settings, [audience_id]), None)
+        if existing is None or existing.error_msg:
             raise RejectedError("TikTok has not changed the audience", reason="tiktok:change_failed")
         if not waiting:
-            return Outcome() if entry.is_valid else Outcome(pending=pending)
+            return Outcome() if existing.is_valid else Outcome(pending=pending)
         operation, path = waiting
         try:
-            with self._silence.kept():
+            with self._rate_limit.watch():
                 self._change(audience_id, operation, path)
         except LostFileError as error:
             raise RejectedError(error.problem, reason="tiktok:file_lost") from None
@@ -182,9 +182,9 @@ class FileWriter:
 
     def _make(self, new: _New, path: str) -> str:
         """What is pending once the audience is made; a try without an answer may have made it, so it is looked for."""
-        found = audiences.find(self._client, self._settings, new.audience) if new.asked else None
-        if found is not None:
-            new.id = found.audience_id
+        existing = audiences.find(self._client, self._settings, new.audience) if new.requested else None
+        if existing is not None:
+            new.id = existing.audience_id
             return self._change_or_wait(new.id, "add", path)
         body = {
             "advertiser_id": self._settings.advertiser_id,
@@ -192,8 +192,8 @@ class FileWriter:
             "file_paths": [path],
             "calculate_type": CALCULATE_TYPE,
         }
-        new.asked = True
-        new.id = shaped(self._client.call("POST", CREATE, json=body), _Created).custom_audience_id
+        new.requested = True
+        new.id = self._client.call("POST", CREATE, json=body, type=Answer[_Created]).data.custom_audience_id
         return new.id
 
     def _change_or_wait(self, audience_id: str, operation: str, path: str) -> str:
@@ -208,10 +208,11 @@ class FileWriter:
     def _change(self, audience_id: str, operation: str, path: str) -> None:
         self._client.call("POST", UPDATE, json=_update(self._settings, audience_id, operation, path))
 
-    def _upload(self, made: File) -> str:
-        fields = {"advertiser_id": self._settings.advertiser_id, **made.fields}
-        parts = {"file": ("members.csv", made.content, "text/csv")}
-        return shaped(self._client.call("POST", UPLOAD, data=fields, files=parts), _Uploaded).file_path
+    def _upload(self, file: File) -> str:
+        fields = {"advertiser_id": self._settings.advertiser_id, **file.fields}
+        parts = {"file": ("members.csv", file.content, "text/csv")}
+        answer = self._client.call("POST", UPLOAD, data=fields, files=parts, type=Answer[_Uploaded])
+        return answer.data.file_path
 
 
 def _update(settings: Settings, audience_id: str, operation: str, path: str) -> dict[str, Any]:

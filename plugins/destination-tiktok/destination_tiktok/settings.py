@@ -1,4 +1,4 @@
-"""What a person says about one TikTok advertiser account."""
+"""The settings of the destination: one TikTok advertiser account."""
 
 from typing import Annotated, Literal
 

@@ -9,7 +9,7 @@ import pytest
 import sandbox
 from cdp_bridge import settings as settings_module
 from cdp_bridge.model import Writer
-from cdp_bridge.sdk import Audience, Batch
+from cdp_bridge.sdk import Audience
 from cdp_bridge.testing import numbered, waits
 from destination_tiktok import destination
 from destination_tiktok.settings import Settings
@@ -90,6 +90,6 @@ def digest() -> Callable[[object], str]:
 
 
 @pytest.fixture
-def batch() -> Callable[..., Batch]:
+def batch() -> numbered.MakeBatch:
     """Members by number; `email={1: [...]}` replaces the one e-mail address that each has by default."""
     return numbered.batch

@@ -9,17 +9,19 @@ from typing import Any
 
 import pytest
 from cdp_bridge.testing import DestinationSuite, DestinationTwin
-from cdp_bridge.testing.bench import Clock, DestinationBench, new_audience, pointed_at
+from cdp_bridge.testing.harness import Clock, DestinationHarness, new_audience, pointed_at
 from cdp_bridge.testing.relay import Headers, Relay, Request
 from destination_tiktok import CONNECTOR
 from msgspec import structs
+
+from .conftest import Account
 
 
 class TestDestinationTikTok(DestinationSuite):
     connector = CONNECTOR
 
 
-class FileBench(DestinationBench):
+class FileHarness(DestinationHarness):
     """Knows that an audience which is made from files has no id before the first of them."""
 
     @contextlib.contextmanager
@@ -42,7 +44,7 @@ class TestDestinationTikTokFiles(DestinationSuite):
     connector = CONNECTOR
 
     @pytest.fixture
-    def twin(self, account: Any, twin: DestinationTwin) -> DestinationTwin:
+    def twin(self, account: Account, twin: DestinationTwin) -> DestinationTwin:
         """The people of the kit are few, and its batches follow each other at once."""
         account.configure(floor=0, processing=0, app={"allow_list": False})
         settings, wrong = ({**raw, "upload": "file"} for raw in (twin.settings, twin.wrong_settings))
@@ -51,21 +53,21 @@ class TestDestinationTikTokFiles(DestinationSuite):
         )
 
     @pytest.fixture
-    def bench(self, twin: DestinationTwin, relay: Relay | None, clock: Clock) -> FileBench:
-        return FileBench(CONNECTOR, pointed_at(relay, twin, twin.settings), relay, clock, twin, new_audience())
+    def harness(self, twin: DestinationTwin, relay: Relay | None, clock: Clock) -> FileHarness:
+        return FileHarness(CONNECTOR, pointed_at(relay, twin, twin.settings), relay, clock, twin, new_audience())
 
-    def test_must_26_an_audience_is_found_again(self, bench: DestinationBench) -> None:
+    def test_must_26_an_audience_is_found_again(self, harness: DestinationHarness) -> None:
         """There is none to be found before it has got somebody."""
-        marker = bench.audience.marker
+        marker = harness.audience.marker
         for other in (f"{marker}0", marker[:-1], f"{marker} ", marker.upper(), f"x{marker}", marker):
-            replace(bench, audience=structs.replace(bench.audience, marker=other)).prepare()
-        super().test_must_26_an_audience_is_found_again(bench)
+            replace(harness, audience=structs.replace(harness.audience, marker=other)).prepare()
+        super().test_must_26_an_audience_is_found_again(harness)
 
     @pytest.mark.parametrize("failure", ["503", "429", "cut"])
-    def test_must_37_a_batch_is_sent_once(self, bench: DestinationBench, wire: Relay, failure: str) -> None:
+    def test_must_37_a_batch_is_sent_once(self, harness: DestinationHarness, wire: Relay, failure: str) -> None:
         """Nobody is removed from an audience that is not there."""
-        bench.prepare()
-        super().test_must_37_a_batch_is_sent_once(bench, wire, failure)
+        harness.prepare()
+        super().test_must_37_a_batch_is_sent_once(harness, wire, failure)
 
 
 def _counted(account: Any, pixel: str) -> list[Any]:
@@ -97,7 +99,7 @@ def picky(twin_url: str) -> Iterator[Picky]:
 
 
 @pytest.fixture
-def twin(account: Any, picky: Picky) -> DestinationTwin:
+def twin(account: Account, picky: Picky) -> DestinationTwin:
     pixel = f"C{account.number}"
     account.configure(advertisers={account.number: {"web": [pixel]}})
     settings = {"access_token": account.token, "advertiser_id": account.number, "base_url": picky.url}

@@ -2,17 +2,20 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import sandbox
+from cdp_bridge.model import Writer
 from cdp_bridge.sdk import AudienceRef, Batch, ConfigError, Conversion, Item, RejectedError, TransientError
 from cdp_bridge.testing.numbered import digest, keys
 from cdp_bridge.testing.relay import Relay
 from destination_tiktok import destination
 from sandbox.people import generate
 from sandbox.tiktok.events import STANDARD
+
+from .conftest import Account
 
 PEOPLE = 20
 KINDS = ("web", "app", "offline", "crm")
@@ -26,7 +29,7 @@ def twin_url() -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def source(account: Any) -> str:
+def source(account: Account) -> str:
     """An event source of the test's own, of every kind."""
     code = f"C{account.number}"
     account.configure(advertisers={account.number: {kind: [code] for kind in KINDS}})
@@ -34,7 +37,7 @@ def source(account: Any) -> str:
 
 
 @pytest.fixture
-def writer(account: Any, source: str) -> Any:
+def writer(account: Account, source: str) -> Iterator[Writer]:
     with account.open(event_source_id=source) as writer:
         yield writer
 
@@ -54,7 +57,7 @@ def track(*events: Conversion, **columns: Any) -> Batch:
 
 
 @pytest.fixture
-def received(account: Any, source: str) -> Any:
+def received(account: Account, source: str) -> Callable[[], list[dict[str, Any]]]:
     """The events that the twin took."""
     return lambda: [each for each in account.lines("events") if each["pixel_id"] == source]
 
@@ -76,28 +79,34 @@ NAMES = {
 
 
 @pytest.mark.parametrize("upload", ["streaming", "file"])
-def test_each_event_arrives_under_tiktoks_name(account: Any, received: Any, source: str, upload: Any) -> None:
+def test_each_event_arrives_under_tiktoks_name(
+    account: Account, received: Callable[[], list[dict[str, Any]]], source: str, upload: Any
+) -> None:
     with account.open(event_source_id=source, upload=upload) as writer:
         outcome = writer.write(track(*[event(f"name-{name}", name, value=12.5, currency="EUR") for name in NAMES]))
     assert (outcome.rejected, outcome.unknown, outcome.pending) == ({}, frozenset(), None)
     assert [each["event_name"] for each in received()] == list(NAMES.values())
 
 
-def test_an_offline_set_takes_every_standard_event_and_no_other(account: Any, received: Any, source: str) -> None:
+def test_an_offline_set_takes_every_standard_event_and_no_other(
+    account: Account, received: Callable[[], list[dict[str, Any]]], source: str
+) -> None:
     with account.open(event_source_id=source, event_source="offline") as writer:
         outcome = writer.write(track(*[event(name, name, source="store") for name in NAMES]))
     assert outcome.rejected == dict.fromkeys(keys(len(NAMES) - 1), "tiktok:event_name")
     assert {each["event_name"] for each in received()} == {*NAMES.values()} & STANDARD
 
 
-def test_a_crm_set_takes_events_of_our_own_names_only(account: Any, received: Any, source: str) -> None:
+def test_a_crm_set_takes_events_of_our_own_names_only(
+    account: Account, received: Callable[[], list[dict[str, Any]]], source: str
+) -> None:
     with account.open(event_source_id=source, event_source="crm") as writer:
         outcome = writer.write(track(*[event(name, name, source="crm") for name in ("lead", "Lead", "won")]))
     assert outcome.rejected == dict.fromkeys(keys(1), "tiktok:event_name")
     assert [each["event_name"] for each in received()] == ["lead", "won"]
 
 
-def test_everything_arrives_under_tiktoks_keys(account: Any, source: str) -> None:
+def test_everything_arrives_under_tiktoks_keys(account: Account, source: str) -> None:
     moment = int(time.time()) - 60
     columns = {
         "email": [[digest("a"), digest("b")]],
@@ -161,7 +170,7 @@ def test_everything_arrives_under_tiktoks_keys(account: Any, source: str) -> Non
     ],
 )
 def test_each_source_gets_what_it_takes(
-    account: Any, received: Any, source: str, kind: Any, where: Any, user: Any
+    account: Account, received: Callable[[], list[dict[str, Any]]], source: str, kind: Any, where: Any, user: Any
 ) -> None:
     ids = {"external_id": [[digest("x")]], "mobile_ad_id": [[digest("m")]]}
     batch = track(event(event_name="won" if kind == "crm" else "lead", source=where), **ids)
@@ -174,14 +183,14 @@ def test_each_source_gets_what_it_takes(
     assert [each["action_source"] for each in received()] == [kind]
 
 
-def test_tiktok_knows_the_people_again(received: Any, writer: Any) -> None:
+def test_tiktok_knows_the_people_again(received: Callable[[], list[dict[str, Any]]], writer: Writer) -> None:
     people = [person for person in generate(PEOPLE, seed=1) if person.emails][:5]
     events = [event(f"person-{i}") for i in range(5)]
     writer.write(track(*events, email=[[digest(person.emails[0].true)] for person in people]))
     assert [each["person_id"] for each in received()] == [person.human_id for person in people]
 
 
-def test_a_repeat_counts_once(account: Any, received: Any, writer: Any) -> None:
+def test_a_repeat_counts_once(account: Account, received: Callable[[], list[dict[str, Any]]], writer: Writer) -> None:
     for _ in range(2):
         writer.write(track(event("twice")))
     account.fault("accepted_then_reset", "/track/")
@@ -191,14 +200,18 @@ def test_a_repeat_counts_once(account: Any, received: Any, writer: Any) -> None:
     assert [each["event_id"] for each in received() if not each["duplicate"]] == ["twice", "unanswered"]
 
 
-def test_events_that_tiktok_calls_a_duplicate_are_there(account: Any, received: Any, writer: Any) -> None:
+def test_events_that_tiktok_calls_a_duplicate_are_there(
+    account: Account, received: Callable[[], list[dict[str, Any]]], writer: Writer
+) -> None:
     account.fails(40050, "/track/", kind="accepted_then_error")
     outcome = writer.write(track(event("a"), event("b", url=None)))
     assert (outcome.rejected, outcome.unknown) == (dict.fromkeys(keys(1), "tiktok:no_url"), frozenset())
     assert [each["event_id"] for each in received()] == ["a"]
 
 
-def test_row_32_what_tiktok_would_refuse_is_named_and_the_rest_goes(received: Any, writer: Any) -> None:
+def test_row_32_what_tiktok_would_refuse_is_named_and_the_rest_goes(
+    received: Callable[[], list[dict[str, Any]]], writer: Writer
+) -> None:
     wrong: dict[str, dict[str, Any]] = {"tiktok:source": {"source": "store"}, "tiktok:no_url": {"url": None}}
     events = [event(f"wrong-{reason}", **changes) for reason, changes in wrong.items()]
     outcome = writer.write(track(event("good-1"), *events, event("good-2")))
@@ -207,18 +220,18 @@ def test_row_32_what_tiktok_would_refuse_is_named_and_the_rest_goes(received: An
 
 
 @pytest.mark.parametrize("ip_address", [None, "203.0.113.9"])
-def test_nobody_to_match(received: Any, writer: Any, ip_address: Any) -> None:
+def test_nobody_to_match(received: Callable[[], list[dict[str, Any]]], writer: Writer, ip_address: Any) -> None:
     outcome = writer.write(track(event(ip_address=ip_address), email=[[]]))
     assert outcome.rejected == ({} if ip_address else dict.fromkeys(keys(0), "tiktok:no_identifier"))
     assert len(received()) == bool(ip_address)
 
 
-def test_a_batch_of_which_nothing_is_left_costs_no_call(account: Any, writer: Any) -> None:
+def test_a_batch_of_which_nothing_is_left_costs_no_call(account: Account, writer: Writer) -> None:
     account.fails(40002, "/track/")
     assert writer.write(track(event(url=None))).rejected == dict.fromkeys(keys(0), "tiktok:no_url")
 
 
-def test_row_32_a_full_batch(account: Any, received: Any, writer: Any) -> None:
+def test_row_32_a_full_batch(account: Account, received: Callable[[], list[dict[str, Any]]], writer: Writer) -> None:
     (_, stream) = destination.discover(account.settings()).streams
     limits = stream.limits
     assert limits is not None
@@ -226,7 +239,9 @@ def test_row_32_a_full_batch(account: Any, received: Any, writer: Any) -> None:
     assert len(received()) == limits.rows == 1_000
 
 
-def test_row_32_one_event_that_tiktok_refuses_spoils_the_request(received: Any, writer: Any) -> None:
+def test_row_32_one_event_that_tiktok_refuses_spoils_the_request(
+    received: Callable[[], list[dict[str, Any]]], writer: Writer
+) -> None:
     with pytest.raises(RejectedError) as refusal:
         writer.write(track(event("spoilt"), event("good"), email=[["jane@example.com"], [digest("a")]]))
     assert refusal.value.reason == "tiktok:40002"
@@ -234,13 +249,15 @@ def test_row_32_one_event_that_tiktok_refuses_spoils_the_request(received: Any, 
     assert received() == []
 
 
-def test_row_33_a_pixel_of_another(account: Any) -> None:
+def test_row_33_a_pixel_of_another(account: Account) -> None:
     with account.open(event_source_id="C9OTHER") as writer, pytest.raises(ConfigError, match=r"40001.*event_source_id"):
         writer.write(track(event()))
 
 
 @pytest.mark.parametrize("code", [40016, 40100, 40132, 40133, 61000])
-def test_row_34_after_a_second_limit_error_it_is_silent_for_five_minutes(account: Any, writer: Any, code: Any) -> None:
+def test_row_34_after_a_second_limit_error_it_is_silent_for_five_minutes(
+    account: Account, writer: Writer, code: Any
+) -> None:
     waits = []
     for _ in range(2):
         account.fails(code, "/track/")
@@ -251,7 +268,9 @@ def test_row_34_after_a_second_limit_error_it_is_silent_for_five_minutes(account
 
 
 @pytest.mark.parametrize("code", [50000, 50002, 51010, 60001, 40202])
-def test_what_passes_is_tried_again_and_counts_once(account: Any, received: Any, writer: Any, code: Any) -> None:
+def test_what_passes_is_tried_again_and_counts_once(
+    account: Account, received: Callable[[], list[dict[str, Any]]], writer: Writer, code: Any
+) -> None:
     account.fails(code, "/track/", kind="accepted_then_error")
     with pytest.raises(TransientError):
         writer.write(track(event("again")))
@@ -259,45 +278,45 @@ def test_what_passes_is_tried_again_and_counts_once(account: Any, received: Any,
     assert [each["duplicate"] for each in received()] == [False, True]
 
 
-def test_events_of_which_tiktok_took_a_part_are_unknown(account: Any, writer: Any) -> None:
+def test_events_of_which_tiktok_took_a_part_are_unknown(account: Account, writer: Writer) -> None:
     account.fails(20001, "/track/", data={"failed": ["a"]})
     outcome = writer.write(track(event("a"), event("b", url=None)))
     assert (outcome.rejected, outcome.unknown) == (dict.fromkeys(keys(1), "tiktok:no_url"), frozenset(keys(0)))
 
 
-def test_an_answer_without_data_is_a_success(account: Any, writer: Any) -> None:
+def test_an_answer_without_data_is_a_success(account: Account, writer: Writer) -> None:
     account.fault("status", "/track/", status=200, body={"code": 0, "message": "OK"})
     assert writer.write(track(event())).unknown == frozenset()
 
 
-def test_row_05_a_token_that_is_revoked_while_we_write(account: Any, writer: Any) -> None:
+def test_row_05_a_token_that_is_revoked_while_we_write(account: Account, writer: Writer) -> None:
     account.configure_token(calls_left=1)
     writer.write(track(event("first")))
     with pytest.raises(ConfigError, match=r"40105.*set access_token"):
         writer.write(track(event("second")))
 
 
-def test_row_07_a_token_without_the_scope(account: Any, writer: Any) -> None:
+def test_row_07_a_token_without_the_scope(account: Account, writer: Writer) -> None:
     account.configure_token(scopes=[3])
     with pytest.raises(ConfigError, match=r"40130.*for conversions also Pixel"):
         writer.write(track(event()))
 
 
-def test_without_an_event_source_conversions_are_refused_with_the_setting(account: Any) -> None:
+def test_without_an_event_source_conversions_are_refused_with_the_setting(account: Account) -> None:
     with account.open() as writer, pytest.raises(ConfigError) as missing:
         writer.write(track(event()))
     assert missing.value.place == "settings.event_source_id"
     assert missing.value.remedy.startswith("Set it to the code of a pixel")
 
 
-def test_a_pixel_is_looked_at_only_where_one_is_set(account: Any, source: str) -> None:
+def test_a_pixel_is_looked_at_only_where_one_is_set(account: Account, source: str) -> None:
     probe = destination.check(account.settings(event_source_id=source))[-1]
     assert (probe.name, probe.passed, probe.detail) == ("event source", True, f"pixel {source} is there")
     for changes in ({}, {"event_source_id": source, "event_source": "crm"}):
         assert "event source" not in [probe.name for probe in destination.check(account.settings(**changes))]
 
 
-def test_a_pixel_that_is_not_there(account: Any, source: str) -> None:
+def test_a_pixel_that_is_not_there(account: Account, source: str) -> None:
     probe = destination.check(account.settings(event_source_id="C9OTHER"))[-1]
     assert (probe.name, probe.passed) == ("event source", False)
     assert (probe.detail, "belongs to this advertiser" in probe.remedy) == (
@@ -309,13 +328,17 @@ def test_a_pixel_that_is_not_there(account: Any, source: str) -> None:
     assert (probe.name, "for conversions also Pixel" in probe.remedy) == ("event source", True)
 
 
-def test_test_mode_marks_the_events(account: Any, received: Any, source: str) -> None:
+def test_test_mode_marks_the_events(
+    account: Account, received: Callable[[], list[dict[str, Any]]], source: str
+) -> None:
     with account.open(event_source_id=source, test_event_code="TEST1") as writer:
         writer.write(track(event("test")))
     assert [each["test"] for each in received()] == [True]
 
 
-def test_no_clear_identifier_is_on_the_wire_and_none_in_a_log(account: Any, source: str, caplog: Any) -> None:
+def test_no_clear_identifier_is_on_the_wire_and_none_in_a_log(
+    account: Account, source: str, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("DEBUG")
     relay = Relay(account.url)
     with relay.running(), account.open(base_url=relay.url, event_source_id=source) as writer:
@@ -328,11 +351,11 @@ def test_no_clear_identifier_is_on_the_wire_and_none_in_a_log(account: Any, sour
         assert private not in caplog.text
 
 
-def test_nothing_is_ever_pending(writer: Any) -> None:
+def test_nothing_is_ever_pending(writer: Writer) -> None:
     assert writer.settle(track().audience, "x").pending is None
 
 
-def test_the_object_is_announced_after_the_audience(account: Any) -> None:
+def test_the_object_is_announced_after_the_audience(account: Account) -> None:
     audience, stream = destination.discover(account.settings(base_url="http://127.0.0.1:9")).streams
     assert (audience.name, stream.name, stream.profile) == ("audience", "conversions", "tiktok-events")
     assert stream.operations == ("track",)

@@ -4,9 +4,13 @@ from typing import Any
 
 import pytest
 from cdp_bridge.sdk import AudienceRef, ConfigError, TransientError
+from cdp_bridge.testing import numbered
+from sandbox.trial import Clock
+
+from .conftest import Account
 
 
-def test_the_marker_is_in_a_name_that_tiktok_does_not_cut(account: Any) -> None:
+def test_the_marker_is_in_a_name_that_tiktok_does_not_cut(account: Account) -> None:
     with account.open() as writer:
         refs = [writer.ensure(account.audience(marker, name="x" * 90)) for marker in ("a", "a" * 90)]
     names = [account.held(ref.id)["name"] for ref in refs]
@@ -15,7 +19,7 @@ def test_the_marker_is_in_a_name_that_tiktok_does_not_cut(account: Any) -> None:
     assert {ref.account for ref in refs} == {account.number}
 
 
-def test_finds_the_oldest_again_by_ref_and_by_marker_on_a_later_page(account: Any) -> None:
+def test_finds_the_oldest_again_by_ref_and_by_marker_on_a_later_page(account: Account) -> None:
     with account.open() as writer:
         ref = writer.ensure(account.audience("first"))
         name = account.held(ref.id)["name"]
@@ -37,7 +41,9 @@ def test_finds_the_oldest_again_by_ref_and_by_marker_on_a_later_page(account: An
         ("accepted_then_error", {"status": 200, "body": {"code": 40100}}),
     ],
 )
-def test_a_create_that_fails_without_a_word_makes_one_audience(account: Any, clock: Any, kind: Any, more: Any) -> None:
+def test_a_create_that_fails_without_a_word_makes_one_audience(
+    account: Account, clock: Clock, kind: Any, more: Any
+) -> None:
     account.fault(kind, "segment/audience/", "POST", **more)
     with account.open() as writer:
         ref = writer.ensure(account.audience())
@@ -45,7 +51,7 @@ def test_a_create_that_fails_without_a_word_makes_one_audience(account: Any, clo
     assert len(clock.slept) == 1
 
 
-def test_gives_up_creating_after_some_tries(account: Any, clock: Any) -> None:
+def test_gives_up_creating_after_some_tries(account: Account, clock: Clock) -> None:
     account.fault("reset", "segment/audience/", "POST", times=None)
     with account.open() as writer, pytest.raises(TransientError):
         writer.ensure(account.audience())
@@ -53,7 +59,7 @@ def test_gives_up_creating_after_some_tries(account: Any, clock: Any) -> None:
     assert account.audiences() == []
 
 
-def test_a_deleted_audience_is_made_anew_and_a_ref_of_another_account_not_followed(account: Any) -> None:
+def test_a_deleted_audience_is_made_anew_and_a_ref_of_another_account_not_followed(account: Account) -> None:
     with account.open() as writer:
         ref = writer.ensure(account.audience())
         account.call("segment/audience/", advertiser_id=account.number, action="delete", delete_audience_id=ref.id)
@@ -63,7 +69,7 @@ def test_a_deleted_audience_is_made_anew_and_a_ref_of_another_account_not_follow
         assert writer.ensure(account.audience(ref=foreign)).id == new.id
 
 
-def test_size_and_state(account: Any, batch: Any, clock: Any) -> None:
+def test_size_and_state(account: Account, batch: numbered.MakeBatch, clock: Clock) -> None:
     with account.open() as writer:
         ref = writer.ensure(account.audience())
         writer.write(batch(ref, range(3)))
@@ -86,23 +92,24 @@ def test_size_and_state(account: Any, batch: Any, clock: Any) -> None:
         ({"cover_num": 1_840, "is_valid": True, "expired_time": "2199-01-01 00:00:00"}, "ready", 1_840),
     ],
 )
-def test_what_tiktok_tells_of_size_and_state(account: Any, upload: Any, told: Any, status: Any, size: Any) -> None:
+def test_what_tiktok_tells_of_size_and_state(account: Account, upload: Any, told: Any, status: Any, size: Any) -> None:
     page = {"list": [{"audience_id": "12", "name": "x", **told}], "page_info": {"total_number": 1, "total_page": 1}}
     account.fault("status", "/list/", status=200, body={"code": 0, "data": page})
     known = AudienceRef(id="12", account=account.number)
     with account.open(upload=upload) as writer:
         ref = writer.ensure(account.audience(ref=known))
     assert (ref.id, ref.status, ref.lower_bound, ref.upper_bound) == ("12", status, size, size)
+    assert ref.matched == (None if size is None else (size, size))
 
 
-def test_a_streamed_audience_that_failed(account: Any) -> None:
+def test_a_streamed_audience_that_failed(account: Account) -> None:
     page = {"list": [{"audience_id": "12", "error_msg": "jane@example.com"}], "page_info": {"total_page": 1}}
     account.fault("status", "/list/", status=200, body={"code": 0, "data": page})
     with account.open() as writer:
         assert writer.ensure(account.audience(ref=AudienceRef(id="12", account=account.number))).status == "failed"
 
 
-def test_row_24_no_room_and_row_35_no_allow_list(account: Any) -> None:
+def test_row_24_no_room_and_row_35_no_allow_list(account: Account) -> None:
     with account.open() as writer:
         account.fails(40002, "segment/audience/")
         with pytest.raises(ConfigError, match=r"40002.*fewer than 400"):

@@ -1,10 +1,15 @@
 """Every code of the contract over HTTP: what it means for a run, and that it repeats nothing of the request."""
 
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 import pytest
-from cdp_bridge.sdk import ConfigError, RejectedError, TransientError
-from destination_tiktok.errors import RULES
+from cdp_bridge.model import Writer
+from cdp_bridge.sdk import AudienceRef, ConfigError, RejectedError, TransientError
+from cdp_bridge.testing import numbered
+from destination_tiktok.errors import ERRORS
+
+from .conftest import Account
 
 WAIT, STOP, REFUSED = TransientError, ConfigError, RejectedError
 OUTCOMES = [
@@ -21,18 +26,24 @@ OUTCOMES = [
 
 
 @pytest.fixture
-def writer(account: Any) -> Any:
+def writer(account: Account) -> Iterator[Writer]:
     with account.open() as writer:
         yield writer
 
 
 @pytest.fixture
-def ref(account: Any, writer: Any) -> Any:
+def ref(account: Account, writer: Writer) -> AudienceRef:
     return writer.ensure(account.audience())
 
 
+class Refuse(Protocol):
+    """The error that `write` raises when the call is answered so."""
+
+    def __call__(self, code: int | None = None, **more: Any) -> Any: ...
+
+
 @pytest.fixture
-def refuse(account: Any, writer: Any, ref: Any, batch: Any) -> Any:
+def refuse(account: Account, writer: Writer, ref: AudienceRef, batch: numbered.MakeBatch) -> Refuse:
     """What `write` raises when the call is answered so."""
 
     def raised(code: Any = None, **more: Any) -> Any:
@@ -48,10 +59,10 @@ def refuse(account: Any, writer: Any, ref: Any, batch: Any) -> Any:
 
 
 @pytest.mark.parametrize(("code", "kind"), OUTCOMES)
-def test_every_code_ends_in_the_outcome_of_the_contract(refuse: Any, account: Any, code: Any, kind: Any) -> None:
+def test_every_code_ends_in_the_outcome_of_the_contract(refuse: Refuse, account: Account, code: Any, kind: Any) -> None:
     error = refuse(code, message=f"Batch.0.email: jane@example.com {account.token} {'ab' * 32}")
     assert isinstance(error, kind)
-    assert f"TikTok's code {code}, request 20261124ABC" in str(error)
+    assert f"TikTok's error {code}, request 20261124ABC" in str(error)
     assert not any(part in str(error) for part in ("jane", account.token, "abab", "Batch"))
     if isinstance(error, ConfigError):
         assert error.remedy
@@ -61,17 +72,17 @@ def test_every_code_ends_in_the_outcome_of_the_contract(refuse: Any, account: An
 
 
 def test_every_rule_is_tried() -> None:
-    assert set(RULES) <= {code for code, _ in OUTCOMES}
+    assert set(ERRORS.rules) <= {code for code, _ in OUTCOMES}
 
 
-def test_an_audience_that_is_being_processed_is_waited_for(refuse: Any) -> None:
+def test_an_audience_that_is_being_processed_is_waited_for(refuse: Refuse) -> None:
     error = refuse(40002, message="Audience is not editable, please check audience status")
     assert isinstance(error, TransientError)
     assert error.retry_after == 3_600
 
 
 def test_a_second_limit_error_keeps_the_silence_that_tiktok_wants(
-    refuse: Any, account: Any, writer: Any, ref: Any, batch: Any
+    refuse: Refuse, account: Account, writer: Writer, ref: AudienceRef, batch: numbered.MakeBatch
 ) -> None:
     assert [refuse(40100).retry_after for _ in range(3)] == [1, 300, 300]
     writer.write(batch(ref, [1]))
@@ -91,16 +102,18 @@ def test_a_second_limit_error_keeps_the_silence_that_tiktok_wants(
         {"status": 200, "body": "[" * 100_000},
     ],
 )
-def test_what_is_no_answer_of_the_api_is_tried_again(refuse: Any, answer: Any) -> None:
+def test_what_is_no_answer_of_the_api_is_tried_again(refuse: Refuse, answer: Any) -> None:
     assert isinstance(refuse(**answer), TransientError)
 
 
 @pytest.mark.parametrize(("status", "kind"), [(401, STOP), (403, STOP), (404, STOP), (405, REFUSED), (413, REFUSED)])
-def test_a_request_that_never_reached_the_api_is_judged_by_status(refuse: Any, status: Any, kind: Any) -> None:
+def test_a_request_that_never_reached_the_api_is_judged_by_status(refuse: Refuse, status: Any, kind: Any) -> None:
     assert isinstance(refuse(status=status), kind)
 
 
-def test_a_duplicate_is_done_if_it_is_our_own_repeat(account: Any, writer: Any, ref: Any, batch: Any) -> None:
+def test_a_duplicate_is_done_if_it_is_our_own_repeat(
+    account: Account, writer: Writer, ref: AudienceRef, batch: numbered.MakeBatch
+) -> None:
     account.fault("accepted_then_reset", "/mapping/")
     account.fails(40050)
     with pytest.raises(TransientError):
@@ -113,7 +126,7 @@ def test_a_duplicate_is_done_if_it_is_our_own_repeat(account: Any, writer: Any, 
 
 
 def test_partly_done_accepts_nobody_of_whom_nothing_is_said(
-    account: Any, writer: Any, ref: Any, batch: Any, digest: Any
+    account: Account, writer: Writer, ref: AudienceRef, batch: numbered.MakeBatch, digest: Callable[[object], str]
 ) -> None:
     wanted = batch(ref, range(3))
     account.fails(20001)
@@ -123,13 +136,15 @@ def test_partly_done_accepts_nobody_of_whom_nothing_is_said(
     assert (outcome.rejected, outcome.unknown) == ({wanted.keys[1]: "tiktok:20001"}, frozenset())
 
 
-def test_success_without_data_is_success(account: Any, writer: Any, ref: Any, batch: Any) -> None:
+def test_success_without_data_is_success(
+    account: Account, writer: Writer, ref: AudienceRef, batch: numbered.MakeBatch
+) -> None:
     account.fault("accepted_then_error", "/mapping/", status=200, body={"code": 0, "message": "OK"})
     assert writer.write(batch(ref, [1])).unknown == frozenset()
     assert account.held(ref.id)["held_rows"] == 1
 
 
-def test_a_hostile_request_id_is_cut(account: Any, refuse: Any) -> None:
+def test_a_hostile_request_id_is_cut(account: Account, refuse: Refuse) -> None:
     error = refuse(status=200, body={"code": 40000, "request_id": "<jane@example.com>" * 9})
     assert "@" not in str(error)
     assert len(str(error)) < 120

@@ -1,11 +1,15 @@
 """Limit errors: how long the core waits for them, that it ends, whom it keeps waiting, and what a person sees of it."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from cdp_bridge.delivery.sender import Sender
 from cdp_bridge.sdk import Limits, TransientError
+from cdp_bridge.testing import numbered
 from destination_tiktok import CONNECTOR
+from sandbox.trial import Clock
+
+from .conftest import Account
 
 CODES = (40016, 40100, 40132, 40133, 61000)
 
@@ -23,8 +27,14 @@ class Pauses:
         self.told.append((account, seconds))
 
 
+class Send(Protocol):
+    """The outcome of three members, or the error, after so many limit errors; and the pauses."""
+
+    def __call__(self, code: int, times: int | None, upload: str = "streaming") -> tuple[Any, Pauses]: ...
+
+
 @pytest.fixture
-def sent(account: Any, clock: Any, batch: Any) -> Any:
+def sent(account: Account, clock: Clock, batch: numbered.MakeBatch) -> Send:
     """Function: what the core makes of three members, after so many limit errors."""
 
     def send(code: int, times: int | None, upload: str = "streaming") -> Any:
@@ -45,7 +55,7 @@ def sent(account: Any, clock: Any, batch: Any) -> Any:
 
 @pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("upload", ["streaming", "file"])
-def test_a_full_second_costs_a_second(sent: Any, account: Any, clock: Any, code: Any, upload: Any) -> None:
+def test_a_full_second_costs_a_second(sent: Send, account: Account, clock: Clock, code: Any, upload: Any) -> None:
     outcome, pauses = sent(code, 1, upload)
     assert outcome.unknown == frozenset()
     assert clock.slept == [1]
@@ -53,14 +63,18 @@ def test_a_full_second_costs_a_second(sent: Any, account: Any, clock: Any, code:
 
 
 @pytest.mark.parametrize("upload", ["streaming", "file"])
-def test_a_limit_that_stays_ends_the_run_after_seven_waits(sent: Any, account: Any, clock: Any, upload: Any) -> None:
+def test_a_limit_that_stays_ends_the_run_after_seven_waits(
+    sent: Send, account: Account, clock: Clock, upload: Any
+) -> None:
     error, pauses = sent(40100, None, upload)
     assert clock.slept == [1, *[300] * 6]
     assert {told for told, _ in pauses.told} == {account.number}
-    assert str(error) == "TikTok's rate limit is reached (TikTok's code 40100, request 20261124ABC)"
+    assert str(error) == "TikTok's rate limit is reached (TikTok's error 40100, request 20261124ABC)"
 
 
-def test_row_34_a_full_minute_is_waited_out_in_silence(account: Any, clock: Any, batch: Any) -> None:
+def test_row_34_a_full_minute_is_waited_out_in_silence(
+    account: Account, clock: Clock, batch: numbered.MakeBatch
+) -> None:
     """The twin counts as TikTok does: whoever asks again within five minutes is refused again."""
     account.advance(60 - account.now() % 60)
     with account.open() as writer:

@@ -3,6 +3,7 @@
 import logging
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,11 +11,13 @@ from cdp_bridge.sdk import ConfigError
 from cdp_bridge.testing import numbered
 from cdp_bridge.testing.relay import Relay
 
+from .conftest import Account
+
 WAYS = ("streaming", "file")
 
 
 @pytest.fixture
-def relay(twin_url: str) -> Any:
+def relay(twin_url: str) -> Iterator[Relay]:
     relay = Relay(twin_url)
     with relay.running():
         yield relay
@@ -39,7 +42,9 @@ def digests() -> list[str]:
 
 
 @pytest.mark.parametrize("upload", WAYS)
-def test_logs_hold_no_hash_and_no_token(account: Any, batch: Any, caplog: Any, upload: str) -> None:
+def test_logs_hold_no_hash_and_no_token(
+    account: Account, batch: numbered.MakeBatch, caplog: pytest.LogCaptureFixture, upload: str
+) -> None:
     caplog.set_level(logging.DEBUG)
     work(account, batch, upload)
     assert ("/segment/mapping/" if upload == "streaming" else "/file/upload/") in caplog.text
@@ -48,7 +53,9 @@ def test_logs_hold_no_hash_and_no_token(account: Any, batch: Any, caplog: Any, u
 
 
 @pytest.mark.parametrize("upload", WAYS)
-def test_addresses_hold_no_hash_and_no_token(account: Any, batch: Any, relay: Any, upload: str) -> None:
+def test_addresses_hold_no_hash_and_no_token(
+    account: Account, batch: numbered.MakeBatch, relay: Relay, upload: str
+) -> None:
     work(account, batch, upload, base_url=relay.url)
     addresses = " ".join(request.path for request in relay.requests)
     journal = str(account.control("GET", "requests")["requests"][-len(relay.requests) :])

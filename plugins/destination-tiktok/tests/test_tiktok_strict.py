@@ -2,12 +2,15 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from cdp_bridge.testing import numbered
 from cdp_bridge.testing.relay import Headers, Relay, Request
 from destination_tiktok import CONNECTOR, destination
+
+from .conftest import Account
 
 WAYS = ("streaming", "file")
 NAMES = ("VIP", "x" * 200, 'Zoë\'s "best" \N{PARTY POPPER}\n', " ", "[cdp-bridge:vip]")
@@ -35,7 +38,7 @@ class Witness(Relay):
 
 
 @pytest.fixture
-def witness(twin_url: str, account: Any) -> Iterator[Witness]:
+def witness(twin_url: str, account: Account) -> Iterator[Witness]:
     """Before a twin that takes as little as the connector promises to send (rows 20 and 24)."""
     limits = CONNECTOR.limits
     account.configure(max_rows=limits.rows, max_bytes=limits.bytes, max_audiences=len(NAMES), floor=0)
@@ -78,13 +81,15 @@ def everybody(batch: Any, ref: Any, operation: str, digest: Any) -> Iterator[Any
 
 
 @pytest.mark.parametrize("upload", WAYS)
-def test_nothing_is_refused(account: Any, batch: Any, digest: Any, witness: Witness, upload: str) -> None:
+def test_nothing_is_refused(
+    account: Account, batch: numbered.MakeBatch, digest: Callable[[object], str], witness: Witness, upload: str
+) -> None:
     work(account, batch, digest, witness.url, upload)
     assert witness.codes() == {0}
     assert len(account.audiences()) == len(NAMES)
 
 
-def test_refusals_would_be_noticed(account: Any, batch: Any, witness: Witness) -> None:
+def test_refusals_would_be_noticed(account: Account, batch: numbered.MakeBatch, witness: Witness) -> None:
     with account.open(base_url=witness.url) as writer:
         ref = writer.ensure(account.audience())
         with pytest.raises(Exception, match="40062"):
@@ -93,7 +98,9 @@ def test_refusals_would_be_noticed(account: Any, batch: Any, witness: Witness) -
 
 
 @pytest.mark.parametrize("upload", WAYS)
-def test_what_the_twin_would_forgive(account: Any, batch: Any, digest: Any, witness: Witness, upload: str) -> None:
+def test_what_the_twin_would_forgive(
+    account: Account, batch: numbered.MakeBatch, digest: Callable[[object], str], witness: Witness, upload: str
+) -> None:
     work(account, batch, digest, witness.url, upload)
     for request, _ in witness.seen:
         assert request.headers["Access-Token"] == account.token

@@ -1,4 +1,4 @@
-"""A destination as it should be: lists of people, kept equal."""
+"""A destination as it should be: lists of people, in sync with segments."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from cdp_bridge.sdk import (
 from hostile.good import Good
 from hostile.settings import Account
 
-LIST = Stream(name="list", profile="meta", operations=("add", "remove"))
-EVENTS = Stream(name="events", profile="meta", operations=("track",))
+LIST = Stream(name="list", profile="generic", operations=("add", "remove"))
+EVENTS = Stream(name="events", profile="generic", operations=("track",))
 Json = Mapping[str, Any]
 
 
@@ -34,8 +34,8 @@ class GoodWriter:
 
     def ensure(self, audience: Audience) -> AudienceRef:
         """The list that carries the marker, made only if there is none."""
-        found = self.find(audience) or self.create(audience)
-        return AudienceRef(id=found["id"], account=self._client.base_url)
+        existing = self.find(audience) or self.create(audience)
+        return AudienceRef(id=existing["id"], account=self._client.base_url)
 
     def find(self, audience: Audience) -> Any:
         """The list with the marker as its tag, or None."""

@@ -1,4 +1,4 @@
-"""What the good source and the good destination have in common: how they connect and check."""
+"""How the good source and the good destination connect and check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be done wrong in one call: each deed gets the good call and its arguments, and does something else."""
+"""Faults in a single call: each function gets the good call and its arguments, and does something else."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def _tells_all(kind: Callable[[str], Exception]) -> AuditRecord:
     """Raises an error that quotes the credential, a person and a batch's first hash."""
 
     def deed(good: Good, *arguments: Any) -> NoReturn:
-        known = [f"token={one.token.reveal()}" for one in arguments if isinstance(one, Account)]
-        hashes = [repr(one.identifiers) for one in arguments if isinstance(one, Batch)]
+        known = [f"token={value.token.reveal()}" for value in arguments if isinstance(value, Account)]
+        hashes = [repr(value.identifiers) for value in arguments if isinstance(value, Batch)]
         raise kind(" ".join([f"cannot take {PERSON} of {PHONE}", *known, *hashes]))
 
     return deed

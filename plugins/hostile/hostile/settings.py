@@ -1,4 +1,4 @@
-"""What the vendor is reached with, and what is to go wrong."""
+"""The settings of an account at the vendor, and of what is to go wrong."""
 
 from typing import Annotated, Literal
 

@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -32,7 +32,7 @@ class Served:
         return f"http://127.0.0.1:{self._runner.addresses[0][1]}"
 
     def _run(self, coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(20)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     def close(self) -> None:
         self._run(self._runner.cleanup())
@@ -209,11 +209,19 @@ def serve() -> Iterator[Callable[[web.Application], str]]:
         each.close()
 
 
-@pytest.fixture
-def person() -> Callable[..., Any]:
+class MakePerson(Protocol):
     """A person the platform knows, by true identifiers."""
 
-    def make(human_id: str, *, emails: Any = (), phones: Any = (), mobile_ids: Any = ()) -> Any:
+    def __call__(
+        self, human_id: str, *, emails: Any = (), phones: Any = (), mobile_ids: Any = ()
+    ) -> SimpleNamespace: ...
+
+
+@pytest.fixture
+def person() -> MakePerson:
+    """A person the platform knows, by true identifiers."""
+
+    def make(human_id: str, *, emails: Any = (), phones: Any = (), mobile_ids: Any = ()) -> SimpleNamespace:
         kinds = {"emails": emails, "phones": phones, "mobile_ids": mobile_ids}
         entries = {
             kind: [SimpleNamespace(true=value, form="ios.idfa") for value in values] for kind, values in kinds.items()
@@ -224,7 +232,7 @@ def person() -> Callable[..., Any]:
 
 
 @pytest.fixture
-def known_people(person: Callable[..., Any]) -> list[Any]:
+def known_people(person: MakePerson) -> list[SimpleNamespace]:
     """Ann has all identifiers; Bob and Cem of one household share a phone."""
     ann = person(
         "p-ann",
@@ -237,7 +245,7 @@ def known_people(person: Callable[..., Any]) -> list[Any]:
 
 
 @pytest.fixture
-def meta_twin(serve: Callable[[web.Application], str], known_people: list[Any]) -> Iterator[MetaClient]:
+def meta_twin(serve: Callable[[web.Application], str], known_people: list[SimpleNamespace]) -> Iterator[MetaClient]:
     """A fresh Meta twin that knows `known_people`."""
     client = MetaClient(serve(meta.create_app(known_people)))
     yield client
@@ -245,7 +253,7 @@ def meta_twin(serve: Callable[[web.Application], str], known_people: list[Any]) 
 
 
 @pytest.fixture
-def tiktok_twin(serve: Callable[[web.Application], str], known_people: list[Any]) -> Iterator[TikTokClient]:
+def tiktok_twin(serve: Callable[[web.Application], str], known_people: list[SimpleNamespace]) -> Iterator[TikTokClient]:
     """A fresh TikTok twin that knows `known_people`."""
     client = TikTokClient(serve(tiktok.create_app(known_people)))
     yield client
@@ -266,7 +274,7 @@ def refusal() -> Callable[[requests.Response], tuple[int, int, int | None]]:
 
 
 @pytest.fixture
-def google_twin(serve: Callable[[web.Application], str], known_people: list[Any]) -> Iterator[GoogleClient]:
+def google_twin(serve: Callable[[web.Application], str], known_people: list[SimpleNamespace]) -> Iterator[GoogleClient]:
     """A fresh Google twin that knows `known_people`: Ann and Bob live in Portugal, Cem in the United States."""
     homes = [("Ann", "Silva", "1229-076", "PT"), ("Bob", "Silva", "1229-076", "PT"), ("Cem", "Kaya", "94045", "US")]
     names = ("first_name", "last_name", "postal_code", "country")

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from .conftest import GoogleClient
+
 CUSTOMER = "v26/customers/1234567890"
 CRM = {"uploadKeyType": "CONTACT_INFO", "dataSourceType": "FIRST_PARTY"}
 GRANTED = {"adUserData": "GRANTED", "adPersonalization": "GRANTED"}
@@ -40,13 +42,14 @@ def create(**fields: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def vip(google_twin: Any) -> Any:
+def vip(google_twin: GoogleClient) -> str:
     google_twin.configure(legacy_uploads=True, processing=0)
-    return mutate(google_twin, create(membershipLifeSpan="540")).json()["results"][0]["resourceName"]
+    made = mutate(google_twin, create(membershipLifeSpan="540")).json()
+    return str(made["results"][0]["resourceName"])
 
 
 @pytest.fixture
-def job(google_twin: Any, vip: Any) -> Any:
+def job(google_twin: GoogleClient, vip: str) -> str:
     metadata = {"userList": vip, "consent": GRANTED}
     body = {"job": {"type": "CUSTOMER_MATCH_USER_LIST", "customerMatchUserListMetadata": metadata}}
     answer = google_twin.send("POST", f"{CUSTOMER}/offlineUserDataJobs:create", body)
@@ -69,7 +72,7 @@ def held(google_twin: Any, vip: str) -> Any:
     return google_twin.people(vip.rpartition("/")[2])
 
 
-def test_lists_are_those_of_the_data_manager_api(google_twin: Any) -> None:
+def test_lists_are_those_of_the_data_manager_api(google_twin: GoogleClient) -> None:
     made = google_twin.create(integrationCode="segment:aud_42", membershipDuration=f"{30 * 86_400}s")
     query = (
         "SELECT user_list.id, user_list.integration_code, user_list.membership_life_span, user_list.size_for_search "
@@ -88,7 +91,7 @@ def test_lists_are_those_of_the_data_manager_api(google_twin: Any) -> None:
     assert row["userList"] == {"resourceName": name} | sizes
 
 
-def test_customers_and_their_clients(google_twin: Any) -> None:
+def test_customers_and_their_clients(google_twin: GoogleClient) -> None:
     reached = google_twin.send("GET", "v26/customers:listAccessibleCustomers").json()["resourceNames"]
     assert reached == ["customers/1234567890", "customers/9998887777"]
     query = "SELECT customer.currency_code, customer.manager FROM customer LIMIT 1"
@@ -100,7 +103,7 @@ def test_customers_and_their_clients(google_twin: Any) -> None:
     assert [row["customerClient"]["id"] for row in rows] == ["2223334444", "1234567890"]
 
 
-def test_a_stream_is_an_array_of_chunks_and_its_errors_too(google_twin: Any) -> None:
+def test_a_stream_is_an_array_of_chunks_and_its_errors_too(google_twin: GoogleClient) -> None:
     path, query = f"{CUSTOMER}/googleAds:searchStream", "SELECT conversion_action.name FROM conversion_action"
     (chunk,) = google_twin.send("POST", path, {"query": query}).json()
     assert (chunk["results"][0]["conversionAction"]["name"], chunk["fieldMask"]) == (
@@ -110,7 +113,7 @@ def test_a_stream_is_an_array_of_chunks_and_its_errors_too(google_twin: Any) -> 
     assert isinstance(google_twin.send("POST", path, {"query": "SELECT"}).json(), list)
 
 
-def test_metrics_are_stable_and_fall_on_days(google_twin: Any) -> None:
+def test_metrics_are_stable_and_fall_on_days(google_twin: GoogleClient) -> None:
     query = "SELECT campaign.id, segments.date, metrics.impressions, metrics.conversions, metrics.cost_micros "
     query += "FROM campaign WHERE segments.date DURING LAST_7_DAYS AND campaign.name = 'Brand' ORDER BY segments.date"
     first, again = (search(google_twin, query).json() for _ in range(2))
@@ -122,7 +125,7 @@ def test_metrics_are_stable_and_fall_on_days(google_twin: Any) -> None:
     assert shown == sum(int(row["metrics"]["impressions"]) for row in total.json()["results"])
 
 
-def test_lists_are_made_changed_and_removed(google_twin: Any, vip: Any) -> None:
+def test_lists_are_made_changed_and_removed(google_twin: GoogleClient, vip: str) -> None:
     assert code(mutate(google_twin, create())) == "userListError: NAME_ALREADY_USED"
     assert code(mutate(google_twin, create(name="New", membershipLifeSpan="541"))) == "rangeError: TOO_HIGH"
     assert code(mutate(google_twin, create(name=""))) == "fieldError: REQUIRED"
@@ -141,19 +144,19 @@ def test_lists_are_made_changed_and_removed(google_twin: Any, vip: Any) -> None:
     assert [row["userList"]["name"] for row in names] == ["Other"]
 
 
-def test_row_35_upload_services_are_closed_to_newcomers(google_twin: Any) -> None:
+def test_row_35_upload_services_are_closed_to_newcomers(google_twin: GoogleClient) -> None:
     wanted = "notAllowlistedError: CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE"
     for call in ("/offlineUserDataJobs:create", ":uploadUserData", ":uploadClickConversions"):
         assert code(google_twin.send("POST", CUSTOMER + call, {}), 403) == wanted
 
 
 @pytest.mark.parametrize("number", ["123-456-7890", "12345"])
-def test_row_36_customer_id_that_is_none(google_twin: Any, number: str) -> None:
+def test_row_36_customer_id_that_is_none(google_twin: GoogleClient, number: str) -> None:
     answer = google_twin.send("POST", f"v26/customers/{number}/googleAds:search", {"query": "x"})
     assert code(answer) == "requestError: INVALID_CUSTOMER_ID"
 
 
-def test_row_36_managed_account_without_login_customer(google_twin: Any) -> None:
+def test_row_36_managed_account_without_login_customer(google_twin: GoogleClient) -> None:
     path, body = "v26/customers/2223334444/googleAds:search", {"query": "SELECT customer.id FROM customer"}
     assert code(google_twin.send("POST", path, body), 403) == "authorizationError: USER_PERMISSION_DENIED"
     wrong = {"login-customer-id": "5556667777"}
@@ -164,7 +167,7 @@ def test_row_36_managed_account_without_login_customer(google_twin: Any) -> None
     assert google_twin.send("POST", path, body, headers=right).status_code == 200
 
 
-def test_a_job_adds_and_the_next_removes(google_twin: Any, vip: Any, job: Any) -> None:
+def test_a_job_adds_and_the_next_removes(google_twin: GoogleClient, vip: str, job: str) -> None:
     assert add(google_twin, job, of(ANN), of(BOB)).json() == {}
     assert held(google_twin, vip) == []
     assert run(google_twin, job).json()["name"]
@@ -178,7 +181,7 @@ def test_a_job_adds_and_the_next_removes(google_twin: Any, vip: Any, job: Any) -
     assert held(google_twin, vip) == ["p-bob"]
 
 
-def test_row_37_operations_of_a_job(google_twin: Any, job: Any) -> None:
+def test_row_37_operations_of_a_job(google_twin: GoogleClient, job: str) -> None:
     remove, every, group = {"remove": {"userIdentifiers": [ANN]}}, {"removeAll": True}, "offlineUserDataJobError: "
     assert code(add(google_twin, job, of(ANN), remove)) == group + "CONFLICTING_OPERATION"
     assert code(add(google_twin, job, of(ANN), every)) == group + "INVALID_OPERATION_ORDER"
@@ -194,7 +197,7 @@ def test_row_37_operations_of_a_job(google_twin: Any, job: Any) -> None:
     assert code(add(google_twin, job, of(ANN))) == group + "JOB_ALREADY_STARTED"
 
 
-def test_row_37_parallel_writes_to_one_list(google_twin: Any, vip: Any, job: Any) -> None:
+def test_row_37_parallel_writes_to_one_list(google_twin: GoogleClient, vip: str, job: str) -> None:
     google_twin.configure(processing=1_800)
     add(google_twin, job, of(ANN))
     run(google_twin, job)
@@ -229,11 +232,11 @@ def test_row_37_parallel_writes_to_one_list(google_twin: Any, vip: Any, job: Any
         ("DELETE everything", "queryError: EXPECTED_SELECT"),
     ],
 )
-def test_row_38_queries(google_twin: Any, query: str, wanted: str) -> None:
+def test_row_38_queries(google_twin: GoogleClient, query: str, wanted: str) -> None:
     assert code(search(google_twin, query)) == wanted
 
 
-def test_row_38_page_size_managers_and_versions(google_twin: Any) -> None:
+def test_row_38_page_size_managers_and_versions(google_twin: GoogleClient) -> None:
     query = "SELECT campaign.id, metrics.clicks FROM campaign"
     assert code(search(google_twin, query, pageSize=10)) == "requestError: PAGE_SIZE_NOT_SUPPORTED"
     assert code(search(google_twin, query, pageToken="x")) == "requestError: INVALID_PAGE_TOKEN"
@@ -245,7 +248,7 @@ def test_row_38_page_size_managers_and_versions(google_twin: Any) -> None:
     assert google_twin.send("POST", f"v23/{path}", {"query": "SELECT customer.id FROM customer"}).status_code == 200
 
 
-def test_unknown_fields_and_missing_scope_are_refused(google_twin: Any, vip: Any) -> None:
+def test_unknown_fields_and_missing_scope_are_refused(google_twin: GoogleClient, vip: str) -> None:
     answer = search(google_twin, "SELECT customer.id FROM customer", colour="red")
     assert answer.json()["error"]["message"].startswith('Invalid JSON payload received. Unknown name "colour"')
     scopes = ["https://www.googleapis.com/auth/datamanager"]
@@ -253,7 +256,7 @@ def test_unknown_fields_and_missing_scope_are_refused(google_twin: Any, vip: Any
     assert google_twin.send("GET", "v26/customers:listAccessibleCustomers", token="narrow").status_code == 403
 
 
-def test_click_conversions(google_twin: Any, vip: Any) -> None:
+def test_click_conversions(google_twin: GoogleClient, vip: str) -> None:
     good: dict[str, Any] = {
         "conversionAction": "customers/1234567890/conversionActions/7631611119",
         "gclid": "Cj0",

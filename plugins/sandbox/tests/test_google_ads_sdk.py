@@ -25,6 +25,8 @@ from google.ads.googleads.v26.errors.types.errors import GoogleAdsFailure
 from google.oauth2.credentials import Credentials
 from google.protobuf import json_format
 
+from .conftest import GoogleClient
+
 SERVICES = "google.ads.googleads.v26.services"
 FAILURE = "google.ads.googleads.v26.errors.googleadsfailure-bin"
 METHODS: dict[str, tuple[str, str, str]] = {
@@ -80,7 +82,7 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]
         names = {name: body.pop(name) for name in ("customerId", "resourceName") if f"{{{name}}}" in path}
         wanted = ("authorization", "login-customer-id")
         headers = {name: value for name, value in context.invocation_metadata() if name in wanted}
-        answer = requests.post(f"{self.url}/v26/{path.format(**names)}", json=body, headers=headers, timeout=20)
+        answer = requests.post(f"{self.url}/v26/{path.format(**names)}", json=body, headers=headers)
         if answer.ok:
             return answer.json()
         error = answer.json()[0]["error"] if isinstance(answer.json(), list) else answer.json()["error"]
@@ -102,7 +104,7 @@ def _read(kind: Any, answer: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: Any) -> Iterator[tuple[bytes, bytes, Path]]:
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[bytes, bytes, Path]]:
     """Key, certificate, and its file, which gRPC trusts from its first secure channel on."""
     key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "t")])
     now = datetime.datetime.now(datetime.UTC)
@@ -119,7 +121,7 @@ def certificate(tmp_path_factory: Any) -> Iterator[tuple[bytes, bytes, Path]]:
 
 
 @pytest.fixture
-def ads(google_twin: Any, certificate: tuple[bytes, bytes, Path]) -> Iterator[Callable[..., Any]]:
+def ads(google_twin: GoogleClient, certificate: tuple[bytes, bytes, Path]) -> Iterator[Callable[..., Any]]:
     """A client of the twin; keywords are those of its constructor."""
     server = grpc.server(ThreadPoolExecutor(2), handlers=[Front(google_twin.url)])
     port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([certificate[:2]]))
@@ -136,7 +138,7 @@ def ads(google_twin: Any, certificate: tuple[bytes, bytes, Path]) -> Iterator[Ca
     server.stop(0).wait()
 
 
-def test_search_pages_and_streams(google_twin: Any, ads: Any) -> None:
+def test_search_pages_and_streams(google_twin: GoogleClient, ads: Any) -> None:
     made = google_twin.create(integrationCode="segment:aud_42")
     service = ads().get_service("GoogleAdsService")
     query = "SELECT user_list.id, user_list.integration_code, user_list.eligible_for_search FROM user_list"
@@ -149,7 +151,7 @@ def test_search_pages_and_streams(google_twin: Any, ads: Any) -> None:
     assert all(row.metrics.impressions > 0 for row in rows)
 
 
-def test_lists_and_jobs(google_twin: Any, ads: Any) -> None:
+def test_lists_and_jobs(google_twin: GoogleClient, ads: Any) -> None:
     google_twin.configure(legacy_uploads=True, processing=0)
     client = ads()
     operation = client.get_type("UserListOperation")
@@ -173,7 +175,7 @@ def test_lists_and_jobs(google_twin: Any, ads: Any) -> None:
     assert google_twin.people(made.rpartition("/")[2]) == ["p-ann"]
 
 
-def test_refusals_are_understood(google_twin: Any, ads: Any) -> None:
+def test_refusals_are_understood(google_twin: GoogleClient, ads: Any) -> None:
     service = ads().get_service("GoogleAdsService")
     with pytest.raises(GoogleAdsException) as refused:
         service.search(customer_id="1234567890", query="SELECT metrics.video_views FROM campaign")

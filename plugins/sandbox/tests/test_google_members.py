@@ -2,10 +2,11 @@
 
 import hashlib
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from sandbox.google.directory import normal_email
+
+from .conftest import GoogleClient
 
 HALF_AN_HOUR = 1_800
 DAY = 86_400
@@ -32,11 +33,11 @@ GRANTED = {"adUserData": "CONSENT_GRANTED", "adPersonalization": "CONSENT_GRANTE
 
 
 @pytest.fixture
-def vip(google_twin: Any) -> Any:
+def vip(google_twin: GoogleClient) -> str:
     return google_twin.create()
 
 
-def test_a_request_is_applied_after_half_an_hour(google_twin: Any, vip: Any) -> None:
+def test_a_request_is_applied_after_half_an_hour(google_twin: GoogleClient, vip: str) -> None:
     sent = google_twin.ingest(vip, [ANN], [STRANGER])
     google_twin.advance(HALF_AN_HOUR - 60)
     assert google_twin.status(sent)["requestStatus"] == "PROCESSING"
@@ -49,7 +50,7 @@ def test_a_request_is_applied_after_half_an_hour(google_twin: Any, vip: Any) -> 
     assert status["destination"]["productDestinationId"] == vip
 
 
-def test_a_member_is_one_person_whatever_identifies_them(google_twin: Any, vip: Any) -> None:
+def test_a_member_is_one_person_whatever_identifies_them(google_twin: GoogleClient, vip: str) -> None:
     google_twin.configure(processing=0)
     address = {"givenName": sha("ann"), "familyName": sha("silva"), "regionCode": "pt", "postalCode": "1229-076"}
     google_twin.ingest(vip, [ANN], [phone("+15550100001")], [{"address": address}], [ANN_TOO])
@@ -59,7 +60,7 @@ def test_a_member_is_one_person_whatever_identifies_them(google_twin: Any, vip: 
     assert len(google_twin.lines(f"audiences/{vip}/rows")) == 3
 
 
-def test_removing_some_identifiers_leaves_the_member_by_the_others(google_twin: Any, vip: Any) -> None:
+def test_removing_some_identifiers_leaves_the_member_by_the_others(google_twin: GoogleClient, vip: str) -> None:
     google_twin.configure(processing=0)
     google_twin.ingest(vip, [ANN, ANN_TOO])
     google_twin.remove(vip, [ANN], [BOB])
@@ -70,7 +71,7 @@ def test_removing_some_identifiers_leaves_the_member_by_the_others(google_twin: 
     assert google_twin.people(vip) == []
 
 
-def test_members_that_share_an_identifier_are_joined(google_twin: Any, vip: Any) -> None:
+def test_members_that_share_an_identifier_are_joined(google_twin: GoogleClient, vip: str) -> None:
     google_twin.configure(processing=0)
     google_twin.ingest(vip, [BOB, HOUSEHOLD], [CEM, HOUSEHOLD])
     assert (google_twin.people(vip), len(google_twin.lines(f"audiences/{vip}/rows"))) == (["p-bob", "p-cem"], 1)
@@ -78,7 +79,7 @@ def test_members_that_share_an_identifier_are_joined(google_twin: Any, vip: Any)
     assert google_twin.people(vip) == ["p-bob"]
 
 
-def test_membership_ends_after_its_duration_unless_it_is_renewed(google_twin: Any) -> None:
+def test_membership_ends_after_its_duration_unless_it_is_renewed(google_twin: GoogleClient) -> None:
     google_twin.configure(processing=0)
     short = google_twin.create(membershipDuration=f"{2 * DAY}s")
     google_twin.ingest(short, [ANN], [BOB])
@@ -90,7 +91,7 @@ def test_membership_ends_after_its_duration_unless_it_is_renewed(google_twin: An
     assert google_twin.people(short) == []
 
 
-def test_consent_is_needed_in_europe_and_a_denial_counts_everywhere(google_twin: Any, vip: Any) -> None:
+def test_consent_is_needed_in_europe_and_a_denial_counts_everywhere(google_twin: GoogleClient, vip: str) -> None:
     google_twin.configure(processing=0)
     denied = {"adUserData": "CONSENT_GRANTED", "adPersonalization": "CONSENT_DENIED"}
     half = {"adUserData": "CONSENT_GRANTED"}
@@ -122,7 +123,7 @@ def test_gmail_is_known_without_dots_and_suffix() -> None:
     assert sha(normal_email("j.smith+x@GoogleMail.com")).startswith("2deda3f4605a1848")
 
 
-def test_remove_all_before_a_time_keeps_whom_was_added_since(google_twin: Any, vip: Any) -> None:
+def test_remove_all_before_a_time_keeps_whom_was_added_since(google_twin: GoogleClient, vip: str) -> None:
     google_twin.configure(processing=0)
     google_twin.ingest(vip, [ANN], [BOB])
     google_twin.advance(100)
@@ -139,7 +140,7 @@ def test_remove_all_before_a_time_keeps_whom_was_added_since(google_twin: Any, v
     assert google_twin.people(vip) == []
 
 
-def test_several_destinations_and_references(google_twin: Any, vip: Any) -> None:
+def test_several_destinations_and_references(google_twin: GoogleClient, vip: str) -> None:
     google_twin.configure(processing=0)
     other = google_twin.create(displayName="Other")
     destinations = [google_twin.to(vip, reference="vip"), google_twin.to(other, reference="other")]
@@ -148,7 +149,7 @@ def test_several_destinations_and_references(google_twin: Any, vip: Any) -> None
     assert (google_twin.people(vip), google_twin.people(other)) == (["p-bob"], ["p-ann", "p-bob"])
 
 
-def test_sizes_are_hidden_below_the_floor_and_rounded_above(google_twin: Any, vip: Any) -> None:
+def test_sizes_are_hidden_below_the_floor_and_rounded_above(google_twin: GoogleClient, vip: str) -> None:
     google_twin.configure(processing=0)
     name = f"v1/accountTypes/GOOGLE_ADS/accounts/1234567890/userLists/{vip}"
     google_twin.ingest(vip, [ANN], [BOB], [CEM], [STRANGER])
@@ -160,7 +161,7 @@ def test_sizes_are_hidden_below_the_floor_and_rounded_above(google_twin: Any, vi
     assert shown["ingestedUserListInfo"]["contactIdInfo"]["matchRatePercentage"] == 75
 
 
-def test_mobile_ids_and_composite_data(google_twin: Any, vip: Any) -> None:
+def test_mobile_ids_and_composite_data(google_twin: GoogleClient, vip: str) -> None:
     google_twin.configure(processing=0)
     info = {"uploadKeyTypes": ["MOBILE_ID"], "mobileIdInfo": {"keySpace": "IOS", "appId": "1"}}
     mobile = google_twin.create(displayName="Mobile", ingestedUserListInfo=info)
@@ -173,7 +174,7 @@ def test_mobile_ids_and_composite_data(google_twin: Any, vip: Any) -> None:
     assert google_twin.people(vip) == ["p-cem"]
 
 
-def test_a_lost_response_may_have_been_applied(google_twin: Any, vip: Any) -> None:
+def test_a_lost_response_may_have_been_applied(google_twin: GoogleClient, vip: str) -> None:
     google_twin.configure(processing=0)
     body = {"error": {"code": 503, "message": "The service is currently unavailable.", "status": "UNAVAILABLE"}}
     google_twin.fault("accepted_then_error", ":ingest$", status=503, body=body)
@@ -183,7 +184,7 @@ def test_a_lost_response_may_have_been_applied(google_twin: Any, vip: Any) -> No
     assert google_twin.people(vip) == ["p-ann"]
 
 
-def test_a_part_is_processed_and_the_rest_fails(google_twin: Any, vip: Any) -> None:
+def test_a_part_is_processed_and_the_rest_fails(google_twin: GoogleClient, vip: str) -> None:
     google_twin.configure(processing=0)
     google_twin.fault("partial", ":ingest$", rows=1)
     status = google_twin.status(google_twin.ingest(vip, [ANN], [BOB]))
@@ -193,7 +194,7 @@ def test_a_part_is_processed_and_the_rest_fails(google_twin: Any, vip: Any) -> N
     assert google_twin.people(vip) == ["p-ann"]
 
 
-def test_the_journal_holds_no_identifier(google_twin: Any, vip: Any) -> None:
+def test_the_journal_holds_no_identifier(google_twin: GoogleClient, vip: str) -> None:
     google_twin.ingest(vip, [ANN])
     requests = google_twin.control("GET", "requests")
     assert requests["routes"]["POST /audienceMembers:ingest"] == 1

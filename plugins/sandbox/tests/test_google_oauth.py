@@ -14,6 +14,8 @@ from google.auth.exceptions import RefreshError
 from google.auth.transport.requests import Request
 from google.oauth2 import credentials, service_account
 
+from .conftest import GoogleClient
+
 APP = {"client_id": "sandbox-client", "client_secret": "sandbox-secret"}
 BACK = "https://bridge.example/oauth"
 SCOPES = ["https://www.googleapis.com/auth/datamanager", "https://www.googleapis.com/auth/adwords"]
@@ -47,7 +49,7 @@ def may(google_twin: Any, token: str) -> bool:
     return bool(google_twin.send("GET", LISTS, token=token).status_code == 200)
 
 
-def test_code_becomes_tokens_that_expire_and_are_renewed(google_twin: Any) -> None:
+def test_code_becomes_tokens_that_expire_and_are_renewed(google_twin: GoogleClient) -> None:
     back = signed_in(google_twin)
     assert back["state"] == "s1"
     tokens = exchange(google_twin, back["code"]).json()
@@ -65,12 +67,12 @@ def test_code_becomes_tokens_that_expire_and_are_renewed(google_twin: Any) -> No
     "wrong",
     [{"code_verifier": "other"}, {"redirect_uri": "https://evil.example"}, {"client_secret": "x"}],
 )
-def test_code_is_good_for_its_client_redirect_and_verifier_only(google_twin: Any, wrong: Any) -> None:
+def test_code_is_good_for_its_client_redirect_and_verifier_only(google_twin: GoogleClient, wrong: Any) -> None:
     code = signed_in(google_twin)["code"]
     assert exchange(google_twin, code, **wrong).status_code in (400, 401)
 
 
-def test_code_is_good_once_and_for_ten_minutes(google_twin: Any) -> None:
+def test_code_is_good_once_and_for_ten_minutes(google_twin: GoogleClient) -> None:
     code = signed_in(google_twin)["code"]
     assert exchange(google_twin, code).status_code == 200
     assert exchange(google_twin, code).json()["error"] == "invalid_grant"
@@ -79,7 +81,7 @@ def test_code_is_good_once_and_for_ten_minutes(google_twin: Any) -> None:
     assert exchange(google_twin, late).json()["error"] == "invalid_grant"
 
 
-def test_scopes_may_be_declined_and_a_refresh_token_must_be_asked_for(google_twin: Any) -> None:
+def test_scopes_may_be_declined_and_a_refresh_token_must_be_asked_for(google_twin: GoogleClient) -> None:
     google_twin.configure(declined_scopes=SCOPES[:1])
     tokens = exchange(google_twin, signed_in(google_twin, prompt="none")["code"]).json()
     assert (tokens["scope"], "refresh_token" in tokens) == (SCOPES[1], False)
@@ -88,12 +90,12 @@ def test_scopes_may_be_declined_and_a_refresh_token_must_be_asked_for(google_twi
     assert signed_in(google_twin)["error"] == "access_denied"
 
 
-def test_consent_of_an_unknown_client_is_not_redirected(google_twin: Any) -> None:
+def test_consent_of_an_unknown_client_is_not_redirected(google_twin: GoogleClient) -> None:
     answer = google_twin.http.get(f"{google_twin.url}/o/oauth2/v2/auth", params={"client_id": "other"})
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
 
 
-def test_refresh_tokens_of_an_app_in_testing_end_after_a_week(google_twin: Any) -> None:
+def test_refresh_tokens_of_an_app_in_testing_end_after_a_week(google_twin: GoogleClient) -> None:
     google_twin.configure(testing=True)
     token = exchange(google_twin, signed_in(google_twin)["code"]).json()["refresh_token"]
     google_twin.advance(7 * 86_400)
@@ -102,7 +104,7 @@ def test_refresh_tokens_of_an_app_in_testing_end_after_a_week(google_twin: Any) 
     assert (answer.status_code, answer.json()) == (400, wanted)
 
 
-def test_revocation_ends_what_the_refresh_token_gave(google_twin: Any) -> None:
+def test_revocation_ends_what_the_refresh_token_gave(google_twin: GoogleClient) -> None:
     tokens = exchange(google_twin, signed_in(google_twin)["code"]).json()
     assert ask(google_twin, "revoke", token=tokens["refresh_token"]).status_code == 200
     assert not may(google_twin, tokens["access_token"])
@@ -111,7 +113,7 @@ def test_revocation_ends_what_the_refresh_token_gave(google_twin: Any) -> None:
     assert ask(google_twin, "revoke", token=tokens["refresh_token"]).json()["error"] == "invalid_token"
 
 
-def test_google_auth_refreshes_and_says_when_to_sign_in_again(google_twin: Any) -> None:
+def test_google_auth_refreshes_and_says_when_to_sign_in_again(google_twin: GoogleClient) -> None:
     def of(token: str) -> Any:
         made: Any = credentials.Credentials
         return made(None, refresh_token=token, token_uri=f"{google_twin.url}/token", scopes=SCOPES, **APP)
@@ -124,7 +126,7 @@ def test_google_auth_refreshes_and_says_when_to_sign_in_again(google_twin: Any) 
         of("other").refresh(request)
 
 
-def test_google_auth_signs_in_a_service_account(google_twin: Any) -> None:
+def test_google_auth_signs_in_a_service_account(google_twin: GoogleClient) -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     public = key.public_key().public_bytes(pem[0], serialization.PublicFormat.SubjectPublicKeyInfo).decode()
@@ -151,5 +153,5 @@ def test_google_auth_signs_in_a_service_account(google_twin: Any) -> None:
         assert answer.json()["error"] == "invalid_grant"
 
 
-def test_unknown_grants_are_refused(google_twin: Any) -> None:
+def test_unknown_grants_are_refused(google_twin: GoogleClient) -> None:
     assert ask(google_twin, grant_type="password").json()["error"] == "unsupported_grant_type"

@@ -11,6 +11,8 @@ from google.api_core.exceptions import BadRequest, Forbidden, NotFound, ServiceU
 from google.auth.exceptions import RefreshError
 from google.oauth2.credentials import Credentials
 
+from .conftest import GoogleClient
+
 PARENT = "accountTypes/GOOGLE_ADS/accounts/1234567890"
 
 
@@ -24,13 +26,13 @@ def client(kind: Any, url: str, token: str = "sandbox-token") -> Any:
 
 
 @pytest.fixture
-def ingestion(google_twin: Any) -> Iterator[Any]:
+def ingestion(google_twin: GoogleClient) -> Iterator[Any]:
     with client(dm.IngestionServiceClient, google_twin.url) as made:
         yield made
 
 
 @pytest.fixture
-def lists(google_twin: Any) -> Iterator[Any]:
+def lists(google_twin: GoogleClient) -> Iterator[Any]:
     with client(dm.UserListServiceClient, google_twin.url) as made:
         yield made
 
@@ -85,7 +87,7 @@ def test_lists_are_made_read_paged_changed_and_deleted(lists: Any) -> None:
         lists.get_user_list(name=made[0].name)
 
 
-def test_members_are_added_and_removed_in_time(google_twin: Any, ingestion: Any, lists: Any) -> None:
+def test_members_are_added_and_removed_in_time(google_twin: GoogleClient, ingestion: Any, lists: Any) -> None:
     user_list = lists.create_user_list(parent=PARENT, user_list=wanted("VIP"))
     added = ingest(ingestion, user_list, "ann@example.com", "bob@example.com")
     states = dm.RequestStatusPerDestination.RequestStatus
@@ -108,7 +110,7 @@ def test_members_are_added_and_removed_in_time(google_twin: Any, ingestion: Any,
     assert google_twin.people(str(user_list.id)) == []
 
 
-def test_events_are_taken(google_twin: Any, ingestion: Any) -> None:
+def test_events_are_taken(google_twin: GoogleClient, ingestion: Any) -> None:
     to = destination(dm.UserList(id=7631611119))
     event = dm.Event(
         event_timestamp=datetime.fromtimestamp(google_twin.now() - 60, UTC),
@@ -121,7 +123,7 @@ def test_events_are_taken(google_twin: Any, ingestion: Any) -> None:
     assert google_twin.lines("events")[0]["person_id"] == "p-ann"
 
 
-def test_refusals_are_understood(google_twin: Any, ingestion: Any, lists: Any) -> None:
+def test_refusals_are_understood(google_twin: GoogleClient, ingestion: Any, lists: Any) -> None:
     user_list = lists.create_user_list(parent=PARENT, user_list=wanted("VIP"))
     with pytest.raises(BadRequest) as refused:
         ingest(ingestion, user_list)

@@ -3,11 +3,13 @@
 import base64
 import hashlib
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
+import requests
+
+from .conftest import GoogleClient
 
 DAY = 86_400
 
@@ -39,13 +41,19 @@ def reasons(answer: Any, status: int = 400) -> list[str]:
 
 
 @pytest.fixture
-def vip(google_twin: Any) -> Any:
+def vip(google_twin: GoogleClient) -> str:
     return google_twin.create()
 
 
+class SendEvent(Protocol):
+    """Send so many events, some of their fields changed."""
+
+    def __call__(self, number: int = 1, top: Any = None, **changes: Any) -> requests.Response: ...
+
+
 @pytest.fixture
-def event(google_twin: Any) -> Callable[..., Any]:
-    def send(number: int = 1, top: Any = None, **changes: Any) -> Any:
+def event(google_twin: GoogleClient) -> SendEvent:
+    def send(number: int = 1, top: Any = None, **changes: Any) -> requests.Response:
         moment = datetime.fromtimestamp(google_twin.now() - 60, UTC).isoformat()
         one = {"eventTimestamp": moment, "eventSource": "WEB", "userData": {"userIdentifiers": [ANN]}}
         one = {name: value for name, value in (one | changes).items() if value is not None}
@@ -55,7 +63,7 @@ def event(google_twin: Any) -> Callable[..., Any]:
     return send
 
 
-def test_row_01_no_or_bad_bearer(google_twin: Any) -> None:
+def test_row_01_no_or_bad_bearer(google_twin: GoogleClient) -> None:
     google_twin.configure(tokens={"old": {"user": "owner@sandbox.example", "expires_at": 1}})
     google_twin.configure(tokens={"gone": {"user": "owner@sandbox.example", "calls_left": 0}})
     for token in ("", "other", "old", "gone"):
@@ -63,7 +71,7 @@ def test_row_01_no_or_bad_bearer(google_twin: Any) -> None:
         assert (answer.status_code, answer.json()["error"]["status"]) == (401, "UNAUTHENTICATED")
 
 
-def test_row_02_token_without_the_scope(google_twin: Any) -> None:
+def test_row_02_token_without_the_scope(google_twin: GoogleClient) -> None:
     scopes = ["https://www.googleapis.com/auth/adwords"]
     google_twin.configure(tokens={"narrow": {"user": "owner@sandbox.example", "scopes": scopes}})
     answer = google_twin.send("GET", LISTS, token="narrow")
@@ -72,7 +80,7 @@ def test_row_02_token_without_the_scope(google_twin: Any) -> None:
     assert "insufficient_scope" in answer.headers["WWW-Authenticate"]
 
 
-def test_row_03_no_user_of_the_login_account(google_twin: Any, vip: Any) -> None:
+def test_row_03_no_user_of_the_login_account(google_twin: GoogleClient, vip: str) -> None:
     def account(number: str) -> dict[str, str]:
         return {"accountType": "GOOGLE_ADS", "accountId": number}
 
@@ -91,7 +99,7 @@ def test_row_03_no_user_of_the_login_account(google_twin: Any, vip: Any) -> None
     assert google_twin.send("GET", managed, headers=by_manager).status_code == 200
 
 
-def test_row_04_requests_per_minute_and_day(google_twin: Any) -> None:
+def test_row_04_requests_per_minute_and_day(google_twin: GoogleClient) -> None:
     google_twin.configure(per_minute=2)
     answers = [google_twin.send("GET", LISTS).status_code for _ in range(3)]
     assert answers.count(429) >= 1
@@ -114,7 +122,7 @@ def test_row_04_requests_per_minute_and_day(google_twin: Any) -> None:
         ("GET", f"{LISTS}/404"),
     ],
 )
-def test_row_05_wrong_verb_or_unknown_path(google_twin: Any, method: str, path: str) -> None:
+def test_row_05_wrong_verb_or_unknown_path(google_twin: GoogleClient, method: str, path: str) -> None:
     answer = google_twin.send(method, path)
     assert (answer.status_code, answer.json()["error"]["status"]) == (404, "NOT_FOUND")
 
@@ -137,16 +145,16 @@ def test_row_05_wrong_verb_or_unknown_path(google_twin: Any, method: str, path: 
         b'{"encoding":"\xff"}',
     ],
 )
-def test_row_06_no_json_object_with_each_key_once(google_twin: Any, body: bytes) -> None:
+def test_row_06_no_json_object_with_each_key_once(google_twin: GoogleClient, body: bytes) -> None:
     assert reasons(google_twin.send("POST", "v1/audienceMembers:ingest", body)) == [TRANSCODER]
 
 
-def test_row_06_body_that_is_not_called_json(google_twin: Any) -> None:
+def test_row_06_body_that_is_not_called_json(google_twin: GoogleClient) -> None:
     answer = google_twin.send("POST", "v1/audienceMembers:ingest", b"{}", headers={"Content-Type": "text/plain"})
     assert reasons(answer) == [TRANSCODER]
 
 
-def test_row_07_unknown_fields(google_twin: Any, vip: Any, event: Any) -> None:
+def test_row_07_unknown_fields(google_twin: GoogleClient, vip: str, event: SendEvent) -> None:
     for wrong in ({"addressInfo": ADDRESS}, {"hashedEmail": DIGEST}, {"address": ADDRESS | {"countryCode": "PT"}}):
         answer = google_twin.ingest(vip, [ANN], [wrong])
         assert reasons(answer) == [TRANSCODER]
@@ -157,7 +165,7 @@ def test_row_07_unknown_fields(google_twin: Any, vip: Any, event: Any) -> None:
     assert reasons(event(top={"termsOfService": terms})) == [TRANSCODER]
 
 
-def test_row_07_two_members_of_a_oneof(google_twin: Any, vip: Any) -> None:
+def test_row_07_two_members_of_a_oneof(google_twin: GoogleClient, vip: str) -> None:
     both = {"emailAddress": DIGEST, "phoneNumber": DIGEST}
     assert reasons(google_twin.ingest(vip, [both])) == [TRANSCODER]
     user = {"userIdentifiers": [ANN]}
@@ -165,7 +173,7 @@ def test_row_07_two_members_of_a_oneof(google_twin: Any, vip: Any) -> None:
     assert reasons(google_twin.ingest(vip, {"userData": user, "compositeData": {"userData": user}})) == [TRANSCODER]
 
 
-def test_row_08_enums(google_twin: Any, vip: Any) -> None:
+def test_row_08_enums(google_twin: GoogleClient, vip: str) -> None:
     granted = {"adUserData": "GRANTED", "adPersonalization": "GRANTED"}
     named: list[dict[str, Any]] = [{"consent": granted}, {"encoding": "hex"}, {"encoding": "1"}, {"encoding": True}]
     for wrong in named:
@@ -177,14 +185,14 @@ def test_row_08_enums(google_twin: Any, vip: Any) -> None:
     assert reasons(answer) == [TRANSCODER]
 
 
-def test_row_09_no_destinations_or_members(google_twin: Any, vip: Any) -> None:
+def test_row_09_no_destinations_or_members(google_twin: GoogleClient, vip: str) -> None:
     missing: tuple[Any, ...] = (None, [])
     for nothing in missing:
         assert reasons(google_twin.ingest(vip, [ANN], destinations=nothing)) == ["REQUIRED_FIELD_MISSING"]
         assert reasons(google_twin.ingest(vip, audienceMembers=nothing)) == ["REQUIRED_FIELD_MISSING"]
 
 
-def test_row_10_too_many(google_twin: Any, vip: Any, event: Any) -> None:
+def test_row_10_too_many(google_twin: GoogleClient, vip: str, event: SendEvent) -> None:
     many = [google_twin.to(vip)] * 11
     assert reasons(google_twin.ingest(vip, [ANN], destinations=many)) == ["TOO_MANY_DESTINATIONS"]
     assert reasons(google_twin.ingest(vip, *[[ANN]] * 10_001)) == ["TOO_MANY_AUDIENCE_MEMBERS"]
@@ -193,7 +201,7 @@ def test_row_10_too_many(google_twin: Any, vip: Any, event: Any) -> None:
     assert reasons(event(number=2_001)) == ["TOO_MANY_EVENTS"]
 
 
-def test_row_11_references(google_twin: Any, vip: Any) -> None:
+def test_row_11_references(google_twin: GoogleClient, vip: str) -> None:
     twice = [google_twin.to(vip, reference="a"), google_twin.to(vip, reference="a")]
     assert reasons(google_twin.ingest(vip, [ANN], destinations=twice)) == ["DUPLICATE_DESTINATION_REFERENCE"]
     member = {"userData": {"userIdentifiers": [ANN]}, "destinationReferences": ["b"]}
@@ -201,18 +209,18 @@ def test_row_11_references(google_twin: Any, vip: Any) -> None:
 
 
 @pytest.mark.parametrize("number", ["123-456-7890", "abc", "１２３"])
-def test_row_12_account_id_that_is_no_number(google_twin: Any, vip: Any, number: str) -> None:
+def test_row_12_account_id_that_is_no_number(google_twin: GoogleClient, vip: str, number: str) -> None:
     answer = google_twin.ingest(vip, [ANN], destinations=[google_twin.to(vip, account=number)])
     assert reasons(answer) == ["INVALID_NUMBER_FORMAT"]
     assert answer.json()["error"]["details"][2]["fieldViolations"][0]["field"].startswith("destinations[0]")
 
 
 @pytest.mark.parametrize("number", ["customers/1234567890/userLists/7090000001", "vip", "7090999999"])
-def test_rows_13_and_14_list_id(google_twin: Any, vip: Any, number: str) -> None:
+def test_rows_13_and_14_list_id(google_twin: GoogleClient, vip: str, number: str) -> None:
     assert reasons(google_twin.ingest(number, [ANN])) == ["INVALID_USER_LIST_ID"]
 
 
-def test_row_14_list_of_another_account_closed_or_deleted(google_twin: Any, vip: Any) -> None:
+def test_row_14_list_of_another_account_closed_or_deleted(google_twin: GoogleClient, vip: str) -> None:
     elsewhere = [google_twin.to(vip, account="9998887777")]
     assert reasons(google_twin.ingest(vip, [ANN], destinations=elsewhere)) == ["INVALID_USER_LIST_ID"]
     google_twin.send("PATCH", f"{LISTS}/{vip}", {"membershipStatus": "CLOSED"}, updateMask="membershipStatus")
@@ -223,7 +231,7 @@ def test_row_14_list_of_another_account_closed_or_deleted(google_twin: Any, vip:
     assert reasons(google_twin.ingest(vip, [ANN])) == ["INVALID_USER_LIST_ID"]
 
 
-def test_row_15_data_of_another_kind_than_the_list(google_twin: Any, vip: Any) -> None:
+def test_row_15_data_of_another_kind_than_the_list(google_twin: GoogleClient, vip: str) -> None:
     answer = google_twin.ingest(vip, MOBILE)
     assert reasons(answer) == ["INVALID_USER_LIST_TYPE"]
     info = {"uploadKeyTypes": ["MOBILE_ID"], "mobileIdInfo": {"keySpace": "IOS", "appId": "1"}}
@@ -231,7 +239,7 @@ def test_row_15_data_of_another_kind_than_the_list(google_twin: Any, vip: Any) -
     assert reasons(google_twin.ingest(mobile, [ANN])) == ["INVALID_USER_LIST_TYPE"]
 
 
-def test_row_16_linked_account_without_a_data_partner(google_twin: Any, vip: Any) -> None:
+def test_row_16_linked_account_without_a_data_partner(google_twin: GoogleClient, vip: str) -> None:
     manager = {"accountType": "GOOGLE_ADS", "accountId": "9998887777"}
     for login in ({}, {"loginAccount": manager}):
         destination = google_twin.to(vip, linkedAccount=manager) | login
@@ -239,7 +247,7 @@ def test_row_16_linked_account_without_a_data_partner(google_twin: Any, vip: Any
         assert reasons(answer) == ["LINKED_ACCOUNT_ONLY_ALLOWED_WITH_DATA_PARTNER_LOGIN_ACCOUNT"]
 
 
-def test_row_17_user_data_without_encoding(google_twin: Any, vip: Any) -> None:
+def test_row_17_user_data_without_encoding(google_twin: GoogleClient, vip: str) -> None:
     answer = google_twin.ingest(vip, [ANN], encoding=None)
     assert reasons(answer) == ["REQUIRED_FIELD_MISSING"]
     assert answer.json()["error"]["details"][2]["fieldViolations"][0]["field"] == "encoding"
@@ -258,7 +266,7 @@ def test_row_17_user_data_without_encoding(google_twin: Any, vip: Any) -> None:
         (base64.urlsafe_b64encode(b"\xff" * 32).decode(), "BASE64", "INVALID_BASE64_ENCODING"),
     ],
 )
-def test_rows_18_to_20_digests(google_twin: Any, vip: Any, value: str, encoding: str, reason: str) -> None:
+def test_rows_18_to_20_digests(google_twin: GoogleClient, vip: str, value: str, encoding: str, reason: str) -> None:
     answer = google_twin.ingest(vip, [ANN], [{"phoneNumber": value}], encoding=encoding)
     assert reason in reasons(answer)
     places = [each["field"] for each in answer.json()["error"]["details"][2]["fieldViolations"]]
@@ -267,7 +275,7 @@ def test_rows_18_to_20_digests(google_twin: Any, vip: Any, value: str, encoding:
 
 
 @pytest.mark.parametrize("part", list(ADDRESS))
-def test_row_21_address_that_lacks_a_part(google_twin: Any, vip: Any, part: str) -> None:
+def test_row_21_address_that_lacks_a_part(google_twin: GoogleClient, vip: str, part: str) -> None:
     address = {name: value for name, value in ADDRESS.items() if name != part}
     assert reasons(google_twin.ingest(vip, [{"address": address}])) == ["REQUIRED_FIELD_MISSING"]
 
@@ -282,34 +290,34 @@ def test_row_21_address_that_lacks_a_part(google_twin: Any, vip: Any, part: str)
         ({"familyName": "abcd"}, "INVALID_SHA256_FORMAT"),
     ],
 )
-def test_rows_22_and_23_parts_of_an_address(google_twin: Any, vip: Any, change: Any, reason: str) -> None:
+def test_rows_22_and_23_parts_of_an_address(google_twin: GoogleClient, vip: str, change: Any, reason: str) -> None:
     assert reasons(google_twin.ingest(vip, [{"address": ADDRESS | change}])) == [reason]
 
 
-def test_row_24_nothing_in_an_identifier_or_a_member(google_twin: Any, vip: Any) -> None:
+def test_row_24_nothing_in_an_identifier_or_a_member(google_twin: GoogleClient, vip: str) -> None:
     assert reasons(google_twin.ingest(vip, [{}])) == ["REQUIRED_FIELD_MISSING"]
     assert reasons(google_twin.ingest(vip, [])) == ["REQUIRED_FIELD_MISSING"]
     assert reasons(google_twin.ingest(vip, {}))[0] == "INVALID_AUDIENCE_MEMBER"
 
 
-def test_row_25_two_types_of_data(google_twin: Any, vip: Any) -> None:
+def test_row_25_two_types_of_data(google_twin: GoogleClient, vip: str) -> None:
     composite = {"compositeData": {"userData": {"userIdentifiers": [ANN]}}}
     for other in (MOBILE, composite):
         assert reasons(google_twin.ingest(vip, [ANN], other)) == ["MULTIPLE_DATA_TYPES_NOT_ALLOWED"]
 
 
 @pytest.mark.parametrize("terms", [None, {}, {"customerMatchTermsOfServiceStatus": "REJECTED"}])
-def test_row_26_terms_not_accepted(google_twin: Any, vip: Any, terms: Any) -> None:
+def test_row_26_terms_not_accepted(google_twin: GoogleClient, vip: str, terms: Any) -> None:
     assert reasons(google_twin.ingest(vip, [ANN], termsOfService=terms)) == ["TERMS_AND_CONDITIONS_NOT_SIGNED"]
 
 
-def test_row_27_remove_all_as_of_the_future(google_twin: Any, vip: Any) -> None:
+def test_row_27_remove_all_as_of_the_future(google_twin: GoogleClient, vip: str) -> None:
     time = datetime.fromtimestamp(google_twin.now() + 60, UTC).isoformat()
     body = {"destinations": [google_twin.to(vip)], "removeAsOfTime": time}
     assert reasons(google_twin.send("POST", "v1/audienceMembers:removeAll", body)) == ["INVALID_REMOVE_AS_OF_TIME"]
 
 
-def test_row_28_ip_data(google_twin: Any, vip: Any) -> None:
+def test_row_28_ip_data(google_twin: GoogleClient, vip: str) -> None:
     for wrong in (sha("203.0.113.9"), "1.2.3"):
         member = {"compositeData": {"userData": {"userIdentifiers": [ANN]}, "ipData": [{"ipAddress": wrong}]}}
         assert reasons(google_twin.ingest(vip, member)) == ["INVALID_FORMAT"]
@@ -323,7 +331,7 @@ def test_row_28_ip_data(google_twin: Any, vip: Any) -> None:
     assert reasons(google_twin.ingest(vip, member, destinations=to)) == ["INVALID_DESTINATION"]
 
 
-def test_row_29_status_of_no_accepted_request(google_twin: Any, vip: Any) -> None:
+def test_row_29_status_of_no_accepted_request(google_twin: GoogleClient, vip: str) -> None:
     checked = google_twin.ingest(vip, [ANN], validateOnly=True)
     assert (checked.status_code, checked.json()) == (200, {})
     failed = google_twin.ingest(vip, [{}]).json()["error"]["details"][0]["metadata"]["requestId"]
@@ -352,26 +360,26 @@ def test_row_29_status_of_no_accepted_request(google_twin: Any, vip: Any) -> Non
         ({"membershipDuration": "540d"}, TRANSCODER),
     ],
 )
-def test_row_30_list_that_cannot_be_made(google_twin: Any, vip: Any, change: Any, reason: str) -> None:
+def test_row_30_list_that_cannot_be_made(google_twin: GoogleClient, vip: str, change: Any, reason: str) -> None:
     body = {"displayName": "New", "ingestedUserListInfo": CONTACTS} | change
     answer = google_twin.send("POST", LISTS, {name: value for name, value in body.items() if value is not None})
     assert reasons(answer) == [reason]
 
 
-def test_row_30_fields_that_google_sets_are_ignored(google_twin: Any) -> None:
+def test_row_30_fields_that_google_sets_are_ignored(google_twin: GoogleClient) -> None:
     body = {"displayName": "New", "ingestedUserListInfo": CONTACTS, "id": "5", "readOnly": True}
     made = google_twin.send("POST", LISTS, body).json()
     assert (made["id"] != "5", made["readOnly"], made["membershipDuration"]) == (True, False, "46656000s")
 
 
-def test_row_31_immutable_fields(google_twin: Any, vip: Any) -> None:
+def test_row_31_immutable_fields(google_twin: GoogleClient, vip: str) -> None:
     body = {"ingestedUserListInfo": {"uploadKeyTypes": ["USER_ID"]}}
     for mask in ({}, {"updateMask": "ingestedUserListInfo.uploadKeyTypes"}):
         assert reasons(google_twin.send("PATCH", f"{LISTS}/{vip}", body, **mask)) == ["IMMUTABLE_FIELD_FOR_UPDATE"]
     assert reasons(google_twin.send("PATCH", f"{LISTS}/{vip}", {}, updateMask="id")) == ["INVALID_UPDATE_MASK"]
 
 
-def test_row_32_tokens_of_pages_and_filters(google_twin: Any, vip: Any) -> None:
+def test_row_32_tokens_of_pages_and_filters(google_twin: GoogleClient, vip: str) -> None:
     other = google_twin.create(displayName="Other", integrationCode="segment:aud_42")
     first = google_twin.send("GET", LISTS, pageSize=1).json()
     second = google_twin.send("GET", LISTS, pageSize=1, pageToken=first["nextPageToken"]).json()
@@ -386,7 +394,7 @@ def test_row_32_tokens_of_pages_and_filters(google_twin: Any, vip: Any) -> None:
         assert reasons(google_twin.send("GET", LISTS, filter=text)) == ["INVALID_FILTER"]
 
 
-def test_row_33_no_declaration_on_political_ads(google_twin: Any, vip: Any, event: Any) -> None:
+def test_row_33_no_declaration_on_political_ads(google_twin: GoogleClient, vip: str, event: SendEvent) -> None:
     google_twin.configure(accounts={"1234567890": {"eu_declaration": False}})
     wanted = ["EU_POLITICAL_ADVERTISING_DECLARATION_REQUIRED"]
     assert reasons(google_twin.ingest(vip, [ANN])) == wanted
@@ -394,7 +402,7 @@ def test_row_33_no_declaration_on_political_ads(google_twin: Any, vip: Any, even
     assert reasons(google_twin.send("POST", LISTS, body)) == wanted
 
 
-def test_row_34_events(google_twin: Any, event: Any) -> None:
+def test_row_34_events(google_twin: GoogleClient, event: SendEvent) -> None:
     future = datetime.fromtimestamp(google_twin.now() + DAY, UTC).isoformat()
     for change, reason in (
         ({"eventTimestamp": None}, "REQUIRED_FIELD_MISSING"),
@@ -415,13 +423,14 @@ def test_row_34_events(google_twin: Any, event: Any) -> None:
     assert seen == [("order-1", False, "p-ann"), ("order-1", True, "p-ann"), (None, False, None)]
 
 
-def test_what_events_come_to_is_counted_later_by_action(google_twin: Any, event: Any) -> None:
+def test_what_events_come_to_is_counted_later_by_action(google_twin: GoogleClient, event: SendEvent) -> None:
     actions = {"1": {"account": "1234567890", "name": "Lead"}}
     google_twin.configure(processing=0, conversion_actions=actions)
     places = [google_twin.to(number) | {"reference": number} for number in ("7631611119", "1")]
     old = datetime.fromtimestamp(google_twin.now() - 91 * DAY, UTC).isoformat()
     found = []
-    for change in ({"transactionId": "o-1"}, {"transactionId": "o-1"}, {"eventTimestamp": old}):
+    changes: list[dict[str, Any]] = [{"transactionId": "o-1"}, {"transactionId": "o-1"}, {"eventTimestamp": old}]
+    for change in changes:
         number = event(top={"destinations": places}, destinationReferences=["1"], **change).json()["requestId"]
         answer = google_twin.send("GET", "v1/requestStatus:retrieve", requestId=number).json()
         none, one = answer["requestStatusPerDestination"]
@@ -433,7 +442,7 @@ def test_what_events_come_to_is_counted_later_by_action(google_twin: Any, event:
     assert [each["conversion_action"] for each in google_twin.lines("events")] == ["1", "1"]
 
 
-def test_one_bad_member_refuses_the_whole_request(google_twin: Any, vip: Any) -> None:
+def test_one_bad_member_refuses_the_whole_request(google_twin: GoogleClient, vip: str) -> None:
     google_twin.configure(processing=0)
     answer = google_twin.ingest(vip, [ANN], [{"emailAddress": "bob"}], [{"emailAddress": "cem"}])
     assert reasons(answer) == ["INVALID_HEX_ENCODING"] * 2
@@ -441,7 +450,7 @@ def test_one_bad_member_refuses_the_whole_request(google_twin: Any, vip: Any) ->
     assert google_twin.control("GET", "submissions") == []
 
 
-def test_must_accept(google_twin: Any, vip: Any) -> None:
+def test_must_accept(google_twin: GoogleClient, vip: str) -> None:
     google_twin.configure(processing=0)
     account = {"account_type": 1, "account_id": "1234567890"}
     snake = {

@@ -2,9 +2,14 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+import requests
+from aiohttp import web
+
+from .conftest import MetaClient
 
 
 def sha(text: str) -> str:
@@ -22,21 +27,23 @@ def payload_of(email: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def audience(meta_twin: Any) -> Any:
+def audience(meta_twin: MetaClient) -> str:
     return meta_twin.create()
 
 
 @pytest.fixture
-def people(meta_twin: Any, audience: Any) -> Any:
+def people(meta_twin: MetaClient, audience: str) -> Callable[[], list[Any]]:
     return lambda: meta_twin.lines(f"audiences/{audience}/people")
 
 
 @pytest.fixture
-def rows(meta_twin: Any, audience: Any) -> Any:
+def rows(meta_twin: MetaClient, audience: str) -> Callable[[], list[Any]]:
     return lambda: meta_twin.lines(f"audiences/{audience}/rows")
 
 
-def test_a_person_is_held_once_whatever_identifies_them(meta_twin: Any, audience: Any, people: Any, rows: Any) -> None:
+def test_a_person_is_held_once_whatever_identifies_them(
+    meta_twin: MetaClient, audience: str, people: Callable[[], list[Any]], rows: Callable[[], list[Any]]
+) -> None:
     meta_twin.add(audience, ["EMAIL", "PHONE"], [[ANN, ""], [ANN_TOO, ""], ["", sha("15550100001")]])
     assert people() == ["p-ann"]
     assert len(rows()) == 3
@@ -46,7 +53,9 @@ def test_a_person_is_held_once_whatever_identifies_them(meta_twin: Any, audience
     assert (people(), rows()) == ([], [])
 
 
-def test_adding_again_and_removing_an_absent_one_change_nothing(meta_twin: Any, audience: Any, rows: Any) -> None:
+def test_adding_again_and_removing_an_absent_one_change_nothing(
+    meta_twin: MetaClient, audience: str, rows: Callable[[], list[Any]]
+) -> None:
     for _ in range(2):
         assert meta_twin.add(audience, ["EMAIL"], [[ANN], [STRANGER]]).json()["num_received"] == 2
     meta_twin.remove(audience, ["EMAIL"], [[BOB]])
@@ -56,20 +65,26 @@ def test_adding_again_and_removing_an_absent_one_change_nothing(meta_twin: Any, 
     assert rows() == [{"EMAIL": ANN}]
 
 
-def test_removing_takes_every_row_that_shares_a_strong_identifier(meta_twin: Any, audience: Any, people: Any) -> None:
+def test_removing_takes_every_row_that_shares_a_strong_identifier(
+    meta_twin: MetaClient, audience: str, people: Callable[[], list[Any]]
+) -> None:
     meta_twin.add(audience, ["EMAIL", "PHONE"], [[BOB, HOUSEHOLD], [CEM, HOUSEHOLD], [ANN, ""]])
     assert people() == ["p-ann", "p-bob", "p-cem"]
     meta_twin.remove(audience, ["EMAIL", "PHONE"], [[CEM, HOUSEHOLD]])
     assert people() == ["p-ann"]
 
 
-def test_removing_by_own_identifier_leaves_the_household(meta_twin: Any, audience: Any, people: Any) -> None:
+def test_removing_by_own_identifier_leaves_the_household(
+    meta_twin: MetaClient, audience: str, people: Callable[[], list[Any]]
+) -> None:
     meta_twin.add(audience, ["EMAIL"], [[BOB], [CEM]])
     meta_twin.remove(audience, ["EMAIL"], [[CEM]])
     assert people() == ["p-bob"]
 
 
-def test_unmatched_row_goes_by_any_of_its_strong_identifiers(meta_twin: Any, audience: Any, rows: Any) -> None:
+def test_unmatched_row_goes_by_any_of_its_strong_identifiers(
+    meta_twin: MetaClient, audience: str, rows: Callable[[], list[Any]]
+) -> None:
     unknown = sha("15550100099")
     meta_twin.add(audience, ["EMAIL", "PHONE", "FN"], [[STRANGER, unknown, sha("x")], [STRANGER, "", sha("y")]])
     meta_twin.remove(audience, ["PHONE"], [[unknown]])
@@ -79,7 +94,9 @@ def test_unmatched_row_goes_by_any_of_its_strong_identifiers(meta_twin: Any, aud
     assert rows() == []
 
 
-def test_row_of_weak_identifiers_is_removed_by_the_same_row(meta_twin: Any, audience: Any, rows: Any) -> None:
+def test_row_of_weak_identifiers_is_removed_by_the_same_row(
+    meta_twin: MetaClient, audience: str, rows: Callable[[], list[Any]]
+) -> None:
     row = [sha("ann"), sha("smith"), sha("94035")]
     meta_twin.add(audience, ["FN", "LN", "ZIP"], [row])
     meta_twin.remove(audience, ["FN"], [[sha("ann")]])
@@ -88,7 +105,9 @@ def test_row_of_weak_identifiers_is_removed_by_the_same_row(meta_twin: Any, audi
     assert rows() == []
 
 
-def test_extern_id_is_learned_beside_a_match_for_90_days(meta_twin: Any, audience: Any, people: Any) -> None:
+def test_extern_id_is_learned_beside_a_match_for_90_days(
+    meta_twin: MetaClient, audience: str, people: Callable[[], list[Any]]
+) -> None:
     other = meta_twin.create(name="Other")
     meta_twin.add(other, ["EMAIL", "EXTERN_ID"], [[ANN, "CRM-1"], [STRANGER, "CRM-2"]])
     meta_twin.add(audience, ["EXTERN_ID"], [["CRM-1"], ["CRM-2"]])
@@ -100,12 +119,16 @@ def test_extern_id_is_learned_beside_a_match_for_90_days(meta_twin: Any, audienc
     assert people() == []
 
 
-def test_row_without_any_identifier_is_invalid(meta_twin: Any, audience: Any, rows: Any) -> None:
+def test_row_without_any_identifier_is_invalid(
+    meta_twin: MetaClient, audience: str, rows: Callable[[], list[Any]]
+) -> None:
     assert meta_twin.add(audience, ["EMAIL", "PHONE"], [["", ""], [ANN, ""]]).json()["num_invalid_entries"] == 1
     assert rows() == [{"EMAIL": ANN}]
 
 
-def test_uid_needs_an_app_and_page_uid_one_page(meta_twin: Any, audience: Any, refusal: Any) -> None:
+def test_uid_needs_an_app_and_page_uid_one_page(
+    meta_twin: MetaClient, audience: str, refusal: Callable[[requests.Response], tuple[int, int, int | None]]
+) -> None:
     assert refusal(meta_twin.add(audience, ["UID"], [["123"]])) == (400, 100, None)
     payload = {"schema": ["UID"], "data": [["123"], ["x"]], "app_ids": ["1"]}
     assert meta_twin.post(f"{audience}/users", payload=payload).json()["num_invalid_entries"] == 1
@@ -113,7 +136,7 @@ def test_uid_needs_an_app_and_page_uid_one_page(meta_twin: Any, audience: Any, r
     assert refusal(meta_twin.post(f"{audience}/users", payload=payload)) == (400, 100, None)
 
 
-def test_post_with_method_delete_removes(meta_twin: Any, audience: Any, people: Any) -> None:
+def test_post_with_method_delete_removes(meta_twin: MetaClient, audience: str, people: Callable[[], list[Any]]) -> None:
     meta_twin.add(audience, ["EMAIL"], [[ANN], [BOB], [CEM]])
     url, token = f"{meta_twin.url}/v26.0/{audience}/users", {"access_token": "sandbox-token"}
     in_query = meta_twin.http.post(f"{url}?method=DELETE", json=token | {"payload": payload_of(ANN)})
@@ -126,7 +149,7 @@ def test_post_with_method_delete_removes(meta_twin: Any, audience: Any, people: 
     assert routes["POST /{audience}/users"] == 1
 
 
-def test_size_is_a_rounded_range_and_status_follows_the_clock(meta_twin: Any, audience: Any) -> None:
+def test_size_is_a_rounded_range_and_status_follows_the_clock(meta_twin: MetaClient, audience: str) -> None:
     fields = "approximate_count_lower_bound,approximate_count_upper_bound,operation_status"
 
     def shown() -> list[int]:
@@ -141,7 +164,7 @@ def test_size_is_a_rounded_range_and_status_follows_the_clock(meta_twin: Any, au
     assert shown() == [200, 0, 100]
 
 
-def test_large_audience_is_usable(serve: Any, person: Any, meta_twin: Any) -> None:
+def test_large_audience_is_usable(serve: Callable[[web.Application], str], person: Any, meta_twin: MetaClient) -> None:
     from sandbox import meta
 
     crowd = [person(f"p-{n}", emails=[f"user{n}@example.com"]) for n in range(1_234)]
@@ -155,7 +178,7 @@ def test_large_audience_is_usable(serve: Any, person: Any, meta_twin: Any) -> No
     client.http.close()
 
 
-def test_counters_tell_received_invalid_and_requests(meta_twin: Any, audience: Any) -> None:
+def test_counters_tell_received_invalid_and_requests(meta_twin: MetaClient, audience: str) -> None:
     meta_twin.add(audience, ["EMAIL"], [[ANN], [STRANGER], ["x"]])
     meta_twin.remove(audience, ["EMAIL"], [[BOB]])
     held = meta_twin.held(audience)
@@ -164,13 +187,17 @@ def test_counters_tell_received_invalid_and_requests(meta_twin: Any, audience: A
     assert held["held_people"] == 1
 
 
-def test_error_without_fields_and_unknown_field(meta_twin: Any, audience: Any, refusal: Any) -> None:
+def test_error_without_fields_and_unknown_field(
+    meta_twin: MetaClient, audience: str, refusal: Callable[[requests.Response], tuple[int, int, int | None]]
+) -> None:
     assert meta_twin.get(audience).json() == {"id": audience}
     assert refusal(meta_twin.get(audience, fields="shoe_size")) == (400, 100, None)
     assert refusal(meta_twin.get("act_1001", fields="shoe_size")) == (400, 100, None)
 
 
-def test_malformed_input_is_refused(meta_twin: Any, audience: Any, refusal: Any) -> None:
+def test_malformed_input_is_refused(
+    meta_twin: MetaClient, audience: str, refusal: Callable[[requests.Response], tuple[int, int, int | None]]
+) -> None:
     headers = {"Authorization": "Bearer sandbox-token", "Content-Type": "application/json"}
     url = f"{meta_twin.url}/v26.0/{audience}/users"
     assert refusal(meta_twin.http.post(url, data=b"{", headers=headers)) == (400, 100, None)

@@ -20,6 +20,8 @@ from facebook_business.api import FacebookAdsApi
 from facebook_business.exceptions import FacebookRequestError
 from facebook_business.session import FacebookSession
 
+from .conftest import MetaClient
+
 
 def sha(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
@@ -29,7 +31,7 @@ ANN, BOB = sha("ann@example.com"), sha("bob@example.com")
 
 
 @pytest.fixture(autouse=True)
-def api(meta_twin: Any, monkeypatch: Any) -> Iterator[FacebookAdsApi]:
+def api(meta_twin: MetaClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[FacebookAdsApi]:
     monkeypatch.setattr(FacebookSession, "GRAPH", meta_twin.url)
     api = FacebookAdsApi.init("sandbox-app", "sandbox-secret", "sandbox-token", api_version="v26.0", crash_log=False)
     yield api
@@ -43,26 +45,26 @@ def account() -> AdAccount:
 
 
 @pytest.fixture
-def audience(account: Any) -> CustomAudience:
+def audience(account: AdAccount) -> CustomAudience:
     wanted = {"name": "VIP", "subtype": "CUSTOM", "customer_file_source": "USER_PROVIDED_ONLY", "description": "src=1"}
     return account.create_custom_audience(params=wanted)
 
 
-def test_create_and_read_custom_audience(audience: Any) -> None:
+def test_create_and_read_custom_audience(audience: CustomAudience) -> None:
     fields = ["name", "operation_status", "delivery_status", "approximate_count_lower_bound", "retention_days"]
     found = CustomAudience(audience["id"]).api_get(fields=fields)
     assert (found["name"], found["operation_status"]["code"], found["delivery_status"]["code"]) == ("VIP", 410, 300)
     assert found["approximate_count_lower_bound"] == -1
 
 
-def test_get_custom_audiences_pages(account: Any, meta_twin: Any) -> None:
+def test_get_custom_audiences_pages(account: AdAccount, meta_twin: MetaClient) -> None:
     wanted = {meta_twin.create(name=f"a{n}") for n in range(7)}
     cursor = account.get_custom_audiences(fields=["id", "name"], params={"limit": 3})
     assert cursor.total() == 7
     assert {found["id"] for found in cursor} == wanted
 
 
-def test_api_update_and_delete(audience: Any) -> None:
+def test_api_update_and_delete(audience: CustomAudience) -> None:
     audience.api_update(params={"name": "Neutral", "description": "src=2"})
     assert audience.api_get(fields=["name", "description"])["description"] == "src=2"
     audience.api_delete()
@@ -71,7 +73,7 @@ def test_api_update_and_delete(audience: Any) -> None:
     assert (refused.value.api_error_code(), refused.value.api_error_subcode()) == (100, 33)
 
 
-def test_create_user_and_delete_users(audience: Any, meta_twin: Any) -> None:
+def test_create_user_and_delete_users(audience: CustomAudience, meta_twin: MetaClient) -> None:
     payload = {"schema": ["EMAIL", "EXTERN_ID"], "data": [[ANN, "CRM-1"], [BOB, "CRM-2"]]}
     session = {"session_id": 77, "batch_seq": 1, "last_batch_flag": True, "estimated_num_total": 2}
     added = audience.create_user(params={"payload": payload, "session": session})
@@ -81,7 +83,7 @@ def test_create_user_and_delete_users(audience: Any, meta_twin: Any) -> None:
     assert meta_twin.lines(f"audiences/{audience['id']}/people") == ["p-bob"]
 
 
-def test_add_users_and_remove_users_of_the_mixin(audience: Any, meta_twin: Any) -> None:
+def test_add_users_and_remove_users_of_the_mixin(audience: CustomAudience, meta_twin: MetaClient) -> None:
     schema = [CustomAudience.Schema.MultiKeySchema.email, CustomAudience.Schema.MultiKeySchema.fn]
     audience.add_users(schema, [["Ann@example.com", "Ann"], ["bob@example.com", "Bob"]], is_raw=True)
     assert meta_twin.lines(f"audiences/{audience['id']}/people") == ["p-ann", "p-bob"]
@@ -89,7 +91,7 @@ def test_add_users_and_remove_users_of_the_mixin(audience: Any, meta_twin: Any) 
     assert meta_twin.lines(f"audiences/{audience['id']}/rows") == [{"EMAIL": ANN, "FN": sha("ann")}]
 
 
-def test_remove_users_of_many_rows_makes_a_url_too_long(audience: Any, meta_twin: Any) -> None:
+def test_remove_users_of_many_rows_makes_a_url_too_long(audience: CustomAudience, meta_twin: MetaClient) -> None:
     audience.add_users("EMAIL_SHA256", ["ann@example.com"])
     many = ["ann@example.com", *[f"person{number}@example.com" for number in range(1_500)]]
     # The SDK takes any non-JSON body for a success: only the status tells that nothing was removed.
@@ -97,14 +99,14 @@ def test_remove_users_of_many_rows_makes_a_url_too_long(audience: Any, meta_twin
     assert meta_twin.lines(f"audiences/{audience['id']}/people") == ["p-ann"]
 
 
-def test_create_users_replace(audience: Any, meta_twin: Any) -> None:
+def test_create_users_replace(audience: CustomAudience, meta_twin: MetaClient) -> None:
     audience.create_user(params={"payload": {"schema": ["EMAIL"], "data": [[ANN]]}})
     session = {"session_id": 78, "batch_seq": 1, "last_batch_flag": True}
     audience.create_users_replace(params={"payload": {"schema": ["EMAIL"], "data": [[BOB]]}, "session": session})
     assert meta_twin.lines(f"audiences/{audience['id']}/people") == ["p-bob"]
 
 
-def test_get_sessions(audience: Any) -> None:
+def test_get_sessions(audience: CustomAudience) -> None:
     session = {"session_id": 79, "batch_seq": 1, "last_batch_flag": True}
     audience.create_user(params={"payload": {"schema": ["EMAIL"], "data": [[ANN], ["x"]]}, "session": session})
     (found,) = audience.get_sessions(params={"session_id": 79})
@@ -112,7 +114,7 @@ def test_get_sessions(audience: Any) -> None:
     assert (found["stage"], found["progress"]) == ("completed", "100")
 
 
-def test_delete_users_of_any_audience(account: Any, audience: Any, meta_twin: Any) -> None:
+def test_delete_users_of_any_audience(account: AdAccount, audience: CustomAudience, meta_twin: MetaClient) -> None:
     other = meta_twin.create(name="Other")
     for place in (audience["id"], other):
         meta_twin.add(place, ["EMAIL"], [[ANN], [BOB]])
@@ -121,11 +123,11 @@ def test_delete_users_of_any_audience(account: Any, audience: Any, meta_twin: An
         assert meta_twin.lines(f"audiences/{place}/people") == ["p-bob"]
 
 
-def test_account_terms(account: Any) -> None:
+def test_account_terms(account: AdAccount) -> None:
     assert account.api_get(fields=["tos_accepted"])["tos_accepted"]["custom_audience_tos"] == 1
 
 
-def test_batch(api: Any, audience: Any) -> None:
+def test_batch(api: FacebookAdsApi, audience: CustomAudience) -> None:
     answers: list[Any] = []
     failures: list[Any] = []
     batch = api.new_batch()
@@ -138,7 +140,7 @@ def test_batch(api: Any, audience: Any) -> None:
     assert failures[0].error().api_error_subcode() == 33
 
 
-def test_usage_headers_reach_the_sdk(account: Any, audience: Any) -> None:
+def test_usage_headers_reach_the_sdk(account: AdAccount, audience: CustomAudience) -> None:
     cursor = account.get_custom_audiences(fields=["name"])
     assert "call_count" in cursor.headers()["x-business-use-case-usage"]
     with pytest.raises(FacebookRequestError) as refused:
@@ -146,7 +148,7 @@ def test_usage_headers_reach_the_sdk(account: Any, audience: Any) -> None:
     assert "x-ad-account-usage" in refused.value.http_headers()
 
 
-def test_get_insights_sync_and_async(account: Any) -> None:
+def test_get_insights_sync_and_async(account: AdAccount) -> None:
     params = {"level": "ad", "time_range": {"since": "2026-10-01", "until": "2026-10-03"}, "time_increment": 1}
     fields = ["ad_id", "impressions", "clicks", "video_play_actions", "actions"]
     at_once = [dict(row) for row in account.get_insights(fields=fields, params=params | {"limit": 5})]
@@ -170,7 +172,7 @@ def purchase(now: int) -> Event:
     )
 
 
-def test_event_request(meta_twin: Any) -> None:
+def test_event_request(meta_twin: MetaClient) -> None:
     event = purchase(meta_twin.now())
     for _ in range(2):
         assert EventRequest(pixel_id="2001", events=[event]).execute().events_received == 1
@@ -182,17 +184,17 @@ def test_event_request(meta_twin: Any) -> None:
     assert refused.value.api_error_subcode() == 2804009
 
 
-def test_read_a_pixel(account: Any) -> None:
+def test_read_a_pixel(account: AdAccount) -> None:
     assert AdsPixel("2001").api_get(fields=["name"])["name"] == "Pixel 2001"
 
 
-def test_event_request_async(meta_twin: Any) -> None:
+def test_event_request_async(meta_twin: MetaClient) -> None:
     request = EventRequestAsync(pixel_id="2001", events=[purchase(meta_twin.now())])
     assert asyncio.run(request.execute()).events_received == 1
     assert [event["event_name"] for event in meta_twin.lines("events")] == ["Purchase"]
 
 
-def test_wrong_secret_is_refused(audience: Any) -> None:
+def test_wrong_secret_is_refused(audience: CustomAudience) -> None:
     api = FacebookAdsApi.init("sandbox-app", "other", "sandbox-token", api_version="v26.0", crash_log=False)
     with pytest.raises(FacebookRequestError) as refused:
         CustomAudience(audience["id"], api=api).api_get()

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 import requests
@@ -23,8 +23,14 @@ def failures() -> list[Exception]:
     return []
 
 
+class MakeClient(Protocol):
+    """A client of Segment's own SDK."""
+
+    def __call__(self, **options: Any) -> Client: ...
+
+
 @pytest.fixture
-def client(twin_url: str, failures: list[Exception]) -> Iterator[Callable[..., Client]]:
+def client(twin_url: str, failures: list[Exception]) -> Iterator[MakeClient]:
     made: list[Client] = []
 
     def make(**options: Any) -> Client:
@@ -44,7 +50,7 @@ def tracked(url: str) -> list[dict[str, Any]]:
 
 
 def test_the_python_client_tracks_identifies_and_groups(
-    twin_url: str, client: Callable[..., Client], failures: list[Exception]
+    twin_url: str, client: MakeClient, failures: list[Exception]
 ) -> None:
     analytics = client(gzip=True)
     for number in range(250):
@@ -60,7 +66,7 @@ def test_the_python_client_tracks_identifies_and_groups(
 
 
 def test_the_python_client_gets_its_token_from_the_oauth_server(
-    twin_url: str, client: Callable[..., Client], failures: list[Exception]
+    twin_url: str, client: MakeClient, failures: list[Exception]
 ) -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     private = key.private_bytes(

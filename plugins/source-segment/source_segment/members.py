@@ -1,4 +1,4 @@
-"""The members of an audience out of the Profiles Sync warehouse: one record a person, page by page."""
+"""Reads the members of an audience from the Profiles Sync warehouse, one record a person, page by page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OVERLAP = timedelta(hours=2)
 """An hourly sync loads its tables one after the other, so a later read goes back this far behind the last one."""
 PEOPLE_AT_ONCE = 100_000
 """How many people DuckDB folds in this process at a time, for the sake of memory."""
-MOST_TRAITS = 1_000
+MAX_TRAITS = 1_000
 
 Json = Mapping[str, Any]
 
@@ -42,14 +42,14 @@ def read(warehouse: Warehouse, audiences: Sequence[Json], request: ReadRequest) 
 
 def freshness(warehouse: Warehouse) -> datetime:
     """When the newest row came, in UTC; ConfigError if nothing was synced yet."""
-    found = [_moment(row["newest"], row["name"]) for row in warehouse.rows(warehouse.sql.newest()) if row["newest"]]
-    if not found:
+    moments = [_moment(row["newest"], row["name"]) for row in warehouse.rows(warehouse.sql.newest()) if row["newest"]]
+    if not moments:
         raise ConfigError(
             "the tables are empty",
             place=f"warehouse schema {warehouse.schema}",
             remedy="Wait for the backfill of Profiles Sync, which starts with live data",
         )
-    return max(found)
+    return max(moments)
 
 
 def _everybody(warehouse: Warehouse, selection: Selection, audience: Json) -> Iterator[Page]:
@@ -98,10 +98,10 @@ def merged_away(rows: Sequence[Json]) -> list[dict[str, str | None]]:
     Each merged-away profile goes under its own id, and under every user id of its survivor but the first, which the
     survivor's own record goes by.
     """
-    kept: dict[str, str | None] = {}
+    first: dict[str, str | None] = {}
     for row in rows:
-        kept.setdefault(row["survivor"], row["user_id"])
-    pairs = [(row["segment_id"], row["user_id"]) for row in rows if row["user_id"] != kept[row["survivor"]]]
+        first.setdefault(row["survivor"], row["user_id"])
+    pairs = [(row["segment_id"], row["user_id"]) for row in rows if row["user_id"] != first[row["survivor"]]]
     own = [(row["segment_id"], None) for row in rows]
     return [
         {"canonical_segment_id": segment_id, "user_id": user_id} for segment_id, user_id in dict.fromkeys(own + pairs)
@@ -124,29 +124,30 @@ def _names(
 ) -> tuple[tuple[str, ...], tuple[str, ...], set[str]]:
     """The identifier types and traits that are wanted and exist, and the audience keys that exist as flags."""
     types, traits = _wanted(fields, "identifiers"), _wanted(fields, "traits")
-    found = warehouse.rows(warehouse.sql.names(types, None if traits is None else traits | keys))
-    existing = {row["name"] for row in found if row["kind"] == "t"}
-    wanted = existing if traits is None else existing & traits
-    if len(wanted) > MOST_TRAITS:
+    existing = warehouse.rows(warehouse.sql.names(types, None if traits is None else traits | keys))
+    existing_traits = {row["name"] for row in existing if row["kind"] == "t"}
+    wanted = existing_traits if traits is None else existing_traits & traits
+    if len(wanted) > MAX_TRAITS:
         raise ConfigError(
-            f"profiles have {len(wanted)} traits, more than {MOST_TRAITS}",
+            f"profiles have {len(wanted)} traits, more than {MAX_TRAITS}",
             place="mapping",
             remedy="Ask for the traits that you need by name",
         )
-    return tuple(sorted(row["name"] for row in found if row["kind"] == "i")), tuple(sorted(wanted)), existing & keys
+    existing_types = sorted(row["name"] for row in existing if row["kind"] == "i")
+    return tuple(existing_types), tuple(sorted(wanted)), existing_traits & keys
 
 
 def _wanted(fields: Sequence[str], struct: str) -> set[str] | None:
     """Every name that the dotted paths into a struct may mean (names hold dots too), None for all."""
     if not fields or struct in fields:
         return None
-    found: set[str] = set()
+    names: set[str] = set()
     for path in (field.removeprefix(f"{struct}.") for field in fields if field.startswith(f"{struct}.")):
         parts = path.split(".")
-        found.update(".".join(parts[:end]) for end in range(1, len(parts) + 1))
+        names.update(".".join(parts[:end]) for end in range(1, len(parts) + 1))
         if path.startswith('"'):
-            found.add(path[1:].replace('""', "\0").partition('"')[0].replace("\0", '"'))
-    return found
+            names.add(path[1:].replace('""', "\0").partition('"')[0].replace("\0", '"'))
+    return names
 
 
 def _check_flag(audience: Json, flags: set[str]) -> None:

@@ -1,4 +1,4 @@
-"""From folded rows to records of people, and the folding itself for warehouses that cannot do it."""
+"""Makes records of people from folded rows, and folds them for warehouses that cannot do it."""
 
 from __future__ import annotations
 

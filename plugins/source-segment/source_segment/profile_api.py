@@ -1,12 +1,14 @@
-"""The Profile API: one person by one identifier (segment.md section 3)."""
+"""Looks up one person by one identifier in the Profile API (segment.md section 3)."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from cdp_bridge.sdk import Client, ConfigError, RejectedError, Secret, TransientError
+import msgspec
+from cdp_bridge.sdk import Client, ConfigError, ErrorRule, ErrorTable, RejectedError, Secret, TransientError
 
 from source_segment.settings import Settings
 
@@ -21,6 +23,52 @@ NOT_FOUND = "segment:404"
 _PLACE = "/v1/spaces/***"
 
 Json = dict[str, Any]
+
+NO_ACCESS = ErrorRule(
+    ConfigError,
+    "the Profile API does not take the token",
+    "Use an access token of this space, and its region",
+    place="profile_api_token",
+)
+UNREADABLE = ErrorRule(
+    TransientError, "the Profile API failed; if it stays so, Segment cannot read the type or value asked for"
+)
+ERRORS = ErrorTable(
+    "Segment",
+    {
+        **dict.fromkeys([401, 403], NO_ACCESS),
+        429: ErrorRule(TransientError, "the rate limit of the Profile API is reached"),
+        500: UNREADABLE,
+    },
+    busy=ErrorRule(TransientError, "the Profile API is temporarily unable to answer"),
+    unknown=ErrorRule(RejectedError, "the Profile API refuses the request"),
+)
+"""By HTTP status, since codes differ between pages of the vendor."""
+
+
+class _Cursor(msgspec.Struct):
+    has_more: bool = False
+    next: str | None = None
+
+
+class _Page(msgspec.Struct):
+    cursor: _Cursor | None = None
+
+    def following(self, _: object) -> dict[str, str] | None:
+        return {"next": self.cursor.next} if self.cursor and self.cursor.has_more and self.cursor.next else None
+
+
+class _Traits(_Page, kw_only=True):
+    traits: Json
+
+
+class _Identifier(msgspec.Struct):
+    type: str
+    id: str
+
+
+class _Identifiers(_Page, kw_only=True):
+    data: list[_Identifier]
 
 
 def connect(settings: Settings) -> Client:
@@ -38,24 +86,29 @@ def connect(settings: Settings) -> Client:
 def look_up(api: Client, space_id: str, identifier: str) -> Json | None:
     """One person by `type:value` as a record (`user_id, identifiers, traits`), None if nobody has that identifier."""
     path = _path(space_id, identifier)
+    traits: Json = {}
+    identifiers: dict[str, list[str]] = {}
     try:
-        traits = [page["traits"] for page in _pages(api, f"{path}/traits", TRAITS_PAGE)]
-        found = [row for page in _pages(api, f"{path}/external_ids", IDENTIFIERS_PAGE) for row in page["data"]]
+        with _masked(path):
+            for page in api.pages(f"{path}/traits", _Traits.following, type=_Traits, params={"limit": TRAITS_PAGE}):
+                traits |= page.traits
+            params = {"limit": IDENTIFIERS_PAGE}
+            for ids in api.pages(f"{path}/external_ids", _Identifiers.following, type=_Identifiers, params=params):
+                for row in ids.data:
+                    identifiers.setdefault(row.type, []).append(row.id)
     except RejectedError as error:
         if error.reason == NOT_FOUND:
             return None
         raise
-    identifiers: dict[str, list[str]] = {}
-    for row in found:
-        identifiers.setdefault(row["type"], []).append(row["id"])
-    merged = {name: value for page in traits for name, value in page.items()}
-    return {"user_id": next(iter(identifiers.get("user_id", ())), None), "identifiers": identifiers, "traits": merged}
+    return {"user_id": next(iter(identifiers.get("user_id", ())), None), "identifiers": identifiers, "traits": traits}
 
 
 def is_known(api: Client, space_id: str, identifier: str) -> bool:
     """Whether anybody has the identifier."""
+    path = _path(space_id, identifier)
     try:
-        _read(api, f"{_path(space_id, identifier)}/metadata")
+        with _masked(path):
+            api.read(f"{path}/metadata")
     except RejectedError as error:
         if error.reason == NOT_FOUND:
             return False
@@ -64,21 +117,10 @@ def is_known(api: Client, space_id: str, identifier: str) -> bool:
 
 
 def interpret(response: requests.Response) -> ConfigError | RejectedError | TransientError | None:
-    """The error that an answer means; by status, since codes differ between pages of the vendor."""
-    status = response.status_code
-    if status < 400:
+    """The error that an answer means; the status decides."""
+    if response.status_code < 400:
         return None
-    request_id = response.headers.get("Request-Id", "none")
-    said = f"the Profile API answered {status} (Request-Id {request_id})"
-    if status in (401, 403):
-        return ConfigError(said, place="profile_api_token", remedy="Use an access token of this space, and its region")
-    if status == 429:
-        return TransientError(said, retry_after=Client.retry_after(response))
-    if status == 500:
-        return TransientError(f"{said}; if it stays so, Segment cannot read the type or value asked for")
-    if status > 500:
-        return TransientError(said, retry_after=Client.retry_after(response))
-    return RejectedError(said, reason=f"segment:{status}")
+    return ERRORS.error(response, response.status_code, trace=response.headers.get("Request-Id", ""))
 
 
 def _path(space_id: str, identifier: str) -> str:
@@ -93,22 +135,12 @@ def _path(space_id: str, identifier: str) -> str:
     return f"/v1/spaces/{space_id}/collections/users/profiles/{quote(kind, safe='')}:{encoded}"
 
 
-def _pages(api: Client, path: str, limit: int) -> Iterator[Json]:
-    query = {"limit": str(limit)}
-    while True:
-        page = _read(api, path, params=query)
-        yield page
-        cursor = page.get("cursor") or {}
-        if not cursor.get("has_more") or not cursor.get("next"):
-            return
-        query["next"] = cursor["next"]
-
-
-def _read(api: Client, path: str, **request: Any) -> Json:
+@contextlib.contextmanager
+def _masked(path: str) -> Iterator[None]:
+    """Errors do not name the person in the path."""
     try:
-        answer: Json = api.read(path, **request)
+        yield
     except TransientError as error:
         raise TransientError(error.problem.replace(path, _PLACE), retry_after=error.retry_after) from None
     except ConfigError as error:
         raise ConfigError(error.problem.replace(path, _PLACE), place=error.place, remedy=error.remedy) from None
-    return answer

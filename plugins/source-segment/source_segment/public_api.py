@@ -1,15 +1,15 @@
-"""The Public API: the workspace, its spaces and audiences (segment.md section 2)."""
+"""Reads the workspace, its spaces and audiences from the Public API (segment.md section 2)."""
 
 from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
-from cdp_bridge.sdk import Client, ConfigError, RejectedError, TransientError
+from cdp_bridge.sdk import Client, ConfigError, ErrorRule, ErrorTable, RejectedError, TransientError
 
 from source_segment.settings import Settings
 
@@ -17,10 +17,54 @@ if TYPE_CHECKING:
     import requests
 
 HOSTS = {"us": "https://api.segmentapis.com", "eu": "https://eu1.api.segmentapis.com"}
-PAGE = 200
+FIRST_PAGE = {"pagination.count": "200"}
 """Rows a page: more than 200 audiences are refused."""
 
 Json = dict[str, Any]
+T = TypeVar("T")
+
+READ_ACCESS = "Use a Public API token of this workspace with read access, and its region; no other works here"
+NO_ACCESS = ErrorRule(ConfigError, "the Public API does not take the token", READ_ACCESS, place="public_api_token")
+NO_SPACE = ErrorRule(
+    ConfigError,
+    "the Public API does not know the space",
+    "Check that the space still exists and has Engage switched on",
+    place="space",
+)
+ERRORS = ErrorTable(
+    "Segment",
+    {
+        **dict.fromkeys([401, 403], NO_ACCESS),
+        404: NO_SPACE,
+        429: ErrorRule(TransientError, "the rate limit of the Public API is reached"),
+    },
+    busy=ErrorRule(TransientError, "the Public API is temporarily unable to answer"),
+    unknown=ErrorRule(RejectedError, "the Public API refuses the request"),
+    trace="",
+)
+"""By HTTP status."""
+
+
+class _Pagination(msgspec.Struct):
+    next: str | None = None
+
+
+class _Workspace(msgspec.Struct):
+    workspace: Json
+
+
+class _Spaces(msgspec.Struct):
+    spaces: list[Json]
+    pagination: _Pagination = msgspec.field(default_factory=_Pagination)
+
+
+class _Audiences(msgspec.Struct):
+    audiences: list[Json]
+    pagination: _Pagination = msgspec.field(default_factory=_Pagination)
+
+
+class _Answer(msgspec.Struct, Generic[T]):
+    data: T
 
 
 def connect(settings: Settings) -> Client:
@@ -37,28 +81,29 @@ def connect(settings: Settings) -> Client:
 
 def workspace(api: Client) -> Json:
     """The workspace: the cheapest check of the token."""
-    found: Json = _data(api, "/")["workspace"]
-    return found
+    return api.read("/", type=_Answer[_Workspace]).data.workspace
 
 
 def spaces(api: Client) -> Iterator[Json]:
     """Every space of the workspace, each once."""
-    return _listed(api, "/spaces", "spaces")
+    pages = api.pages("/spaces", _following, type=_Answer[_Spaces], params=FIRST_PAGE)
+    return _each_once(row for page in pages for row in page.data.spaces)
 
 
 def audiences(api: Client, space_id: str) -> Iterator[Json]:
     """Every audience of a space, each once."""
-    return _listed(api, f"/spaces/{space_id}/audiences", "audiences")
+    pages = api.pages(f"/spaces/{space_id}/audiences", _following, type=_Answer[_Audiences], params=FIRST_PAGE)
+    return _each_once(row for page in pages for row in page.data.audiences)
 
 
 def find_space(api: Client, wanted: str | None) -> Json:
     """The space with that id or slug, or the only one; ConfigError names those that exist."""
-    found = list(spaces(api))
-    chosen = [space for space in found if wanted in (None, space["id"], space["slug"])]
+    existing = list(spaces(api))
+    chosen = [space for space in existing if wanted in (None, space["id"], space["slug"])]
     if len(chosen) == 1:
         return chosen[0]
-    known = ", ".join(space["slug"] for space in found) or "none; create one or ask Segment to switch Unify on"
-    problem = f"there is no space {wanted}" if wanted else f"the workspace has {len(found)} spaces"
+    known = ", ".join(space["slug"] for space in existing) or "none; create one or ask Segment to switch Unify on"
+    problem = f"there is no space {wanted}" if wanted else f"the workspace has {len(existing)} spaces"
     raise ConfigError(problem, place="space", remedy=f"Set space to one of: {known}")
 
 
@@ -96,59 +141,37 @@ def interpret(response: requests.Response) -> ConfigError | RejectedError | Tran
     if status < 400:
         return None
     error = _first_error(response)
-    said = f"the Public API answered {status} {error.get('type') or ''} {error.get('field') or ''}".strip()
-    if status in (401, 403):
-        return ConfigError(
-            said,
-            place="public_api_token",
-            remedy="Use a Public API token of this workspace with read access, and its region; no other works here",
-        )
-    if status == 404:
-        return ConfigError(said, place="space", remedy="Check that the space still exists and has Engage switched on")
-    if status == 429:
-        return TransientError(said, retry_after=_wait(response, error))
-    if status >= 500 or status == 408:
-        return TransientError(said, retry_after=Client.retry_after(response))
-    return RejectedError(said, reason=f"segment:{status}")
+    trace = f"{error.get('type') or ''} {error.get('field') or ''}".strip()
+    return ERRORS.error(response, status, trace=trace, wait=_wait(response, error) if status == 429 else None)
 
 
-def _listed(api: Client, path: str, name: str) -> Iterator[Json]:
-    """Rows of all pages; rows shift between pages, so each id counts once."""
+def _following(page: _Answer[Any], _: object) -> dict[str, str] | None:
+    cursor = page.data.pagination.next
+    return {"pagination.cursor": cursor} if cursor else None
+
+
+def _each_once(rows: Iterable[Json]) -> Iterator[Json]:
+    """Rows shift between pages, so each id counts once."""
     seen: set[str] = set()
-    query: dict[str, str] = {"pagination.count": str(PAGE)}
-    while True:
-        data = _data(api, path, params=query)
-        for row in data[name]:
-            if row["id"] not in seen:
-                seen.add(row["id"])
-                yield row
-        following = data.get("pagination", {}).get("next")
-        if not following or following == query.get("pagination.cursor"):
-            return
-        query["pagination.cursor"] = following
-
-
-def _data(api: Client, path: str, **request: Any) -> Json:
-    answer = api.read(path, **request)
-    if not isinstance(answer, dict) or not isinstance(answer.get("data"), dict):
-        raise TransientError("the Public API answered without data; does a proxy change its answers?")
-    data: Json = answer["data"]
-    return data
+    for row in rows:
+        if row["id"] not in seen:
+            seen.add(row["id"])
+            yield row
 
 
 def _first_error(response: requests.Response) -> Json:
     try:
-        errors = msgspec.json.decode(response.content)["errors"]
+        errors = ERRORS.body(response)["errors"]
         return errors[0] if isinstance(errors[0], dict) else {}
-    except (msgspec.DecodeError, LookupError, TypeError):
+    except (LookupError, TypeError):
         return {}
 
 
 def _wait(response: requests.Response, error: Json) -> float | None:
     """Seconds until a limited token may call again, None if the answer does not say."""
-    asked = Client.retry_after(response)
-    if asked is not None:
-        return asked
+    seconds = Client.retry_after(response)
+    if seconds is not None:
+        return seconds
     milliseconds = (error.get("data") or {}).get("msBeforeNext")
     if isinstance(milliseconds, int | float) and milliseconds >= 0:
         return float(milliseconds) / 1000

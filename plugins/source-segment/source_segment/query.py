@@ -1,4 +1,4 @@
-"""The SQL over the tables that Profiles Sync materialises (segment.md section 8), written once in DuckDB's dialect."""
+"""Writes the SQL over the tables of Profiles Sync (segment.md section 8), once, in DuckDB's dialect."""
 
 from __future__ import annotations
 

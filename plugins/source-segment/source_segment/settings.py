@@ -1,4 +1,4 @@
-"""What a Segment workspace is reached with."""
+"""The settings of the source: one space of a Segment workspace."""
 
 from typing import Annotated, Literal
 

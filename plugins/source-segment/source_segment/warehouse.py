@@ -1,4 +1,4 @@
-"""The customer's warehouse by URL: a DuckDB file, PostgreSQL through ADBC, others through SQLAlchemy."""
+"""Opens the customer's warehouse by URL: a DuckDB file, PostgreSQL through ADBC, others through SQLAlchemy."""
 
 from __future__ import annotations
 

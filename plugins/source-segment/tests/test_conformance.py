@@ -28,17 +28,17 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sandbox.Sand
 def twin(workspace: sandbox.Sandbox) -> SourceTwin:
     """The Public API and the warehouse of the workspace."""
     # An hour later the token may call again: nobody waits here in truth, so the tests of one minute would use it up.
-    requests.post(f"{workspace.segment}/_twin/clock", json={"advance": 3600}, timeout=30).raise_for_status()
+    requests.post(f"{workspace.segment}/_twin/clock", json={"advance": 3600}).raise_for_status()
 
     def keys() -> list[tuple[str, str]]:
-        people = requests.get(f"{workspace.segment}/_twin/people", timeout=30)
+        people = requests.get(f"{workspace.segment}/_twin/people")
         known = [json.loads(line) for line in people.text.splitlines()]
         return [(AUDIENCE, person["canonical_segment_id"]) for person in known if AUDIENCE in person["audiences"]]
 
     def churn() -> None:
         # With this seed nobody is deleted: that leaves no trace in the tables, so only the next full read notices it.
         wanted = {"fraction": 0.05, "seed": 5}
-        requests.post(f"{workspace.segment}/_twin/churn", json=wanted, timeout=30).raise_for_status()
+        requests.post(f"{workspace.segment}/_twin/churn", json=wanted).raise_for_status()
 
     settings = {
         "public_api_token": "sandbox-papi-token",

@@ -1,12 +1,15 @@
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 import sandbox
-from cdp_bridge.sdk import ConfigError, ReadRequest, Secret, TransientError
+from cdp_bridge.sdk import Checkpoint, ConfigError, Page, ReadRequest, Secret, TransientError
 from source_segment import source, warehouse
 from source_segment.query import Queries, Selection
+
+from .conftest import Fill, MakeSettings
 
 PASSWORD = "s3cret-hunter2"
 
@@ -40,7 +43,7 @@ def test_no_way_in_names_the_place_and_never_the_password(url: str) -> None:
 def test_wrong_credentials_and_database(postgres_url: str) -> None:
     for wrong in (
         postgres_url.replace("postgres@", f"stranger:{PASSWORD}@"),
-        postgres_url.replace("/warehouse_", "/nodb_"),
+        postgres_url.replace("/test_", "/nodb_"),
     ):
         with pytest.raises(ConfigError, match=r"warehouse\.url: cannot connect.*Check host") as caught:
             open_and_check(wrong)
@@ -70,12 +73,12 @@ def test_missing_tables_and_columns(tmp_path: Path, damage: str) -> None:
         open_and_check(open_url, "main")
 
 
-def test_a_schema_that_is_not_there(fill: Any) -> None:
+def test_a_schema_that_is_not_there(fill: Fill) -> None:
     with pytest.raises(ConfigError, match=r'warehouse table no "schema\'\.user_traits'):
         open_and_check(fill({}).reveal(), "no \"schema'")
 
 
-def test_a_query_that_breaks_off_is_transient(fill: Any) -> None:
+def test_a_query_that_breaks_off_is_transient(fill: Fill) -> None:
     with warehouse.opened(fill({}), "main") as opened, pytest.raises(TransientError, match="broke off"):
         opened.rows("SELECT CAST('x' AS INTEGER) / 0 FROM nothing_here")
 
@@ -96,7 +99,7 @@ def test_other_dialects_get_sql_without_lists_and_with_their_own_escapes(dialect
     assert ('"prod"' in sql) == (dialect in {"redshift", "sqlite"})
 
 
-def test_check_finds_everything_in_order(make_settings: Any) -> None:
+def test_check_finds_everything_in_order(make_settings: MakeSettings) -> None:
     probes = source.check(make_settings())
     assert [probe.name for probe in probes if not probe.passed] == []
     assert [probe.name for probe in probes] == [
@@ -104,7 +107,7 @@ def test_check_finds_everything_in_order(make_settings: Any) -> None:
     ]
 
 
-def test_check_without_a_warehouse_names_the_missing_route(make_settings: Any) -> None:
+def test_check_without_a_warehouse_names_the_missing_route(make_settings: MakeSettings) -> None:
     settings = make_settings(warehouse=None, profile_api_token=None)
     failed = [probe for probe in source.check(settings) if not probe.passed]
     assert [(probe.name, "Profiles Sync" in probe.remedy) for probe in failed] == [("warehouse", True)]
@@ -123,7 +126,7 @@ def test_check_without_a_warehouse_names_the_missing_route(make_settings: Any) -
     ],
 )
 def test_check_never_raises(
-    make_settings: Any, twin: sandbox.Sandbox, changes: dict[str, Any], failing: set[str]
+    make_settings: MakeSettings, twin: sandbox.Sandbox, changes: dict[str, Any], failing: set[str]
 ) -> None:
     if changes.get("space"):
         changes = changes | {"warehouse": {"url": twin.warehouse, "schema": "dev"}}
@@ -132,7 +135,9 @@ def test_check_never_raises(
     assert all(failed.values())
 
 
-def test_streams(make_settings: Any, rows: Any) -> None:
+def test_streams(
+    make_settings: MakeSettings, rows: Callable[[Iterable[Page | Checkpoint]], list[dict[str, Any]]]
+) -> None:
     assert [stream.name for stream in source.discover(make_settings()).streams if stream.membership] == [
         "audience_members"
     ]

@@ -12,7 +12,7 @@ from cdp_bridge.configuration.differences import entries
 from cdp_bridge.connectors.probing import Account
 from cdp_bridge.entities import CDPConnection, DataMapping, Name
 from cdp_bridge.errors import ConfigError
-from cdp_bridge.identity import PROFILES
+from cdp_bridge.identity import load_profile
 from cdp_bridge.model import ReadRequest
 from cdp_bridge.server.api.editing import change_entry, create, delete_entry, entry, etag, refusal
 from cdp_bridge.server.web.endpoint import (
@@ -90,8 +90,10 @@ class Mappings(Controller):
     def preview_mapping(self, core: CoreGiven, caller: Caller, data: JSONBody[PreviewRequest]) -> Preview:
         """Map some records: nothing is stored, and values are shown to those who may see hashes."""
         rules = _either("rules", data.rules, "mapping", data.mapping and entry(core, "mapping", data.mapping))
-        if data.profile not in PROFILES:
-            raise ConfigError("there is no such profile", place="profile", remedy=f"There are: {', '.join(PROFILES)}")
+        try:
+            load_profile(data.profile)
+        except ConfigError as error:
+            raise ConfigError("there is no such profile", place="profile", remedy=error.remedy) from None
         read = _read(core, data.sample) if data.sample else None
         records = _either("records", data.records, "sample", read)
         try:

@@ -15,7 +15,7 @@ from cdp_bridge.entities import CDPConnection, DestinationAccount, EntryKind
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.server.api.editing import refusal
 from cdp_bridge.server.web.endpoint import Core
-from cdp_bridge.store.secrets.settings_secrets import with_references
+from cdp_bridge.store.secrets.settings_secrets import moved_secrets
 
 A = TypeVar("A", CDPConnection, DestinationAccount)
 
@@ -40,7 +40,7 @@ def storing_secrets(core: Core, account: A, before: A | None) -> Iterator[A]:
     if faults := list(_faults(schema, raw, described(before)[2] if before else {}, _field(kind))):
         raise refusal(core, account, faults)
     known = partial(is_reference, registry=core.registry)
-    with with_references(core.store.secrets, f"{kind}.{account.name}", schema, raw, known) as references:
+    with moved_secrets(core.store.secrets, f"{kind}.{account.name}", schema, raw, known) as references:
         yield replace(account, **{_field(kind): references})
 
 

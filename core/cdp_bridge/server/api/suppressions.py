@@ -9,7 +9,6 @@ from litestar.params import JSONBody
 from msgspec import Meta, Struct
 
 from cdp_bridge.entities import ApiKey, SuppressionCount
-from cdp_bridge.identity import PROFILES
 from cdp_bridge.server.web.access import who
 from cdp_bridge.server.web.endpoint import Caller, CoreGiven, CursorText, Limit, posts, reads
 from cdp_bridge.server.web.paging import Listing, page_of_all
@@ -44,9 +43,9 @@ class Suppressions(Controller):
     def list_suppressions(
         self, core: CoreGiven, limit: Limit = 50, cursor: CursorText = None
     ) -> Listing[SuppressionCount]:
-        """How many digests each list has, by profile."""
+        """How many digests each list has; nobody is shown whose."""
         counts = core.store.count_suppressions()
-        return page_of_all(core.cursors, counts, limit, cursor, lambda count: [count.source, count.profile])
+        return page_of_all(core.cursors, counts, limit, cursor, lambda count: [count.source])
 
     @posts("/", status_code=200)
     def suppress(self, core: CoreGiven, caller: Caller, data: JSONBody[People]) -> Understood:
@@ -65,16 +64,12 @@ class Suppressions(Controller):
         return answer
 
 
-def _understand(data: People) -> tuple[Understood, dict[str, list[tuple[str, bytes]]]]:
+def _understand(data: People) -> tuple[Understood, list[tuple[str, bytes]]]:
     values = [value.strip() for value in data.values]
-    understood: set[str] = set()
-    entries: dict[str, list[tuple[str, bytes]]] = {}
-    for profile in PROFILES:
-        known = list(digests(list(dict.fromkeys(values)), profile))
-        understood.update(value for value, _, _ in known)
-        entries[profile] = [(field, digest) for _, field, digest in known]
+    known = list(digests(list(dict.fromkeys(values))))
+    understood = {value for value, _, _ in known}
     lost = [position for position, value in enumerate(values) if value not in understood]
-    return Understood(len(values) - len(lost), lost), entries
+    return Understood(len(values) - len(lost), lost), [(field, digest) for _, field, digest in known]
 
 
 def _record(caller: ApiKey, action: str, answer: Understood) -> AuditRecord:

@@ -133,8 +133,8 @@ def _lock(connection: sa.Connection) -> None:
 
 
 def _save(connection: sa.Connection, before: Bridge, bridge: Bridge) -> None:
-    # Also those that a run saved after its sync was gone: one that comes back begins without.
-    _delete_cursors_of_nobody(connection)
+    # A run may have saved one after its sync was gone; a sync that comes back now must begin without.
+    _delete_orphaned_cursors(connection)
     _forget(connection, before, bridge)
     statuses = {known.name: known.connection_status for known in before.connections}
     for table in _TABLES:
@@ -152,7 +152,7 @@ def _save(connection: sa.Connection, before: Bridge, bridge: Bridge) -> None:
     _insert(connection, tables.activation, bridge.conversions, first=len(bridge.audiences), **_NO_AUDIENCE)
     for position, source in enumerate(bridge.suppressions):
         connection.execute(sa.insert(tables.suppression_list), {"source": source, "position": position})
-    _delete_cursors_of_nobody(connection)
+    _delete_orphaned_cursors(connection)
 
 
 def _load(connection: sa.Connection) -> Bridge:
@@ -191,7 +191,7 @@ def _forget(connection: sa.Connection, before: Bridge, after: Bridge) -> None:
     connection.execute(sa.delete(tables.schedule).where(tables.schedule.c.audience.in_(left)))
 
 
-def _delete_cursors_of_nobody(connection: sa.Connection) -> None:
+def _delete_orphaned_cursors(connection: sa.Connection) -> None:
     """Delete the cursors of syncs that are not in the configuration."""
     syncs = sa.select(tables.activation.c.name)
     connection.execute(sa.delete(tables.cursor).where(tables.cursor.c.sync.not_in(syncs)))

@@ -45,25 +45,25 @@ class History:
         limit: int = 50,
     ) -> list[Run]:
         """Runs, newest first, older than a position if one is given."""
-        asked, plain, recent = _statements(audience is not None, state is not None, before is not None)
+        requested, others, recent = _statements(audience is not None, state is not None, before is not None)
         at, key = before or (None, None)
         given = {"audience": audience, "state": state, "at": at, "key": key, "limit": limit}
         with self._database.reading() as connection:
-            runs = [_of_request(each) for each in structs_of(RunRequest, connection.execute(asked, given).all())]
+            runs = [_of_request(each) for each in structs_of(RunRequest, connection.execute(requested, given).all())]
             if len(runs) == limit:
-                # Without a lower bound, it would go through all runs for those that nobody asked for.
-                plain, given["since"] = recent, runs[-1].at
-            runs += map(_of_log, _logs(connection, plain, given))
+                # Without a lower bound, it would go through all runs for those that nobody requested.
+                others, given["since"] = recent, runs[-1].at
+            runs += map(_of_log, _logs(connection, others, given))
             newest = sorted(runs, key=lambda run: (run.at, run.id), reverse=True)[:limit]
             return _with_logs(connection, newest)
 
     def get(self, run_id: str) -> Run | None:
         """The run of that id, of a request or a record; a running one with its record so far."""
         with self._database.reading() as connection:
-            asked = connection.execute(_THE_REQUEST, {"id": run_id}).first()
-            if asked is None:
+            row = connection.execute(_THE_REQUEST, {"id": run_id}).first()
+            if row is None:
                 return next(map(_of_log, _logs(connection, _THE_LOG, {"id": run_id})), None)
-            (run,) = _with_logs(connection, [_of_request(struct_of(RunRequest, asked))])
+            (run,) = _with_logs(connection, [_of_request(struct_of(RunRequest, row))])
             if run.state == "running":
                 so_far = _logs(connection, _RUNNING, {"audience": run.audience})
                 run = replace(run, log=next(iter(so_far), None))
@@ -72,16 +72,16 @@ class History:
 
 @cache
 def _statements(of_audience: bool, in_state: bool, before: bool) -> tuple[sa.Select[Any], ...]:
-    """Requests; runs that nobody asked for; of these, the ones `since` a moment."""
-    asked = _older(sa.select(_request), _request.c.requested_at, _request.c.id, before)
-    plain = _older(sa.select(_run).where(_unasked()), _run.c.sync_timestamp, _run.c.run_id, before)
+    """Requests; runs that nobody requested; of these, the ones `since` a moment."""
+    requested = _older(sa.select(_request), _request.c.requested_at, _request.c.id, before)
+    others = _older(sa.select(_run).where(_is_unrequested()), _run.c.sync_timestamp, _run.c.run_id, before)
     if of_audience:
         audience: sa.BindParameter[str] = sa.bindparam("audience")
-        asked, plain = asked.where(_request.c.audience == audience), plain.where(_run.c.audience == audience)
+        requested, others = requested.where(_request.c.audience == audience), others.where(_run.c.audience == audience)
     if in_state:
         state: sa.BindParameter[str] = sa.bindparam("state")
-        asked, plain = asked.where(_request.c.state == state), plain.where(_run.c.status == state)
-    return asked, plain, plain.where(_run.c.sync_timestamp >= sa.bindparam("since"))
+        requested, others = requested.where(_request.c.state == state), others.where(_run.c.status == state)
+    return requested, others, others.where(_run.c.sync_timestamp >= sa.bindparam("since"))
 
 
 def _older(query: sa.Select[Any], at: sa.Column[Any], key: sa.Column[Any], before: bool) -> sa.Select[Any]:
@@ -91,7 +91,7 @@ def _older(query: sa.Select[Any], at: sa.Column[Any], key: sa.Column[Any], befor
     return query.order_by(at.desc(), key.desc()).limit(sa.bindparam("limit"))
 
 
-def _unasked() -> sa.ColumnElement[bool]:
+def _is_unrequested() -> sa.ColumnElement[bool]:
     """Whether a record belongs to no request; a running request has no run id yet, so its audience decides."""
     mine = sa.select(_request.c.id).where(_request.c.run_id == _run.c.run_id)
     current = sa.select(_request.c.id).where(_request.c.audience == _run.c.audience, _request.c.state == "running")

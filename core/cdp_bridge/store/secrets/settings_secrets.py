@@ -19,7 +19,7 @@ Settings = dict[str, Any]
 
 
 @contextmanager
-def with_references(
+def moved_secrets(
     store: Secrets,
     owner: str,
     json_schema: Mapping[str, Any],

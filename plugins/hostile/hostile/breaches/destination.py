@@ -22,7 +22,7 @@ AGAIN = "-again"
 class _CaselessWriter(GoodWriter):
     def find(self, audience: Audience) -> Any:
         lists = self._client.read("/v1/lists")["lists"]
-        return next((one for one in lists if one["tag"].lower() == audience.marker.lower()), None)
+        return next((each for each in lists if each["tag"].lower() == audience.marker.lower()), None)
 
 
 @breaks(26)
@@ -38,9 +38,9 @@ class _HastyWriter(GoodWriter):
         self._looked = False
 
     def find(self, audience: Audience) -> Any:
-        found = None if self._looked else super().find(audience)
+        existing = None if self._looked else super().find(audience)
         self._looked = True
-        return found
+        return existing
 
 
 @breaks(27)
@@ -149,8 +149,8 @@ class LetsAdditionsWin(GoodDestination):
 class _VagueWriter(GoodWriter):
     @staticmethod
     def outcome(batch: Batch, answer: Json) -> Outcome:
-        said = GoodWriter.outcome(batch, answer)
-        return Outcome(unknown=frozenset(said.rejected))
+        outcome = GoodWriter.outcome(batch, answer)
+        return Outcome(unknown=frozenset(outcome.rejected))
 
 
 @breaks(32)
@@ -192,8 +192,8 @@ class GivesAWholeBatchUp(GoodDestination):
 class _QuotingWriter(GoodWriter):
     @staticmethod
     def outcome(batch: Batch, answer: Json) -> Outcome:
-        said = GoodWriter.outcome(batch, answer)
-        return Outcome(rejected={key: f"{reason}: {key.hex()}" for key, reason in said.rejected.items()})
+        outcome = GoodWriter.outcome(batch, answer)
+        return Outcome(rejected={key: f"{reason}: {key.hex()}" for key, reason in outcome.rejected.items()})
 
 
 @breaks(35)
@@ -291,7 +291,7 @@ class _KnowingWriter(GoodWriter):
     }
 
     def send(self, batch: Batch) -> Json:
-        values = [value for one in batch.identifiers.get("email", ()) for value in one]
+        values = [value for values in batch.identifiers.get("email", ()) for value in values]
         known = [self._customers[value] for value in values if value in self._customers]
         headers = {"X-Customers": ",".join(known)} if known else {}
         answer: Json = self._client.call("POST", self.path(batch), json={"members": self.rows(batch)}, headers=headers)

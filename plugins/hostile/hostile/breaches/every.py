@@ -256,7 +256,7 @@ class TakesA500ForFinal(GoodSource):
 
 class _TrustingClient(Client):
     @staticmethod
-    def decode(response: requests.Response) -> Any:
+    def decode(response: requests.Response, *, type: Any = None) -> Any:
         return response.json()
 
 

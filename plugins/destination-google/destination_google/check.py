@@ -1,31 +1,37 @@
-"""What `check` finds out about credentials, project, scope, account, terms, lists, conversions (google.md 3, 5, 11)."""
+"""Checks credentials, project, scope, account, terms, lists and conversions (google.md 3, 5, 11)."""
 
 from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
-from cdp_bridge.sdk import Client, ConfigError, Probe, RejectedError
+from cdp_bridge.sdk import Client, ConfigError, RejectedError
 
 from destination_google import conversions
-from destination_google.api import connect, user_lists
+from destination_google.api import connect, user_lists_path
 from destination_google.audiences import new_list
 from destination_google.errors import NOT_SIGNED, AccessError, ProjectError, ScopeError
 from destination_google.google_ads import customer
 from destination_google.settings import Settings
 
 
-def probe(client: Client, settings: Settings) -> Iterator[Probe]:
-    """The findings in order; the first that fails is the last, since later ones would only repeat it."""
-    for name, find in PROBES.items():
-        if name in ONLY_IF and not ONLY_IF[name](settings):
-            continue
-        found = Probe.of(name, partial(find, client, settings))
-        yield found
-        if not found.passed:
-            return
+def checks(client: Client, settings: Settings) -> dict[str, Callable[[], str]]:
+    """What is checked, in the order in which one needs the other."""
+    named = {
+        "credentials": _credentials,
+        "project": _project,
+        "scope": _scope,
+        "account": _account,
+        "terms": _terms,
+        "lists": _lists,
+    }
+    if settings.api == "google-ads":
+        named["google_ads"] = _google_ads
+    if settings.conversion_actions:
+        named["conversions"] = _conversions
+    return {name: partial(find, client, settings) for name, find in named.items()}
 
 
 def expect_terms(settings: Settings) -> None:
@@ -66,7 +72,7 @@ def _lists(client: Client, settings: Settings) -> str:
     """Google looks at a list that is to be made, and does not make it."""
     body = new_list(settings, f"cdp-bridge check {uuid.uuid4()}")
     try:
-        client.call("POST", user_lists(settings), params={"validateOnly": "true"}, json=body)
+        client.call("POST", user_lists_path(settings), params={"validateOnly": "true"}, json=body)
     except RejectedError as error:
         raise ConfigError(error.problem, remedy="Check membership_days") from None
     return "user lists may be made"
@@ -81,26 +87,9 @@ def _google_ads(client: Client, settings: Settings) -> str:
 
 def _conversions(client: Client, settings: Settings) -> str:
     """Google looks at events that are made up, and does not keep them."""
-    conversions.probe(client, settings)
+    conversions.validate(client, settings)
     return f"conversion actions {', '.join(sorted(set(settings.conversion_actions.values())))} take conversions"
 
 
 def _list(client: Client, settings: Settings) -> None:
-    client.call("GET", user_lists(settings), params={"pageSize": 1})
-
-
-PROBES: dict[str, Callable[[Client, Settings], str]] = {
-    "credentials": _credentials,
-    "project": _project,
-    "scope": _scope,
-    "account": _account,
-    "terms": _terms,
-    "lists": _lists,
-    "google_ads": _google_ads,
-    "conversions": _conversions,
-}
-ONLY_IF: dict[str, Callable[[Settings], bool]] = {
-    "google_ads": lambda settings: settings.api == "google-ads",
-    "conversions": lambda settings: bool(settings.conversion_actions),
-}
-"""Of probes that some settings need only."""
+    client.call("GET", user_lists_path(settings), params={"pageSize": 1})

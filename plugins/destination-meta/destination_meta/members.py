@@ -1,4 +1,4 @@
-"""The payload of a membership call, and what Meta's counts say about each member (meta.md 4.1, 4.2, 4.4)."""
+"""The rows of members that Meta gets, and what its counts say about each of them (meta.md 4.1, 4.2, 4.4)."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ SCHEMA = {
 """Column of the profile `meta` -> key of Meta's schema; the profile hashes all but the last two."""
 
 LimitedDataUse = Literal["none", "california", "located"]
+MAX_ROWS = 10_000
 LDU_KEYS = ("DATA_PROCESSING_OPTIONS", "DATA_PROCESSING_OPTIONS_COUNTRY", "DATA_PROCESSING_OPTIONS_STATE")
 LDU_CELLS: dict[str, tuple[Any, ...]] = {"california": (["LDU"], 1, 1000), "located": (["LDU"], 0, 0)}
 
 INVALID = "meta:invalid_entry"
-NOTHING_TO_MATCH = "meta:no_identifier"
+NO_IDENTIFIER = "meta:no_identifier"
 
 Row = tuple[str, ...]
 
@@ -47,7 +48,7 @@ class Upload(msgspec.Struct, frozen=True):
 def upload(batch: Batch, limited_data_use: LimitedDataUse = "none") -> Upload:
     """The batch in array form, also for a single key: an audience takes one form only (meta.md 4.1).
 
-    A column without any value is left out. Removals carry no limited data use: it marks people who are in.
+    A column without any value is left out. Removals have no limited data use: it marks people who are in.
     """
     filled = [column for column in SCHEMA if any(batch.identifiers.get(column, ()))]
     rows, owners = batch.rows(filled) if filled else ([], [])
@@ -58,7 +59,7 @@ def upload(batch: Batch, limited_data_use: LimitedDataUse = "none") -> Upload:
     return Upload(rows, owners, msgspec.json.encode({"schema": keys, "data": data}))
 
 
-def judge(sent: Upload, keys: Sequence[bytes], received: int, invalid: int, samples: Any) -> Outcome:
+def outcome_of(sent: Upload, keys: Sequence[bytes], received: int, invalid: int, samples: Any) -> Outcome:
     """What became of each member, by this batch's share of the session's counts.
 
     Meta counts badly formed rows and shows some of their cells, but never says which rows it means: a member is
@@ -72,17 +73,17 @@ def judge(sent: Upload, keys: Sequence[bytes], received: int, invalid: int, samp
     named = {i for i, row in enumerate(sent.rows) if not cells.isdisjoint(row)}
     if len(named) > invalid:
         return Outcome(unknown=frozenset(keys))
-    blamed = {sent.owners[i] for i in named}
+    owners = {sent.owners[i] for i in named}
     intact = {owner for i, owner in enumerate(sent.owners) if i not in named}
-    refused = blamed - intact
-    doubtful = blamed & intact if len(named) == invalid else set(range(len(keys))) - refused
+    refused = owners - intact
+    doubtful = owners & intact if len(named) == invalid else set(range(len(keys))) - refused
     return Outcome(rejected={keys[i]: INVALID for i in refused}, unknown=frozenset(keys[i] for i in doubtful))
 
 
 def _texts(samples: Any) -> list[str]:
     """Every text in a map or list of samples except the empty one, which most rows hold somewhere."""
     if isinstance(samples, dict):
-        return [text for pair in samples.items() for part in pair for text in _texts(part)]
+        samples = [*samples, *samples.values()]
     if isinstance(samples, list):
         return [text for part in samples for text in _texts(part)]
     return [samples] if isinstance(samples, str) and samples else []

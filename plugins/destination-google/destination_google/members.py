@@ -1,4 +1,4 @@
-"""The members of a batch as Google knows people: by e-mails, phones and addresses (google.md 4.1, 8)."""
+"""The members that Google gets of a batch, each by e-mails, phones and addresses (google.md 4.1, 8)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ SCHEMA = ("email", "phone", "first_name", "last_name", "country", "postal_code")
 """The columns of the profile `google` that go to Google; the profile hashes the first four."""
 ADDRESS = ("first_name", "last_name", "country", "postal_code")
 """All four or none."""
-MOST_MEMBERS = 10_000
-MOST_IDENTIFIERS = 10
+MAX_MEMBERS = 10_000
+MAX_IDENTIFIERS = 10
 
-NOTHING_TO_MATCH = "google:no_identifier"
+NO_IDENTIFIER = "google:no_identifier"
 
 Identifier = tuple[str, ...]
 """A column and its value; an address has the values of all four columns of ADDRESS."""
@@ -41,37 +41,37 @@ class Members(msgspec.Struct, frozen=True):
     def without(self, named: Mapping[int, str], keys: Sequence[bytes]) -> Members:
         """The others, where some positions are refused; who has several of them is refused as a whole."""
         reasons = {self.owners[i]: reason for i, reason in named.items() if i < len(self.owners)}
-        kept = [i for i, owner in enumerate(self.owners) if owner not in reasons]
+        rest = [i for i, owner in enumerate(self.owners) if owner not in reasons]
         refused = self.refused | {keys[owner]: reason for owner, reason in reasons.items()}
-        return Members([self.identifiers[i] for i in kept], [self.owners[i] for i in kept], refused)
+        return Members([self.identifiers[i] for i in rest], [self.owners[i] for i in rest], refused)
 
 
-def members(batch: Batch) -> Members:
+def members_of(batch: Batch) -> Members:
     """The batch as members; one with more identifiers than Google takes becomes several."""
-    people, refused = known(batch)
+    people, refused = identifiers_of(batch)
     identifiers, owners = [], []
     for i, (key, mine) in enumerate(zip(batch.keys, people, strict=True)):
         if key in refused:
             continue
         if not mine:
-            refused[key] = NOTHING_TO_MATCH
-        for start in range(0, len(mine), MOST_IDENTIFIERS):
-            identifiers.append(mine[start : start + MOST_IDENTIFIERS])
+            refused[key] = NO_IDENTIFIER
+        for start in range(0, len(mine), MAX_IDENTIFIERS):
+            identifiers.append(mine[start : start + MAX_IDENTIFIERS])
             owners.append(i)
     return Members(identifiers, owners, refused)
 
 
-def known(batch: Batch) -> tuple[list[list[Identifier]], dict[bytes, str]]:
+def identifiers_of(batch: Batch) -> tuple[list[list[Identifier]], dict[bytes, str]]:
     """The identifiers behind each key of a batch, and who is refused for one that Google would not take."""
     columns = {column: batch.identifiers[column] for column in SCHEMA if any(batch.identifiers.get(column, ()))}
     refused = {batch.keys[i]: CHECKS[column][1] for column, values in columns.items() for i in _faulty(column, values)}
     people: list[list[Identifier]] = [[] for _ in batch.keys]
     for column in [column for column in columns if column not in ADDRESS]:
-        for found, values in zip(people, columns[column], strict=True):
-            found += [(column, value) for value in values]
+        for person, values in zip(people, columns[column], strict=True):
+            person += [(column, value) for value in values]
     if all(column in columns for column in ADDRESS):
-        for found, *parts in zip(people, *(columns[column] for column in ADDRESS), strict=True):
-            found += _addresses(parts)
+        for person, *parts in zip(people, *(columns[column] for column in ADDRESS), strict=True):
+            person += _addresses(parts)
     return people, refused
 
 
@@ -84,4 +84,4 @@ def _addresses(parts: Sequence[Sequence[str]]) -> list[Identifier]:
     """Every value at least once, a shorter column starts over; none where a part is missing."""
     if not all(parts):
         return []
-    return [("address", *[part[turn % len(part)] for part in parts]) for turn in range(max(map(len, parts)))]
+    return [("address", *[part[row % len(part)] for part in parts]) for row in range(max(map(len, parts)))]

@@ -2,71 +2,17 @@
 
 import email.utils
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 
 import pytest
 import requests
 from cdp_bridge import retry
 from cdp_bridge.errors import BridgeError, ConfigError, Failure, RejectedError, TransientError
-from cdp_bridge.http import Client
+from cdp_bridge.http.client import Client
 from cdp_bridge.retry import LONGEST_WAIT
 
-Answer = tuple[int, dict[str, str], bytes]
-
-
-class Server:
-    """Gives the answers of `script` one after the other, the last one for ever, and remembers the requests."""
-
-    def __init__(self) -> None:
-        self.script: list[Answer | None] = [(200, {}, b"{}")]
-        self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def answer(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                server.requests.append((self.command, self.path, dict(self.headers), body))
-                planned = server.script.pop(0) if len(server.script) > 1 else server.script[0]
-                if planned is None:
-                    self.connection.shutdown(socket.SHUT_RDWR)
-                    return
-                status, headers, content = planned
-                self.send_response(status)
-                for name, value in {"Content-Length": str(len(content)), **headers}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(content)
-
-            do_GET = do_POST = do_DELETE = answer  # noqa: N815
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_port}"
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    running = Server()
-    thread = threading.Thread(target=running.http.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield running
-    running.http.shutdown()
-    running.http.server_close()
-    thread.join()
-
-
-@pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The waits between tries, which then take no time."""
-    found: list[float] = []
-    actual = retry.retrying
-    monkeypatch.setattr("cdp_bridge.http.retrying", lambda: actual(sleep=found.append))
-    return found
+from .scripted import Answer, Server
 
 
 def failure(server: Server, *answers: Answer | None, act: Callable[[Client], object] | None = None) -> BridgeError:

@@ -13,11 +13,11 @@ from cdp_bridge.staging.packing import sent_bytes
 from cdp_bridge.testing.people import fields
 
 _DIGEST = 32
-MOST_ROWS, MOST_BYTES = 10_000, 16_000_000
-"""What of larger limits is tried: more would try the patience of the twin, not the connector."""
+MAX_ROWS, MAX_BYTES = 10_000, 16_000_000
+"""How much of larger limits is tried: more would test the twin, not the connector."""
 
 
-def crowd(profile: str, columns: Sequence[str], numbers: range) -> dict[str, list[list[str]]]:
+def identifiers(profile: str, columns: Sequence[str], numbers: range) -> dict[str, list[list[str]]]:
     """`Batch.identifiers` of one member for each number, with one value in each of the columns."""
     rules = load_profile(profile)
     hashed = {column for name, rule in rules.fields.items() if rule.send == "hash" for column in rules.outputs(name)}
@@ -25,22 +25,22 @@ def crowd(profile: str, columns: Sequence[str], numbers: range) -> dict[str, lis
     return {column: [[value] for value in make(column, numbers)] for column, make in makers.items()}
 
 
-def full(profile: str, columns: Sequence[str], limits: Limits) -> int:
+def rows_in_full_batch(profile: str, columns: Sequence[str], limits: Limits) -> int:
     """How many such members a run puts into one batch, by the rows and bytes that a connector takes."""
-    one = crowd(profile, columns, range(MOST_ROWS, MOST_ROWS + 1))
-    packed = {column: _packed(values[0][0]) for column, values in one.items()}
+    member = identifiers(profile, columns, range(MAX_ROWS, MAX_ROWS + 1))
+    packed = {column: _packed(values[0][0]) for column, values in member.items()}
     size = sent_bytes(len(msgspec.msgpack.encode(packed)))
-    return max(1, min(limits.rows, MOST_ROWS, int(min(limits.bytes, MOST_BYTES) / size)))
+    return max(1, min(limits.rows, MAX_ROWS, int(min(limits.bytes, MAX_BYTES) / size)))
 
 
 def _digests(column: str, numbers: range) -> list[str]:
-    """All at once: hashing one by one would be most of the work of a test."""
+    """All at once: hashing value by value would be most of the work of a test."""
     digits = hashlib.shake_128(f"{column} {numbers.start}".encode()).hexdigest(_DIGEST * len(numbers))
     return [digits[at : at + 2 * _DIGEST] for at in range(0, len(digits), 2 * _DIGEST)]
 
 
 def _clear(column: str, numbers: range) -> list[str]:
-    return [str(fields(number)[column]) for number in numbers]
+    return [str(fields(number).get(column, number)) for number in numbers]
 
 
 def _packed(value: str) -> bytes | list[str]:

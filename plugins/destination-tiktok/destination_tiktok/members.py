@@ -1,4 +1,4 @@
-"""The body of a membership call, and what its answer says about each member (tiktok.md 4.2)."""
+"""The rows of members that TikTok gets, and what its answer says about each of them (tiktok.md 4.2)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SCHEMA = {
 """Column of the profile `tiktok-audience` -> TikTok's id types."""
 
 ACTIONS = {"add": "add", "remove": "delete"}
-MOST_ROWS, MOST_BYTES = 1_000, 1_000_000
+MAX_ROWS, MAX_BYTES = 1_000, 1_000_000
 
-NOTHING_TO_MATCH = "tiktok:no_identifier"
+NO_IDENTIFIER = "tiktok:no_identifier"
 PARTLY_DONE = "tiktok:20001"
 
 
@@ -56,19 +56,19 @@ def _cells(rows: Sequence[Sequence[str]], columns: Sequence[str], audience_id: s
     return list(zip(*(own for column, own in zip(columns, cells, strict=True) for _ in SCHEMA[column]), strict=True))
 
 
-def judge(batch: Batch, data: Any) -> Outcome:
+def outcome_of(batch: Batch, data: Any) -> Outcome:
     """What became of each member where TikTok did a part only: those that it names are rejected, if it names any."""
-    named = set(_texts(data))
+    texts = set(_texts(data))
     columns = batch.identifiers.values()
-    blamed = [key for i, key in enumerate(batch.keys) if any(not named.isdisjoint(column[i]) for column in columns)]
-    if not blamed:
+    named = [key for i, key in enumerate(batch.keys) if any(not texts.isdisjoint(column[i]) for column in columns)]
+    if not named:
         return Outcome(unknown=frozenset(batch.keys))
-    return Outcome(rejected=dict.fromkeys(blamed, PARTLY_DONE))
+    return Outcome(rejected=dict.fromkeys(named, PARTLY_DONE))
 
 
 def _texts(data: Any) -> list[str]:
     if isinstance(data, dict):
-        data = [*data.keys(), *data.values()]
+        data = [*data, *data.values()]
     if isinstance(data, list):
         return [text for part in data for text in _texts(part)]
     return [data] if isinstance(data, str) else []

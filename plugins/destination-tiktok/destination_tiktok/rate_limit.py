@@ -1,4 +1,4 @@
-"""How long to stay silent after a limit error, which does not say which limit it is (tiktok.md 2)."""
+"""Says how long to wait after a limit error, which does not say which limit it is (tiktok.md 2)."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from collections.abc import Iterator
 
 from destination_tiktok.errors import LimitedError
 
-LONGEST = 300.0
-"""Seconds that TikTok wants us to be silent once a minute's requests are used up."""
+MAX_WAIT = 300.0
+"""Seconds without a call that TikTok wants once a minute's requests are used up."""
 
 
-class Silence:
+class RateLimit:
     """Remembers between the calls of one writer whether the last one met a limit."""
 
     def __init__(self) -> None:
         self._limited = False
 
     @contextlib.contextmanager
-    def kept(self) -> Iterator[None]:
+    def watch(self) -> Iterator[None]:
         """Around a call: a limit error that it raises says how long to wait."""
         try:
             yield
         except LimitedError as error:
-            # The first time only a second may be full; whoever then asks again within the minute prolongs it.
+            # The first time only a second may be full; another call within the minute prolongs the wait.
             again, self._limited = self._limited, True
-            raise LimitedError(error.problem, retry_after=LONGEST if again else error.retry_after) from None
+            raise LimitedError(error.problem, retry_after=MAX_WAIT if again else error.retry_after) from None
         self._limited = False
