@@ -8,7 +8,7 @@ entries that it names, and so removes the mark; entries that only the API made s
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -52,7 +52,7 @@ class EntryUsedError(ConfigError):
 
 
 class VersionError(ConfigError):
-    """What is to be changed has changed since it was read."""
+    """The configuration, or an entry of it, has changed since it was read."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -74,7 +74,7 @@ def plan(store: Store, registry: Registry, wanted: Bridge, *, prune: bool = Fals
     `wanted` is already checked, as by `load`. Raises SettingsError when it does not go together with what stays.
     """
     stored = store.configured()
-    kept = [] if prune else list(_only_through_api(stored, wanted))
+    kept = dict.fromkeys(() if prune else _only_through_api(stored, wanted))
     after = wanted
     for key in kept:
         after = _with(after, key, entries(stored.bridge, key.kind)[key.name])
@@ -245,7 +245,7 @@ def _explained(stored: Configured, change: Change) -> Change:
     return with_fields(change, fields=fields, note=PRUNED if pruned else "")
 
 
-def _refuse_conflicts(registry: Registry, wanted: Bridge, after: Bridge, kept: list[EntryKey]) -> None:
+def _refuse_conflicts(registry: Registry, wanted: Bridge, after: Bridge, kept: Container[EntryKey]) -> None:
     """SettingsError for faults that the file does not have without the entries that stay."""
     known = {str(fault) for fault in faults(wanted, registry)}
     conflicts = [fault for fault in faults(after, registry) if str(fault) not in known]
@@ -256,7 +256,7 @@ def _refuse_conflicts(registry: Registry, wanted: Bridge, after: Bridge, kept: l
         )
 
 
-def _place(bridge: Bridge, kept: list[EntryKey], fault: ConfigError) -> str:
+def _place(bridge: Bridge, kept: Container[EntryKey], fault: ConfigError) -> str:
     """The place of a fault in words: the entries that stay have none in the file."""
     for kind in KINDS:
         for name in entries(bridge, kind):
