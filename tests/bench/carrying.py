@@ -13,7 +13,7 @@ from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount
 from cdp_bridge.hooks import PROJECT
 from cdp_bridge.store import Store
-from cdp_bridge.sync.run import Run
+from cdp_bridge.sync.run import open_run
 
 FIELDS = ("email", "phone", "first_name", "last_name", "city", "postal_code", "country")
 
@@ -26,7 +26,8 @@ def main(store_path: str, members: str, launcher: str = "") -> None:
         bridge = _bridge(int(members))
         store.save_bridge(bridge)
         carried = registry.launcher(launcher) if launcher else None
-        log = Run(store, registry, bridge.audiences[0], launcher=carried).sync()
+        with open_run(store, registry, bridge.audiences[0], launcher=carried) as run:
+            log = run.sync()
         ended = time.monotonic()
     said = {"status": log.status, "error": log.error, "members": log.funnel.accepted}
     Path(os.environ["BENCH_REPORT"]).write_text(json.dumps({"started": started, "ended": ended, **said}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from cdp_bridge.entities import Bridge, SyncLog
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.store import Store
 from cdp_bridge.sync.progress import Preview
-from cdp_bridge.sync.run import Run
+from cdp_bridge.sync.run import OpenRun, open_run
 from destination_chaos import held
 
 BRIDGE = """
@@ -62,13 +63,16 @@ class Carried:
         self.store.save_bridge(bridge)
         return bridge
 
-    def run(self, **faults: Any) -> Run:
-        """A run whose processes are there already: it is to be carried out."""
-        bridge = self.configure(**faults)
-        return Run(self.store, self.registry, bridge.audiences[0], sleep=lambda _: None, launcher=self.launcher)
+    @contextmanager
+    def open(self, **faults: Any) -> Iterator[OpenRun]:
+        """A run whose processes are there until the end of the block."""
+        (activation,) = self.configure(**faults).audiences
+        with open_run(self.store, self.registry, activation, sleep=lambda _: None, launcher=self.launcher) as run:
+            yield run
 
     def sync(self, **faults: Any) -> Sync:
-        log = self.run(**faults).sync()
+        with self.open(**faults) as run:
+            log = run.sync()
         known = [(row.user_id, row.identifiers) for chunk in self.store.ledger.members("vip") for row in chunk]
         return Sync(log, self.members(), sorted(known, key=str))
 
@@ -81,7 +85,8 @@ class Carried:
         return sorted(next(iter(audiences.values()), {}).values(), key=str)
 
     def preview(self) -> Preview:
-        return self.run().preview()
+        with self.open() as run:
+            return run.preview()
 
 
 @pytest.fixture

@@ -83,6 +83,18 @@ def test_no_process_is_left(carry: Carry) -> None:
     assert children("destination-chaos") + children("source-file") == []
 
 
+def test_a_run_that_is_opened_and_never_carried_out_leaves_no_process(carry: Carry) -> None:
+    harness = carry("local")
+    harness.people(1)
+    with harness.open():
+        assert children("destination-chaos")
+        assert children("source-file")
+    assert children("destination-chaos") + children("source-file") == []
+    with pytest.raises(ZeroDivisionError), harness.open():
+        raise ZeroDivisionError
+    assert children("destination-chaos") + children("source-file") == []
+
+
 def test_a_process_that_is_killed_ends_the_run_with_a_reason_and_the_next_one_repairs_it(carry: Carry) -> None:
     bed = carry("local")
     bed.people(*range(250))

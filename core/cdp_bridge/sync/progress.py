@@ -1,4 +1,4 @@
-"""What a run says of itself while it goes on, and what it would do."""
+"""How far a run is, and what it would do."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 from cdp_bridge.errors import TransientError
-from cdp_bridge.orchestration import run_log as telling
+from cdp_bridge.orchestration import run_log
 from cdp_bridge.orchestration.run_log import RunLogHandler
 from cdp_bridge.store import Store
 from cdp_bridge.sync.progress import Progress
@@ -15,7 +15,7 @@ from cdp_bridge.sync.progress import Progress
 log = logging.getLogger("cdp_bridge.sync.run")
 
 
-def test_the_lines_of_the_run_are_told_without_people(store: Store) -> None:
+def test_the_lines_of_the_run_are_saved_without_people(store: Store) -> None:
     run = store.requests.add("vip", "test").id
     with RunLogHandler(store, run):
         log.warning("nobody knows ada@example.com")
@@ -26,11 +26,11 @@ def test_the_lines_of_the_run_are_told_without_people(store: Store) -> None:
     assert [(note.level, note.text) for note in store.notes.after(run, 0)] == [("warning", "nobody knows <email>")]
 
 
-def test_of_progress_the_newest_is_told(store: Store) -> None:
+def test_of_progress_the_newest_is_saved(store: Store) -> None:
     run = store.requests.add("vip", "test").id
-    with RunLogHandler(store, run) as told:
+    with RunLogHandler(store, run) as handler:
         for done in range(1, 2_000):
-            told.progress(Progress("read", done, 2_000))
+            handler.progress(Progress("read", done, 2_000))
     notes = store.notes.after(run, 0)
     assert 1 <= len(notes) < 100
     assert (notes[-1].level, notes[-1].phase, notes[-1].done, notes[-1].total) == ("progress", "read", 1_999, 2_000)
@@ -47,11 +47,11 @@ def test_a_store_that_is_away_costs_notes_and_not_the_run(sqlite_url: str, monke
     def away(*_: object, **__: object) -> None:
         raise TransientError("the store is away")
 
-    monkeypatch.setattr(telling, "EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(run_log, "EVERY_SECONDS", 0.01)
     with Store.open(sqlite_url) as store:
         run = store.requests.add("vip", "test").id
         monkeypatch.setattr(store.notes, "add", away)
-        with RunLogHandler(store, run) as told:
+        with RunLogHandler(store, run) as handler:
             log.warning("lost")
-            told.progress(Progress("read", 1))
+            handler.progress(Progress("read", 1))
         assert store.notes.after(run, 0) == []
