@@ -1,4 +1,4 @@
-"""Rows of members made into the batches that a writer gets, one ahead of the one that is being sent."""
+"""Makes batches of rows of members, one ahead of the one that is being sent."""
 
 from __future__ import annotations
 

@@ -39,9 +39,7 @@ class Budget(Protocol):
 
 
 class Part(Struct, frozen=True):
-    """What became of one part of a batch that had to be cut, or of the whole; None: not delivered, for the next run to
-    try.
-    """
+    """The outcome of a batch, or of one part if it had to be cut; None: not delivered, so the next run tries it."""
 
     batch: Batch
     outcome: Outcome | None
@@ -75,8 +73,8 @@ class Sender:
     def send(self, batch: Batch) -> Iterator[Part]:
         """Deliver a batch, cutting it while the platform refuses it whole; yields each part once it is answered.
 
-        Raises TransientError when the platform stays unavailable, ConfigError when a person must act: then nothing is
-        known of the parts that were not yielded.
+        Raises TransientError when the platform stays unavailable, ConfigError when a person must act: then the outcome
+        of the parts that were not yielded is not known.
         """
         self._splits_left = MAX_SPLITS
         yield from self._send(batch)

@@ -63,8 +63,8 @@ class _Open(Struct):
 class Transfer:
     """Deliveries to one audience, one after another, for whoever holds its lease.
 
-    `columns` are the profile's. `in_flight` are the members of whose deliveries the platform has not said the last
-    word, `removing` those whose removal is under way. `not_removed` and `deferred` say who may still be at the platform
+    `columns` are the profile's. `in_flight` are the members whose deliveries the platform has not settled,
+    `removing` those whose removal is under way. `not_removed` and `deferred` say who may still be at the platform
     under the old identifiers, and how many members were not delivered at all.
     """
 
@@ -218,7 +218,7 @@ class Transfer:
         self._counts.rejected += rejected
         self._counts.unknown += unknown
         for reason, count in outcome.counts.items():
-            # From outside, and kept: never more than a short word.
+            # From outside, and saved: never more than a short word.
             name = redact(reason)[:64]
             self._counts.reasons[name] = self._counts.reasons.get(name, 0) + count
 
@@ -262,7 +262,7 @@ def _without_event(row: Row) -> Row:
 
 
 def _settled(writer: Writer, audience: AudienceRef | None, delivery: Delivery) -> Outcome | None:
-    """The platform's last word on a delivery; None when there is no way to learn it."""
+    """The outcome of an open delivery, as the platform says now; None when there is no way to learn it."""
     if delivery.pending is None or audience is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Puts on the flow what the store says is to run: the store is the truth, the flow only carries it to the workers."""
+"""Puts orders for the runs that the store has requested on the flow, which takes them to the workers."""
 
 from __future__ import annotations
 

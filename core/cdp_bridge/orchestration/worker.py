@@ -106,7 +106,7 @@ class _Watcher:
 
 
 def sync_on_request(runner: Runner) -> RunSync:
-    """Runs of the syncs that the store has configured, with what they log saved for those who watch them."""
+    """Runs syncs of the store's configuration, and saves what they log for those who watch them."""
 
     def run(request: RunRequest, cancellation: Cancellation, lease: Lease, ticket: ReadTicket) -> SyncLog:
         configured = {sync.name: sync for sync in runner.store.bridge().syncs}

@@ -1,4 +1,4 @@
-"""Members as rows: the packed identifiers that stage and ledger keep, and the columns that a batch carries.
+"""Members as rows: the packed identifiers that stage and ledger keep, and the columns of a batch.
 
 Packed is a MessagePack map from column to one binary (the 32-byte digests of a hashed column, one after another) or to
 an array of texts (a clear column); empty columns are left out. A conversion is the same as a member, with one column

@@ -25,7 +25,7 @@ class PreviewedValue(Struct, frozen=True, kw_only=True):
 
 
 class PreviewedRecord(Struct, frozen=True, kw_only=True):
-    """One record: why it is `dropped`, if it is; the `faults` of values that were; what is left."""
+    """One record: why it is `dropped`, if it is; the `faults` of its values; the identifiers that are left."""
 
     dropped: str | None = None
     faults: list[str] = []

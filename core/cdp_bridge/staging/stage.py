@@ -65,7 +65,7 @@ class Stage:
     `packed` is NULL where `known` has the same fingerprint.
     """
     known = "known"
-    """SQL: a relation (member_key, fingerprint) of what `load_known` was told; see `drop_known`."""
+    """SQL: a relation (member_key, fingerprint) of what `load_known` loads, until `drop_known`."""
     named = "(SELECT member_key FROM staged WHERE member_key IS NOT NULL)"
     """SQL: a relation (member_key) of everybody in the extract, whether desired or not."""
     suppressed_members = f"(SELECT member_key FROM staged WHERE reason = '{SUPPRESSED}')"

@@ -1,4 +1,4 @@
-"""The run of an activation: its audience becomes equal to its segment."""
+"""The run of an activation, which brings its audience in sync with its segment."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from cdp_bridge.sync.steps import (
 log = logging.getLogger(__name__)
 
 ESTIMATE_LASTS = timedelta(days=1)
-"""How long the platform's word on state and size of an audience that does not change is good enough."""
+"""How long state and size of an audience that does not change are good enough as the platform said them last."""
 
 # The "stream" under which the cursor table keeps what destination the audience was made at.
 _TARGET = "(destination)"
@@ -46,7 +46,7 @@ class LostAudienceError(BridgeError):
 
 
 def sync_audience(run: RunContext, *, approve_removals: bool) -> None:
-    """Make the audience equal to the segment; if the platform has lost the audience, fill it anew, once."""
+    """Bring the audience in sync with the segment; if the platform has lost the audience, fill it anew, once."""
     try:
         _sync_once(run, approve_removals)
     except LostAudienceError as lost:
@@ -97,7 +97,7 @@ def _parts(diff: Diff, rows: int) -> Parts:
 
 
 def _find_or_make(run: RunContext, sender: Sender, difference: Difference) -> AudienceRef:
-    """The audience; the platform is asked for it only if there is something to send, or its word is old."""
+    """The audience; the platform is asked for it only if there is something to send, or its last answer is old."""
     before = run.store.audience_ref(run.name)
     target = {"digest": digest_of(run.setup.account.connector, run.setup.account.settings)}
     is_same = before and before.id and run.store.cursor(run.name, _TARGET, None) == target
@@ -155,7 +155,7 @@ def _is_empty(run: RunContext, extract: Extract) -> bool:
 def _deliver(
     run: RunContext, transfer: Transfer, diff: Diff, difference: Difference, ref: AudienceRef, rows: int
 ) -> None:
-    """Removes first: what they tear away from members who stay is then added again."""
+    """Removes first: members who stay and lose an identifier by that are added again afterwards."""
     shared = diff.share_identifiers()
     if shared:
         with run.store.transaction(run.lease) as transaction:

@@ -1,4 +1,4 @@
-"""What one run has in hand, and how it records itself."""
+"""The parts that one run works with, and the record that it makes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The run of a conversion feed: the platform is told of each event once.
+"""The run of a conversion feed, which sends each event to the platform once.
 
 The ledger keeps which events were sent, by their ids, and nothing of them: what is in doubt is read again.
 """

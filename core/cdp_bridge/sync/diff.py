@@ -88,7 +88,7 @@ class Difference(Struct, frozen=True):
 
 
 class Diff:
-    """Compares a finished stage with what it knows of the ledger; the result is a table of its own, `todo`."""
+    """Compares a finished stage with the ledger; the result is a table of its own, `todo`."""
 
     def __init__(self, stage: Stage, store: Store, audience: str) -> None:
         self._stage, self._store, self._audience = stage, store, audience

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Extract(Struct, frozen=True, kw_only=True):
-    """What is read in one run, and staged.
+    """What one run reads and stages.
 
     `digest` is of all that decides who is desired besides the CDP's records. Of members `unsettled` a delivery is open:
     settling changes their ledger rows, so the stage knows nothing of these.

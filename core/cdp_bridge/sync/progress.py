@@ -29,4 +29,4 @@ class Preview(Struct, frozen=True):
 
 
 OnProgress = Callable[[Progress], None]
-"""What a run tells its progress to; what that raises ends the run."""
+"""A run reports its progress to it; what it raises ends the run."""

@@ -23,8 +23,8 @@ State = Mapping[str, Any]
 class SharedRead:
     """One read of one source for several runs, each in a thread of its own, with one of the `tickets`.
 
-    Each run comes with its request and its stage, or leaves. Once nobody is awaited any more, one of those who came
-    reads for all; whoever comes again, or late, is read for alone. A run alone waits for nobody.
+    Each run brings its request and its stage, or leaves. Once all have done either, one of them reads for all; a run
+    that comes again, or late, is read for alone. A run alone waits for nobody.
     """
 
     def __init__(self, runs: int = 1) -> None:
@@ -78,7 +78,7 @@ class SharedRead:
         for same in _alike(readers):
             try:
                 self._read_once(same)
-            # Also what ends the process: each of them must hear of it.
+            # Also what ends the process: it must reach each of them.
             except BaseException as error:
                 self._end(same, error)
 
@@ -124,9 +124,9 @@ class ReadTicket:
         self._shared = shared
 
     def open(self, source: Callable[[], tuple[ConnectorHandle, str]]) -> str:
-        """The stream to read: what `source` says, which the first to come calls for all; it names its handle, too.
+        """The stream to read; the first run calls `source` for all, which opens the source and names its stream.
 
-        What it raises, only its caller hears; the next one tries anew.
+        What it raises reaches that run only; the next one tries anew.
         """
         return self._shared.open(source)
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypedDict, Unpack
 
 from cdp_bridge.connectors.credentials import resolver
-from cdp_bridge.connectors.handle import open_connector
+from cdp_bridge.connectors.handle import RunIdentity, open_connector
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.delivery.transfer import DeliveryCounts
 from cdp_bridge.entities import ConversionFeed, Sync, SyncLog
@@ -30,7 +30,7 @@ from cdp_bridge.sync.setup import Setup, prepare
 class RunOptions(TypedDict, total=False):
     """What a caller may lend to a run.
 
-    `progress` is told how far it is, `sleep` waits where the platform asks for it; what either raises ends the run. The
+    `progress` gets how far it is, `sleep` waits where the platform asks for it; what either raises ends the run. The
     connectors work where `launcher` starts them, or here. `lease` is the audience's, if the caller has it already and
     keeps it; `ticket` a place at a read that is shared with other runs (see `run_group`).
     """
@@ -44,9 +44,9 @@ class RunOptions(TypedDict, total=False):
 
 @contextmanager
 def open_run(store: Store, registry: Registry, sync: Sync, **options: Unpack[RunOptions]) -> Iterator[OpenRun]:
-    """A run of an activation or conversion feed of the store's configuration; ConfigError if what it names is no use.
+    """A run of an activation or conversion feed that the store has configured; its connectors end with the block.
 
-    Its connectors are ready, in processes that end with the block.
+    Raises ConfigError if a part that it names is missing or cannot work.
     """
     run_id, lease = uuid.uuid4().hex, options.get("lease")
     connect = partial(
@@ -54,8 +54,7 @@ def open_run(store: Store, registry: Registry, sync: Sync, **options: Unpack[Run
         registry,
         resolver(store, registry),
         launcher=options.get("launcher"),
-        run=run_id,
-        token=lease.token if lease else 0,
+        run=RunIdentity(run_id, lease.token if lease else 0),
     )
     ticket = options.get("ticket") or SharedRead().tickets[0]
     with closing(prepare(store.bridge(), registry, sync, connect, ticket)) as setup:
@@ -63,7 +62,7 @@ def open_run(store: Store, registry: Registry, sync: Sync, **options: Unpack[Run
 
 
 class OpenRun:
-    """A run whose connectors are ready: carry it out with `sync`, or look at it with `preview`."""
+    """A run whose connectors are ready: `sync` carries it out, `preview` says what that would do."""
 
     def __init__(self, run_id: str, setup: Setup, store: Store, registry: Registry, options: RunOptions) -> None:
         self._id, self._setup, self._store, self._registry = run_id, setup, store, registry

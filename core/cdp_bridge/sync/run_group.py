@@ -46,7 +46,7 @@ def run_group(jobs: Sequence[Callable[[ReadTicket], T]], stop: threading.Event) 
         ticket = shared.tickets[number]
         try:
             done[number].set_result(jobs[number](ticket))
-        # Also what ends the process: whoever asks for the result shall hear of it.
+        # Also what ends the process: it is raised where the result is asked for.
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 stop.set()

@@ -110,8 +110,8 @@ def prepare(bridge: Bridge, registry: Registry, sync: Sync, connect: OpenConnect
 def _both(first: Callable[[], A], second: Callable[[], B]) -> tuple[A, B]:
     """Calls both at the same time, since containers take their time to start and to end."""
     with ThreadPoolExecutor() as pool:
-        one, other = pool.submit(first), pool.submit(second)
-    return one.result(), other.result()
+        futures = pool.submit(first), pool.submit(second)
+    return futures[0].result(), futures[1].result()
 
 
 def _source(

@@ -45,7 +45,7 @@ def record_start(run: RunContext) -> None:
 
 @contextmanager
 def open_transfer(run: RunContext, extract: Extract) -> Iterator[OpenTransfer]:
-    """The open destination, once it has been asked what became of deliveries that an earlier run left open."""
+    """The open destination, after deliveries that an earlier run left open are settled."""
     destination = run.setup.destination
     recorder = Recorder(audience=run.name, run_id=run.log.run_id, transaction=run.transaction, counts=run.counts)
     with opened(destination.code, destination.settings, destination.connector) as writer:
@@ -89,7 +89,7 @@ def _sample(run: RunContext, extract: Extract, parts: Parts) -> Mapping[str, Any
 
 
 def _request(destination: ConnectorHandle, batch: Batch) -> Mapping[str, Any]:
-    """What the destination would send; what it is given, if it does not say."""
+    """The request that the destination would send; the identifiers, if it does not say."""
     if not hasattr(destination.code, "preview"):
         return {"operation": batch.operation, "identifiers": batch.identifiers}
     with connector_errors(destination.connector):

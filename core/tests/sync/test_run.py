@@ -212,18 +212,23 @@ def test_a_preview_uses_the_destinations_own_request(harness: Any) -> None:
 
 
 @pytest.mark.parametrize("lost", ["whole", "incremental"])
-def test_an_audience_lost_at_the_platform_is_filled_anew(harness: Any, lost: str) -> None:
+def test_an_audience_lost_at_the_platform_is_filled_anew(
+    harness: Any, lost: str, caplog: pytest.LogCaptureFixture
+) -> None:
     harness.configure(incremental=lost == "incremental")
     harness.sync()
     harness.platform.lose()
     harness.cdp.put("u9", email="u9@example.com")
     log = harness.sync()
-    assert (log.status, log.adds) == ("succeeded", 6)
+    assert (log.status, log.adds, log.error) == ("succeeded", 6, "")
+    assert caplog.messages == ["the platform has lost the audience, so everybody in the segment is sent again"]
     harness.assert_equal()
     assert harness.store.audience_ref("vip").id == "a2"
 
 
-def test_an_audience_that_is_lost_again_and_again_is_a_failed_run(harness: Any) -> None:
+def test_an_audience_that_is_lost_again_and_again_is_a_failed_run(
+    harness: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     harness.sync()
     harness.cdp.put("u9", email="u9@example.com")
     ensure = harness.platform.ensure
@@ -235,6 +240,7 @@ def test_an_audience_that_is_lost_again_and_again_is_a_failed_run(harness: Any) 
     harness.platform.ensure = ensure_and_lose
     log = harness.sync()
     assert (log.status, log.error) == ("failed", "the platform has lost the audience twice while it was being filled")
+    assert "twice" not in caplog.text
     harness.platform.ensure = ensure
     harness.sync()
     harness.assert_equal()
