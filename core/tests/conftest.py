@@ -243,20 +243,12 @@ class SyncHarness:
         self.slept: list[float] = []
         self.clock = Clock()
         self.limits = Limits(rows=100, bytes=1_000_000)
+        vip = Activation(name=NAME, connection="cdp", segment="vip", destination="ads", mapping="people")
         self.bridge = Bridge(
             connections=(CDPConnection(name="cdp", cdp_provider="source-test"),),
             destinations=(DestinationAccount(name="ads", connector="destination-test"),),
             mappings={"people": MAPPINGS},
-            audiences=(
-                Activation(
-                    name=NAME,
-                    connection="cdp",
-                    segment="vip",
-                    destination="ads",
-                    mapping="people",
-                    consent=(Consent(purpose="ads", cdp_field="ok"),),
-                ),
-            ),
+            audiences=(replace(vip, consent=(Consent(purpose="ads", cdp_field="ok"),)),),
         )
         self.store.save_bridge(self.bridge)
 

@@ -50,7 +50,7 @@ _STEPS = ("in_segment", "mapped", "valid", "consented", "not_suppressed", "ident
 @store_option
 @json_option
 def sync(**given: Any) -> None:
-    """Make audiences equal to their segments; tell platforms of conversions."""
+    """Bring audiences in sync with their segments; send conversions to platforms."""
     from cdp_bridge.orchestration.runner import Runner
 
     options = _Options(**given)

@@ -110,7 +110,7 @@ def _find_or_make(run: RunContext, sender: Sender, difference: Difference) -> Au
     is_lost = before is not None and before.id not in ("", ref.id)
     if is_lost:
         _forget_ledger(run)
-    with run.store.transaction(run.lease) as transaction:
+    with run.transaction() as transaction:
         transaction.save_audience(run.name, ref)
         transaction.save_cursor(run.name, _TARGET, None, target)
     if is_lost:
@@ -129,7 +129,7 @@ def _marker(run: RunContext) -> str:
 
 def _forget_ledger(run: RunContext) -> None:
     for chunk in run.store.ledger.fingerprints(run.name):
-        with run.store.transaction(run.lease) as transaction:
+        with run.transaction() as transaction:
             transaction.drop_members(run.name, [key for key, _ in chunk])
 
 
@@ -158,7 +158,7 @@ def _deliver(
     """Removes first: members who stay and lose an identifier by that are added again afterwards."""
     shared = diff.share_identifiers()
     if shared:
-        with run.store.transaction(run.lease) as transaction:
+        with run.transaction() as transaction:
             transaction.mark_in_doubt(run.name, shared)
     leaving, arriving = difference.leaving, difference.arriving + len(shared)
     transfer.deliver_all(ref, "remove", diff.leaving(rows), leaving, run.delivering("remove", leaving))

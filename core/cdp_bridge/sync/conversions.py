@@ -26,7 +26,7 @@ def sync_conversions(run: RunContext) -> None:
         state = read(run, extract)
         failpoint("staged")
         with open_transfer(run, extract) as (_, transfer):
-            with run.store.transaction(run.lease) as transaction:
+            with run.transaction() as transaction:
                 transaction.save_audience(run.name, ref)
             diff = Diff(extract.stage, run.store, run.name)
             difference = _compare(extract, diff, transfer.in_flight)
