@@ -22,8 +22,8 @@ from cdp_bridge.hooks import PROJECT, hookimpl
 from cdp_bridge.model import Connector
 from cdp_bridge.store import Store
 from cdp_bridge.sync.reading import ReadTicket
-from cdp_bridge.sync.run import Run
-from cdp_bridge.sync.run_group import together
+from cdp_bridge.sync.run import open_run
+from cdp_bridge.sync.run_group import run_group
 from cdp_bridge.testing.configuring import configure
 from destination_tiktok import CONNECTOR
 from msgspec.structs import replace
@@ -56,7 +56,7 @@ def main(store_path: str, segment: str, warehouse: str, *platforms: str) -> None
         configure(store, bridge)
         jobs = [partial(_run, store, registry, audience) for audience in bridge.audiences]
         started = time.monotonic()
-        logs = together(jobs, threading.Event())
+        logs = run_group(jobs, threading.Event())
         ended = time.monotonic()
         refs = store.audience_refs([log.audience for log in logs])
     report = {
@@ -66,7 +66,8 @@ def main(store_path: str, segment: str, warehouse: str, *platforms: str) -> None
 
 
 def _run(store: Store, registry: Registry, activation: Activation, ticket: ReadTicket) -> SyncLog:
-    return Run(store, registry, activation, ticket=ticket).sync()
+    with open_run(store, registry, activation, ticket=ticket) as run:
+        return run.sync()
 
 
 def _bridge(segment: str, warehouse: str, platforms: dict[str, str]) -> Bridge:

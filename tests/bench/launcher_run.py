@@ -13,7 +13,7 @@ from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount
 from cdp_bridge.hooks import PROJECT
 from cdp_bridge.store import Store
-from cdp_bridge.sync.run import Run
+from cdp_bridge.sync.run import open_run
 from cdp_bridge.testing.configuring import configure
 
 FIELDS = ("email", "phone", "first_name", "last_name", "city", "postal_code", "country")
@@ -27,7 +27,8 @@ def main(store_path: str, members: str, launcher: str = "") -> None:
         bridge = _bridge(int(members))
         configure(store, bridge)
         chosen = registry.launcher(launcher) if launcher else None
-        log = Run(store, registry, bridge.audiences[0], launcher=chosen).sync()
+        with open_run(store, registry, bridge.audiences[0], launcher=chosen) as run:
+            log = run.sync()
         ended = time.monotonic()
     report = {"status": log.status, "error": log.error, "members": log.funnel.accepted}
     Path(os.environ["BENCH_REPORT"]).write_text(json.dumps({"started": started, "ended": ended, **report}))

@@ -17,7 +17,7 @@ from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount
 from cdp_bridge.hooks import PROJECT
 from cdp_bridge.store import Store
-from cdp_bridge.sync.run import Run
+from cdp_bridge.sync.run import open_run
 from cdp_bridge.testing.configuring import configure
 
 FIELDS = {
@@ -40,7 +40,8 @@ def main(people: str, store_path: str, *destination: str) -> None:
         bridge = _bridge(people, *destination)
         configure(store, bridge)
         started = time.monotonic()
-        log = Run(store, registry, bridge.audiences[0]).sync()
+        with open_run(store, registry, bridge.audiences[0]) as run:
+            log = run.sync()
         ended = time.monotonic()
     counts = {name: getattr(log, name) for name in ("status", "error", "adds", "removes", "membership_calls")}
     Path(os.environ["BENCH_REPORT"]).write_text(

@@ -16,7 +16,7 @@ from cdp_bridge.connectors.probing import check
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.secrets import Resolver
 from cdp_bridge.store import Store
-from cdp_bridge.sync.run import Run
+from cdp_bridge.sync.run import open_run
 from cdp_bridge.sync.session import held
 from cdp_bridge.testing.configuring import configure
 
@@ -97,7 +97,8 @@ def test_people_go_from_one_image_to_another(mailbox: Mailbox, engine: docker.AP
         configure(store, configuration.load(tmp_path / "bridge.yaml", registry))
         with held(store, "all") as lease:
             activation, launcher = store.bridge().audiences[0], registry.launcher("docker")
-            log = Run(store, registry, activation, launcher=launcher, lease=lease).sync()
+            with open_run(store, registry, activation, launcher=launcher, lease=lease) as run:
+                log = run.sync()
     assert (log.status, log.adds, log.error) == ("succeeded", ROWS, "")
     (records,) = mailbox.letters
     assert len({record["key"] for record in records}) == ROWS

@@ -18,7 +18,7 @@ import sandbox
 from cdp_bridge import configuration
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.store import Store
-from cdp_bridge.sync.run import Run
+from cdp_bridge.sync.run import open_run
 from cdp_bridge.testing.configuring import configure
 from sandbox.people import generate
 
@@ -39,13 +39,14 @@ import msgspec
 from cdp_bridge import cli, flow, worker
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.server import service
+from cdp_bridge.testing.configuring import configure
 
 class Clock(datetime):
     @classmethod
     def now(cls, zone=None):
         return datetime.fromisoformat(clock.read_text())
 
-service.datetime, worker.LONGEST_WAIT = Clock, 0.5
+service.datetime, worker.MAX_WAIT = Clock, 0.5
 msgspec.structs.force_setattr(flow.RUNS, "silence", 1.5)
 points = [*entry_points(group="cdp_bridge"), EntryPoint("boxed", "boxed", "cdp_bridge")]
 import_module("cdp_bridge.cli.serve").find_plugins = lambda: Registry(points)
@@ -166,6 +167,7 @@ def test_no_slot_is_missed_or_doubled_whoever_is_killed(
     (day.folder / "bridge.yaml").write_text(BRIDGE.format(people=people.url, meta=twins.meta, name="truth"))
     with Store.open(f"sqlite:///{day.folder}/truth.db") as store:
         configure(store, configuration.load(day.folder / "bridge.yaml", registry))
-        assert Run(store, registry, store.bridge().audiences[0]).sync().status == "succeeded"
+        with open_run(store, registry, store.bridge().audiences[0]) as run:
+            assert run.sync().status == "succeeded"
         assert held(twins, day.store, "vip") == held(twins, store, "truth")
     assert day.store.deliveries("vip") == []

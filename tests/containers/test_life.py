@@ -15,7 +15,7 @@ import sandbox
 from cdp_bridge import configuration
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.store import Store
-from cdp_bridge.sync.run import Run
+from cdp_bridge.sync.run import open_run
 from cdp_bridge.testing.configuring import configure
 from sandbox.people import generate
 
@@ -59,13 +59,9 @@ def life(
             ):
                 monkeypatch.setenv("META_TOKEN", token)
                 people.segment = [{"id": str(who), "email": email} for who, email in segment]
-                run = Run(
-                    store,
-                    registry,
-                    store.bridge().audiences[0],
-                    launcher=registry.launcher(launcher) if launcher else None,
-                )
-                log = run.sync()
+                where = registry.launcher(launcher) if launcher else None
+                with open_run(store, registry, store.bridge().audiences[0], launcher=where) as run:
+                    log = run.sync()
                 rows = [(row.user_id, row.identifiers) for chunk in store.ledger.members(name) for row in chunk]
                 ref = store.audience_ref(name)
                 assert ref is not None, log.error

@@ -52,7 +52,7 @@ from cdp_bridge import cli, flow, worker
 from cdp_bridge.sync import session
 socket.sethostname(sys.argv.pop(1))
 msgspec.structs.force_setattr(flow.RUNS, "silence", 1.5)
-session.LEASE_SECONDS, worker.LONGEST_WAIT = 4.0, 0.5
+session.LEASE_SECONDS, worker.MAX_WAIT = 4.0, 0.5
 cli.main()
 """
 

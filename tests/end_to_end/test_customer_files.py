@@ -15,7 +15,7 @@ from cdp_bridge.configuration import load
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import SyncLog
 from cdp_bridge.store import Store
-from cdp_bridge.sync.run import Run
+from cdp_bridge.sync.run import open_run
 from cdp_bridge.testing.configuring import configure
 from sandbox.trial import Controlled
 
@@ -58,7 +58,8 @@ class SyncHarness:
     def sync(self) -> SyncLog:
         with (self.folder / "people.csv").open("w", newline="") as file:
             csv.writer(file).writerows([("id", "email"), *self.people.items()])
-        log = Run(self.store, self.registry, self.store.bridge().audiences[0]).sync()
+        with open_run(self.store, self.registry, self.store.bridge().audiences[0]) as run:
+            log = run.sync()
         assert log.status in ("succeeded", "partial"), log.error
         self.tiktok.advance(HOUR)
         return log

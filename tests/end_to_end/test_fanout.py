@@ -14,11 +14,9 @@ from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount, SyncLog
 from cdp_bridge.store import Store
 from cdp_bridge.sync.reading import ReadTicket
-from cdp_bridge.sync.run import Run
-from cdp_bridge.sync.run_group import together
+from cdp_bridge.sync.run import open_run
+from cdp_bridge.sync.run_group import run_group
 from cdp_bridge.testing.configuring import configure
-
-Until = Callable[[Callable[[], Any]], Any]
 
 PLATFORMS = ("meta", "tiktok", "google")
 TOO_MANY = {"code": 40100, "message": "Too many requests. Please retry in some time.", "request_id": "1", "data": {}}
@@ -35,6 +33,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
 }
 FIELDS = {"user_id": "canonical_segment_id", "email": "identifiers.email", "phone": "identifiers.phone"}
+
+Until = Callable[[Callable[[], Any]], Any]
 
 
 class Fan:
@@ -66,7 +66,7 @@ class Fan:
 
     def sync(self) -> dict[str, SyncLog]:
         jobs = [partial(self._run, one) for one in self.store.bridge().audiences]
-        return {log.audience: log for log in together(jobs, threading.Event())}
+        return {log.audience: log for log in run_group(jobs, threading.Event())}
 
     def reads(self) -> int:
         """How often Segment was asked which audience to read."""
@@ -85,7 +85,8 @@ class Fan:
 
     def _run(self, activation: Activation, ticket: ReadTicket) -> SyncLog:
         sleep = partial(self._sleep, activation.name)
-        return Run(self.store, Registry(), activation, sleep=sleep, ticket=ticket).sync()
+        with open_run(self.store, Registry(), activation, sleep=sleep, ticket=ticket) as run:
+            return run.sync()
 
 
 @pytest.fixture

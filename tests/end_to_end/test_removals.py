@@ -14,7 +14,7 @@ import sandbox
 from cdp_bridge.configuration import load
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.store import Store
-from cdp_bridge.sync.run import Run
+from cdp_bridge.sync.run import open_run
 from cdp_bridge.testing.configuring import configure
 from sandbox.trial import Controlled
 
@@ -76,7 +76,8 @@ class SyncHarness:
             writer.writeheader()
             writer.writerows(rows)
         for activation in self.store.bridge().audiences:
-            log = Run(self.store, self.registry, activation).sync()
+            with open_run(self.store, self.registry, activation) as run:
+                log = run.sync()
             assert log.status == "succeeded", log.error
 
     def emails(self, destination: str, segment: str) -> set[str]:

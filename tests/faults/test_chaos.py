@@ -18,7 +18,7 @@ from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DeadLetter, DestinationAccount, SyncLog
 from cdp_bridge.staging.packing import unpack
 from cdp_bridge.store import Store
-from cdp_bridge.sync.run import Run
+from cdp_bridge.sync.run import open_run
 from cdp_bridge.testing.configuring import configure
 from destination_chaos import held
 
@@ -51,7 +51,8 @@ class SyncHarness:
             csv.writer(out).writerows([("id", "email"), *self.people.items()])
         bridge = _bridge({"path": str(file)}, {"path": str(self._folder)} | self.faults)
         configure(self.store, bridge)
-        log = Run(self.store, self._registry, bridge.audiences[0], sleep=self.sleep).sync()
+        with open_run(self.store, self._registry, bridge.audiences[0], sleep=self.sleep) as run:
+            log = run.sync()
         assert log.membership_calls == self.calls - calls
         self._assert_honest(log)
         return log

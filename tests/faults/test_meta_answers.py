@@ -13,7 +13,7 @@ from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import SyncLog
 from cdp_bridge.retry import retrying
 from cdp_bridge.store import Store
-from cdp_bridge.sync.run import Run
+from cdp_bridge.sync.run import open_run
 from cdp_bridge.testing.configuring import configure
 
 from tests.truth import Truth
@@ -36,7 +36,8 @@ class Account:
         self.slept.clear()
         self.harness.ask(f"{self.harness.twins.meta}/_twin/requests", method="DELETE")
         (activation,) = self._store.bridge().audiences
-        return Run(self._store, Registry(), activation, sleep=self.sleep).sync(**options)
+        with open_run(self._store, Registry(), activation, sleep=self.sleep) as run:
+            return run.sync(**options)
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from cdp_bridge.entities import Bridge, SyncLog
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.store import Store
 from cdp_bridge.sync.progress import Preview
-from cdp_bridge.sync.run import Run
+from cdp_bridge.sync.run import OpenRun, open_run
 from cdp_bridge.testing.configuring import configure
 from destination_chaos import held
 
@@ -63,13 +64,16 @@ class SyncHarness:
         configure(self.store, bridge)
         return bridge
 
-    def run(self, **faults: Any) -> Run:
-        """A run whose processes are started already; sync it."""
-        bridge = self.configure(**faults)
-        return Run(self.store, self.registry, bridge.audiences[0], sleep=lambda _: None, launcher=self.launcher)
+    @contextmanager
+    def open(self, **faults: Any) -> Iterator[OpenRun]:
+        """A run whose processes are there until the end of the block."""
+        (activation,) = self.configure(**faults).audiences
+        with open_run(self.store, self.registry, activation, sleep=lambda _: None, launcher=self.launcher) as run:
+            yield run
 
     def sync(self, **faults: Any) -> Sync:
-        log = self.run(**faults).sync()
+        with self.open(**faults) as run:
+            log = run.sync()
         known = [(row.user_id, row.identifiers) for chunk in self.store.ledger.members("vip") for row in chunk]
         return Sync(log, self.members(), sorted(known, key=str))
 
@@ -82,7 +86,8 @@ class SyncHarness:
         return sorted(next(iter(audiences.values()), {}).values(), key=str)
 
     def preview(self) -> Preview:
-        return self.run().preview()
+        with self.open() as run:
+            return run.preview()
 
 
 @pytest.fixture

@@ -83,6 +83,18 @@ def test_no_process_is_left(make_harness: Carry) -> None:
     assert children("destination-chaos") + children("source-file") == []
 
 
+def test_a_run_that_is_opened_and_never_chosen_out_leaves_no_process(make_harness: Carry) -> None:
+    harness = make_harness("local")
+    harness.people(1)
+    with harness.open():
+        assert children("destination-chaos")
+        assert children("source-file")
+    assert children("destination-chaos") + children("source-file") == []
+    with pytest.raises(ZeroDivisionError), harness.open():
+        raise ZeroDivisionError
+    assert children("destination-chaos") + children("source-file") == []
+
+
 def test_a_process_that_is_killed_ends_the_run_with_a_reason_and_the_next_one_repairs_it(make_harness: Carry) -> None:
     harness = make_harness("local")
     harness.people(*range(250))

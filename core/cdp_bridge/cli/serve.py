@@ -102,12 +102,14 @@ def worker(slots: int, queue_folder: Path, queue: str | None, launcher_name: str
     """Execute runs beside a `serve` that shares store and queues, until SIGTERM."""
     with needing_server():
         from cdp_bridge.flow import Flow, local
-        from cdp_bridge.orchestration.worker import stop_on_signals, syncing, work
+        from cdp_bridge.orchestration.runner import Runner
+        from cdp_bridge.orchestration.worker import stop_on_signals, sync_on_request, work
     registry = find_plugins()
     launcher = registry.launcher(launcher_name) if launcher_name else None
     find = cluster(registry, queue) if queue else local(queue_folder)
     with open_store(store_url) as store, Flow(find) as flow:
-        work(flow, store, syncing(store, registry, launcher), slots=slots, stop=stop_on_signals())
+        run_sync = sync_on_request(Runner(store, registry, launcher))
+        work(flow, store, run_sync, slots=slots, stop=stop_on_signals())
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -24,10 +24,8 @@ from cdp_bridge.cli.runs import RUN_COLUMNS, run_row
 from cdp_bridge.errors import BridgeError, ConfigError
 
 if TYPE_CHECKING:
-    from cdp_bridge.connectors.registry import Registry
     from cdp_bridge.entities import Funnel, Sync, SyncLog
-    from cdp_bridge.model import Launcher
-    from cdp_bridge.store import Store
+    from cdp_bridge.orchestration.runner import Runner
     from cdp_bridge.sync.progress import Preview, Progress
     from cdp_bridge.sync.reading import ReadTicket
 
@@ -51,47 +49,53 @@ _STEPS = ("in_segment", "mapped", "valid", "consented", "not_suppressed", "ident
 @launcher_option
 @store_option
 @json_option
-def sync(  # noqa: PLR0913 - a parameter for each option
-    names: tuple[str, ...],
-    everything: bool,
-    dry_run: bool,
-    approve_removals: bool,
-    rejection_limit: float,
-    launcher_name: str | None,
-    store_url: str,
-    as_json: bool,
-) -> None:
-    """Make audiences equal to their segments; tell platforms of conversions."""
-    from cdp_bridge.sync.run import Run
+def sync(**given: Any) -> None:
+    """Bring audiences in sync with their segments; send conversions to platforms."""
+    from cdp_bridge.orchestration.runner import Runner
 
-    if bool(names) == everything:
+    options = _Options(**given)
+    if bool(options.names) == options.everything:
         raise click.UsageError("name the audiences to sync, or give --all")
     registry = find_plugins()
-    launcher = registry.launcher(launcher_name) if launcher_name else None
-    with open_store(store_url) as store:
-        syncs = _chosen(store.bridge().syncs, names)
-        if dry_run:
+    launcher = registry.launcher(options.launcher_name) if options.launcher_name else None
+    with open_store(options.store_url) as store:
+        syncs = _chosen(store.bridge().syncs, options.names)
+        runner = Runner(store, registry, launcher)
+        if options.dry_run:
             with connectors_print_to_stderr():
-                previews = {one.name: Run(store, registry, one, launcher=launcher).preview() for one in syncs}
-            _show(previews, as_json)
+                previews = {sync.name: runner.preview(sync) for sync in syncs}
+            _show(previews, options.as_json)
             return
-        with _bars(quiet=as_json) as show, connectors_print_to_stderr():
-            logs = _Runs(store, registry, launcher, show, approve_removals).sync(syncs)
-    if as_json:
+        with _bars(quiet=options.as_json) as show, connectors_print_to_stderr():
+            logs = _Runs(runner, show, approve_removals=options.approve_removals).sync(syncs)
+    if options.as_json:
         print_json(logs)
     else:
         print_table(RUN_COLUMNS, map(run_row, logs))
-        for one in logs:
-            if one.error:
-                click.echo(f"{one.audience}: {one.error}", err=True)
-    click.get_current_context().exit(exit_code(logs, rejection_limit))
+        for log in logs:
+            if log.error:
+                click.echo(f"{log.audience}: {log.error}", err=True)
+    click.get_current_context().exit(exit_code(logs, options.rejection_limit))
+
+
+class _Options(NamedTuple):
+    """What the command was given."""
+
+    names: tuple[str, ...]
+    everything: bool
+    dry_run: bool
+    approve_removals: bool
+    rejection_limit: float
+    launcher_name: str | None
+    store_url: str
+    as_json: bool
 
 
 def exit_code(logs: Sequence[SyncLog], rejection_limit: float) -> int:
     """1 if a run failed, else 3 if one was rejected too much or waits for approval, else 0."""
-    if any(one.status == "failed" for one in logs):
+    if any(log.status == "failed" for log in logs):
         return 1
-    partly = any(one.status == "waiting" or _rejected_share(one) > rejection_limit for one in logs)
+    partly = any(log.status == "waiting" or _rejected_share(log) > rejection_limit for log in logs)
     return 3 if partly else 0
 
 
@@ -100,7 +104,7 @@ def _rejected_share(log: SyncLog) -> float:
 
 
 def _chosen(syncs: Sequence[Sync], names: Sequence[str]) -> list[Sync]:
-    known = {one.name: one for one in syncs}
+    known = {sync.name: sync for sync in syncs}
     if not (names or known):
         raise ConfigError("the store has no audience to sync", remedy="Apply a bridge.yaml first, or check --store")
     for name in names:
@@ -113,53 +117,49 @@ def _chosen(syncs: Sequence[Sync], names: Sequence[str]) -> list[Sync]:
 class _Runs:
     """Carries out runs, those that read the same side by side, and ends all of them when it is interrupted."""
 
-    def __init__(
-        self, store: Store, registry: Registry, launcher: Launcher | None, show: Show, approve_removals: bool
-    ) -> None:
-        self._store, self._registry, self._launcher, self._show = store, registry, launcher, show
-        self._approve_removals = approve_removals
+    def __init__(self, runner: Runner, show: Show, *, approve_removals: bool) -> None:
+        self._runner, self._show, self._approve_removals = runner, show, approve_removals
         self._stop = threading.Event()
 
     def sync(self, syncs: Sequence[Sync]) -> list[SyncLog]:
         """A run of each, in this order."""
-        from cdp_bridge.sync.run_group import groups, together
+        from cdp_bridge.sync.run_group import groups, run_group
 
-        jobs = ([partial(self._sync, one) for one in group] for group in groups(syncs))
-        logs = {log.audience: log for group in jobs for log in together(group, self._stop)}
-        return [logs[one.name] for one in syncs]
+        jobs = ([partial(self._sync, sync) for sync in group] for group in groups(syncs))
+        logs = {log.audience: log for group in jobs for log in run_group(group, self._stop)}
+        return [logs[sync.name] for sync in syncs]
 
-    def _sync(self, chosen: Sync, ticket: ReadTicket) -> SyncLog:
+    def _sync(self, sync: Sync, ticket: ReadTicket) -> SyncLog:
         """One run; one that cannot even start is a failed run, so that the others go on."""
         from datetime import UTC, datetime
 
         from cdp_bridge.entities import SyncLog
         from cdp_bridge.protocol.failure import sentence
-        from cdp_bridge.sync.run import Run
         from cdp_bridge.sync.session import held
 
-        def progress(made: Progress) -> None:
-            if self._stop.is_set():
-                raise KeyboardInterrupt
-            self._show(chosen.name, made)
-
+        watcher = _Watcher(sync.name, self._show, self._stop)
         try:
-            with held(self._store, chosen.name) as lease:
-                run = Run(
-                    self._store,
-                    self._registry,
-                    chosen,
-                    progress=progress,
-                    sleep=self._sleep,
-                    launcher=self._launcher,
-                    lease=lease,
-                    ticket=ticket,
-                )
-                return run.sync(approve_removals=self._approve_removals)
+            with held(self._runner.store, sync.name) as lease:
+                return self._runner.sync(sync, lease, ticket, watcher, approve_removals=self._approve_removals)
         except BridgeError as error:
             moment, why = datetime.now(UTC), sentence(error)
-            return SyncLog(run_id="", audience=chosen.name, sync_timestamp=moment, status="failed", errors=1, error=why)
+            return SyncLog(run_id="", audience=sync.name, sync_timestamp=moment, status="failed", errors=1, error=why)
 
-    def _sleep(self, seconds: float) -> None:
+
+class _Watcher:
+    """Shows the progress of one run, and ends it once `stop` is set."""
+
+    def __init__(self, name: str, show: Show, stop: threading.Event) -> None:
+        self._name, self._show, self._stop = name, show, stop
+
+    def progress(self, progress: Progress) -> None:
+        """See `Watcher.progress`."""
+        if self._stop.is_set():
+            raise KeyboardInterrupt
+        self._show(self._name, progress)
+
+    def sleep(self, seconds: float) -> None:
+        """See `Watcher.sleep`."""
         if self._stop.wait(seconds):
             raise KeyboardInterrupt
 
@@ -177,11 +177,11 @@ def _bars(*, quiet: bool) -> Iterator[Show]:
     with Bars(console=Console(stderr=True), transient=True) as bars:
         tasks: dict[str, TaskID] = {}
 
-        def show(name: str, made: Progress) -> None:
-            title = f"{name}: {made.phase}"
+        def show(name: str, progress: Progress) -> None:
+            title = f"{name}: {progress.phase}"
             if title not in tasks:
-                tasks[title] = bars.add_task(title, total=made.total)
-            bars.update(tasks[title], completed=made.done, total=made.total)
+                tasks[title] = bars.add_task(title, total=progress.total)
+            bars.update(tasks[title], completed=progress.done, total=progress.total)
 
         yield show
 

@@ -32,7 +32,7 @@ def connector_errors(connector: Connector) -> Iterator[None]:
 
 @contextmanager
 def opened(destination: Destination, settings: Any, connector: Connector) -> Iterator[CheckedWriter]:
-    """An open writer; its own failures are blamed on the connector, also those of opening and closing it."""
+    """An open writer; its failures name the connector, also those of opening and closing it."""
     with connector_errors(connector):
         manager = destination.open(settings)
         writer = manager.__enter__()
@@ -44,7 +44,7 @@ def opened(destination: Destination, settings: Any, connector: Connector) -> Ite
 
 
 class CheckedWriter:
-    """A writer each call of which is blamed on its connector."""
+    """A writer whose failures name its connector, and whose answers are checked."""
 
     def __init__(self, writer: Writer, connector: Connector) -> None:
         self._writer, self._connector = writer, connector
@@ -57,7 +57,7 @@ class CheckedWriter:
     def write(self, batch: Batch) -> Outcome:
         """See `Writer.write`."""
         with connector_errors(self._connector):
-            outcome = validated(Outcome, self._writer.write(_for_keeps(batch)))
+            outcome = validated(Outcome, self._writer.write(_copied(batch)))
             # Whoever is meant by another key would pass for accepted.
             if outcome.rejected and not outcome.rejected.keys() <= set(batch.keys):
                 raise KeyError("somebody is rejected who is not in the batch")
@@ -69,7 +69,7 @@ class CheckedWriter:
             return validated(Outcome, self._writer.settle(audience, pending))
 
 
-def _for_keeps(batch: Batch) -> Batch:
-    """The batch in lists that the writer may change: the core still needs its own."""
+def _copied(batch: Batch) -> Batch:
+    """The batch in lists of its own, which the writer may change."""
     columns = {name: list(column) for name, column in batch.identifiers.items()}
     return replace(batch, keys=list(batch.keys), identifiers=columns, events=list(batch.events))

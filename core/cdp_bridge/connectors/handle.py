@@ -34,6 +34,15 @@ class ConnectorHandle(Struct, frozen=True):
             self.code.close()
 
 
+class RunIdentity(Struct, frozen=True):
+    """The id of a run, and the token of its lease, by which a launcher knows for whom a process works."""
+
+    id: str = ""
+    token: int = 0
+
+
+NO_RUN = RunIdentity()
+
 OpenConnector = Callable[[Connector, dict[str, Any]], ConnectorHandle]
 """`open_connector`, where it is known already who resolves secrets and for which run connectors work."""
 
@@ -44,12 +53,11 @@ def open_connector(
     connector: Connector,
     raw: dict[str, Any],
     launcher: Launcher | None = None,
-    run: str = "",
-    token: int = 0,
+    run: RunIdentity = NO_RUN,
 ) -> ConnectorHandle:
     """A connector with these settings; SettingsError naming each that is wrong.
 
-    `resolver` knows the secrets. The connector works in a process that `launcher` starts for that run and lease; None:
+    `resolver` knows the secrets. The connector works in a process that `launcher` starts for that run; None:
     in this one, if it has no program of its own.
     """
     settings = load(connector.settings, raw, resolver)
@@ -57,5 +65,5 @@ def open_connector(
         launcher = registry.launcher("local")
     if launcher is None:
         return ConnectorHandle(connector, registry.load(connector), settings)
-    start = partial(launcher.start, run=run, token=token, hosts=origins(settings))
+    start = partial(launcher.start, run=run.id, token=run.token, hosts=origins(settings))
     return ConnectorHandle(connector, Remote(start, connector, seal(settings)), settings)

@@ -1,4 +1,4 @@
-"""What a source yields, each item looked at, and its failures blamed on it."""
+"""Reads a source: each item is checked, and its failures name the connector."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _END: Any = object()
 
 
 def items_of(source: Source, connector: Connector, settings: Any, request: ReadRequest) -> Generator[Page | Checkpoint]:
-    """All pages and checkpoints; the source's own failures are blamed on it, not what the caller does in between."""
+    """All pages and checkpoints; the source's own failures name it, not what the caller does in between."""
     with connector_errors(connector):
         items = iter(source.read(settings, request))
     while True:

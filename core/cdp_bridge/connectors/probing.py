@@ -1,4 +1,4 @@
-"""What an account says of itself, asked through its connector without a run: probes, streams, some records."""
+"""Asks an account, through its connector and without a run, for probes, streams and some records."""
 
 from __future__ import annotations
 
@@ -52,17 +52,17 @@ def check(
     """The probes of a connector where it works; settings that are wrong are one failed probe each."""
     try:
         with (
-            closing(open_connector(registry, resolver, connector, raw, launcher)) as asked,
+            closing(open_connector(registry, resolver, connector, raw, launcher)) as handle,
             connector_errors(connector),
         ):
-            found = validated(list[Probe], asked.code.check(asked.settings))
+            probes = validated(list[Probe], handle.code.check(handle.settings))
     except SettingsError as error:
-        found = [Probe("settings", False, f"{one.place}: {one.problem}", one.remedy) for one in error.errors]
+        probes = [Probe("settings", False, f"{wrong.place}: {wrong.problem}", wrong.remedy) for wrong in error.errors]
     except ConfigError as error:
-        found = [Probe("settings", False, f"{error.place}: {error.problem}".removeprefix(": "), error.remedy)]
+        probes = [Probe("settings", False, f"{error.place}: {error.problem}".removeprefix(": "), error.remedy)]
     except BridgeError as error:
-        found = [Probe("check", False, str(error))]
-    return [replace(one, detail=redact(one.detail), remedy=redact(one.remedy)) for one in found]
+        probes = [Probe("check", False, str(error))]
+    return [replace(probe, detail=redact(probe.detail), remedy=redact(probe.remedy)) for probe in probes]
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def discovered(
 
     Raises ConfigError, TransientError and others as its connector raises them.
     """
-    with closing(open_connector(registry, resolver, connector, raw, launcher)) as asked:
+    with closing(open_connector(registry, resolver, connector, raw, launcher)) as handle:
         with connector_errors(connector):
-            catalog = validated(Catalog, asked.code.discover(asked.settings))
-        yield Account(asked, catalog)
+            catalog = validated(Catalog, handle.code.discover(handle.settings))
+        yield Account(handle, catalog)

@@ -1,1 +1,1 @@
-"""Batches to the platform, and what became of each member back into the ledger; bound to no kind of run."""
+"""Sends batches to the platform and records the outcome of each member in the ledger; bound to no kind of run."""

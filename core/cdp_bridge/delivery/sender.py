@@ -1,4 +1,4 @@
-"""Sends one batch to the end: budget, retry, bisection, and an honest outcome for every member."""
+"""Sends one batch to the end: budget, retry, bisection, and an outcome for every member."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from cdp_bridge.retry import ATTEMPTS, bounded, retrying
 
 log = logging.getLogger(__name__)
 
-MOST_SPLITS = 128
+MAX_SPLITS = 128
 """How often one batch is cut in two before what is still refused waits for the next run; one poison member in 10,000
 costs 14.
 """
 
-MOST_RESERVED = 20
+MAX_RESERVED = 20
 """Requests that one run may reserve at once, and at most a thousandth of what the account has."""
 
-LONG_WAIT = 5.0
-"""Seconds of waiting from which on whoever watches the run is told."""
+LOGGED_WAIT = 5.0
+"""Waits of so many seconds and more are logged."""
 
 
 class Budget(Protocol):
@@ -39,9 +39,7 @@ class Budget(Protocol):
 
 
 class Part(Struct, frozen=True):
-    """What became of one part of a batch that had to be cut, or of the whole; None: not delivered, for the next run to
-    try.
-    """
+    """The outcome of a batch, or of one part if it had to be cut; None: not delivered, so the next run tries it."""
 
     batch: Batch
     outcome: Outcome | None
@@ -65,7 +63,7 @@ class Sender:
         self._sleep = sleep
         self._splits_left = 0
         # Asking the budget for each request costs a commit; what a run reserves and does not need is not given back.
-        self._block = max(1, min(MOST_RESERVED, (limits.requests or 0) // 1000))
+        self._block = max(1, min(MAX_RESERVED, (limits.requests or 0) // 1000))
         self._reserved = 0
 
     def ensure(self, audience: Audience) -> AudienceRef:
@@ -75,10 +73,10 @@ class Sender:
     def send(self, batch: Batch) -> Iterator[Part]:
         """Deliver a batch, cutting it while the platform refuses it whole; yields each part once it is answered.
 
-        Raises TransientError when the platform stays unavailable, ConfigError when a person must act: then nothing is
-        known of the parts that were not yielded.
+        Raises TransientError when the platform stays unavailable, ConfigError when a person must act: then the outcome
+        of the parts that were not yielded is not known.
         """
-        self._splits_left = MOST_SPLITS
+        self._splits_left = MAX_SPLITS
         yield from self._send(batch)
 
     def _send(self, batch: Batch) -> Iterator[Part]:
@@ -117,7 +115,7 @@ class Sender:
         self._reserved -= 1
 
     def _wait(self, seconds: float) -> None:
-        if seconds >= LONG_WAIT:
+        if seconds >= LOGGED_WAIT:
             log.info("waiting %.0f s, since the platform is busy or the account's limit is reached", seconds)
         self._sleep(seconds)
 

@@ -1,28 +1,56 @@
-"""Carries the difference out: batches to the platform, every outcome to the ledger, so that a crash anywhere is
-repaired by the next run.
+"""Delivers members: batches to the platform, every outcome to the ledger, so that a crash anywhere is repaired by the
+next delivery.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from cdp_bridge.delivery.batches import ahead, make_batch, with_last
 from cdp_bridge.delivery.sender import Part, Sender
-from cdp_bridge.entities import DeadLetter, SyncLog
+from cdp_bridge.entities import DeadLetter
 from cdp_bridge.errors import BridgeError, RejectedError
 from cdp_bridge.failpoint import failpoint
 from cdp_bridge.model import AudienceRef, Batch, Operation, Outcome, Writer
 from cdp_bridge.redact import redact
-from cdp_bridge.staging.packing import Row, ahead, batch_columns, conversions, with_last
-from cdp_bridge.store import Delivery, Lease, Store, Transaction
+from cdp_bridge.staging.packing import Row
+from cdp_bridge.store import Delivery, Store, Transaction
 
 UNKNOWN = b""
 """The fingerprint of a ledger row whose state at the platform is not known: the next run sends it again."""
+
+
+class DeliveryCounts(Struct):
+    """What was delivered so far, in members, and in how many `calls` of the writer.
+
+    `processed` were sent, whatever became of them. The platform has refused `rejected` by name, and has not said what
+    became of `unknown`; `reasons` are its own counts of members that it dropped without naming them.
+    """
+
+    calls: int = 0
+    processed: int = 0
+    rejected: int = 0
+    unknown: int = 0
+    reasons: dict[str, int] = {}
+
+
+class Recorder(Struct, frozen=True, kw_only=True):
+    """Where deliveries to an audience are recorded.
+
+    `run_id` names whoever delivers, `transaction` opens a transaction under the audience's lease. `counts` are added up
+    here before such a transaction ends, so that it can record them too.
+    """
+
+    audience: str
+    run_id: str
+    transaction: Callable[[], AbstractContextManager[Transaction]]
+    counts: DeliveryCounts
 
 
 class _Open(Struct):
@@ -33,25 +61,25 @@ class _Open(Struct):
 
 
 class Transfer:
-    """The deliveries of one run to one audience, under its lease.
+    """Deliveries to one audience, one after another, for whoever holds its lease.
 
-    `log` is kept current, and saved with every batch; `columns` are the profile's. `in_flight` are the members of whose
-    deliveries the platform has not said the last word, `removing` those whose removal is under way. `not_removed` and
-    `deferred` say who may still be at the platform under the old identifiers, and how many members were not delivered
-    at all.
+    `columns` are the profile's. `in_flight` are the members whose deliveries the platform has not settled,
+    `removing` those whose removal is under way. `not_removed` and `deferred` say who may still be at the platform
+    under the old identifiers, and how many members were not delivered at all.
     """
 
-    def __init__(self, store: Store, lease: Lease, sender: Sender, log: SyncLog, *, columns: Sequence[str]) -> None:
-        self._store, self._lease, self._sender, self._log = store, lease, sender, log
+    def __init__(self, store: Store, recorder: Recorder, sender: Sender, columns: Sequence[str]) -> None:
+        self._store, self._recorder, self._sender = store, recorder, sender
+        self._audience, self._counts = recorder.audience, recorder.counts
         self._columns = columns
-        self._dead = set(store.dead_letters.fingerprints(log.audience))
+        self._dead = set(store.dead_letters.fingerprints(self._audience))
         self._open: _Open | None = None
         self.in_flight: set[bytes] = set()
         self.removing: set[bytes] = set()
         self.not_removed: set[bytes] = set()
         self.deferred = 0
 
-    def carry(
+    def deliver_all(
         self,
         audience: AudienceRef,
         operation: Operation,
@@ -61,7 +89,8 @@ class Transfer:
     ) -> None:
         """Send all chunks of one operation, each as one batch, in order, and record their outcomes."""
         done = 0
-        with closing(ahead(self._batches(audience, operation, chunks, total))) as batches:
+        made = ((rows, make_batch(audience, operation, rows, self._columns, total)) for rows in chunks if rows)
+        with closing(ahead(made)) as batches:
             for number, ((rows, batch), last) in enumerate(with_last(batches), 1):
                 self._deliver(rows, replace(batch, number=number, last=last))
                 done += len(rows)
@@ -69,22 +98,14 @@ class Transfer:
         self.flush()
 
     def settle(self, writer: Writer, audience: AudienceRef | None) -> None:
-        """Find out, or mark as unknown, what became of deliveries that an earlier run left open."""
-        for delivery in self._store.deliveries(self._log.audience):
-            outcome = _ask(writer, audience, delivery)
-            with self._store.transaction(self._lease) as transaction:
+        """Find out, or mark as unknown, what became of deliveries that were left open earlier."""
+        for delivery in self._store.deliveries(self._audience):
+            outcome = _settled(writer, audience, delivery)
+            with self._recorder.transaction() as transaction:
                 if outcome is None or audience is None:
-                    self._doubt(transaction, delivery)
+                    self._mark_in_doubt(transaction, delivery)
                 else:
-                    keys = [key for key, *_ in delivery.members]
-                    batch = Batch(audience=audience, operation=delivery.operation, keys=keys, identifiers={})
-                    known = self._store.ledger.rows(self._log.audience, keys)
-                    doubtful = [row.member_key for row in known if not row.fingerprint]
-                    self._record(transaction, delivery, [Part(batch, outcome)])
-                    # In doubt since somebody who shares with them went after this was sent: they are sent again.
-                    transaction.mark_in_doubt(self._log.audience, doubtful)
-                    if outcome.pending is not None:
-                        self.in_flight.update(keys)
+                    self._settle(transaction, delivery, audience, outcome)
 
     def flush(self) -> None:
         """Record the last delivery."""
@@ -92,13 +113,24 @@ class Transfer:
             with self._transaction():
                 pass
 
+    def _settle(self, transaction: Transaction, delivery: Delivery, audience: AudienceRef, outcome: Outcome) -> None:
+        keys = [key for key, *_ in delivery.members]
+        batch = Batch(audience=audience, operation=delivery.operation, keys=keys, identifiers={})
+        known = self._store.ledger.rows(self._audience, keys)
+        doubtful = [row.member_key for row in known if not row.fingerprint]
+        self._record(transaction, delivery, [Part(batch, outcome)])
+        # In doubt since somebody who shares with them went after this was sent: they are sent again.
+        transaction.mark_in_doubt(self._audience, doubtful)
+        if outcome.pending is not None:
+            self.in_flight.update(keys)
+
     def _deliver(self, rows: list[Row], batch: Batch) -> None:
         delivery = Delivery(
             id=uuid.uuid4().hex,
-            audience=self._log.audience,
+            audience=self._audience,
             operation=batch.operation,
-            run_id=self._log.run_id,
-            members=list(map(_unpacked, rows)) if batch.events else rows,
+            run_id=self._recorder.run_id,
+            members=list(map(_without_event, rows)) if batch.events else rows,
             created_at=datetime.now(UTC),
         )
         with self._transaction() as transaction:
@@ -112,9 +144,9 @@ class Transfer:
             self._keep_answered(self._open)
             raise
         finally:
-            self._log.membership_calls = self._sender.calls
+            self._counts.calls = self._sender.calls
         failpoint("written")
-        self._log.records_processed += len(rows)
+        self._counts.processed += len(rows)
 
     def _keep_answered(self, opened: _Open) -> None:
         """Record the parts of a broken delivery that the platform has answered; only the others stay open."""
@@ -126,35 +158,17 @@ class Transfer:
         with self._transaction() as transaction:
             transaction.open_delivery(replace(opened.delivery, id=uuid.uuid4().hex, members=rest))
 
-    def _batches(
-        self, audience: AudienceRef, operation: Operation, chunks: Iterator[list[Row]], total: int
-    ) -> Iterator[tuple[list[Row], Batch]]:
-        for rows in chunks:
-            if rows:
-                yield rows, self._batch(audience, operation, rows, total)
-
-    def _batch(self, audience: AudienceRef, operation: Operation, rows: Sequence[Row], total: int) -> Batch:
-        return Batch(
-            audience=audience,
-            operation=operation,
-            keys=[key for key, *_ in rows],
-            identifiers=batch_columns([packed for *_, packed in rows], self._columns),
-            events=conversions([packed for *_, packed in rows]) if operation == "track" else (),
-            total=total,
-        )
-
     @contextmanager
     def _transaction(self) -> Iterator[Transaction]:
-        """Records the delivery that is open first, and saves the run last."""
-        with self._store.transaction(self._lease) as transaction:
+        """Records the delivery that is open first."""
+        with self._recorder.transaction() as transaction:
             if self._open:
                 self._record(transaction, self._open.delivery, self._open.parts)
             yield transaction
-            transaction.save_run(self._log)
         self._open = None
         failpoint("delivery_closed")
 
-    def _doubt(self, transaction: Transaction, delivery: Delivery) -> None:
+    def _mark_in_doubt(self, transaction: Transaction, delivery: Delivery) -> None:
         transaction.close_delivery(delivery.id)
         if delivery.operation != "remove":
             rows = list(map(_doubtful, delivery.members))
@@ -177,64 +191,63 @@ class Transfer:
                 self.not_removed |= keys
             return
         rejected, unknown = keys & outcome.rejected.keys(), outcome.open(keys)
-        if outcome.pending is not None:
-            waiting = [row for row in rows if row[0] in unknown]
-            pending = replace(delivery, id=uuid.uuid4().hex, members=waiting, status="pending", pending=outcome.pending)
-            transaction.open_delivery(pending)
-        _count(outcome.counts, into=self._log.funnel.platform_reasons)
-        self._log.unknown += len(unknown)
-        self._log.rejected += len(rejected)
-        self._save_dead_letters(
-            transaction, delivery, [row for row in rows if row[0] in rejected], outcome.rejected, now
-        )
-        self._dead |= rejected
-        not_taken = rejected | unknown
-        taken = [row for row in rows if row[0] not in not_taken]
+        taken = [row for row in rows if row[0] not in rejected and row[0] not in unknown]
         doubtful = [row for row in rows if row[0] in unknown]
+        if outcome.pending is not None:
+            pending = replace(
+                delivery, id=uuid.uuid4().hex, members=doubtful, status="pending", pending=outcome.pending
+            )
+            transaction.open_delivery(pending)
+        self._count(outcome, rejected=len(rejected), unknown=len(unknown))
+        self._save_dead_letters(transaction, delivery, [row for row in rows if row[0] in rejected], outcome, now)
+        self._dead |= rejected
         transaction.delete_dead_letters(delivery.audience, [row[0] for row in taken if row[0] in self._dead])
         if delivery.operation == "remove":
             transaction.drop_members(delivery.audience, [row[0] for row in taken])
             transaction.mark_in_doubt(delivery.audience, [row[0] for row in doubtful])
-            self.not_removed |= not_taken
+            self.not_removed |= rejected | unknown
             self.removing |= unknown if outcome.pending is not None else set()
             return
         # What is pending is not sent again before it is settled.
         doubtful = doubtful if outcome.pending is not None else list(map(_doubtful, doubtful))
         transaction.put_members(delivery.audience, taken, "accepted", now)
         transaction.put_members(delivery.audience, doubtful, "unknown", now)
-        self._doubt_known(transaction, delivery.audience, rejected, now)
+        self._mark_known_in_mark_in_doubt(transaction, delivery.audience, rejected, now)
 
-    def _doubt_known(self, transaction: Transaction, audience: str, rejected: Collection[bytes], now: datetime) -> None:
+    def _count(self, outcome: Outcome, *, rejected: int, unknown: int) -> None:
+        self._counts.rejected += rejected
+        self._counts.unknown += unknown
+        for reason, count in outcome.counts.items():
+            # From outside, and saved: never more than a short word.
+            name = redact(reason)[:64]
+            self._counts.reasons[name] = self._counts.reasons.get(name, 0) + count
+
+    def _mark_known_in_mark_in_doubt(
+        self, transaction: Transaction, audience: str, rejected: Collection[bytes], now: datetime
+    ) -> None:
         """Refused members that the ledger has may be in from before, so they stay there to be removed some day."""
         known = self._store.ledger.rows(audience, list(rejected)) if rejected else []
-        rows = [(one.member_key, UNKNOWN, one.user_id, one.identifiers) for one in known]
+        rows = [(row.member_key, UNKNOWN, row.user_id, row.identifiers) for row in known]
         transaction.put_members(audience, rows, "unknown", now)
 
     def _save_dead_letters(
-        self, transaction: Transaction, delivery: Delivery, rows: list[Row], reasons: Mapping[bytes, str], now: datetime
+        self, transaction: Transaction, delivery: Delivery, rows: list[Row], outcome: Outcome, now: datetime
     ) -> None:
-        """A refused removal is tried again in every run, so its letter has no fingerprint to wait for."""
+        """A refused removal is tried again in every run, so its dead letter has no fingerprint to wait for."""
         transaction.save_dead_letters(
             [
                 DeadLetter(
                     audience=delivery.audience,
                     member_key=key,
-                    fingerprint=UNKNOWN if delivery.operation == "remove" else print_,
+                    fingerprint=UNKNOWN if delivery.operation == "remove" else fingerprint,
                     operation=delivery.operation,
-                    reason=redact(reasons[key]),
+                    reason=redact(outcome.rejected[key]),
                     run_id=delivery.run_id,
                     created_at=now,
                 )
-                for key, print_, *_ in rows
+                for key, fingerprint, *_ in rows
             ]
         )
-
-
-def _count(counts: Mapping[str, int], *, into: dict[str, int]) -> None:
-    for reason, count in counts.items():
-        # From outside, and kept: never more than a short word.
-        name = redact(reason)[:64]
-        into[name] = into.get(name, 0) + count
 
 
 def _doubtful(row: Row) -> Row:
@@ -242,14 +255,14 @@ def _doubtful(row: Row) -> Row:
     return key, UNKNOWN, user_id, packed
 
 
-def _unpacked(row: Row) -> Row:
+def _without_event(row: Row) -> Row:
     """A conversion as the ledger keeps it: that it was sent, not what it was; the source has it to be sent again."""
-    key, print_, user_id, _ = row
-    return key, print_, user_id, b""
+    key, fingerprint, user_id, _ = row
+    return key, fingerprint, user_id, b""
 
 
-def _ask(writer: Writer, audience: AudienceRef | None, delivery: Delivery) -> Outcome | None:
-    """The platform's last word on a delivery; None when there is no way to learn it."""
+def _settled(writer: Writer, audience: AudienceRef | None, delivery: Delivery) -> Outcome | None:
+    """The outcome of an open delivery, as the platform says now; None when there is no way to learn it."""
     if delivery.pending is None or audience is None:
         return None
     try:

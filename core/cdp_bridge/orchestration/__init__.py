@@ -1,1 +1,1 @@
-"""Who carries out which run, and when: the dispatcher, the workers, and the log of a run."""
+"""Orders runs and carries them out: the dispatcher, the workers, and the log of a run."""

@@ -1,4 +1,4 @@
-"""Puts on the flow what the store says is to run: the store is the truth, the flow only carries it to the workers."""
+"""Puts orders for the runs that the store has requested on the flow, which takes them to the workers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cdp_bridge.flow import RUNS, Flow, RunOrder
 from cdp_bridge.store import Store
 
 SWEEP_SECONDS = 60.0
-MOST = 1_000
+MAX_ORDERS = 1_000
 
 
 class Dispatcher:
@@ -25,16 +25,16 @@ class Dispatcher:
         self._swept = float("-inf")
 
     def tick(self) -> int:
-        """Order what may start now, at most `MOST` at a time; how many orders were new. Call it every few seconds.
+        """Order what may start now, at most `MAX_ORDERS` at a time; returns how many orders were new.
 
-        Raises TransientError when store or flow is away; the next call makes up for it.
+        Call it every few seconds. Raises TransientError when store or flow is away; the next call makes up for it.
         """
         now = self._clock()
         is_sweep = now - self._swept >= SWEEP_SECONDS
-        wanted = [request.id for request in self._store.requests.ready(MOST)]
+        wanted = [request.id for request in self._store.requests.ready(MAX_ORDERS)]
         if is_sweep:
             # A worker may have died with a run, and the flow may have lost the order.
-            wanted += [request.id for request in self._store.requests.newest(state="running", limit=MOST)]
+            wanted += [request.id for request in self._store.requests.newest(state="running", limit=MAX_ORDERS)]
             self._ordered.clear()
         self._ordered &= set(wanted)
         new = 0

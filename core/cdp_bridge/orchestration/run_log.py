@@ -1,4 +1,4 @@
-"""Tells those who watch a run how far it is and what it logs, through the store."""
+"""Saves what a run logs and how far it is in the store, for those who watch it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cdp_bridge.store import Store
 from cdp_bridge.sync.progress import Progress
 
 EVERY_SECONDS = 1.0
-MOST_WAITING = 1_000
+MAX_WAITING = 1_000
 _LEVELS = ((logging.ERROR, "error"), (logging.WARNING, "warning"))
 
 
@@ -22,17 +22,18 @@ class RunLogHandler(logging.Handler):
     """Notes of one run, for the length of a `with` block in the run's thread.
 
     They are written from a thread of its own: the run may log in the middle of a transaction, and must not wait for
-    its watchers. Of progress, only the newest is told.
+    the store here. Of progress, only the newest is saved.
     """
 
     def __init__(self, store: Store, request_id: str) -> None:
         super().__init__(logging.INFO)
         self._notes, self._request = store.notes, request_id
-        self._lines: deque[dict[str, Any]] = deque(maxlen=MOST_WAITING)
+        self._lines: deque[dict[str, Any]] = deque(maxlen=MAX_WAITING)
         self._progress: Progress | None = None
         self._ended = threading.Event()
         self._run_thread = threading.get_ident()
-        self._writer = threading.Thread(target=self._write, name="telling", daemon=True)
+        self._writer = threading.Thread(target=self._write, name="run log", daemon=True)
+        # Of the whole package: a run logs in many rooms.
         self._logger = logging.getLogger("cdp_bridge")
 
     def __enter__(self) -> Self:
@@ -56,15 +57,15 @@ class RunLogHandler(logging.Handler):
         self._progress = progress
 
     def _write(self) -> None:
-        told: Progress | None = None
+        saved: Progress | None = None
         while True:
             is_last = self._ended.wait(EVERY_SECONDS)
             # A store that is away costs notes, not the run.
             with suppress(BridgeError):
                 while self._lines:
                     self._notes.add(self._request, **self._lines.popleft())
-                if (now := self._progress) is not None and now != told:
-                    told = now
+                if (now := self._progress) is not None and now != saved:
+                    saved = now
                     self._notes.add(self._request, level="progress", phase=now.phase, done=now.done, total=now.total)
             if is_last:
                 return

@@ -15,12 +15,11 @@ from functools import partial
 from itertools import islice
 from typing import Literal, NamedTuple
 
-from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import RunRequest, SyncLog
 from cdp_bridge.errors import BridgeError, ConfigError, RejectedError, TransientError
 from cdp_bridge.flow import RUNS, Flow, FlowMessage, RunOrder
-from cdp_bridge.model import Launcher
 from cdp_bridge.orchestration.run_log import RunLogHandler
+from cdp_bridge.orchestration.runner import Runner
 from cdp_bridge.redact import redact
 from cdp_bridge.retry import retrying
 from cdp_bridge.schedule import finish
@@ -28,8 +27,7 @@ from cdp_bridge.store import Lease, LeaseHeldError, Store
 from cdp_bridge.store.runs.requests import End
 from cdp_bridge.sync.progress import Progress
 from cdp_bridge.sync.reading import ReadTicket
-from cdp_bridge.sync.run import Run
-from cdp_bridge.sync.run_group import MOST, read_alike, together
+from cdp_bridge.sync.run_group import MAX_RUNS, read_alike, run_group
 from cdp_bridge.sync.session import held
 
 log = logging.getLogger(__name__)
@@ -40,9 +38,9 @@ HAND_OVER_SECONDS = 8.0
 """How long a run has to notice that; container engines kill after a grace of their own."""
 LOOK_SECONDS = 5.0
 """How often a run looks whether it is cancelled."""
-LONGEST_WAIT = 10.0
-"""How long an order at most waits for a run of the same audience before it looks again."""
-MOST_TAKEOVERS = 3
+MAX_WAIT = 10.0
+"""How many seconds an order at most waits for a run of the same audience before it looks again."""
+MAX_TAKEOVERS = 3
 """How many workers a run may take over from dead ones; a run that kills its worker would kill all of them."""
 _OVER = ("succeeded", "failed", "partial", "waiting", "cancelled")
 
@@ -52,27 +50,26 @@ class StopRunError(BridgeError):
 
 
 class Cancellation:
-    """What holds a run: it calls `check` (or `progress`, or `sleep`) every few seconds, and ends when that raises."""
+    """Ends a run that was cancelled, or whose worker has to stop: `check` raises then, and `reason` says why.
+
+    The run calls it, or `sleep`, every few seconds.
+    """
 
     def __init__(self, store: Store, request: RunRequest, shutdown: threading.Event) -> None:
-        self.pulled: Literal["cancelled", "handed over"] | None = None
+        self.reason: Literal["cancelled", "handed over"] | None = None
         self._store, self._request, self._shutdown = store, request, shutdown
         self._next_look = 0.0
 
     def check(self) -> None:
         """Raise StopRunError if the run should end."""
         if self._shutdown.is_set():
-            self.pulled = "handed over"
+            self.reason = "handed over"
             raise StopRunError("the worker was asked to stop, and has handed the run over to another one")
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + LOOK_SECONDS
             if self._is_cancelled():
-                self.pulled = "cancelled"
+                self.reason = "cancelled"
                 raise StopRunError("the run was cancelled")
-
-    def progress(self, _: Progress) -> None:
-        """`check`, where a run reports its progress."""
-        self.check()
 
     def sleep(self, seconds: float) -> None:
         """`check` all the while that a run waits for a platform."""
@@ -84,43 +81,47 @@ class Cancellation:
     def _is_cancelled(self) -> bool:
         # A store that is away must not end a run that can do without it for now.
         with contextlib.suppress(TransientError):
-            found = self._store.requests.get(self._request.id)
-            return found is not None and found.cancelling
+            request = self._store.requests.get(self._request.id)
+            return request is not None and request.cancelling
         return False
 
 
-Sync = Callable[[RunRequest, Cancellation, Lease, ReadTicket], SyncLog]
-"""Carries out a request under a lease that is kept, reading from a seat that others may sit beside, and says how it
-ended; ConfigError when it cannot even begin.
+RunSync = Callable[[RunRequest, Cancellation, Lease, ReadTicket], SyncLog]
+"""Carries out a request under a lease that the caller keeps, with a ticket for a read that may be shared; the record of
+how it ended. ConfigError when it cannot even begin.
 """
 
 
-def syncing(store: Store, registry: Registry, launcher: Launcher | None = None) -> Sync:
-    """The runs of `cdp-bridge sync`, with connectors in processes that `launcher` starts, or here."""
+class _Watcher:
+    """Heeds a cancellation, and saves progress in the run's log."""
 
-    def sync(request: RunRequest, cancellation: Cancellation, lease: Lease, ticket: ReadTicket) -> SyncLog:
-        found = [one for one in store.bridge().syncs if one.name == request.audience]
-        if not found:
+    def __init__(self, cancellation: Cancellation, run_log: RunLogHandler) -> None:
+        self._cancellation, self._run_log = cancellation, run_log
+        self.sleep = cancellation.sleep
+
+    def progress(self, progress: Progress) -> None:
+        """See `Watcher.progress`."""
+        self._run_log.progress(progress)
+        self._cancellation.check()
+
+
+def sync_on_request(runner: Runner) -> RunSync:
+    """Runs syncs of the store's configuration, and saves what they log for those who watch them."""
+
+    def run(request: RunRequest, cancellation: Cancellation, lease: Lease, ticket: ReadTicket) -> SyncLog:
+        configured = {sync.name: sync for sync in runner.store.bridge().syncs}
+        if request.audience not in configured:
             raise ConfigError("is not configured any more", place=f"audiences.{request.audience}")
-        with RunLogHandler(store, request.id) as telling:
-
-            def progress(made: Progress) -> None:
-                telling.progress(made)
-                cancellation.progress(made)
-
-            run = Run(
-                store,
-                registry,
-                found[0],
-                progress=progress,
-                sleep=cancellation.sleep,
-                launcher=launcher,
-                lease=lease,
-                ticket=ticket,
+        with RunLogHandler(runner.store, request.id) as run_log:
+            return runner.sync(
+                configured[request.audience],
+                lease,
+                ticket,
+                _Watcher(cancellation, run_log),
+                approve_removals=request.approve_removals,
             )
-            return run.sync(approve_removals=request.approve_removals)
 
-    return sync
+    return run
 
 
 def stop_on_signals() -> threading.Event:
@@ -131,10 +132,10 @@ def stop_on_signals() -> threading.Event:
     return stop
 
 
-def work(flow: Flow, store: Store, sync: Sync, *, slots: int, stop: threading.Event) -> None:
+def work(flow: Flow, store: Store, run_sync: RunSync, *, slots: int, stop: threading.Event) -> None:
     """Carry out run orders, `slots` at a time, until `stop` is set and the runs have ended or were handed over.
 
-    A run that does not heed its reins may go on in a thread when this returns: the process should end then.
+    A run that does not heed its cancellation may go on in a thread when this returns: the process should end then.
     """
     shutdown, ended = threading.Event(), threading.Event()
 
@@ -144,7 +145,7 @@ def work(flow: Flow, store: Store, sync: Sync, *, slots: int, stop: threading.Ev
             shutdown.set()
 
     threading.Thread(target=shut_down_later, daemon=True).start()
-    worker = _Worker(store, sync, shutdown)
+    worker = _Worker(store, run_sync, shutdown)
     try:
         flow.consume(RUNS, worker.handle, stop=stop, slots=slots, grace=FINISH_SECONDS + HAND_OVER_SECONDS)
     finally:
@@ -160,11 +161,11 @@ class _Taken(NamedTuple):
 
 
 class _Worker:
-    """What is done with one order; the store decides whether there is something to do at all."""
+    """Carries out one order at a time in each thread; the store decides whether there is something to do at all."""
 
-    def __init__(self, store: Store, sync: Sync, shutdown: threading.Event) -> None:
+    def __init__(self, store: Store, run_sync: RunSync, shutdown: threading.Event) -> None:
         self._store, self._requests = store, store.requests
-        self._sync, self._shutdown = sync, shutdown
+        self._run_sync, self._shutdown = run_sync, shutdown
         # Of runs that could read together, two that begin at the same time would each take some.
         self._taking = threading.Lock()
 
@@ -178,11 +179,11 @@ class _Worker:
         with ExitStack() as stack:
             jobs = []
             with self._taking:
-                for taken in islice(self._take_with_siblings(request), MOST):
+                for taken in islice(self._take_with_siblings(request), MAX_RUNS):
                     stack.push(taken.release)
                     jobs.append(partial(self._carry_out, taken))
             if jobs:
-                together(jobs, self._shutdown)
+                run_group(jobs, self._shutdown)
             elif (wait := _wait(request)) > 0:
                 raise TransientError("it is too early", retry_after=wait)
 
@@ -195,7 +196,7 @@ class _Worker:
             mine = self._take(request)
         except LeaseHeldError as error:
             seconds = (error.until - datetime.now(UTC)).total_seconds()
-            raise TransientError(str(error), retry_after=min(max(seconds, 0.1), LONGEST_WAIT)) from None
+            raise TransientError(str(error), retry_after=min(max(seconds, 0.1), MAX_WAIT)) from None
         if mine is None:
             return
         yield mine
@@ -209,8 +210,8 @@ class _Worker:
     def _siblings(self, name: str) -> set[str]:
         """What else the same is read for."""
         syncs = self._store.bridge().syncs
-        mine = next((one for one in syncs if one.name == name), None)
-        return {one.name for one in syncs if mine and one.name != name and read_alike(one, mine)}
+        mine = next((sync for sync in syncs if sync.name == name), None)
+        return {sync.name for sync in syncs if mine and sync.name != name and read_alike(sync, mine)}
 
     def _take(self, request: RunRequest) -> _Taken | None:
         """Hold and start a request; None when there is nothing to do, LeaseHeldError when somebody has the audience."""
@@ -221,22 +222,22 @@ class _Worker:
 
     def _carry_out(self, taken: _Taken, ticket: ReadTicket) -> None:
         with taken.release:
-            self._see_to(taken.request, taken.lease, ticket)
+            self._run_to_end(taken.request, taken.lease, ticket)
 
-    def _see_to(self, request: RunRequest, lease: Lease, ticket: ReadTicket) -> None:
-        if request.takeovers > MOST_TAKEOVERS:
+    def _run_to_end(self, request: RunRequest, lease: Lease, ticket: ReadTicket) -> None:
+        if request.takeovers > MAX_TAKEOVERS:
             why = f"given up, since its worker died or was cut off {request.takeovers} times. See the workers' logs"
             record = retrying()(self._failed, request, lease, why)
-            # Not tried again either: what befell these workers would befall the next.
+            # Not tried again either: what has ended these workers would end the next.
             retrying()(self._requests.finish, request.id, lease, "failed", record)
             return
         cancellation = Cancellation(self._store, request, self._shutdown)
         state, run_id = self._run(request, cancellation, lease, ticket)
-        if cancellation.pulled == "handed over" and state == "failed":
+        if cancellation.reason == "handed over" and state == "failed":
             with contextlib.suppress(BridgeError):
                 self._requests.hand_back(request.id, lease)
             raise TransientError("handed over to another worker", retry_after=0)
-        if cancellation.pulled == "cancelled" and state == "failed":
+        if cancellation.reason == "cancelled" and state == "failed":
             state = "cancelled"
         # Nobody else can end it while the lease is kept, so the store's absence is waited out.
         retrying()(finish, self._store, request, lease, state, run_id, now=datetime.now(UTC))
@@ -246,16 +247,16 @@ class _Worker:
         self, request: RunRequest, cancellation: Cancellation, lease: Lease, ticket: ReadTicket
     ) -> tuple[End, str | None]:
         try:
-            done = self._sync(request, cancellation, lease, ticket)
+            done = self._run_sync(request, cancellation, lease, ticket)
         except Exception as error:
-            what = str(error) if isinstance(error, BridgeError) else type(error).__name__
-            return "failed", retrying()(self._failed, request, lease, f"it could not begin: {what}")
+            why = str(error) if isinstance(error, BridgeError) else type(error).__name__
+            return "failed", retrying()(self._failed, request, lease, f"it could not begin: {why}")
         assert done.status != "running", "a run that has returned is over"
         return done.status, done.run_id
 
     def _failed(self, request: RunRequest, lease: Lease, why: str) -> str:
         """The id of the record that says why a request failed: what a dead worker had begun, or a new one."""
-        begun = [one for one in self._store.runs(request.audience) if one.status == "running" and request.takeovers]
+        begun = [run for run in self._store.runs(request.audience) if run.status == "running" and request.takeovers]
         new = SyncLog(run_id=uuid.uuid4().hex, audience=request.audience, sync_timestamp=datetime.now(UTC))
         record = begun[0] if begun else new
         record.status, record.error, record.errors = "failed", redact(why), record.errors + 1

@@ -68,7 +68,7 @@ class AudienceWriter:
         self._unknown = 0
 
     def collect(self, data: Mapping[str, Any]) -> None:
-        """Keep one record until the next delivery."""
+        """Collect one record for the next delivery."""
         fields = canonical(data, self._fields)
         is_gone = data.get(DELETED) is not None or data.get("is_member") is False
         operation: Operation = "remove" if is_gone else "track" if self._tracks else "add"
@@ -113,7 +113,7 @@ class AudienceWriter:
         for reason, count in self._reasons.most_common():
             log.warning("stream %s: %s records rejected: %s", self.name, count, reason)
         for reason, count in self._counted.most_common():
-            log.warning("stream %s: %s records refused, nobody says which: %s", self.name, count, reason)
+            log.warning("stream %s: %s records refused, the platform does not say which: %s", self.name, count, reason)
         if self._unknown:
             log.warning("stream %s: the platform did not say which of %s records it took", self.name, self._unknown)
 
@@ -135,21 +135,21 @@ class AudienceWriter:
             for sent in self._sender.send(batch):
                 if sent.outcome is None:
                     raise TransientError(f"{len(sent.batch.keys)} records of stream {self.name} could not be delivered")
-                pending |= self._book(sent.outcome, set(sent.batch.keys), entries)
+                pending |= self._record(sent.outcome, set(sent.batch.keys), entries)
         self._settle(pending, entries)
 
     def _settle(self, pending: dict[str, set[bytes]], entries: Mapping[bytes, Entry]) -> None:
-        """Wait a while for the last word on members by the platform's references; who is left is in doubt."""
+        """Wait a while for the outcome of members by the platform's references; who is left is in doubt."""
         for _ in range(SETTLE_ATTEMPTS):
             if not pending:
                 return
             time.sleep(SETTLE_SECONDS)
-            asked, pending = pending, {}
-            for reference, keys in asked.items():
-                pending |= self._book(self._writer.settle(self._ensure(), reference), keys, entries)
+            unsettled, pending = pending, {}
+            for reference, keys in unsettled.items():
+                pending |= self._record(self._writer.settle(self._ensure(), reference), keys, entries)
         self._unknown += sum(map(len, pending.values()))
 
-    def _book(self, outcome: Outcome, keys: set[bytes], entries: Mapping[bytes, Entry]) -> dict[str, set[bytes]]:
+    def _record(self, outcome: Outcome, keys: set[bytes], entries: Mapping[bytes, Entry]) -> dict[str, set[bytes]]:
         """Count what is known; returns whom the platform has yet to say something of, by its reference."""
         for key, reason in outcome.rejected.items():
             self._reject(entries[key].tallies, reason)

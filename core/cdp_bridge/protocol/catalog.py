@@ -97,18 +97,18 @@ def states(path: str | None) -> Mapping[str, dict[str, Any]]:
     }
 
 
-def _decode(path: str, what: str, kind: type[T]) -> T:
+def _decode(path: str, name: str, kind: type[T]) -> T:
     try:
         raw = Path(path).read_bytes()
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ConfigError(
-            f"the {what} cannot be read: {reason}", place=path, remedy=f"Give a readable {what} file"
+            f"the {name} cannot be read: {reason}", place=path, remedy=f"Give a readable {name} file"
         ) from None
     try:
         return msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError as error:
         # The message names the place and the expected type; only an enum's quotes the value, and none here is personal.
-        raise ConfigError(f"is not a {what}: {error}", place=path, remedy="See the Airbyte protocol") from None
+        raise ConfigError(f"is not a {name}: {error}", place=path, remedy="See the Airbyte protocol") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise ConfigError(f"the {what} is not JSON in UTF-8", place=path, remedy=f"Give a {what} in JSON") from None
+        raise ConfigError(f"the {name} is not JSON in UTF-8", place=path, remedy=f"Give a {name} in JSON") from None

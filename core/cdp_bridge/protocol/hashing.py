@@ -52,21 +52,17 @@ def apply_profile(profile: str, records: Sequence[Fields], matching_keys: Sequen
     mappings = [DataMapping(omniads_field=field, cdp_field=field, policy="clear") for field in named]
     with engine.connect() as connection:
         mapper = compile_mapping(mappings, (), {})
-        stage = Stage(connection, mapper, profile, fields, key=b"", suppressed=iter(()), matching_keys=matching_keys)
+        stage = Stage(connection, mapper, profile, fields, key=b"", matching_keys=matching_keys)
         stage.take(record_batch(rows))
         stage.finish()
-        members = connection.execute("SELECT user_id, packed FROM desired").fetchall()
-        reasons = connection.execute(
-            "SELECT reason, count(*) FROM staged WHERE reason IS NOT NULL GROUP BY 1"
-        ).fetchall()
-    return Hashed(
-        columns=stage.columns,
-        members={int(position): packed for position, packed in members},
-        reasons=Counter(dict(reasons)),
-    )
+        return Hashed(
+            columns=stage.columns,
+            members={int(position): packed for position, packed in stage.members()},
+            reasons=Counter(stage.reasons()),
+        )
 
 
 def _is_usable(value: Any) -> bool:
     if isinstance(value, list):
-        return bool(value) and all(isinstance(one, str | int | float) for one in value)
+        return bool(value) and all(isinstance(part, str | int | float) for part in value)
     return isinstance(value, str | int | float)

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from cdp_bridge.errors import ConfigError
 
-LONGEST_LINE = 64 * 1024 * 1024
+MAX_LINE_BYTES = 64 * 1024 * 1024
 """Bytes; Airbyte platforms cut records far below this."""
 
 
@@ -49,10 +49,10 @@ def lines(stream: IO[bytes]) -> Iterator[tuple[int, int, Line]]:
     Of a key that a line has twice the last value counts, as with every reader of the protocol.
     """
     number = 0
-    while raw := stream.readline(LONGEST_LINE + 1):
+    while raw := stream.readline(MAX_LINE_BYTES + 1):
         number += 1
-        if len(raw) > LONGEST_LINE:
-            raise BadLineError(number, f"is longer than {LONGEST_LINE} bytes")
+        if len(raw) > MAX_LINE_BYTES:
+            raise BadLineError(number, f"is longer than {MAX_LINE_BYTES} bytes")
         if raw.strip():
             yield number, len(raw), _decode(number, raw)
 

@@ -31,7 +31,7 @@ SECONDS_AT_MOST = 60.0
 
 
 def write(connector: Connector, settings: Any, catalog: ConfiguredCatalog, stdin: IO[bytes], output: Output) -> None:
-    """Obey every line of `stdin`; BadLineError ends it after what came before the bad line is delivered."""
+    """Carry out every line of `stdin`; BadLineError ends it after what came before the bad line is delivered."""
     destination = implementation(connector)
     with connector_errors(connector):
         objects = validated(Catalog, destination.discover(settings)).streams
@@ -58,8 +58,8 @@ def write(connector: Connector, settings: Any, catalog: ConfiguredCatalog, stdin
 
 def _object(chosen: ConfiguredStream, objects: Sequence[Stream]) -> Stream:
     wanted = chosen.destination_object_name
-    found = next((o for o in objects if wanted in (None, o.name)), None)
-    if found is None:
+    target = next((o for o in objects if wanted in (None, o.name)), None)
+    if target is None:
         raise ConfigError(
             f"the stream {chosen.stream} has no object to go to",
             place="catalog",
@@ -67,7 +67,7 @@ def _object(chosen: ConfiguredStream, objects: Sequence[Stream]) -> Stream:
         )
     if chosen.destination_sync_mode == "overwrite":
         log.warning("stream %s: overwrite is not offered; its records are added and nobody is removed", chosen.stream)
-    return found
+    return target
 
 
 class Intake:

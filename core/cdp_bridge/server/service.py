@@ -23,7 +23,8 @@ from cdp_bridge.errors import BridgeError, ConfigError
 from cdp_bridge.flow import Flow
 from cdp_bridge.model import Launcher
 from cdp_bridge.orchestration.dispatcher import Dispatcher
-from cdp_bridge.orchestration.worker import syncing, work
+from cdp_bridge.orchestration.runner import Runner
+from cdp_bridge.orchestration.worker import sync_on_request, work
 from cdp_bridge.schedule import Scheduler
 from cdp_bridge.server.api.segments import save_segments
 from cdp_bridge.server.application import application
@@ -87,8 +88,8 @@ class Service:
         )
         self._start("housekeeping", lambda: _repeat(lambda: _forget(store, self._parts.keep), DAY_SECONDS, self._stop))
         if self._parts.slots:
-            sync = syncing(store, registry, self._parts.launcher)
-            self._start("worker", lambda: work(flow, store, sync, slots=self._parts.slots, stop=self._stop))
+            run_sync = sync_on_request(Runner(store, registry, self._parts.launcher))
+            self._start("worker", lambda: work(flow, store, run_sync, slots=self._parts.slots, stop=self._stop))
         self._stop.wait()
         api.should_exit = True
         for calls in (api_calls, segment_calls):

@@ -1,4 +1,4 @@
-"""Members as rows: the packed identifiers that stage and ledger keep, and the columns that a batch carries.
+"""Members as rows: the packed identifiers that stage and ledger keep, and the columns of a batch.
 
 Packed is a MessagePack map from column to one binary (the 32-byte digests of a hashed column, one after another) or to
 an array of texts (a clear column); empty columns are left out. A conversion is the same as a member, with one column
@@ -8,16 +8,14 @@ more: `EVENT`, one text.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from cdp_bridge.model import Conversion
 
-T = TypeVar("T")
 Row = tuple[bytes, bytes, str | None, bytes]
 """(member_key, fingerprint, user_id, packed identifiers)"""
 Identifiers = dict[str, list[bytes | str]]
@@ -34,8 +32,8 @@ PACK_MACROS = (
     "CREATE MACRO pack_bytes(bytes) AS CASE WHEN octet_length(bytes) < 256 "
     "THEN unhex(printf('c4%02x', octet_length(bytes))) ELSE unhex(printf('c5%04x', octet_length(bytes))) END || bytes",
     "CREATE MACRO pack_text(text) AS unhex(printf('da%04x', octet_length(encode(text)))) || encode(text)",
-    "CREATE MACRO pack_count(many) AS unhex(printf('dc%04x', many))",
-    "CREATE MACRO join_all(many) AS list_reduce(many, lambda a, b: a || b)",
+    "CREATE MACRO pack_count(count) AS unhex(printf('dc%04x', count))",
+    "CREATE MACRO join_blobs(blobs) AS list_reduce(blobs, lambda a, b: a || b)",
 )
 """What `pack_sql` calls; run these once on a connection."""
 
@@ -74,32 +72,14 @@ def batch_columns(packed: Sequence[bytes], columns: Sequence[str]) -> dict[str, 
 
     Works on whole columns: this is the hottest Python of a run.
     """
-    members = [_decode(one) for one in packed]
-    found = {column: [member.get(column) for member in members] for column in columns}
-    return {column: _texts(values) for column, values in found.items() if any(values)}
+    members = [_decode(member) for member in packed]
+    packed_columns = {column: [member.get(column) for member in members] for column in columns}
+    return {column: _texts(values) for column, values in packed_columns.items() if any(values)}
 
 
 def conversions(packed: Iterable[bytes]) -> list[Conversion]:
     """Packed conversions as `Batch.events`."""
-    return [_decode_event(_decode(one)[EVENT][0]) for one in packed]
-
-
-def ahead(items: Iterator[T]) -> Generator[T]:
-    """The same items, the next one being made in another thread while the caller works on this one."""
-    with ThreadPoolExecutor(1) as pool:
-        following = pool.submit(next, items, None)
-        while (item := following.result()) is not None:
-            following = pool.submit(next, items, None)
-            yield item
-
-
-def with_last(items: Iterator[T]) -> Iterator[tuple[T, bool]]:
-    """Each item, and whether it is the last one."""
-    item = next(items, None)
-    while item is not None:
-        following = next(items, None)
-        yield item, following is None
-        item = following
+    return [_decode_event(_decode(conversion)[EVENT][0]) for conversion in packed]
 
 
 def _values(packed: bytes | list[str]) -> list[bytes | str]:
@@ -123,15 +103,15 @@ def _texts(values: Sequence[Any]) -> Sequence[Sequence[str]]:
 
 def _pack_digests(column: str) -> str:
     name = _packed_name(column)
-    one = _blob(b"\xc4\x20")
+    header = _blob(b"\xc4\x20")
     return (
-        f"CASE len({column}) WHEN 0 THEN ''::BLOB WHEN 1 THEN {name} || {one} || {column}[1] "
-        f"ELSE {name} || pack_bytes(join_all({column})) END"
+        f"CASE len({column}) WHEN 0 THEN ''::BLOB WHEN 1 THEN {name} || {header} || {column}[1] "
+        f"ELSE {name} || pack_bytes(join_blobs({column})) END"
     )
 
 
 def _pack_texts(column: str) -> str:
-    texts = f"join_all(list_transform({column}, lambda value: pack_text(value)))"
+    texts = f"join_blobs(list_transform({column}, lambda value: pack_text(value)))"
     packed = f"{_packed_name(column)} || pack_count(len({column})) || {texts}"
     return f"CASE len({column}) WHEN 0 THEN ''::BLOB ELSE {packed} END"
 

@@ -25,7 +25,7 @@ class PreviewedValue(Struct, frozen=True, kw_only=True):
 
 
 class PreviewedRecord(Struct, frozen=True, kw_only=True):
-    """One record: why it is `dropped`, if it is; the `faults` of values that were; what is left."""
+    """One record: why it is `dropped`, if it is; the `faults` of its values; the identifiers that are left."""
 
     dropped: str | None = None
     faults: list[str] = []
@@ -33,7 +33,7 @@ class PreviewedRecord(Struct, frozen=True, kw_only=True):
 
     def without_values(self) -> PreviewedRecord:
         """The same for those who may not see people's hashes."""
-        return replace(self, values=[replace(one, value=None) for one in self.values])
+        return replace(self, values=[replace(identifier, value=None) for identifier in self.values])
 
 
 def preview(
@@ -42,7 +42,7 @@ def preview(
     profile: str,
     functions: Mapping[str, MappingFunction],
 ) -> list[PreviewedRecord]:
-    """Each record's fate, in order; SettingsError for rules that are wrong."""
+    """What becomes of each record, in order; SettingsError for rules that are wrong."""
     if not records:
         return []
     mapper = compile_mapping(tuple(rules), (), functions)
@@ -53,17 +53,17 @@ def preview(
         mapped = connection.sql(mapper.select(batch.schema)).to_arrow_table().to_pylist()
         connection.unregister("page")
     questions = [list(_questions(row, mapper.columns)) for row in mapped]
-    answers = iter(explain_many(profile, [question for asked in questions for question in asked]))
+    answers = iter(explain_many(profile, [question for of_record in questions for question in of_record]))
     return [
         PreviewedRecord(
             dropped=row["dropped"],
             faults=row["faults"],
             values=[
                 PreviewedValue(field=answer.field, rejected=answer.rejected, hashed=answer.hashed, value=answer.value)
-                for answer in (next(answers) for _ in asked)
+                for answer in (next(answers) for _ in of_record)
             ],
         )
-        for row, asked in zip(mapped, questions, strict=True)
+        for row, of_record in zip(mapped, questions, strict=True)
     ]
 
 

@@ -2,8 +2,8 @@
 statement a page.
 
 Raw personal data exists only inside that statement, but for what a profile sends in clear. What stays, and may spill to
-disk, is the table `staged`: member_key, user_id, reason, refused, fingerprint, handles and packed identifiers; the view
-`desired` is its members without a reason.
+disk, is the table `staged`: member_key, user_id, reason, refused, fingerprint, handles and packed identifiers. Its
+tables are named here only: others ask a `Stage` for the relations that it has.
 """
 
 from __future__ import annotations
@@ -48,9 +48,24 @@ class Stage:
     """Collects one extract on a connection of its own (`engine.connect`): people, or conversions by their event ids.
 
     `fields` are the identifiers that may leave, `matching_keys` the only columns of the profile that the destination
-    takes (empty: all); `key` makes member keys; `suppressed` are the digests of people who
-    must not be sent.
+    takes (empty: all); `key` makes member keys.
+
+    What others may query on `connection` is named by the attributes that say `SQL`.
     """
+
+    desired = "desired"
+    """SQL: a relation (member_key, fingerprint, user_id, handles, packed) of those who should be in, once finished.
+
+    `packed` is NULL where `known` has the same fingerprint.
+    """
+    known = "known"
+    """SQL: a relation (member_key, fingerprint) of what `load_known` loads, until `drop_known`."""
+    named = "(SELECT member_key FROM staged WHERE member_key IS NOT NULL)"
+    """SQL: a relation (member_key) of everybody in the extract, whether desired or not."""
+    suppressed_members = f"(SELECT member_key FROM staged WHERE reason = '{SUPPRESSED}')"
+    """SQL: a relation (member_key) of those in the extract who must not be sent."""
+    suppressed_digests = "(SELECT digest FROM suppression)"
+    """SQL: a relation (digest) of the identifiers of people who must not be sent."""
 
     def __init__(
         self,
@@ -60,10 +75,12 @@ class Stage:
         fields: Iterable[str],
         *,
         key: bytes,
-        suppressed: Iterator[list[tuple[str, bytes]]],
         matching_keys: Collection[str] = (),
     ) -> None:
-        self._connection, self._mapper = connection, mapper
+        self.connection, self._mapper = connection, mapper
+        self._rules = load_profile(profile)
+        self._identifying = self._rules.identifying
+        self._profile = compile_profile(self._rules)
         self._fields = list(fields)
         self._key = key.hex()
         self._known: Iterator[list[tuple[bytes, bytes]]] = iter(())
@@ -72,20 +89,26 @@ class Stage:
         mapper.register(connection)
         for statement in (*PACK_MACROS, *_TABLES):
             connection.execute(statement).complete()
-        self._has_suppression = self._suppress(suppressed)
-        rules, self._digests = load_profile(profile), dict[str, str]()
-        self._identifying = rules.identifying
-        if self._has_suppression:
-            rules, self._digests = with_digests(rules, mapper.columns)
-        self._profile = compile_profile(rules)
+        self._has_suppression = False
+        # Field -> column of a usual digest of it, where the profile itself has none that a suppression list could have.
+        self._digests: dict[str, str] = {}
         outputs = self._profile.outputs(self._fields)
         outputs = {column: kind for column, kind in outputs.items() if not matching_keys or column in matching_keys}
         self.columns = tuple(outputs)
         self._hashed = {column for column, kind in outputs.items() if kind == "BLOB[]"}
         self._packed = (*self.columns, *((EVENT,) if mapper.is_events else ()))
 
+    def suppress(self, entries: Iterable[list[tuple[str, bytes]]]) -> None:
+        """Load (field, digest) of people who must not be sent; before the first page."""
+        for chunk in entries:
+            self._insert("suppression", digest=[digest for _, digest in chunk])
+            self._has_suppression = self._has_suppression or bool(chunk)
+        if self._has_suppression:
+            rules, self._digests = with_digests(self._rules, self._mapper.columns)
+            self._profile = compile_profile(rules)
+
     def load_known(self, ledger: Iterator[list[tuple[bytes, bytes]]], without: Collection[bytes] = ()) -> None:
-        """Tell (member_key, fingerprint) of the ledger, to be read at the first page into the table `known`.
+        """Give (member_key, fingerprint) of the ledger, to be read at the first page.
 
         Of members who are the same there `packed` is NULL, so that a big audience that did not change stays small.
         Members `without` are left out, since their rows may still change before the comparison.
@@ -111,13 +134,26 @@ class Stage:
         self._flush()
         self._load_known()
         self._drop_duplicates()
-        rows = self._connection.execute("SELECT coalesce(reason, ''), count(*) FROM staged GROUP BY 1").fetchall()
+        rows = self.connection.execute("SELECT coalesce(reason, ''), count(*) FROM staged GROUP BY 1").fetchall()
         counts = {reason: count for reason, count in rows if reason != LEFT}
         refuse(counts)
-        refused = self._connection.execute(
+        refused = self.connection.execute(
             "SELECT code, count(*) FROM (SELECT unnest(refused) AS code FROM staged) GROUP BY 1"
         ).fetchall()
         return count_funnel(counts, dict(refused))
+
+    def drop_known(self) -> None:
+        """Free what `load_known` has loaded, once everything is staged and whoever needs it has a copy."""
+        self.connection.execute("DROP TABLE known").complete()
+
+    def members(self) -> list[tuple[str, bytes]]:
+        """(user_id, packed identifiers) of everybody desired, once finished; for extracts that fit in memory."""
+        return self.connection.execute("SELECT user_id, packed FROM desired").fetchall()
+
+    def reasons(self) -> dict[str, int]:
+        """How many people are not desired, by reason."""
+        counted = "SELECT reason, count(*) FROM staged WHERE reason IS NOT NULL GROUP BY 1"
+        return dict(self.connection.execute(counted).fetchall())
 
     def _flush(self) -> None:
         import pyarrow as pa
@@ -129,12 +165,12 @@ class Stage:
         # The engine's threads take a batch each, so small ones keep all of them busy to the end.
         page = pa.Table.from_batches(page.to_batches(max_chunksize=ROWS_A_BATCH))
         self._waiting.clear()
-        self._connection.register("page", page)
+        self.connection.register("page", page)
         try:
             for statement in self._statements(page.schema):
-                self._connection.execute(statement).complete()
+                self.connection.execute(statement).complete()
         finally:
-            self._connection.unregister("page")
+            self.connection.unregister("page")
 
     def _statements(self, schema: pa.Schema) -> Iterator[str]:
         """SQL: people with one value of each kind, all of them on the profile's faster path, then all others.
@@ -225,15 +261,9 @@ class Stage:
         import pyarrow as pa
 
         chunk = pa.table({name: pa.array(values, pa.binary()) for name, values in columns.items()})
-        self._connection.register("chunk", chunk)
-        self._connection.execute(f"INSERT INTO {table} SELECT * FROM chunk").complete()
-        self._connection.unregister("chunk")
-
-    def _suppress(self, suppressed: Iterator[list[tuple[str, bytes]]]) -> bool:
-        for chunk in suppressed:
-            self._insert("suppression", digest=[digest for _, digest in chunk])
-        [(entries,)] = self._connection.execute("SELECT count(*) FROM suppression").fetchall()
-        return bool(entries)
+        self.connection.register("chunk", chunk)
+        self.connection.execute(f"INSERT INTO {table} SELECT * FROM chunk").complete()
+        self.connection.unregister("chunk")
 
     def _drop_duplicates(self) -> None:
         """Keep one record of a member: one that forbids sending before one that can be sent before others.
@@ -241,11 +271,11 @@ class Stage:
         Among equals a fingerprint decides, since the next extract may come in another order.
         """
         counted = "SELECT count(*), count(DISTINCT member_key) FROM staged WHERE member_key IS NOT NULL"
-        [(records, members)] = self._connection.execute(counted).fetchall()
+        [(records, members)] = self.connection.execute(counted).fetchall()
         if records == members:
             return
         forbids = f"reason IS NOT NULL AND (reason = '{SUPPRESSED}' OR starts_with(reason, 'no_consent'))"
-        self._connection.execute(
+        self.connection.execute(
             f"""UPDATE staged SET reason = '{DUPLICATE}' FROM (
                   SELECT rowid AS record, row_number() OVER (
                     PARTITION BY member_key ORDER BY {forbids} DESC, reason IS NULL DESC, fingerprint, rowid) AS turn

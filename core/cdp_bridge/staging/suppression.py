@@ -20,9 +20,9 @@ def refresh(store: Store, lists: tuple[str, ...]) -> None:
     """
     for path in lists:
         entries = list(dict.fromkeys(_read(path)))
-        found = list(digests(entries))
-        store.suppress([(field, digest) for _, field, digest in found], path)
-        if lost := len(set(entries) - {entry for entry, _, _ in found}):
+        hashed = list(digests(entries))
+        store.suppress([(field, digest) for _, field, digest in hashed], path)
+        if lost := len(set(entries) - {entry for entry, _, _ in hashed}):
             log.warning("%s: %d lines could not be understood and suppress nobody", path, lost)
 
 
@@ -33,10 +33,10 @@ def digests(entries: Sequence[str]) -> Iterator[tuple[str, str, bytes]]:
     it is.
     """
     # A bare hash may be of either, so it suppresses both.
-    asked = [(entry, field) for entry in entries for field in (("email",) if "@" in entry else ("email", "phone"))]
+    questions = [(entry, field) for entry in entries for field in (("email",) if "@" in entry else ("email", "phone"))]
     for rules in variants():
-        answers = explain_many(rules, [Question(field, entry) for entry, field in asked])
-        for (entry, _), answer in zip(asked, answers, strict=True):
+        answers = explain_many(rules, [Question(field, entry) for entry, field in questions])
+        for (entry, _), answer in zip(questions, answers, strict=True):
             if answer.rejected is None and answer.hashed and answer.value:
                 yield entry, answer.field, bytes.fromhex(answer.value)
 

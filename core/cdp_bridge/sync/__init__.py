@@ -1,1 +1,1 @@
-"""One run of a sync: stage what the CDP says, compare it with the ledger, deliver the difference."""
+"""One run of a sync: stage the extract of the CDP, compare it with the ledger, deliver the difference."""

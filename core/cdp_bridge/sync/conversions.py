@@ -1,78 +1,87 @@
-"""The run of a conversion feed: the platform is told of each event once.
+"""The run of a conversion feed, which sends each event to the platform once.
 
 The ledger keeps which events were sent, by their ids, and nothing of them: what is in doubt is read again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from cdp_bridge.delivery.sender import Sender
 from cdp_bridge.delivery.transfer import Transfer
 from cdp_bridge.failpoint import failpoint
-from cdp_bridge.model import AudienceRef, Operation
-from cdp_bridge.staging.packing import Row
+from cdp_bridge.model import AudienceRef
+from cdp_bridge.sync.context import RunContext
 from cdp_bridge.sync.diff import Diff, Difference
-from cdp_bridge.sync.execution import Execution
+from cdp_bridge.sync.extract import Extract, open_extract, read, saved_cursor
+from cdp_bridge.sync.progress import Preview
+from cdp_bridge.sync.steps import SAMPLE_MEMBERS, batch_rows, conclude, open_transfer, previewed, record_start
 
 
-class ConversionExecution(Execution):
-    """One run of a conversion feed; nothing that was sent is changed or taken back."""
-
-    _refused = 0
-    """Events of this extract that the platform has refused before."""
-    _again = 0
-    """Events that were in doubt, and are told again."""
-
-    def _compare(self, diff: Diff, in_flight: Collection[bytes] = ()) -> Difference:
-        return diff.compare(whole=True, unsettled=self._unsettled, in_flight=in_flight, once=True)
-
-    def _carry_out(self, sender: Sender, transfer: Transfer, approve_removals: bool) -> None:
-        with self._store.transaction(self._lease) as transaction:
-            transaction.save_audience(self._name, self._ref)
-        diff = Diff(self._connection, self._store, self._name)
-        difference = self._compare(diff, transfer.in_flight)
-        self._refused, self._again = diff.refused(), difference.changes + difference.refreshes
-        failpoint("diffed")
-        self._log.adds, total = difference.adds, difference.arriving
-        for operation, chunks in self._parts(diff, self._batch_rows(diff)):
-            transfer.carry(self._ref, operation, chunks, total, self._sending(operation, total))
-
-    def _accepted(self, transfer: Transfer) -> int:
-        log = self._log
-        return max(0, log.funnel.identifiable - self._refused - log.rejected - log.unknown - transfer.deferred)
-
-    def _conclude(self, transfer: Transfer) -> None:
-        super()._conclude(transfer)
-        funnel = self._log.funnel
-        if funnel.not_suppressed:
-            self._log.match_rate = funnel.accepted / funnel.not_suppressed
-
-    def _finish(self, transfer: Transfer, state: Mapping[str, Any] | None) -> None:
-        setup = self._setup
-        with self._store.transaction(self._lease) as transaction:
+def sync_conversions(run: RunContext) -> None:
+    """Send each event that is new or in doubt; nothing that was sent is changed or taken back."""
+    ref = _ref(run)
+    with open_extract(run) as extract:
+        record_start(run, extract)
+        state = read(run, extract)
+        failpoint("staged")
+        with open_transfer(run, extract) as (_, transfer):
+            with run.transaction() as transaction:
+                transaction.save_audience(run.name, ref)
+            diff = Diff(extract.stage, run.store, run.name)
+            difference = _compare(extract, diff, transfer.in_flight)
+            refused = diff.refused()
+            failpoint("diffed")
+            run.log.adds, total = difference.adds, difference.arriving
+            chunks = diff.arriving(batch_rows(run, extract, diff), without=set())
+            transfer.deliver_all(ref, "track", chunks, total, run.delivering("track", total))
+        _conclude(run, transfer, refused)
+        with run.transaction() as transaction:
             if state is not None and not transfer.deferred:
-                transaction.save_cursor(self._name, setup.stream, setup.segment, self._advanced(transfer, state))
-            transaction.save_run(self._log)
+                cursor = _next_cursor(run, extract, transfer, difference, state)
+                transaction.save_cursor(run.name, run.setup.stream, run.setup.segment, cursor)
+        failpoint("finished")
 
-    def _parts(self, diff: Diff, rows: int) -> Iterator[tuple[Operation, Iterator[list[Row]]]]:
-        yield "track", diff.arriving(rows, without=set())
 
-    @property
-    def _ref(self) -> AudienceRef:
-        return AudienceRef(id=self._setup.target.name, account=self._setup.account.name)
+def preview_conversions(run: RunContext) -> Preview:
+    """What `sync_conversions` would do now; reads only."""
+    with open_extract(run) as extract:
+        read(run, extract)
+        diff = Diff(extract.stage, run.store, run.name)
+        difference = _compare(extract, diff)
+        chunks = diff.arriving(SAMPLE_MEMBERS, without=set())
+        return previewed(run, extract, difference, [("track", chunks)])
 
-    def _advanced(self, transfer: Transfer, state: Mapping[str, Any]) -> dict[str, Any]:
-        """The cursor after this run.
 
-        It must not pass an event that may have to be sent again. So of a run with something in doubt or pending the
-        state is kept as `next`, and holds once nothing of that is left.
-        """
-        before = self._cursor() or {}
-        cursor: dict[str, Any] = {"basis": self._basis(self._ref)}
-        if not (self._log.unknown or transfer.in_flight):
-            return cursor | {"state": dict(state)}
-        is_over = not (transfer.in_flight or self._again)
-        past = before.get("next" if is_over and "next" in before else "state")
-        return cursor | {"state": past, "next": dict(state)}
+def _compare(extract: Extract, diff: Diff, in_flight: Collection[bytes] = ()) -> Difference:
+    return diff.compare(whole=True, unsettled=extract.unsettled, in_flight=in_flight, once=True)
+
+
+def _conclude(run: RunContext, transfer: Transfer, refused: int) -> None:
+    """`refused` events of this extract the platform has refused before."""
+    log, funnel = run.log, run.log.funnel
+    conclude(run, transfer, max(0, funnel.identifiable - refused - log.rejected - log.unknown - transfer.deferred))
+    if funnel.not_suppressed:
+        log.match_rate = funnel.accepted / funnel.not_suppressed
+
+
+def _next_cursor(
+    run: RunContext, extract: Extract, transfer: Transfer, difference: Difference, state: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The cursor after this run.
+
+    It must not pass an event that may have to be sent again. So of a run with something in doubt or pending the
+    state is kept as `next`, and holds once nothing of that is left.
+    """
+    cursor: dict[str, Any] = {"basis": extract.basis(_ref(run))}
+    if not (run.log.unknown or transfer.in_flight):
+        return cursor | {"state": dict(state)}
+    before = saved_cursor(run, extract.digest) or {}
+    is_sent_again = difference.changes + difference.refreshes > 0
+    is_over = not (transfer.in_flight or is_sent_again)
+    last = before.get("next" if is_over and "next" in before else "state")
+    return cursor | {"state": last, "next": dict(state)}
+
+
+def _ref(run: RunContext) -> AudienceRef:
+    return AudienceRef(id=run.setup.target.name, account=run.setup.account.name)

@@ -10,24 +10,22 @@ from msgspec import Struct
 
 from cdp_bridge.identity import IDENTIFYING
 from cdp_bridge.staging.packing import Row, fingerprint, unpack
-from cdp_bridge.staging.stage import SUPPRESSED
 
 if TYPE_CHECKING:
-    import duckdb
-
+    from cdp_bridge.staging.stage import Stage
     from cdp_bridge.store import Store
 
 CHUNK = 20_000
 
+_LEDGER = """
+    CREATE TABLE ledger AS SELECT member_key, fingerprint, octet_length(fingerprint) = 0 AS stale FROM {known}"""
 _TABLES = (
-    "CREATE TABLE ledger AS SELECT member_key, fingerprint, octet_length(fingerprint) = 0 AS stale FROM known",
-    "DROP TABLE known",
     "CREATE TABLE refused (member_key BLOB, fingerprint BLOB)",
     "CREATE TABLE in_flight (member_key BLOB)",
     "CREATE TABLE released (handle UBIGINT)",
-    "CREATE TABLE kept (member_key BLOB, fingerprint BLOB, user_id VARCHAR, handles UBIGINT[], packed BLOB)",
-    "CREATE VIEW present AS FROM desired UNION ALL BY NAME FROM kept",
+    "CREATE TABLE unnamed (member_key BLOB, fingerprint BLOB, user_id VARCHAR, handles UBIGINT[], packed BLOB)",
 )
+_PRESENT = "CREATE VIEW present AS FROM {desired} UNION ALL BY NAME FROM unnamed"
 
 # A member is changed when what would be sent differs; refreshed when only the platform's state is in doubt. What the
 # platform refused is not sent again, but what it took before in its place has to go.
@@ -42,10 +40,10 @@ _TODO = """
 _ONCE = """
     DELETE FROM todo WHERE action = 'remove' OR (action = 'change'
     AND member_key IN (SELECT member_key FROM ledger WHERE NOT stale))"""
-_KEEP = """
-    INSERT INTO kept
+_UNNAMED = """
+    INSERT INTO unnamed
     SELECT member_key, fingerprint, user_id, list_transform(identifying, lambda value: hash(value)), packed FROM chunk
-    WHERE member_key NOT IN (SELECT member_key FROM staged WHERE member_key IS NOT NULL)"""
+    WHERE member_key NOT IN {named}"""
 _SHARING = """
     INSERT INTO todo
     SELECT DISTINCT member_key, 'share' FROM (SELECT member_key, unnest(handles) AS handle FROM present)
@@ -69,9 +67,9 @@ class Difference(Struct, frozen=True):
     waiting: int
 
     @property
-    def some(self) -> bool:
-        """Whether there is anything to send."""
-        return self.leaving + self.arriving > 0
+    def is_empty(self) -> bool:
+        """Whether there is nothing to send."""
+        return self.leaving + self.arriving == 0
 
     @property
     def leaving(self) -> int:
@@ -90,11 +88,11 @@ class Difference(Struct, frozen=True):
 
 
 class Diff:
-    """Compares the finished stage on `connection` with what it knows of the ledger; the result is the table `todo`."""
+    """Compares a finished stage with the ledger; the result is a table of its own, `todo`."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, store: Store, audience: str) -> None:
-        self._connection, self._store, self._audience = connection, store, audience
-        self.dead: dict[bytes, bytes] = {}
+    def __init__(self, stage: Stage, store: Store, audience: str) -> None:
+        self._stage, self._store, self._audience = stage, store, audience
+        self._connection = stage.connection
 
     def compare(
         self,
@@ -106,29 +104,31 @@ class Diff:
     ) -> Difference:
         """Fill `todo`, once; `whole` says that the extract holds everybody, so that whoever is absent has left.
 
-        Of members `unsettled` the stage was told nothing, so the ledger is asked now. Members `in_flight` are left
+        Of members `unsettled` the stage knows nothing, so the ledger is read now. Members `in_flight` are left
         alone until the platform has settled what it was sent of them: an answer that comes later than a newer change
         would overwrite it. With `once`, as of conversions, only what is new or in doubt is sent.
         """
-        for statement in _TABLES:
+        self._connection.execute(_LEDGER.format(known=self._stage.known)).complete()
+        self._stage.drop_known()
+        for statement in (*_TABLES, _PRESENT.format(desired=self._stage.desired)):
             self._connection.execute(statement).complete()
-        self._learn(unsettled)
+        self._load_unsettled(unsettled)
         self._recompute_unknown()
-        self.dead = self._store.dead_letters.fingerprints(self._audience)
-        self._insert("refused", member_key=list(self.dead), fingerprint=list(self.dead.values()))
+        refused = self._store.dead_letters.fingerprints(self._audience)
+        self._insert("refused", member_key=list(refused), fingerprint=list(refused.values()))
         if not whole:
             self._keep_unnamed()
         self._connection.execute(_TODO).complete()
         if once:
             self._connection.execute(_ONCE).complete()
         self._insert("in_flight", member_key=list(in_flight))
-        waiting = self._one("SELECT count(*) FROM todo WHERE member_key IN (FROM in_flight)")
+        waiting = self._number("SELECT count(*) FROM todo WHERE member_key IN (FROM in_flight)")
         self._connection.execute("DELETE FROM todo WHERE member_key IN (FROM in_flight)").complete()
-        return self._count(waiting)
+        return self._difference(waiting)
 
     def refused(self) -> int:
         """How many of the extract the platform has refused before, as they are now."""
-        return self._one("SELECT count(*) FROM desired JOIN refused USING (member_key, fingerprint)")
+        return self._number(f"SELECT count(*) FROM {self._stage.desired} JOIN refused USING (member_key, fingerprint)")
 
     def hold_removes(self) -> int:
         """Keep whoever would be removed until somebody approves; returns how many.
@@ -136,16 +136,16 @@ class Diff:
         Never kept are suppressed people, by the extract or by the identifiers that the platform has of them.
         """
         self._connection.execute(
-            f"CREATE OR REPLACE TABLE opted_out AS SELECT member_key FROM staged WHERE reason = '{SUPPRESSED}'"
+            f"CREATE OR REPLACE TABLE opted_out AS FROM {self._stage.suppressed_members}"
         ).complete()
         for rows in self.leaving():
             pairs = [(key, value) for key, *_, packed in rows for value in _identifying(packed)]
             self._register("chunk", member_key=[key for key, _ in pairs], digest=[value for _, value in pairs])
             self._connection.execute(
-                "INSERT INTO opted_out SELECT member_key FROM chunk WHERE digest IN (SELECT digest FROM suppression)"
+                f"INSERT INTO opted_out SELECT member_key FROM chunk WHERE digest IN {self._stage.suppressed_digests}"
             ).complete()
         held = "action = 'remove' AND member_key NOT IN (SELECT member_key FROM opted_out)"
-        count = self._one(f"SELECT count(*) FROM todo WHERE {held}")
+        count = self._number(f"SELECT count(*) FROM todo WHERE {held}")
         self._connection.execute(f"DELETE FROM todo WHERE {held}").complete()
         return count
 
@@ -164,12 +164,12 @@ class Diff:
         query = """SELECT member_key, fingerprint, user_id, packed FROM present JOIN todo USING (member_key)
                    WHERE action <> 'remove' ORDER BY member_key"""
         for batch in self._connection.cursor().sql(query).to_arrow_reader(rows):
-            found = zip(*(column.to_pylist() for column in batch.columns), strict=True)
-            yield self._filled([row for row in found if row[0] not in without])
+            selected = zip(*(column.to_pylist() for column in batch.columns), strict=True)
+            yield self._filled([row for row in selected if row[0] not in without])
 
     def packed_bytes(self) -> float:
         """The mean size of one desired member's packed identifiers; 0 when there is none."""
-        return self._one("SELECT coalesce(avg(octet_length(packed)), 0)::INT FROM present")
+        return self._number("SELECT coalesce(avg(octet_length(packed)), 0)::INT FROM present")
 
     def share_identifiers(self) -> list[bytes]:
         """Members who stay but share an identifier with somebody who goes: the platform drops them too, so they are
@@ -187,21 +187,21 @@ class Diff:
         """Who is to be sent and shares an identifier with one of these, as the ledger has them."""
         rows = self._store.ledger.rows(self._audience, list(leaving)) if leaving else []
         self._register("chunk", value=[value for row in rows for value in _identifying(row.identifiers)])
-        found = self._connection.execute(
+        sharing = self._connection.execute(
             """SELECT member_key FROM (SELECT member_key, unnest(handles) AS handle FROM present) JOIN todo
                USING (member_key) WHERE action <> 'remove' AND handle IN (SELECT hash(value) FROM chunk)"""
         ).fetchall()
-        return {key for (key,) in found}
+        return {key for (key,) in sharing}
 
     def _filled(self, rows: list[Any]) -> list[Row]:
         """Rows whose packed identifiers the stage left out, since the ledger has the same."""
         missing = [row[0] for row in rows if row[3] is None]
         if not missing:
             return rows
-        known = {one.member_key: one.identifiers for one in self._store.ledger.rows(self._audience, missing)}
+        known = {row.member_key: row.identifiers for row in self._store.ledger.rows(self._audience, missing)}
         return [(*row[:3], known[row[0]] if row[3] is None else row[3]) for row in rows]
 
-    def _learn(self, members: Collection[bytes]) -> None:
+    def _load_unsettled(self, members: Collection[bytes]) -> None:
         """Take the rows of some members into the table `ledger`."""
         keys = iter(members)
         while chunk := list(islice(keys, CHUNK)):
@@ -218,13 +218,13 @@ class Diff:
         for members in self._store.ledger.members(self._audience):
             self._register(
                 "chunk",
-                member_key=[one.member_key for one in members],
-                fingerprint=[one.fingerprint or fingerprint(one.identifiers) for one in members],
-                user_id=[one.user_id for one in members],
-                identifying=[list(_identifying(one.identifiers)) for one in members],
-                packed=[one.identifiers for one in members],
+                member_key=[row.member_key for row in members],
+                fingerprint=[row.fingerprint or fingerprint(row.identifiers) for row in members],
+                user_id=[row.user_id for row in members],
+                identifying=[list(_identifying(row.identifiers)) for row in members],
+                packed=[row.identifiers for row in members],
             )
-            self._connection.execute(_KEEP).complete()
+            self._connection.execute(_UNNAMED.format(named=self._stage.named)).complete()
 
     def _recompute_unknown(self) -> None:
         """Give doubtful rows the fingerprint of what was sent last, so that a change since then is seen."""
@@ -241,12 +241,12 @@ class Diff:
                    WHERE ledger.member_key = chunk.member_key"""
             ).complete()
 
-    def _count(self, waiting: int) -> Difference:
+    def _difference(self, waiting: int) -> Difference:
         actions = dict(self._connection.execute("SELECT action, count(*) FROM todo GROUP BY 1").fetchall())
-        in_ledger = self._one("SELECT count(*) FROM ledger")
-        suppressed = self._one(
-            f"""SELECT count(*) FROM todo JOIN staged USING (member_key)
-                WHERE action = 'remove' AND reason = '{SUPPRESSED}'"""
+        in_ledger = self._number("SELECT count(*) FROM ledger")
+        suppressed = self._number(
+            f"""SELECT count(*) FROM todo JOIN {self._stage.suppressed_members} USING (member_key)
+                WHERE action = 'remove'"""
         )
         changes, removes, refreshes = (actions.get(action, 0) for action in ("change", "remove", "refresh"))
         return Difference(
@@ -282,7 +282,7 @@ class Diff:
             pa.table({column: pa.array(values, kinds.get(column, pa.binary())) for column, values in columns.items()}),
         )
 
-    def _one(self, query: str) -> int:
+    def _number(self, query: str) -> int:
         [(number,)] = self._connection.execute(query).fetchall()
         return int(number)
 

@@ -1,4 +1,4 @@
-"""What a run says of itself while it goes on, and what it would do."""
+"""How far a run is, and what it would do."""
 
 from __future__ import annotations
 
@@ -29,4 +29,4 @@ class Preview(Struct, frozen=True):
 
 
 OnProgress = Callable[[Progress], None]
-"""What a run tells its progress to; what that raises ends the run."""
+"""A run reports its progress to it; what it raises ends the run."""

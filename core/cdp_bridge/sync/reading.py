@@ -1,4 +1,4 @@
-"""What runs read: the source's pages, read once for all who want the same, and where the next run may go on from."""
+"""Reads the source's pages once for all runs that want the same, and says where the next run may go on from."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ State = Mapping[str, Any]
 
 
 class SharedRead:
-    """One read of one source for several runs, each in a thread of its own, on one of the `seats`.
+    """One read of one source for several runs, each in a thread of its own, with one of the `tickets`.
 
-    Each run comes with its request and its stage, or leaves. Once nobody is awaited any more, one of those who came
-    reads for all; whoever comes again, or late, is read for alone. A run alone waits for nobody.
+    Each run brings its request and its stage, or leaves. Once all have done either, one of them reads for all; a run
+    that comes again, or late, is read for alone. A run alone waits for nobody.
     """
 
     def __init__(self, runs: int = 1) -> None:
@@ -37,14 +37,14 @@ class SharedRead:
         self._source: tuple[ConnectorHandle, str] | None = None
 
     def open(self, source: Callable[[], tuple[ConnectorHandle, str]]) -> str:
-        """See `Seat.open`."""
+        """See `ReadTicket.open`."""
         with self._opening:
             if self._source is None:
                 self._source = source()
             return self._source[1]
 
     def read(self, ticket: ReadTicket, reader: _Reader) -> State | None:
-        """See `Seat.read`."""
+        """See `ReadTicket.read`."""
         readers: list[_Reader] = []
         with self._changed:
             self._awaited.discard(ticket)
@@ -62,7 +62,7 @@ class SharedRead:
         return reader.end.result()
 
     def leave(self, ticket: ReadTicket) -> None:
-        """See `Seat.leave`."""
+        """See `ReadTicket.leave`."""
         with self._changed:
             self._taken.discard(ticket)
             self._awaited.discard(ticket)
@@ -78,14 +78,14 @@ class SharedRead:
         for same in _alike(readers):
             try:
                 self._read_once(same)
-            # Also what ends the process: each of them must hear of it.
+            # Also what ends the process: it must reach each of them.
             except BaseException as error:
                 self._end(same, error)
 
     def _read_once(self, readers: Sequence[_Reader]) -> None:
         assert self._source, "whoever reads has opened the source"
         handle, _ = self._source
-        request, state = _merged([one.request for one in readers]), None
+        request, state = _merged([reader.request for reader in readers]), None
         with closing(items_of(handle.code, handle.connector, handle.settings, request)) as items:
             for item in items:
                 if item.stream != request.stream:
@@ -95,25 +95,25 @@ class SharedRead:
                     continue
                 # Once for all: of plain dicts, this takes longer than reading them.
                 records = record_batch(item.records)
-                for one in readers:
-                    if not one.end.done():
+                for reader in readers:
+                    if not reader.end.done():
                         try:
-                            one.take(records)
+                            reader.take(records)
                         except BaseException as error:
-                            self._end([one], error)
-                if all(one.end.done() for one in readers):
+                            self._end([reader], error)
+                if all(reader.end.done() for reader in readers):
                     return
         self._end(readers, state)
 
     def _end(self, readers: Sequence[_Reader], how: BaseException | State | None) -> None:
         with self._changed:
-            for one in readers:
-                if one.end.done():
+            for reader in readers:
+                if reader.end.done():
                     continue
                 if isinstance(how, BaseException):
-                    one.end.set_exception(how)
+                    reader.end.set_exception(how)
                 else:
-                    one.end.set_result(how)
+                    reader.end.set_result(how)
             self._changed.notify_all()
 
 
@@ -124,9 +124,9 @@ class ReadTicket:
         self._shared = shared
 
     def open(self, source: Callable[[], tuple[ConnectorHandle, str]]) -> str:
-        """The stream to read: what `source` says, which the first to come calls for all; it names its handle, too.
+        """The stream to read; the first run calls `source` for all, which opens the source and names its stream.
 
-        What it raises, only its caller hears; the next one tries anew.
+        What it raises reaches that run only; the next one tries anew.
         """
         return self._shared.open(source)
 
@@ -144,7 +144,7 @@ class ReadTicket:
 
 
 class _Reader:
-    """What a run has come with; `end` is how the read ends for it."""
+    """A run that waits for the read: its request and its stage; `end` is how the read ends for it."""
 
     def __init__(self, request: ReadRequest, stage: Stage, progress: OnProgress) -> None:
         self.request = request
@@ -163,12 +163,12 @@ def _alike(readers: Sequence[_Reader]) -> Iterator[list[_Reader]]:
     left = list(readers)
     while left:
         wanted = replace(left[0].request, fields=())
-        yield [one for one in left if replace(one.request, fields=()) == wanted]
-        left = [one for one in left if replace(one.request, fields=()) != wanted]
+        yield [reader for reader in left if replace(reader.request, fields=()) == wanted]
+        left = [reader for reader in left if replace(reader.request, fields=()) != wanted]
 
 
 def _merged(requests: Sequence[ReadRequest]) -> ReadRequest:
     """One request for the fields of all; no field named means every field."""
-    named = all(one.fields for one in requests)
-    fields = dict.fromkeys(field for one in requests for field in one.fields) if named else ()
+    named = all(request.fields for request in requests)
+    fields = dict.fromkeys(field for request in requests for field in request.fields) if named else ()
     return replace(requests[0], fields=tuple(fields))

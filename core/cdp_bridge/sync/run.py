@@ -4,83 +4,83 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TypedDict, Unpack
 
 from cdp_bridge.connectors.credentials import resolver
-from cdp_bridge.connectors.handle import open_connector
+from cdp_bridge.connectors.handle import RunIdentity, open_connector
 from cdp_bridge.connectors.registry import Registry
+from cdp_bridge.delivery.transfer import DeliveryCounts
 from cdp_bridge.entities import ConversionFeed, Sync, SyncLog
 from cdp_bridge.errors import BridgeError
 from cdp_bridge.model import Launcher, LifecycleEvent
 from cdp_bridge.store import Lease, Store
-from cdp_bridge.sync.audience import AudienceExecution, LostAudienceError
-from cdp_bridge.sync.conversions import ConversionExecution
-from cdp_bridge.sync.execution import Execution, fail
+from cdp_bridge.sync.audience import preview_audience, sync_audience
+from cdp_bridge.sync.context import RunContext, fail
+from cdp_bridge.sync.conversions import preview_conversions, sync_conversions
 from cdp_bridge.sync.progress import OnProgress, Preview
 from cdp_bridge.sync.reading import ReadTicket, SharedRead
-from cdp_bridge.sync.session import connected, held, plain_failures, rare_collections
-from cdp_bridge.sync.setup import prepare
-
-if TYPE_CHECKING:
-    import duckdb
+from cdp_bridge.sync.session import held, plain_failures, rare_collections
+from cdp_bridge.sync.setup import Setup, prepare
 
 
-class Run:
-    """Runs an activation or a conversion feed of the store's configuration; ConfigError if what it names is no use.
+class RunOptions(TypedDict, total=False):
+    """What a caller may lend to a run.
 
-    `sleep` is what waits where the platform asks for it. The connectors work where `launcher` starts them, or here.
-    `lease` is the audience's, if the caller has it already and keeps it; `seat` a place at a read that is shared with
-    other runs (see `together`).
+    `progress` gets how far it is, `sleep` waits where the platform asks for it; what either raises ends the run. The
+    connectors work where `launcher` starts them, or here. `lease` is the audience's, if the caller has it already and
+    keeps it; `ticket` a place at a read that is shared with other runs (see `run_group`).
     """
 
-    def __init__(  # noqa: PLR0913 - a parameter for each part that a caller may lend
-        self,
-        store: Store,
-        registry: Registry,
-        sync: Sync,
-        *,
-        progress: OnProgress = lambda _: None,
-        sleep: Callable[[float], None] = time.sleep,
-        launcher: Launcher | None = None,
-        lease: Lease | None = None,
-        ticket: ReadTicket | None = None,
-    ) -> None:
-        self._store, self._registry, self._progress, self._sleep = store, registry, progress, sleep
-        self._id, self._lease = uuid.uuid4().hex, lease
-        connect = partial(
-            open_connector,
-            registry,
-            resolver(store, registry),
-            launcher=launcher,
-            run=self._id,
-            token=lease.token if lease else 0,
-        )
-        self._setup = prepare(store.bridge(), registry, sync, connect, ticket or SharedRead().tickets[0])
+    progress: OnProgress
+    sleep: Callable[[float], None]
+    launcher: Launcher | None
+    lease: Lease | None
+    ticket: ReadTicket
+
+
+@contextmanager
+def open_run(store: Store, registry: Registry, sync: Sync, **options: Unpack[RunOptions]) -> Iterator[OpenRun]:
+    """A run of an activation or conversion feed that the store has configured; its connectors end with the block.
+
+    Raises ConfigError if a part that it names is missing or cannot work.
+    """
+    run_id, lease = uuid.uuid4().hex, options.get("lease")
+    connect = partial(
+        open_connector,
+        registry,
+        resolver(store, registry),
+        launcher=options.get("launcher"),
+        run=RunIdentity(run_id, lease.token if lease else 0),
+    )
+    ticket = options.get("ticket") or SharedRead().tickets[0]
+    with closing(prepare(store.bridge(), registry, sync, connect, ticket)) as setup:
+        yield OpenRun(run_id, setup, store, registry, options)
+
+
+class OpenRun:
+    """A run whose connectors are ready: `sync` carries it out, `preview` says what that would do."""
+
+    def __init__(self, run_id: str, setup: Setup, store: Store, registry: Registry, options: RunOptions) -> None:
+        self._id, self._setup, self._store, self._registry = run_id, setup, store, registry
+        self._options = options
 
     def sync(self, *, approve_removals: bool = False) -> SyncLog:
         """Carry it out; a failure is in the log's `status` and `error`, not an exception."""
-        name = self._setup.sync.name
-        log = SyncLog(run_id=self._id, audience=name, sync_timestamp=datetime.now(UTC))
-        started = time.monotonic()
+        log, started = self._new_log(), time.monotonic()
         self._notify("run.started", log)
         try:
-            with (
-                plain_failures(),
-                rare_collections,
-                nullcontext(self._lease) if self._lease else held(self._store, name) as lease,
-            ):
-                try:
-                    self._execute(log, lease, approve_removals)
-                except LostAudienceError:
-                    self._execute(log, lease, approve_removals)
+            with plain_failures(), rare_collections, self._held() as lease:
+                run = self._context(log, lease)
+                if isinstance(self._setup.sync, ConversionFeed):
+                    sync_conversions(run)
+                else:
+                    sync_audience(run, approve_removals=approve_removals)
         except BridgeError as error:
             fail(log, error)
-        finally:
-            self._setup.close()
         log.latency = time.monotonic() - started
         try:
             with self._store.transaction() as transaction:
@@ -92,18 +92,30 @@ class Run:
 
     def preview(self) -> Preview:
         """What `sync` would do now; reads the source and the ledger, sends and changes nothing at the platform."""
-        with plain_failures(), closing(self._setup), connected() as connection:
-            return self._execution(connection).preview()
+        with plain_failures():
+            run = self._context(self._new_log(), None)
+            is_feed = isinstance(self._setup.sync, ConversionFeed)
+            return preview_conversions(run) if is_feed else preview_audience(run)
 
-    def _execute(self, log: SyncLog, lease: Lease, approve_removals: bool) -> None:
-        with connected() as connection:
-            self._execution(connection, log, lease).run(approve_removals, self._sleep)
+    def _new_log(self) -> SyncLog:
+        return SyncLog(run_id=self._id, audience=self._setup.sync.name, sync_timestamp=datetime.now(UTC))
 
-    def _execution(
-        self, connection: duckdb.DuckDBPyConnection, log: SyncLog | None = None, lease: Lease | None = None
-    ) -> Execution:
-        kind = ConversionExecution if isinstance(self._setup.sync, ConversionFeed) else AudienceExecution
-        return kind(self._setup, self._store, connection, self._progress, log, lease)
+    @contextmanager
+    def _held(self) -> Iterator[Lease]:
+        lease = self._options.get("lease")
+        with nullcontext(lease) if lease else held(self._store, self._setup.sync.name) as lease:
+            yield lease
+
+    def _context(self, log: SyncLog, lease: Lease | None) -> RunContext:
+        return RunContext(
+            setup=self._setup,
+            store=self._store,
+            log=log,
+            counts=DeliveryCounts(),
+            lease=lease,
+            progress=self._options.get("progress", lambda _: None),
+            sleep=self._options.get("sleep", time.sleep),
+        )
 
     def _notify(self, event: str, log: SyncLog) -> None:
         details = {"status": log.status, "records_processed": log.records_processed, "latency": log.latency}

@@ -1,4 +1,4 @@
-"""Runs that read the same: which they are, and how they go on side by side."""
+"""Runs that read the same: which they are, and how they are carried out side by side."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from cdp_bridge.sync.reading import ReadTicket, SharedRead
 
 T = TypeVar("T")
 
-MOST = 4
-"""Runs that share one read: each has an engine of its own, with the memory that it may use."""
+MAX_RUNS = 4
+"""How many runs share one read: each has an engine of its own, with the memory that it may use."""
 
 
-def read_alike(one: Sync, other: Sync) -> bool:
+def read_alike(first: Sync, second: Sync) -> bool:
     """Whether both read the same: the people of one segment, or one stream of conversions."""
-    return _read_by(one) == _read_by(other)
+    return _read_by(first) == _read_by(second)
 
 
 def groups(syncs: Iterable[Sync]) -> list[list[Sync]]:
-    """Those that read alike, together, at most `MOST` of them; in order of the first of each."""
-    found: list[list[Sync]] = []
-    for one in syncs:
-        group = next((group for group in found if read_alike(group[0], one) and len(group) < MOST), None)
+    """Those that read alike in one list, at most `MAX_RUNS` of them; in order of the first of each."""
+    grouped: list[list[Sync]] = []
+    for sync in syncs:
+        group = next((group for group in grouped if read_alike(group[0], sync) and len(group) < MAX_RUNS), None)
         if group is None:
-            found.append([one])
+            grouped.append([sync])
         else:
-            group.append(one)
-    return found
+            group.append(sync)
+    return grouped
 
 
-def together(jobs: Sequence[Callable[[ReadTicket], T]], stop: threading.Event) -> list[T]:
-    """Do each job, a run on the seat that it gets, in a thread of its own; what they return, once all have ended.
+def run_group(jobs: Sequence[Callable[[ReadTicket], T]], stop: threading.Event) -> list[T]:
+    """Do each job, a run with the ticket that it gets, in a thread of its own; what they return, once all have ended.
 
-    The first is done in the thread of the caller. What one raises does not keep the others, and is raised at the end.
+    The first is done in the thread of the caller. What one raises does not end the others, and is raised at the end.
     Whoever interrupts it (Ctrl-C) sets `stop`, which the jobs should heed; the second time they are waited for no more.
     """
     shared = SharedRead(len(jobs))
@@ -46,7 +46,7 @@ def together(jobs: Sequence[Callable[[ReadTicket], T]], stop: threading.Event) -
         ticket = shared.tickets[number]
         try:
             done[number].set_result(jobs[number](ticket))
-        # Also what ends the process: whoever asks for the result shall hear of it.
+        # Also what ends the process: it is raised where the result is asked for.
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 stop.set()
@@ -64,7 +64,7 @@ def together(jobs: Sequence[Callable[[ReadTicket], T]], stop: threading.Event) -
         stop.set()
         wait(done)
         raise
-    return [one.result() for one in done]
+    return [job.result() for job in done]
 
 
 def _read_by(sync: Sync) -> tuple[type[Sync], str, str | None, str | None]:

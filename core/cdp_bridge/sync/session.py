@@ -1,4 +1,4 @@
-"""What surrounds a run: the engine that it computes with, its lease kept alive, its failures made plain."""
+"""What surrounds a run: its engine, its lease that is renewed, its failures as errors of ours."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def connected() -> Iterator[duckdb.DuckDBPyConnection]:
 @contextmanager
 def held(store: Store, audience: str) -> Iterator[Lease]:
     """The right to work on an audience, kept until the end of the block; LeaseHeldError when somebody else has it."""
-    with store.requests.hold(audience, LEASE_SECONDS) as lease, _kept(lease):
+    with store.requests.hold(audience, LEASE_SECONDS) as lease, _renewed(lease):
         yield lease
 
 
 @contextmanager
-def _kept(lease: Lease) -> Iterator[None]:
+def _renewed(lease: Lease) -> Iterator[None]:
     """Renews the lease from a thread of its own, so that a long wait for the platform does not lose it."""
     ended = threading.Event()
 
@@ -57,13 +57,13 @@ def _kept(lease: Lease) -> Iterator[None]:
             except BridgeError as error:
                 log.warning("the lease could not be renewed, trying again: %s", error)
 
-    keeper = threading.Thread(target=renew, daemon=True)
-    keeper.start()
+    renewer = threading.Thread(target=renew, daemon=True)
+    renewer.start()
     try:
         yield
     finally:
         ended.set()
-        keeper.join()
+        renewer.join()
 
 
 class _Collector:

@@ -1,4 +1,4 @@
-"""Everything that one activation names, found and checked before anything runs."""
+"""Finds and checks everything that one activation names, before anything runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ B = TypeVar("B")
 class Setup(Struct, frozen=True, kw_only=True):
     """What a run works with: `stream` of the source and the `target` that is written, one of the destination's objects.
 
-    `seat` is its place where the source is read, `fields` are the identifiers that the mapping's policies and the
+    `ticket` is its place where the source is read, `fields` are the identifiers that the mapping's policies and the
     profile let out.
     """
 
@@ -71,7 +71,7 @@ class Setup(Struct, frozen=True, kw_only=True):
 def prepare(bridge: Bridge, registry: Registry, sync: Sync, connect: OpenConnector, ticket: ReadTicket) -> Setup:
     """Resolve an activation or conversion feed; ConfigError naming the part that is missing or cannot work.
 
-    Whatever it raises, the seat is left then.
+    Whatever it raises, the ticket is given back then.
     """
     place = f"{'conversions' if isinstance(sync, ConversionFeed) else 'audiences'}.{sync.name}"
     with ExitStack() as stack:
@@ -115,11 +115,11 @@ def prepare(bridge: Bridge, registry: Registry, sync: Sync, connect: OpenConnect
     )
 
 
-def _both(one: Callable[[], A], other: Callable[[], B]) -> tuple[A, B]:
-    """At the same time: containers take their time to come and to go."""
+def _both(first: Callable[[], A], second: Callable[[], B]) -> tuple[A, B]:
+    """Calls both at the same time, since containers take their time to start and to end."""
     with ThreadPoolExecutor() as pool:
-        first, second = pool.submit(one), pool.submit(other)
-    return first.result(), second.result()
+        futures = pool.submit(first), pool.submit(second)
+    return futures[0].result(), futures[1].result()
 
 
 def _source(
@@ -172,7 +172,7 @@ def _stream(source: ConnectorHandle, *, membership: bool, place: str) -> str:
 
 
 def _named(entries: tuple[E, ...], name: str, place: str) -> E:
-    found = next((entry for entry in entries if entry.name == name), None)
-    if found is None:
-        raise ConfigError(f"there is no {name}", place=place, remedy="Apply a bridge.yaml that has it")
-    return found
+    for entry in entries:
+        if entry.name == name:
+            return entry
+    raise ConfigError(f"there is no {name}", place=place, remedy="Apply a bridge.yaml that has it")

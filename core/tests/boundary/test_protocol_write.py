@@ -294,7 +294,7 @@ def test_what_is_almost_json_does_not_lose_the_record(value: bytes, shelf: Shelf
 
 
 def test_a_line_beyond_all_measure_is_a_bad_line(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "LONGEST_LINE", 1_000)
+    monkeypatch.setattr(intake, "MAX_LINE_BYTES", 1_000)
     told = shelf.send(record(1), record(2, note="x" * 1_000))
     assert "line 2 of the input: is longer than 1000 bytes" in told.error["message"]
 

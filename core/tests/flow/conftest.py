@@ -20,7 +20,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
 
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[LocalServer]:
-    """One that a test may kill."""
+    """A queue server that a test may kill."""
     with LocalServer(tmp_path / "flow") as running:
         yield running
 

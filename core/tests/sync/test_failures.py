@@ -23,49 +23,49 @@ def broken(*_: Any, **__: Any) -> Any:
 
 
 @pytest.mark.parametrize("call", ["ensure", "write", "settle", "open", "close"])
-def test_a_destination_that_breaks_is_named(bed: Any, call: str) -> None:
+def test_a_destination_that_breaks_is_named(harness: Any, call: str) -> None:
     if call == "settle":
-        bed.platform.answers = [lambda batch: Outcome(pending="job")]
-        bed.sync()
+        harness.platform.answers = [lambda batch: Outcome(pending="job")]
+        harness.sync()
     if call in ("open", "close"):
-        setattr(bed.platform, {"open": "opening", "close": "closing"}[call], KeyError(VALUE))
+        setattr(harness.platform, {"open": "opening", "close": "closing"}[call], KeyError(VALUE))
     else:
-        setattr(bed.platform, call, broken)
-    log = bed.sync()
+        setattr(harness.platform, call, broken)
+    log = harness.sync()
     assert (log.status, log.error) == ("failed", f"destination-test {FAULT}")
-    assert bed.store.runs("vip")[0] == log
-    assert [event.details["status"] for event in bed.events[-2:]] == ["running", "failed"]
+    assert harness.store.runs("vip")[0] == log
+    assert [event.details["status"] for event in harness.events[-2:]] == ["running", "failed"]
 
 
 @pytest.mark.parametrize("answer", [None, {"rejected": {}}, "ok"])
-def test_an_answer_that_is_no_outcome_is_the_connectors_fault(bed: Any, answer: Any) -> None:
-    bed.platform.answers = [lambda batch: answer]
-    log = bed.sync()
+def test_an_answer_that_is_no_outcome_is_the_connectors_fault(harness: Any, answer: Any) -> None:
+    harness.platform.answers = [lambda batch: answer]
+    log = harness.sync()
     assert log.error == "destination-test failed with TypeError; this is a fault in the connector"
-    bed.sync()
-    bed.assert_equal()
+    harness.sync()
+    harness.assert_equal()
 
 
-def test_a_source_that_breaks_at_once_is_named(bed: Any) -> None:
-    bed.cdp.read = broken
-    assert bed.sync().error == f"source-test {FAULT}"
-    assert bed.platform.calls == 0
+def test_a_source_that_breaks_at_once_is_named(harness: Any) -> None:
+    harness.cdp.read = broken
+    assert harness.sync().error == f"source-test {FAULT}"
+    assert harness.platform.calls == 0
 
 
 @pytest.mark.parametrize("records", ["text", 7, [1, 2], [{"id": object(), "ok": "yes"}], [{1: "one"}]])
-def test_pages_that_are_none_never_break_the_store(bed: Any, records: Any) -> None:
-    bed.cdp.read = lambda settings, request: iter([Page("people", records)])
-    log = bed.sync()
+def test_pages_that_are_none_never_break_the_store(harness: Any, records: Any) -> None:
+    harness.cdp.read = lambda settings, request: iter([Page("people", records)])
+    log = harness.sync()
     assert log.status in ("failed", "succeeded")
-    assert bed.platform.held == set() if bed.platform.audiences else True
+    assert harness.platform.held == set() if harness.platform.audiences else True
 
 
 def test_what_we_break_ourselves_shows_no_value(
-    bed: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    harness: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
     monkeypatch.setattr("cdp_bridge.sync.diff.Diff.compare", broken)
-    log = bed.sync()
+    log = harness.sync()
     assert log.error == "the sync failed with KeyError; nothing is half-done, the next sync goes on"
     assert VALUE not in caplog.text
     assert "in broken" in caplog.text
@@ -81,72 +81,75 @@ def test_what_we_break_ourselves_shows_no_value(
     ],
     ids=["memory", "disk", "memory, said by Arrow", "disk, said by the system"],
 )
-def test_no_space_is_named_with_its_place(bed: Any, monkeypatch: pytest.MonkeyPatch, failure: Exception) -> None:
+def test_no_space_is_named_with_its_place(harness: Any, monkeypatch: pytest.MonkeyPatch, failure: Exception) -> None:
     def full(*_: Any, **__: Any) -> Any:
         raise failure
 
     monkeypatch.setattr("cdp_bridge.sync.diff.Diff.compare", full)
-    assert bed.sync().error == (
+    assert harness.sync().error == (
         f"{tempfile.gettempdir()}: the sync ran out of memory, or of disk space for temporary files. "
         "Free some space there, or name a roomier folder in TMPDIR, and sync again"
     )
 
 
-def test_a_store_that_fails_is_a_failed_run(bed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = bed.run()
-
+def test_a_store_that_fails_is_a_failed_run(harness: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(*_: Any) -> Any:
         raise TransientError("sqlite:///x: another process holds the database for too long")
 
-    monkeypatch.setattr(bed.store, "transaction", gone)
-    log = run.sync()
+    with harness.open() as run:
+        monkeypatch.setattr(harness.store, "transaction", gone)
+        log = run.sync()
     assert (log.status, log.error) == ("failed", "sqlite:///x: another process holds the database for too long")
 
 
-def test_two_runs_of_an_audience_at_once_are_one(each_bed: Any) -> None:
-    bed = each_bed
+def test_two_runs_of_an_audience_at_once_are_one(each_harness: Any) -> None:
+    harness = each_harness
     logs = []
 
+    def sync() -> None:
+        with harness.open() as run:
+            logs.append(run.sync())
+
     def meanwhile(batch: Batch) -> Any:
-        rival = threading.Thread(target=lambda: logs.append(bed.run().sync()))
+        rival = threading.Thread(target=sync)
         rival.start()
         rival.join()
-        return bed.platform.apply(batch)
+        return harness.platform.apply(batch)
 
-    bed.platform.answers = [meanwhile]
-    assert bed.sync().status == "succeeded"
+    harness.platform.answers = [meanwhile]
+    assert harness.sync().status == "succeeded"
     (rival,) = logs
     assert rival.status == "failed"
     assert rival.error.startswith("audience:vip is in use by process ")
-    assert bed.platform.calls == 1
-    bed.assert_equal()
+    assert harness.platform.calls == 1
+    harness.assert_equal()
 
 
-def test_a_run_that_was_taken_over_writes_nothing_any_more(each_bed: Any, store_url: str) -> None:
-    bed = each_bed
+def test_a_run_that_was_taken_over_writes_nothing_any_more(each_harness: Any, store_url: str) -> None:
+    harness = each_harness
 
     def overtaken(batch: Batch) -> Any:
-        with Store.open(store_url, clock=lambda: time.time() + 3600) as later:
-            assert bed.run(store=later).sync().status == "succeeded"
-        bed.cdp.put("u9", email="u9@example.com")
-        return bed.platform.apply(batch)
+        with Store.open(store_url, clock=lambda: time.time() + 3600) as later, harness.open(store=later) as run:
+            assert run.sync().status == "succeeded"
+        harness.cdp.put("u9", email="u9@example.com")
+        return harness.platform.apply(batch)
 
-    bed.platform.answers = [overtaken]
-    log = bed.sync()
+    harness.platform.answers = [overtaken]
+    log = harness.sync()
     assert log.status == "failed"
     assert "another run may have taken over" in log.error
-    assert bed.store.deliveries("vip") == []
-    assert len(bed.ledger()) == 5
-    bed.sync()
-    bed.assert_equal()
+    assert harness.store.deliveries("vip") == []
+    assert len(harness.ledger()) == 5
+    harness.sync()
+    harness.assert_equal()
 
 
-def test_a_long_run_keeps_its_lease(bed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_run_keeps_its_lease(harness: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cdp_bridge.sync.session.LEASE_SECONDS", 2.0)
 
     def slow(batch: Batch) -> Any:
         time.sleep(4)
-        return bed.platform.apply(batch)
+        return harness.platform.apply(batch)
 
-    bed.platform.answers = [slow]
-    assert bed.sync().status == "succeeded"
+    harness.platform.answers = [slow]
+    assert harness.sync().status == "succeeded"

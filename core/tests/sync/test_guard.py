@@ -7,11 +7,11 @@ import pytest
 
 
 @pytest.fixture
-def ten(bed: Any) -> Any:
+def ten(harness: Any) -> Any:
     for number in range(5, 10):
-        bed.cdp.put(f"u{number}", email=f"u{number}@example.com")
-    bed.sync()
-    return bed
+        harness.cdp.put(f"u{number}", email=f"u{number}@example.com")
+    harness.sync()
+    return harness
 
 
 def test_an_empty_extract_removes_nobody(ten: Any) -> None:

@@ -11,46 +11,46 @@ from msgspec.structs import replace
 
 
 @pytest.fixture
-def moving(each_bed: Any) -> Any:
-    each_bed.configure(incremental=True)
-    each_bed.sync()
-    return each_bed
+def moving(each_harness: Any) -> Any:
+    each_harness.configure(incremental=True)
+    each_harness.sync()
+    return each_harness
 
 
 @pytest.fixture
-def moving_here(bed: Any) -> Any:
-    bed.configure(incremental=True)
-    bed.sync()
-    return bed
+def moving_here(harness: Any) -> Any:
+    harness.configure(incremental=True)
+    harness.sync()
+    return harness
 
 
-def was_whole(bed: Any) -> bool:
-    return bed.cdp.requests[-1].checkpoint is None
+def was_whole(harness: Any) -> bool:
+    return harness.cdp.requests[-1].checkpoint is None
 
 
 def test_joins_leaves_and_changes_are_enough(moving: Any) -> None:
-    bed = moving
-    bed.cdp.put("u5", email="u5@example.com")
-    bed.cdp.put("u1", email="moved@example.com")
-    bed.cdp.drop("u2", "u3")
-    log = bed.sync()
-    assert not was_whole(bed)
+    harness = moving
+    harness.cdp.put("u5", email="u5@example.com")
+    harness.cdp.put("u1", email="moved@example.com")
+    harness.cdp.drop("u2", "u3")
+    log = harness.sync()
+    assert not was_whole(harness)
     assert (log.status, log.adds, log.changes, log.removes) == ("waiting", 1, 1, 0)
-    log = bed.sync(approve_removals=True)
+    log = harness.sync(approve_removals=True)
     assert (log.status, log.adds, log.changes, log.removes) == ("succeeded", 0, 0, 2)
     assert (log.match_rate, log.funnel.accepted) == (None, 4)
-    bed.assert_equal()
-    bed.sync()
-    assert bed.cdp.requests[-1].checkpoint == {"position": 9}
-    assert bed.platform.calls == 0
+    harness.assert_equal()
+    harness.sync()
+    assert harness.cdp.requests[-1].checkpoint == {"position": 9}
+    assert harness.platform.calls == 0
 
 
 def test_nobody_whom_a_delta_leaves_out_is_touched(moving: Any) -> None:
-    bed = moving
-    assert bed.sync().membership_calls == 0
-    assert not was_whole(bed)
-    assert bed.store.segments()[0].member_count == 5
-    bed.assert_equal()
+    harness = moving
+    assert harness.sync().membership_calls == 0
+    assert not was_whole(harness)
+    assert harness.store.segments()[0].member_count == 5
+    harness.assert_equal()
 
 
 def test_an_empty_delta_is_no_empty_extract(moving_here: Any) -> None:
@@ -58,58 +58,58 @@ def test_an_empty_delta_is_no_empty_extract(moving_here: Any) -> None:
 
 
 def test_a_merged_profile_goes_and_its_survivor_has_both_addresses(moving_here: Any) -> None:
-    bed = moving_here
-    bed.cdp.drop("u1")
-    bed.cdp.put("u0", email=["u0@example.com", "u1@example.com"], phone=["+14155550100", "+14155550101"])
-    log = bed.sync()
+    harness = moving_here
+    harness.cdp.drop("u1")
+    harness.cdp.put("u0", email=["u0@example.com", "u1@example.com"], phone=["+14155550100", "+14155550101"])
+    log = harness.sync()
     assert (log.removes, log.changes) == (1, 1)
-    bed.assert_equal()
+    harness.assert_equal()
 
 
 def test_a_survivor_that_goes_by_the_lost_profiles_id_stays(moving_here: Any) -> None:
-    bed = moving_here
-    bed.cdp.extra = []
-    changed = bed.cdp._changed
-    bed.cdp._changed = lambda request: [{"id": "u0", "is_member": False}, *changed(request)]
-    bed.cdp.put("u0", email="kept@example.com")
-    assert bed.sync().changes == 1
-    bed.assert_equal()
+    harness = moving_here
+    harness.cdp.extra = []
+    changed = harness.cdp._changed
+    harness.cdp._changed = lambda request: [{"id": "u0", "is_member": False}, *changed(request)]
+    harness.cdp.put("u0", email="kept@example.com")
+    assert harness.sync().changes == 1
+    harness.assert_equal()
 
 
 def test_withdrawn_consent_in_a_delta_removes(moving_here: Any) -> None:
-    bed = moving_here
-    bed.cdp.put("u0", email="u0@example.com", ok="no")
-    assert bed.sync().removes == 1
-    assert not was_whole(bed)
-    bed.assert_equal()
+    harness = moving_here
+    harness.cdp.put("u0", email="u0@example.com", ok="no")
+    assert harness.sync().removes == 1
+    assert not was_whole(harness)
+    harness.assert_equal()
 
 
 @pytest.mark.parametrize("change", ["mapping", "consent", "suppression", "connection", "segment", "account"])
 def test_whatever_else_decides_who_is_in_asks_for_everything(moving_here: Any, tmp_path: Path, change: str) -> None:
-    bed = moving_here
-    bed.sync()
-    assert not was_whole(bed)
+    harness = moving_here
+    harness.sync()
+    assert not was_whole(harness)
     if change == "mapping":
-        bed.configure(mappings=bed.bridge.mappings["people"][:2])
+        harness.configure(mappings=harness.bridge.mappings["people"][:2])
     elif change == "consent":
-        bed.configure(consent=(Consent(purpose="ads", cdp_field="ok", granted=("yes", "y")),))
+        harness.configure(consent=(Consent(purpose="ads", cdp_field="ok", granted=("yes", "y")),))
     elif change == "suppression":
-        bed.suppress(tmp_path / "list", "nobody@example.com")
+        harness.suppress(tmp_path / "list", "nobody@example.com")
     elif change == "segment":
-        bed.configure(segment="other")
+        harness.configure(segment="other")
     elif change == "account":
-        bed.configure(account="2")
+        harness.configure(account="2")
     else:
-        moved = replace(bed.bridge.connections[0], api_credentials={"account": "7"})
-        bed.save(replace(bed.bridge, connections=(moved,)))
-    bed.sync()
+        moved = replace(harness.bridge.connections[0], api_credentials={"account": "7"})
+        harness.save(replace(harness.bridge, connections=(moved,)))
+    harness.sync()
     if change == "account":
         # It shows only when the audience is asked for; then everything is read once more.
-        assert [request.checkpoint is None for request in bed.cdp.requests[-2:]] == [False, True]
+        assert [request.checkpoint is None for request in harness.cdp.requests[-2:]] == [False, True]
     else:
-        assert was_whole(bed)
-    bed.sync()
-    assert not was_whole(bed)
+        assert was_whole(harness)
+    harness.sync()
+    assert not was_whole(harness)
 
 
 def test_a_sync_that_was_gone_begins_anew(moving_here: Any) -> None:
@@ -147,54 +147,54 @@ def test_a_check_of_the_connection_changes_nothing(moving_here: Any) -> None:
     assert not was_whole(moving_here)
 
 
-def test_whole_reads_stay_whole(bed: Any) -> None:
-    bed.sync()
-    bed.sync()
-    assert was_whole(bed)
+def test_whole_reads_stay_whole(harness: Any) -> None:
+    harness.sync()
+    harness.sync()
+    assert was_whole(harness)
 
 
 @pytest.mark.parametrize("how", ["platform down", "removal unknown", "removal refused", "source broken", "deferred"])
 def test_the_cursor_stays_where_somebody_would_be_forgotten(
     moving_here: Any, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    bed = moving_here
-    before = bed.cdp.requests[-1]
-    bed.cdp.drop("u0")
-    bed.cdp.put("u9", email="u9@example.com")
+    harness = moving_here
+    before = harness.cdp.requests[-1]
+    harness.cdp.drop("u0")
+    harness.cdp.put("u9", email="u9@example.com")
     if how == "platform down":
-        bed.platform.answers = [bed.platform.apply, *[TransientError("down")] * 8]
+        harness.platform.answers = [harness.platform.apply, *[TransientError("down")] * 8]
     elif how == "removal unknown":
-        bed.platform.answers = [lambda batch: Outcome(unknown=frozenset(batch.keys))]
+        harness.platform.answers = [lambda batch: Outcome(unknown=frozenset(batch.keys))]
     elif how == "removal refused":
-        bed.platform.answers = [lambda batch: Outcome(rejected={batch.keys[0]: "bad"})]
+        harness.platform.answers = [lambda batch: Outcome(rejected={batch.keys[0]: "bad"})]
     elif how == "source broken":
-        bed.cdp.breaks = RuntimeError()
+        harness.cdp.breaks = RuntimeError()
     else:
-        bed.cdp.put("u8", email="u8@example.com")
-        monkeypatch.setattr("cdp_bridge.delivery.sender.MOST_SPLITS", 0)
+        harness.cdp.put("u8", email="u8@example.com")
+        monkeypatch.setattr("cdp_bridge.delivery.sender.MAX_SPLITS", 0)
         from cdp_bridge.errors import RejectedError
 
-        bed.platform.answers = [bed.platform.apply, RejectedError("too large", reason="x")]
-    bed.sync()
-    bed.platform.answers, bed.cdp.breaks = [], None
-    bed.sync()
-    assert bed.cdp.requests[-1].checkpoint == {"position": 5}
+        harness.platform.answers = [harness.platform.apply, RejectedError("too large", reason="x")]
+    harness.sync()
+    harness.platform.answers, harness.cdp.breaks = [], None
+    harness.sync()
+    assert harness.cdp.requests[-1].checkpoint == {"position": 5}
     assert before.checkpoint is None
-    bed.assert_equal()
-    bed.sync()
-    assert bed.cdp.requests[-1].checkpoint["position"] > 5
+    harness.assert_equal()
+    harness.sync()
+    assert harness.cdp.requests[-1].checkpoint["position"] > 5
 
 
 def test_whom_a_crash_left_in_doubt_is_sent_again_though_the_delta_leaves_them_out(moving_here: Any) -> None:
-    bed = moving_here
-    keys = [key for chunk in bed.store.ledger.fingerprints("vip") for key, _ in chunk]
-    with bed.store.transaction() as transaction:
+    harness = moving_here
+    keys = [key for chunk in harness.store.ledger.fingerprints("vip") for key, _ in chunk]
+    with harness.store.transaction() as transaction:
         transaction.mark_in_doubt("vip", keys[:2])
-    bed.platform.audiences["a1"] = set(list(bed.platform.held)[:0])
-    bed.sync()
-    assert bed.platform.operations == [("add", 2)]
-    assert not was_whole(bed)
-    assert not bed.doubts()
+    harness.platform.audiences["a1"] = set(list(harness.platform.held)[:0])
+    harness.sync()
+    assert harness.platform.operations == [("add", 2)]
+    assert not was_whole(harness)
+    assert not harness.doubts()
 
 
 def test_checkpoints_of_other_streams_do_not_count(moving_here: Any) -> None:
@@ -212,8 +212,10 @@ def test_checkpoints_of_other_streams_do_not_count(moving_here: Any) -> None:
 
 
 def test_a_mapping_of_less_makes_everybody_change(moving_here: Any) -> None:
-    bed = moving_here
-    bed.configure(mappings=(*bed.bridge.mappings["people"][:2], DataMapping(omniads_field="phone", constant="none")))
-    log = bed.sync()
+    harness = moving_here
+    harness.configure(
+        mappings=(*harness.bridge.mappings["people"][:2], DataMapping(omniads_field="phone", constant="none"))
+    )
+    log = harness.sync()
     assert (log.changes, log.removes) == (5, 0)
-    assert all(len(row) == 1 for row in bed.platform.held)
+    assert all(len(row) == 1 for row in harness.platform.held)

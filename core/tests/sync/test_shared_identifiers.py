@@ -11,14 +11,14 @@ class Killed(BaseException):
 
 
 @pytest.fixture
-def household(bed: Any) -> Any:
+def household(harness: Any) -> Any:
     """u0 and u1 share a phone, u1 and u2 an e-mail address."""
-    bed.cdp.put("u0", email="u0@example.com", phone="+14155550190")
-    bed.cdp.put("u1", email=["u1@example.com", "both@example.com"], phone="+14155550190")
-    bed.cdp.put("u2", email=["u2@example.com", "both@example.com"], phone="+14155550102")
-    bed.sync()
-    bed.assert_equal()
-    return bed
+    harness.cdp.put("u0", email="u0@example.com", phone="+14155550190")
+    harness.cdp.put("u1", email=["u1@example.com", "both@example.com"], phone="+14155550190")
+    harness.cdp.put("u2", email=["u2@example.com", "both@example.com"], phone="+14155550102")
+    harness.sync()
+    harness.assert_equal()
+    return harness
 
 
 def test_who_stays_is_sent_again_after_the_removal(household: Any) -> None:
@@ -90,7 +90,6 @@ def test_a_death_on_the_way_loses_nobody(
 
     with monkeypatch.context() as patch:
         patch.setattr("cdp_bridge.delivery.transfer.failpoint", die)
-        patch.setattr("cdp_bridge.sync.execution.failpoint", die)
         patch.setattr("cdp_bridge.sync.audience.failpoint", die)
         with pytest.raises(Killed):
             household.sync()

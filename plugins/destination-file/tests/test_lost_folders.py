@@ -11,7 +11,7 @@ import pytest
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount, SyncLog
 from cdp_bridge.store import Store
-from cdp_bridge.sync.run import Run
+from cdp_bridge.sync.run import open_run
 from cdp_bridge.testing.configuring import configure
 
 
@@ -33,7 +33,8 @@ class SyncHarness:
             audiences=(Activation(name="vip", connection="cdp", segment="vip", destination="files", mapping="people"),),
         )
         configure(self._store, bridge)
-        return Run(self._store, Registry(), bridge.audiences[0]).sync()
+        with open_run(self._store, Registry(), bridge.audiences[0]) as run:
+            return run.sync()
 
     def added(self, path: str = "out") -> list[int]:
         """How many members each file in the folder adds."""

@@ -9,7 +9,7 @@ import pytest
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount, SyncLog
 from cdp_bridge.store import Store
-from cdp_bridge.sync.run import Run
+from cdp_bridge.sync.run import open_run
 from cdp_bridge.testing.configuring import configure
 from sandbox.trial import Clock
 
@@ -46,7 +46,8 @@ class Bed:
             audiences=(activation,),
         )
         configure(self.store, bridge)
-        return Run(self.store, Registry(), activation).sync()
+        with open_run(self.store, Registry(), activation) as run:
+            return run.sync()
 
     def held(self) -> set[str]:
         """The identifiers in the list."""

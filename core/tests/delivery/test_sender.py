@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from cdp_bridge.delivery.sender import MOST_SPLITS, Sender
+from cdp_bridge.delivery.sender import MAX_SPLITS, Sender
 from cdp_bridge.errors import BridgeError, ConfigError, RejectedError, TransientError
 from cdp_bridge.model import Audience, AudienceRef, Batch, Limits, Outcome
 
@@ -93,7 +93,7 @@ def test_only_the_end_of_the_last_batch_is_last() -> None:
 def test_cutting_is_bounded_and_leaves_the_rest_for_the_next_run() -> None:
     platform = Platform(poisoned(*range(0, 2000, 2)))
     parts = list(sender(platform).send(batch(2000)))
-    assert len(platform.batches) <= 2 * MOST_SPLITS + 1
+    assert len(platform.batches) <= 2 * MAX_SPLITS + 1
     given_up = [part for part in parts if part.outcome is None]
     assert given_up
     assert sum(len(part.batch.keys) for part in parts) == 2000

@@ -60,13 +60,12 @@ def first_reason(person: dict[str, Any]) -> str:
 def test_everybody_is_somewhere_once(records: list[dict[str, Any]]) -> None:
     digest = hashlib.sha256(b"opted.out@example.com").digest()
     with engine.connect() as connection:
-        stage = Stage(
-            connection, MAPPER, "meta", ("email", "phone"), key=b"k" * 32, suppressed=iter([[("email", digest)]])
-        )
+        stage = Stage(connection, MAPPER, "meta", ("email", "phone"), key=b"k" * 32)
+        stage.suppress([[("email", digest)]])
         for start in range(0, len(records), 7):
             stage.take(record_batch(records[start : start + 7]))
         funnel = stage.finish()
-        desired = connection.execute("SELECT count(*), count(DISTINCT member_key) FROM desired").fetchone()
+        desired = connection.execute(f"SELECT count(*), count(DISTINCT member_key) FROM {stage.desired}").fetchone()
     steps = [getattr(funnel, step) for step in STEPS]
     assert steps == sorted(steps, reverse=True)
     assert funnel.in_segment == len(records) == funnel.identifiable + sum(funnel.dropped.values())

@@ -71,7 +71,7 @@ def test_no_raw_value_ever_reaches_the_disk(tmp_path: Path, several: bool) -> No
     mapper = compile_mapping([DataMapping(omniads_field="user_id", cdp_field="id"), *mappings], (), {})
     watch = Watch(tmp_path)
     with watch.looking(), engine.connect(MEMORY, temp_directory=tmp_path) as connection:
-        stage = Stage(connection, mapper, "meta", FIELDS, key=b"k" * 32, suppressed=iter(()))
+        stage = Stage(connection, mapper, "meta", FIELDS, key=b"k" * 32)
         for start in range(0, PEOPLE, A_PAGE):
             stage.take(page(start, several))
         assert stage.finish().identifiable == PEOPLE

@@ -26,7 +26,7 @@ from cdp_bridge.flow import RUNS, Flow, LocalServer, RunOrder
 from cdp_bridge.orchestration import dispatcher as dispatch
 from cdp_bridge.orchestration import worker
 from cdp_bridge.orchestration.dispatcher import Dispatcher
-from cdp_bridge.orchestration.worker import Cancellation, Sync, work
+from cdp_bridge.orchestration.worker import Cancellation, RunSync, work
 from cdp_bridge.store import Lease, Store
 from cdp_bridge.sync.reading import ReadTicket
 from cdp_bridge.testing import configuring
@@ -40,25 +40,24 @@ import os, sys, time
 from datetime import UTC, datetime
 from pathlib import Path
 from msgspec.structs import replace
-from cdp_bridge import worker
 from cdp_bridge.entities import SyncLog
 from cdp_bridge.flow import Flow, local
+from cdp_bridge.orchestration import worker
 from cdp_bridge.redact import log_to
-from cdp_bridge.store import Lease, Store
-from cdp_bridge.sync.reading import Seat
+from cdp_bridge.store import Store
 folder, url, name, step = sys.argv[1:]
 log_to(sys.stderr)
 worker.RUNS = replace(worker.RUNS, silence=1.0)
 worker.FINISH_SECONDS = 0.1
-worker.LONGEST_WAIT = 0.3
+worker.MAX_WAIT = 0.3
 store = Store.open(url)
 
-def sync(request, reins, lease, seat):
+def sync(request, cancellation, lease, ticket):
     log = SyncLog(run_id=f"{name} {request.id}", audience=request.audience, sync_timestamp=datetime.now(UTC))
     os.write(1, f"{request.id}\\n".encode())
     for _ in range(10):
         time.sleep(float(step))
-        reins.check()
+        cancellation.check()
     with store.transaction(lease) as change:
         log.status = "succeeded"
         change.save_run(log)
@@ -110,7 +109,7 @@ def working(short: Flow, store: Store) -> Iterator[Callable[..., None]]:
     """Work in a thread of this process until the end of the test."""
     stop, threads = threading.Event(), []
 
-    def begin(sync: Sync, slots: int = 2, of: Store = store) -> None:
+    def begin(sync: RunSync, slots: int = 2, of: Store = store) -> None:
         options = {"slots": slots, "stop": stop}
         threads.append(threading.Thread(target=work, args=(short, of, sync), kwargs=options))
         threads[-1].start()
@@ -174,7 +173,7 @@ def test_a_run_that_kills_its_worker_each_time_is_given_up(
     short: Flow, store: Store, working: Any, caplog: pytest.LogCaptureFixture, until: Until
 ) -> None:
     request = store.requests.add("vip", "test")
-    for _ in range(worker.MOST_TAKEOVERS + 1):
+    for _ in range(worker.MAX_TAKEOVERS + 1):
         with store.requests.hold("vip") as lease:
             assert store.requests.start(request.id, lease)
     begun = SyncLog(run_id="begun", audience="vip", sync_timestamp=datetime.now(UTC))
@@ -312,14 +311,14 @@ def test_a_run_that_cannot_begin_has_failed(
 def test_two_runs_of_one_audience_are_never_carried_out_at_once(
     short: Flow, store: Store, working: Any, monkeypatch: pytest.MonkeyPatch, until: Until
 ) -> None:
-    monkeypatch.setattr(worker, "LONGEST_WAIT", 0.2)
-    together, most = [0], [0]
+    monkeypatch.setattr(worker, "MAX_WAIT", 0.2)
+    at_once, most = [0], [0]
 
     def sync(request: RunRequest, cancellation: Cancellation, *_: object) -> SyncLog:
-        together[0] += 1
-        most[0] = max(most[0], together[0])
+        at_once[0] += 1
+        most[0] = max(most[0], at_once[0])
         cancellation.sleep(0.3)
-        together[0] -= 1
+        at_once[0] -= 1
         return succeed(request, cancellation)
 
     for _ in range(3):
@@ -333,7 +332,7 @@ def test_two_runs_of_one_audience_are_never_carried_out_at_once(
 def test_a_run_that_somebody_started_by_hand_is_waited_for(
     short: Flow, store: Store, working: Any, monkeypatch: pytest.MonkeyPatch, until: Until
 ) -> None:
-    monkeypatch.setattr(worker, "LONGEST_WAIT", 0.2)
+    monkeypatch.setattr(worker, "MAX_WAIT", 0.2)
     store.requests.add("vip", "test")
     with store.lease("audience:vip"):
         Dispatcher(store, short).tick()
@@ -376,7 +375,7 @@ def configure(store: Store, *names: str) -> None:
 
 
 class Meeting:
-    """A sync that notes on which read each run has its seat, and goes on once so many have met."""
+    """A sync that notes to which read the ticket of each run belongs, and goes on once so many have met."""
 
     def __init__(self, expected: int) -> None:
         self.reads: dict[str, Any] = {}
@@ -399,9 +398,9 @@ def test_what_waits_for_the_same_people_is_taken_along(short: Flow, store: Store
     sync = Meeting(4)
     working(sync, slots=2)
     until(lambda: states(store) == {"succeeded"} and short.count(SHORT) == 0)
-    together = {sync.reads[name] for name in ("meta", "tiktok", "google")}
-    assert len(together) == 1
-    assert sync.reads["other"] not in together
+    reads = {sync.reads[name] for name in ("meta", "tiktok", "google")}
+    assert len(reads) == 1
+    assert sync.reads["other"] not in reads
 
 
 def test_what_is_not_due_or_somebody_elses_is_left(short: Flow, store: Store, working: Any, until: Until) -> None:

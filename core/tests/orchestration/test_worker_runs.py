@@ -1,4 +1,4 @@
-"""Real runs under a worker's reins: they end where they are told to, leave nothing held, and the next one goes on."""
+"""Real runs that a worker carries out and may cancel: they end at once and leave nothing held."""
 
 import threading
 from collections.abc import Iterator
@@ -10,7 +10,8 @@ from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount, RunRequest, SyncLog
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.orchestration import worker
-from cdp_bridge.orchestration.worker import Cancellation, syncing
+from cdp_bridge.orchestration.runner import Runner
+from cdp_bridge.orchestration.worker import Cancellation, sync_on_request
 from cdp_bridge.store import Store
 from cdp_bridge.sync.reading import SharedRead
 from cdp_bridge.sync.session import held
@@ -44,7 +45,7 @@ FIELDS = {"user_id": "id", "email": "email"}
 
 def run(store: Store, asked: RunRequest, cancellation: Cancellation) -> SyncLog:
     with held(store, asked.audience) as lease:
-        return syncing(store, Registry())(asked, cancellation, lease, SharedRead().tickets[0])
+        return sync_on_request(Runner(store, Registry()))(asked, cancellation, lease, SharedRead().tickets[0])
 
 
 def request(audience: str = "vip") -> RunRequest:
@@ -56,7 +57,7 @@ def request(audience: str = "vip") -> RunRequest:
 def test_a_run_that_is_let_go_succeeds(store: Store) -> None:
     cancellation = Cancellation(store, request(), threading.Event())
     log = run(store, request(), cancellation)
-    assert (log.status, log.adds, cancellation.pulled) == ("succeeded", PEOPLE, None)
+    assert (log.status, log.adds, cancellation.reason) == ("succeeded", PEOPLE, None)
 
 
 def test_a_run_that_is_handed_over_ends_at_once_and_the_next_one_goes_on(store: Store) -> None:
@@ -64,7 +65,7 @@ def test_a_run_that_is_handed_over_ends_at_once_and_the_next_one_goes_on(store: 
     shutdown.set()
     cancellation = Cancellation(store, request(), shutdown)
     log = run(store, request(), cancellation)
-    assert (log.status, cancellation.pulled) == ("failed", "handed over")
+    assert (log.status, cancellation.reason) == ("failed", "handed over")
     assert log.error == "the worker was asked to stop, and has handed the run over to another one"
     assert store.ledger.count("vip") == 0
     next_log = run(store, request(), Cancellation(store, request(), threading.Event()))
@@ -79,7 +80,7 @@ def test_a_run_that_is_cancelled_ends(store: Store, monkeypatch: pytest.MonkeyPa
     store.requests.cancel(asked.id)
     cancellation = Cancellation(store, asked, threading.Event())
     log = run(store, asked, cancellation)
-    assert (log.status, log.error, cancellation.pulled) == ("failed", "the run was cancelled", "cancelled")
+    assert (log.status, log.error, cancellation.reason) == ("failed", "the run was cancelled", "cancelled")
 
 
 def test_an_audience_that_is_gone_is_named(store: Store) -> None:

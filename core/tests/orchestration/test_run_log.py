@@ -15,7 +15,7 @@ from cdp_bridge.sync.progress import Progress
 log = logging.getLogger("cdp_bridge.sync.run")
 
 
-def test_the_lines_of_the_run_are_told_without_people(store: Store) -> None:
+def test_the_lines_of_the_run_are_saved_without_people(store: Store) -> None:
     run = store.requests.add("vip", "test").id
     with RunLogHandler(store, run):
         log.warning("nobody knows ada@example.com")
@@ -26,11 +26,11 @@ def test_the_lines_of_the_run_are_told_without_people(store: Store) -> None:
     assert [(note.level, note.text) for note in store.notes.after(run, 0)] == [("warning", "nobody knows <email>")]
 
 
-def test_of_progress_the_newest_is_told(store: Store) -> None:
+def test_of_progress_the_newest_is_saved(store: Store) -> None:
     run = store.requests.add("vip", "test").id
-    with RunLogHandler(store, run) as told:
+    with RunLogHandler(store, run) as handler:
         for done in range(1, 2_000):
-            told.progress(Progress("read", done, 2_000))
+            handler.progress(Progress("read", done, 2_000))
     notes = store.notes.after(run, 0)
     assert 1 <= len(notes) < 100
     assert (notes[-1].level, notes[-1].phase, notes[-1].done, notes[-1].total) == ("progress", "read", 1_999, 2_000)
@@ -51,7 +51,7 @@ def test_a_store_that_is_away_costs_notes_and_not_the_run(sqlite_url: str, monke
     with Store.open(sqlite_url) as store:
         run = store.requests.add("vip", "test").id
         monkeypatch.setattr(store.notes, "add", away)
-        with RunLogHandler(store, run) as told:
+        with RunLogHandler(store, run) as handler:
             log.warning("lost")
-            told.progress(Progress("read", 1))
+            handler.progress(Progress("read", 1))
         assert store.notes.after(run, 0) == []

@@ -11,8 +11,8 @@ from cdp_bridge.model import Batch, Checkpoint, Outcome, Page
 from cdp_bridge.settings import SettingsError
 from cdp_bridge.sync.progress import Progress
 from cdp_bridge.sync.reading import ReadTicket, SharedRead
-from cdp_bridge.sync.run import Run
-from cdp_bridge.sync.run_group import groups, together
+from cdp_bridge.sync.run import open_run
+from cdp_bridge.sync.run_group import groups, run_group
 from msgspec.structs import replace
 
 Until = Callable[[Callable[[], Any]], Any]
@@ -21,12 +21,12 @@ NAMES = ("vip", "second", "third")
 
 
 @pytest.fixture
-def shared(bed: Any) -> Any:
-    """The bed with three audiences of one segment, at accounts `1` to `3` of the platform."""
-    first = bed.bridge.audiences[0]
-    bed.save(
+def shared(harness: Any) -> Any:
+    """The harness with three audiences of one segment, at accounts `1` to `3` of the platform."""
+    first = harness.bridge.audiences[0]
+    harness.save(
         replace(
-            bed.bridge,
+            harness.bridge,
             destinations=tuple(
                 DestinationAccount(name=name, connector="destination-test", settings={"account": name})
                 for name in NAMES
@@ -34,26 +34,27 @@ def shared(bed: Any) -> Any:
             audiences=tuple(replace(first, name=name, destination=name) for name in NAMES),
         )
     )
-    return bed
+    return harness
 
 
-def sync(bed: Any, **options: Any) -> dict[str, SyncLog]:
+def sync(harness: Any, **options: Any) -> dict[str, SyncLog]:
     """All audiences at once, as the command line does; `progress` by name."""
-    registry, told = bed.registry(), options.pop("progress", {})
+    registry, told = harness.registry(), options.pop("progress", {})
 
     def job(one: Activation, ticket: ReadTicket) -> SyncLog:
         progress = told.get(one.name, lambda _: None)
-        run = Run(bed.store, registry, one, sleep=bed.sleep, ticket=ticket, progress=progress, **options)
-        return run.sync()
+        lent = {"sleep": harness.sleep, "ticket": ticket, "progress": progress, **options}
+        with open_run(harness.store, registry, one, **lent) as run:
+            return run.sync()
 
-    bed.cdp.requests.clear()
-    jobs = [lambda ticket, one=one: job(one, ticket) for one in bed.bridge.audiences]
-    return {log.audience: log for log in together(jobs, threading.Event())}
+    harness.cdp.requests.clear()
+    jobs = [lambda ticket, one=one: job(one, ticket) for one in harness.bridge.audiences]
+    return {log.audience: log for log in run_group(jobs, threading.Event())}
 
 
-def rows(bed: Any) -> list[int]:
+def rows(harness: Any) -> list[int]:
     """How many people each audience of the platform holds."""
-    return sorted(len(held) for held in bed.platform.audiences.values())
+    return sorted(len(held) for held in harness.platform.audiences.values())
 
 
 def statuses(logs: dict[str, SyncLog]) -> list[str]:
@@ -91,7 +92,8 @@ def test_who_goes_on_from_somewhere_else_is_read_for_apart(shared: Any) -> None:
     sync(shared)
     assert len(shared.cdp.requests) == 1
     shared.cdp.put("u9", email="u9@example.com")
-    Run(shared.store, shared.registry(), shared.bridge.audiences[0]).sync()
+    with shared.open() as run:
+        run.sync()
     shared.cdp.put("u8", email="u8@example.com")
     logs = sync(shared)
     assert sorted(request.checkpoint["position"] for request in shared.cdp.requests) == [5, 6]
@@ -218,8 +220,8 @@ def test_the_source_is_opened_once_and_closed_by_the_last(shared: Any, monkeypat
     assert opened == ["opened", "closed"]
 
 
-def test_runs_that_read_the_same_are_grouped(bed: Any) -> None:
-    one = bed.bridge.audiences[0]
+def test_runs_that_read_the_same_are_grouped(harness: Any) -> None:
+    one = harness.bridge.audiences[0]
     many = [replace(one, name=f"a{number}") for number in range(5)]
     other, stream = replace(one, name="b", segment="other"), replace(one, name="c", stream="people")
     found = [[each.name for each in group] for group in groups([other, *many, stream])]
@@ -237,4 +239,4 @@ def test_who_interrupts_ends_all(shared: Any) -> None:
         assert stop.wait()
 
     with pytest.raises(KeyboardInterrupt):
-        together([first, second], stop)
+        run_group([first, second], stop)
