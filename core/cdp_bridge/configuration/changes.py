@@ -74,16 +74,16 @@ def plan(store: Store, registry: Registry, wanted: Bridge, *, prune: bool = Fals
     `wanted` is already checked, as by `load`. Raises SettingsError when it does not go together with what stays.
     """
     stored = store.configured()
-    kept = dict.fromkeys(() if prune else _only_through_api(stored, wanted))
+    remaining = dict.fromkeys(() if prune else _only_through_api(stored, wanted))
     after = wanted
-    for key in kept:
+    for key in remaining:
         after = _with(after, key, entries(stored.bridge, key.kind)[key.name])
-    if kept:
-        _refuse_conflicts(registry, wanted, after, kept)
+    if remaining:
+        _refuse_conflicts(registry, wanted, after, remaining)
     changes = [_explained(stored, change) for change in differences(stored.bridge, after)]
     changes += _taken_over(stored, wanted, {EntryKey(change.kind, change.name) for change in changes})
-    changes += [Change("keep", key.kind, key.name, note=KEPT) for key in kept]
-    api_fields = frozenset(field for field in stored.api_fields if EntryKey(field.kind, field.name) in kept)
+    changes += [Change("keep", key.kind, key.name, note=KEPT) for key in remaining]
+    api_fields = frozenset(field for field in stored.api_fields if EntryKey(field.kind, field.name) in remaining)
     return Plan(_version(stored), changes, Configured(after, api_fields))
 
 
@@ -245,24 +245,24 @@ def _explained(stored: Configured, change: Change) -> Change:
     return with_fields(change, fields=fields, note=PRUNED if pruned else "")
 
 
-def _refuse_conflicts(registry: Registry, wanted: Bridge, after: Bridge, kept: Container[EntryKey]) -> None:
+def _refuse_conflicts(registry: Registry, wanted: Bridge, after: Bridge, remaining: Container[EntryKey]) -> None:
     """SettingsError for faults that the file does not have without the entries that stay."""
     known = {str(fault) for fault in faults(wanted, registry)}
     conflicts = [fault for fault in faults(after, registry) if str(fault) not in known]
     if conflicts:
         remedy = "Correct bridge.yaml or the entry that was made through the API, or give --prune to delete that entry"
         raise SettingsError(
-            [ConfigError(fault.problem, place=_place(after, kept, fault), remedy=remedy) for fault in conflicts]
+            [ConfigError(fault.problem, place=_place(after, remaining, fault), remedy=remedy) for fault in conflicts]
         )
 
 
-def _place(bridge: Bridge, kept: Container[EntryKey], fault: ConfigError) -> str:
+def _place(bridge: Bridge, remaining: Container[EntryKey], fault: ConfigError) -> str:
     """The place of a fault in words: the entries that stay have none in the file."""
     for kind in KINDS:
         for name in entries(bridge, kind):
             within = _within(bridge, EntryKey(kind, name))
             if f"{fault.place}.".startswith(within):
-                origin = " (made through the API)" if EntryKey(kind, name) in kept else ""
+                origin = " (made through the API)" if EntryKey(kind, name) in remaining else ""
                 return f"{kind} {name}{origin}"
     return fault.place
 

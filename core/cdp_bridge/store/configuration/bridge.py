@@ -139,11 +139,11 @@ def _save(connection: sa.Connection, before: Bridge, bridge: Bridge) -> None:
     statuses = {known.name: known.connection_status for known in before.connections}
     for table in _TABLES:
         connection.execute(sa.delete(table))
-    kept = [
+    connections = [
         msgspec.structs.replace(given, connection_status=statuses.get(given.name, given.connection_status))
         for given in bridge.connections
     ]
-    _insert(connection, tables.connection, kept)
+    _insert(connection, tables.connection, connections)
     _insert(connection, tables.destination, bridge.destinations)
     for position, (name, rules) in enumerate(bridge.mappings.items()):
         connection.execute(sa.insert(tables.mapping), {"name": name, "position": position})
