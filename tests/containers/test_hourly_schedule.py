@@ -36,10 +36,10 @@ from pathlib import Path
 boxed, clock = sys.argv.pop(1), Path(sys.argv.pop(1))
 sys.path.insert(0, boxed)
 import msgspec
-from cdp_bridge import cli, flow, worker
+from cdp_bridge import cli, flow
+from cdp_bridge.orchestration import worker
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.server import service
-from cdp_bridge.testing.configuring import configure
 
 class Clock(datetime):
     @classmethod

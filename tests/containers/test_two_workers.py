@@ -48,7 +48,8 @@ SHORT = replace(RUNS, silence=1.5)
 WORKER = """
 import socket, sys
 import msgspec
-from cdp_bridge import cli, flow, worker
+from cdp_bridge import cli, flow
+from cdp_bridge.orchestration import worker
 from cdp_bridge.sync import session
 socket.sethostname(sys.argv.pop(1))
 msgspec.structs.force_setattr(flow.RUNS, "silence", 1.5)

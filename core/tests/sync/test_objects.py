@@ -21,46 +21,46 @@ ORDERS = Stream(name="orders", operations=("track",))
 AUDIENCE = Stream(name="audience", profile="meta", operations=("add", "remove"))
 
 
-def offer(bed: Any, *streams: Stream) -> None:
-    bed.platform.discover = lambda settings: Catalog(streams)
+def offer(harness: Any, *streams: Stream) -> None:
+    harness.platform.discover = lambda settings: Catalog(streams)
 
 
-def sent(bed: Any) -> set[tuple[str, str]]:
-    return {value for row in bed.platform.held for value in row}
+def sent(harness: Any) -> set[tuple[str, str]]:
+    return {value for row in harness.platform.held for value in row}
 
 
-def test_the_only_object_of_the_kind_needs_no_name(bed: Any) -> None:
-    offer(bed, ORDERS, AUDIENCE)
-    bed.sync()
-    bed.assert_equal()
-    assert [audience.object for audience in bed.platform.ensured] == ["audience"]
+def test_the_only_object_of_the_kind_needs_no_name(harness: Any) -> None:
+    offer(harness, ORDERS, AUDIENCE)
+    harness.sync()
+    harness.assert_equal()
+    assert [audience.object for audience in harness.platform.ensured] == ["audience"]
 
 
-def test_one_of_several_is_named(bed: Any) -> None:
-    offer(bed, replace(AUDIENCE, name="other"), AUDIENCE)
+def test_one_of_several_is_named(harness: Any) -> None:
+    offer(harness, replace(AUDIENCE, name="other"), AUDIENCE)
     with pytest.raises(
         ConfigError, match=r"audiences\.vip\.object: name one of .* people\. There are: other, audience"
     ):
-        bed.sync()
-    bed.configure(object="audience")
-    assert bed.sync().status == "succeeded"
-    assert [audience.object for audience in bed.platform.ensured] == ["audience"]
+        harness.sync()
+    harness.configure(object="audience")
+    assert harness.sync().status == "succeeded"
+    assert [audience.object for audience in harness.platform.ensured] == ["audience"]
 
 
 @pytest.mark.parametrize("name", ["nowhere", "orders"])
-def test_one_that_is_not_there_or_takes_something_else_is_refused(bed: Any, name: str) -> None:
-    offer(bed, AUDIENCE, ORDERS)
-    bed.configure(object=name)
+def test_one_that_is_not_there_or_takes_something_else_is_refused(harness: Any, name: str) -> None:
+    offer(harness, AUDIENCE, ORDERS)
+    harness.configure(object=name)
     with pytest.raises(
         ConfigError, match=rf"object: there is no object {name} that takes people\. There are: audience"
     ):
-        bed.sync()
+        harness.sync()
 
 
-def test_a_destination_may_have_none_of_the_kind(bed: Any) -> None:
-    offer(bed, ORDERS)
+def test_a_destination_may_have_none_of_the_kind(harness: Any) -> None:
+    offer(harness, ORDERS)
     with pytest.raises(ConfigError, match=r"audiences\.vip\.destination: .* has no object that takes people"):
-        bed.sync()
+        harness.sync()
 
 
 def test_the_object_is_kept_with_the_sync(each_bed: Any) -> None:
@@ -68,16 +68,19 @@ def test_the_object_is_kept_with_the_sync(each_bed: Any) -> None:
     assert each_bed.store.bridge() == each_bed.bridge
 
 
-def test_only_what_may_leave_in_clear_goes_into_an_object_without_profile(bed: Any) -> None:
-    offer(bed, CONTACTS)
-    bed.configure(mappings=(ID, EMAIL, PHONE))
-    bed.cdp.put("u0", email=" U0@Example.com", phone="+14155550100")
-    log = bed.sync()
+def test_only_what_may_leave_in_clear_goes_into_an_object_without_profile(harness: Any) -> None:
+    offer(harness, CONTACTS)
+    harness.configure(mappings=(ID, EMAIL, PHONE))
+    harness.cdp.put("u0", email=" U0@Example.com", phone="+14155550100")
+    log = harness.sync()
     assert (log.status, log.adds) == ("succeeded", 5)
-    assert sent(bed) == {("email", "U0@Example.com"), *(("email", f"u{number}@example.com") for number in range(1, 5))}
-    bed.cdp.drop("u1")
-    assert bed.sync().removes == 1
-    assert ("email", "u1@example.com") not in sent(bed)
+    assert sent(harness) == {
+        ("email", "U0@Example.com"),
+        *(("email", f"u{number}@example.com") for number in range(1, 5)),
+    }
+    harness.cdp.drop("u1")
+    assert harness.sync().removes == 1
+    assert ("email", "u1@example.com") not in sent(harness)
 
 
 @pytest.mark.parametrize(
@@ -87,56 +90,58 @@ def test_only_what_may_leave_in_clear_goes_into_an_object_without_profile(bed: A
         replace(CONTACTS, schema={"type": "object", "properties": {"city": {"type": "string"}}}),
     ],
 )
-def test_it_takes_the_columns_that_the_catalogue_names(bed: Any, target: Stream) -> None:
-    offer(bed, target)
-    bed.configure(mappings=(ID, EMAIL, CITY))
-    bed.cdp.people.clear()
-    bed.cdp.put("u0", email="u0@example.com", city="Wien")
-    assert bed.sync().adds == 1
-    assert sent(bed) == {("city", "Wien")}
+def test_it_takes_the_columns_that_the_catalogue_names(harness: Any, target: Stream) -> None:
+    offer(harness, target)
+    harness.configure(mappings=(ID, EMAIL, CITY))
+    harness.cdp.people.clear()
+    harness.cdp.put("u0", email="u0@example.com", city="Wien")
+    assert harness.sync().adds == 1
+    assert sent(harness) == {("city", "Wien")}
 
 
-def test_where_nothing_may_leave_in_clear_nothing_runs(bed: Any) -> None:
-    offer(bed, CONTACTS)
-    bed.configure(mappings=(ID, replace(EMAIL, policy="hash"), PHONE))
+def test_where_nothing_may_leave_in_clear_nothing_runs(harness: Any) -> None:
+    offer(harness, CONTACTS)
+    harness.configure(mappings=(ID, replace(EMAIL, policy="hash"), PHONE))
     with pytest.raises(ConfigError, match=r"audiences\.vip\.mapping: contacts takes identifiers in clear"):
-        bed.sync()
+        harness.sync()
 
 
-def test_conversions_go_into_one_in_clear(bed: Any) -> None:
-    offer(bed, AUDIENCE, ORDERS)
+def test_conversions_go_into_one_in_clear(harness: Any) -> None:
+    offer(harness, AUDIENCE, ORDERS)
     fields = ("event_id", "event_name", "occurred_at")
     rules = (ID, EMAIL, PHONE, *(DataMapping(omniads_field=field, cdp_field=field) for field in fields))
     feed = ConversionFeed(name="orders", connection="cdp", destination="ads", mapping="orders", stream="people")
-    bed.save(replace(bed.bridge, mappings={"orders": rules}, audiences=(), conversions=(feed,)))
-    bed.cdp.people.clear()
+    harness.save(replace(harness.bridge, mappings={"orders": rules}, audiences=(), conversions=(feed,)))
+    harness.cdp.people.clear()
     event = {"event_id": "e0", "event_name": "purchase", "occurred_at": int(time.time())}
-    bed.cdp.put("u0", email="u0@example.com", phone="+14155550100", **event)
-    assert bed.sync().status == "succeeded"
-    (batch,) = bed.platform.batches
+    harness.cdp.put("u0", email="u0@example.com", phone="+14155550100", **event)
+    assert harness.sync().status == "succeeded"
+    (batch,) = harness.platform.batches
     assert batch.identifiers == {"email": [("u0@example.com",)]}
 
 
 @pytest.mark.parametrize("rules", [(ID, EMAIL), (ID, PHONE, CITY)], ids=["sent", "not sent"])
-def test_who_is_suppressed_is_not_written_in_clear(bed: Any, rules: Any, hashed: Any, tmp_path: Path) -> None:
+def test_who_is_suppressed_is_not_written_in_clear(harness: Any, rules: Any, hashed: Any, tmp_path: Path) -> None:
     """Whether the list names them in clear or by hash, and whether what it names them by is sent or not."""
-    offer(bed, CONTACTS)
-    bed.configure(mappings=rules)
+    offer(harness, CONTACTS)
+    harness.configure(mappings=rules)
     for number in range(5):
-        bed.cdp.put(f"u{number}", email=f"U{number}@example.com", phone=f"+1 415 555 010{number}", city="Wien")
+        harness.cdp.put(f"u{number}", email=f"U{number}@example.com", phone=f"+1 415 555 010{number}", city="Wien")
     by_email = [" u0@example.com", hashed("u1@example.com")]
     by_phone = ["+14155550100", hashed("+14155550101")]
-    bed.suppress(tmp_path / "list", *(by_email if EMAIL in rules else by_phone))
-    log = bed.sync()
+    harness.suppress(tmp_path / "list", *(by_email if EMAIL in rules else by_phone))
+    log = harness.sync()
     assert log.funnel.dropped == {"suppressed": 2}
     assert log.funnel.fields_rejected == {}
-    assert set(bed.ledger()) == {"u2", "u3", "u4"}
+    assert set(harness.ledger()) == {"u2", "u3", "u4"}
 
 
-def test_a_hash_made_by_the_rules_of_one_platform_suppresses_at_another(bed: Any, hashed: Any, tmp_path: Path) -> None:
-    offer(bed, replace(AUDIENCE, profile="google"))
-    bed.cdp.put("u0", email=hashed("first.last@gmail.com"))
-    bed.cdp.put("u1", email=hashed("jdoe@example.com"))
-    bed.cdp.put("u2", phone=hashed("14155550102"))
-    bed.suppress(tmp_path / "list", "First.Last@gmail.com", "j.doe@example.com", "+14155550102")
-    assert bed.sync().funnel.dropped == {"suppressed": 3}
+def test_a_hash_made_by_the_rules_of_one_platform_suppresses_at_another(
+    harness: Any, hashed: Any, tmp_path: Path
+) -> None:
+    offer(harness, replace(AUDIENCE, profile="google"))
+    harness.cdp.put("u0", email=hashed("first.last@gmail.com"))
+    harness.cdp.put("u1", email=hashed("jdoe@example.com"))
+    harness.cdp.put("u2", phone=hashed("14155550102"))
+    harness.suppress(tmp_path / "list", "First.Last@gmail.com", "j.doe@example.com", "+14155550102")
+    assert harness.sync().funnel.dropped == {"suppressed": 3}
