@@ -100,8 +100,8 @@ def _find_or_make(run: RunContext, sender: Sender, difference: Difference) -> Au
     """The audience; the platform is asked for it only if there is something to send, or its last answer is old."""
     before = run.store.audience_ref(run.name)
     target = {"digest": digest_of(run.setup.account.connector, run.setup.account.settings)}
-    is_same = before and before.id and run.store.cursor(run.name, _TARGET, None) == target
-    if before and is_same and difference.is_empty and not _is_old(run, before):
+    is_same = run.store.cursor(run.name, _TARGET, None) == target
+    if before and before.id and is_same and difference.is_empty and not _is_old(run, before):
         return before
     activation = _activation(run)
     name = activation.audience_name or activation.segment
@@ -114,7 +114,8 @@ def _find_or_make(run: RunContext, sender: Sender, difference: Difference) -> Au
         transaction.save_audience(run.name, ref)
         transaction.save_cursor(run.name, _TARGET, None, target)
     if is_lost:
-        raise LostAudienceError("the platform has lost the audience, so everybody in the segment is sent again")
+        why = "the platform has lost the audience" if is_same else "the destination's settings lead to another audience"
+        raise LostAudienceError(f"{why}, so everybody in the segment is sent again")
     return ref
 
 
