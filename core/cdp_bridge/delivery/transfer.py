@@ -212,7 +212,7 @@ class Transfer:
         doubtful = doubtful if outcome.pending is not None else list(map(_doubtful, doubtful))
         transaction.put_members(delivery.audience, taken, "accepted", now)
         transaction.put_members(delivery.audience, doubtful, "unknown", now)
-        self._mark_known_in_mark_in_doubt(transaction, delivery.audience, rejected, now)
+        self._mark_known_in_doubt(transaction, delivery.audience, rejected, now)
 
     def _count(self, outcome: Outcome, *, rejected: int, unknown: int) -> None:
         self._counts.rejected += rejected
@@ -222,7 +222,7 @@ class Transfer:
             name = redact(reason)[:64]
             self._counts.reasons[name] = self._counts.reasons.get(name, 0) + count
 
-    def _mark_known_in_mark_in_doubt(
+    def _mark_known_in_doubt(
         self, transaction: Transaction, audience: str, rejected: Collection[bytes], now: datetime
     ) -> None:
         """Refused members that the ledger has may be in from before, so they stay there to be removed some day."""

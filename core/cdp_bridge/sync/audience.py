@@ -98,8 +98,8 @@ def _find_or_make(run: RunContext, sender: Sender, difference: Difference) -> Au
     before = run.store.audience_ref(run.name)
     account, target = run.setup.account, run.setup.target.name
     digest = digest_of(account.connector, account.settings, target)
-    is_same = before and before.id and run.store.settings_digest(run.name) == digest
-    if before and is_same and difference.is_empty and not _is_old(run, before):
+    is_same = run.store.settings_digest(run.name) == digest
+    if before and before.id and is_same and difference.is_empty and not _is_old(run, before):
         return before
     activation = _activation(run)
     name = activation.audience_name or activation.segment
@@ -111,7 +111,8 @@ def _find_or_make(run: RunContext, sender: Sender, difference: Difference) -> Au
     with run.transaction() as transaction:
         transaction.save_audience(run.name, ref, digest)
     if is_lost:
-        raise LostAudienceError("the platform has lost the audience, so everybody in the segment is sent again")
+        why = "the platform has lost the audience" if is_same else "the destination's settings lead to another audience"
+        raise LostAudienceError(f"{why}, so everybody in the segment is sent again")
     return ref
 
 

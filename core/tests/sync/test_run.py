@@ -246,11 +246,13 @@ def test_an_audience_that_is_lost_again_and_again_is_a_failed_run(
     harness.assert_equal()
 
 
-def test_another_account_is_filled_although_nobody_changed(harness: Any) -> None:
+def test_another_account_is_filled_although_nobody_changed(harness: Any, caplog: pytest.LogCaptureFixture) -> None:
     harness.sync()
     harness.configure(account="2")
     log = harness.sync()
     assert (log.status, log.adds) == ("succeeded", 5)
+    why = "the destination's settings lead to another audience"
+    assert caplog.messages == [f"{why}, so everybody in the segment is sent again"]
     assert harness.store.audience_ref("vip").account == "act_2"
     assert [len(rows) for rows in harness.platform.audiences.values()] == [5, 5]
     assert harness.sync().membership_calls == 0
