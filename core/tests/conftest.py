@@ -159,7 +159,7 @@ class Platform:
             known = f"a{next(self._numbers)}"
             self.audiences[known] = set()
             self.markers[f"{self.account} {audience.marker}"] = known
-        return AudienceRef(id=str(known), account=self.account, lower_bound=7, upper_bound=9)
+        return AudienceRef(id=str(known), account=self.account, lower_bound=7, upper_bound=9, matched=(7, 9))
 
     def write(self, batch: Batch) -> Outcome:
         self.batches.append(batch)

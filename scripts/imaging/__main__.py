@@ -116,8 +116,8 @@ def _sandbox(core: Image) -> Image:
 def _packages(home: Path, folders: Sequence[Path], *extras: str) -> None:
     """Some of our packages, and what they need that the core does not."""
     alone = closure(_wanted(CORE))
-    together = closure(_wanted(CORE, *extras) + [wanted for folder in folders for wanted in _wanted(folder)])
-    install(home, [wanted for wanted in together if wanted not in alone])
+    shared = closure(_wanted(CORE, *extras) + [wanted for folder in folders for wanted in _wanted(folder)])
+    install(home, [wanted for wanted in shared if wanted not in alone])
     install_own(home, *folders)
 
 

@@ -50,7 +50,7 @@ class Mailbox(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answer)
-        self.letters: list[Any] = []
+        self.messages: list[Any] = []
         self.senders: list[dict[str, Any]] = []
 
     @property
@@ -67,7 +67,7 @@ class Answer(BaseHTTPRequestHandler):
         running = engine.containers(filters={"label": f"cdp-bridge.connector={DESTINATION}"})
         self.server.senders += [engine.inspect_container(one["Id"]) for one in running]
         engine.close()
-        self.server.letters.append(json.loads(body))
+        self.server.messages.append(json.loads(body))
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -100,7 +100,7 @@ def test_people_go_from_one_image_to_another(mailbox: Mailbox, engine: docker.AP
             with open_run(store, registry, activation, launcher=launcher, lease=lease) as run:
                 log = run.sync()
     assert (log.status, log.adds, log.error) == ("succeeded", ROWS, "")
-    (records,) = mailbox.letters
+    (records,) = mailbox.messages
     assert len({record["key"] for record in records}) == ROWS
     assert all(len(record["email"][0]) == 64 for record in records)
     (sender,) = mailbox.senders
@@ -118,7 +118,7 @@ def test_its_config_is_a_file_for_it_alone(mailbox: Mailbox) -> None:
     raw = {"config": {"url": mailbox.url}, "secrets": {"token": "env:POSTING_TOKEN"}}
     found = check(registry, registry.connector(DESTINATION), raw, Resolver(plugins=registry.secret))
     assert [one.name for one in found if not one.passed] == []
-    (said,) = mailbox.letters
+    (said,) = mailbox.messages
     assert (said["mode"], said["user"]) == (0o400, 65532)
     assert TOKEN not in str(said["environment"])
 

@@ -10,14 +10,13 @@ from cdp_bridge.cli.options import json_option, open_store, store_option
 from cdp_bridge.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
-    from cdp_bridge.entities import SyncLog
-    from cdp_bridge.model import AudienceRef
+    from cdp_bridge.entities import MatchEstimate, SyncLog
 
-RUN_COLUMNS = ("audience", "status", "people", "+", "~", "-", "rejected", "unknown", "match", "seconds")
+RUN_COLUMNS = ("audience", "status", "people", "+", "~", "-", "rejected", "unknown", "acceptance rate", "seconds")
 
 
 def run_row(log: SyncLog) -> tuple[object, ...]:
-    """One run in a table with `RUN_COLUMNS`: people read; members added, changed, removed; share matched."""
+    """One run in a table with `RUN_COLUMNS`: people read; members added, changed, removed; acceptance rate."""
     counts = log.records_processed, log.adds, log.changes, log.removes, log.rejected, log.unknown
     return (log.audience, log.status, *counts, log.match_rate, log.latency)
 
@@ -55,22 +54,24 @@ def audiences(store_url: str, as_json: bool) -> None:
             row.name,
             row.ref.id if row.ref else None,
             row.ref.status if row.ref else None,
-            _estimate(row.ref),
             row.members,
+            _match(row.match),
             row.last_run.status if row.last_run else "never",
             _time(row.last_run) if row.last_run else None,
         )
         for row in listed
     ]
-    print_table(("audience", "id at the platform", "status there", "matched there", "members", "last run", "at"), rows)
+    print_table(("audience", "id at the platform", "status there", "members", "platform match", "last run", "at"), rows)
 
 
-def _estimate(ref: AudienceRef | None) -> str | None:
-    """The platform's estimate of matched people, and its time."""
-    if ref is None or (ref.lower_bound, ref.upper_bound) == (None, None):
+def _match(estimate: MatchEstimate | None) -> str | None:
+    """The platform's own estimate of whom it knows, as an interval, and its time."""
+    if estimate is None:
         return None
-    bounds = dict.fromkeys("?" if bound is None else f"{bound:,}" for bound in (ref.lower_bound, ref.upper_bound))
-    return " to ".join(bounds) + (f" ({ref.asked_at:%m-%d %H:%M})" if ref.asked_at else "")
+    people = [f"{bound:,}" for bound in (estimate.lower_people, estimate.upper_people) if bound is not None]
+    rates = [f"{bound:.0%}" for bound in (estimate.lower_rate, estimate.upper_rate) if bound is not None]
+    told = [" to ".join(dict.fromkeys(bounds)) for bounds in (people, rates) if bounds]
+    return f"{', '.join(told)} ({estimate.at:%m-%d %H:%M})"
 
 
 def _time(log: SyncLog) -> str:

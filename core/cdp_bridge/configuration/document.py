@@ -11,9 +11,9 @@ from msgspec import Struct
 
 from cdp_bridge.errors import ConfigError
 
-LARGEST_FILE = 5_000_000
+MAX_FILE_BYTES = 5_000_000
 """Bytes."""
-MOST_VALUES = 100_000
+MAX_VALUES = 100_000
 """With aliases expanded: a few lines of them can stand for millions of values."""
 
 
@@ -49,8 +49,8 @@ def read(file: Path) -> Document:
         ) from None
     except UnicodeDecodeError:
         raise ConfigError("is not UTF-8 text", place=str(file), remedy="Save it as UTF-8") from None
-    if len(data) > LARGEST_FILE:
-        raise ConfigError(f"is larger than {LARGEST_FILE:,} bytes", place=str(file), remedy="Split it")
+    if len(data) > MAX_FILE_BYTES:
+        raise ConfigError(f"is larger than {MAX_FILE_BYTES:,} bytes", place=str(file), remedy="Split it")
     try:
         return _Builder(file).build(text)
     except yaml.MarkedYAMLError as error:
@@ -80,7 +80,7 @@ for _tag, _pattern, _first in (
 class _Builder:
     def __init__(self, file: Path) -> None:
         self.document = Document(file, None, {"": (1, 1)})
-        self.left = MOST_VALUES
+        self.left = MAX_VALUES
 
     def build(self, text: str) -> Document:
         self.loader = _Loader(text)
@@ -92,7 +92,7 @@ class _Builder:
     def value(self, node: yaml.Node, path: str) -> Any:
         self.left -= 1
         if self.left < 0:
-            raise _fault(node, f"holds more than {MOST_VALUES:,} values")
+            raise _fault(node, f"holds more than {MAX_VALUES:,} values")
         self.document.places[path] = _place(node)
         inside = f"{path}." if path else ""
         if isinstance(node, yaml.MappingNode):

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from cdp_bridge.delivery.batches import ahead, make_batch, with_last
 from cdp_bridge.delivery.sender import Part, Sender
-from cdp_bridge.entities import DeadLetter
+from cdp_bridge.entities import DeadLetter, MatchEstimate
 from cdp_bridge.errors import BridgeError, RejectedError
 from cdp_bridge.failpoint import failpoint
 from cdp_bridge.model import AudienceRef, Batch, Operation, Outcome, Writer
@@ -199,6 +199,9 @@ class Transfer:
             )
             transaction.open_delivery(pending)
         self._count(outcome, rejected=len(rejected), unknown=len(unknown))
+        told = None, outcome.match_rate
+        if estimate := MatchEstimate.of(delivery.audience, now, "upload", len(rows), told):
+            transaction.save_match_estimate(estimate)
         self._save_dead_letters(transaction, delivery, [row for row in rows if row[0] in rejected], outcome, now)
         self._dead |= rejected
         transaction.delete_dead_letters(delivery.audience, [row[0] for row in taken if row[0] in self._dead])

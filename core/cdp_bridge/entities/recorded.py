@@ -30,7 +30,8 @@ class Funnel(Struct, kw_only=True):
     reason.
 
     `sent` and later steps count members whose present state the platform has taken, in this run or an earlier one.
-    `matched_lower` and `matched_upper` are the platform's own estimate of the audience, if it was asked in this run.
+    `matched_lower` and `matched_upper` are the platform's own estimate of how many people it knows, if it was asked in
+    this run and says a number.
     `platform_reasons` count whom the platform has refused since the last run without saying who it is.
     """
 
@@ -49,12 +50,56 @@ class Funnel(Struct, kw_only=True):
     platform_reasons: dict[str, int] = field(default_factory=dict)
 
 
+class MatchEstimate(Struct, frozen=True, kw_only=True):
+    """A platform's own estimate of whom it knows in an audience, or in one upload to it, at one time.
+
+    `members` is how many the audience (by our ledger) or the upload had. Of these the platform knows between
+    `lower_people` and `upper_people`, a share (0 to 1) between `lower_rate` and `upper_rate`. Where a platform tells a
+    number of people only, the share is that number of `members`; where it tells a share only, there is no number.
+    """
+
+    audience: str
+    at: datetime
+    source: Literal["audience", "upload"]
+    members: int
+    lower_people: int | None = None
+    upper_people: int | None = None
+    lower_rate: float | None = None
+    upper_rate: float | None = None
+
+    @classmethod
+    def of(
+        cls,
+        audience: str,
+        at: datetime,
+        source: Literal["audience", "upload"],
+        members: int,
+        told: tuple[tuple[int, int] | None, tuple[float, float] | None],
+    ) -> MatchEstimate | None:
+        """What a platform has told, as (people, rate); None if it has told neither."""
+        people, rate = told
+        if people is None and rate is None:
+            return None
+        if rate is None and people is not None and members:
+            rate = min(people[0] / members, 1.0), min(people[1] / members, 1.0)
+        return cls(
+            audience=audience,
+            at=at,
+            source=source,
+            members=members,
+            lower_people=people[0] if people else None,
+            upper_people=people[1] if people else None,
+            lower_rate=rate[0] if rate else None,
+            upper_rate=rate[1] if rate else None,
+        )
+
+
 class SyncLog(Struct, kw_only=True):
     """The record of one run.
 
-    `latency` is seconds from its start to its end, `match_rate` (0..1) the accepted of those who may be sent (in the
-    segment, valid, consented, not suppressed). `adds`, `changes` and `removes` count members, `membership_calls`
-    requests.
+    `latency` is seconds from its start to its end. `match_rate` (0..1) is the acceptance rate: the accepted of those
+    who may be sent (in the segment, valid, consented, not suppressed); what the platform makes of them is a
+    `MatchEstimate`. `adds`, `changes` and `removes` count members, `membership_calls` requests.
     """
 
     run_id: str

@@ -23,7 +23,8 @@ Days = Annotated[int, Meta(ge=1, le=36_500)]
 class Retention(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Days for which things are kept.
 
-    The newest run of an audience stays however old it is. A member whose dead letter is deleted is sent again.
+    `runs` counts for match estimates, too; the newest run of an audience stays however old it is. A member whose dead
+    letter is deleted is sent again.
     """
 
     runs: Days = 400
@@ -36,6 +37,7 @@ class Pruned(Struct, frozen=True, kw_only=True):
     """How many rows were deleted."""
 
     runs: int
+    match_estimates: int
     requests: int
     dead_letters: int
     audit: int
@@ -51,6 +53,7 @@ def prune(database: Database, keep: Retention) -> Pruned:
     feed, member = tables.activation, tables.member
     of_feeds = sa.select(tables.audience.c.id).join(feed, feed.c.name == tables.audience.c.name)
     of_feeds = of_feeds.where(feed.c.segment.is_(None))
+    estimate = tables.match_estimate
     request, dead_letter, audit, secret = tables.run_request, tables.dead_letter, tables.audit, tables.secret
     return Pruned(
         runs=_delete(
@@ -59,6 +62,7 @@ def prune(database: Database, keep: Retention) -> Pruned:
             (run.c.sync_timestamp < _days(now, keep.runs))
             & (run.c.sync_timestamp < newest.correlate(run).scalar_subquery()),
         ),
+        match_estimates=_delete(database, estimate, estimate.c.at < _days(now, keep.runs)),
         requests=_delete(database, request, request.c.finished_at < _days(now, keep.requests)),
         dead_letters=_delete(database, dead_letter, dead_letter.c.created_at < _days(now, keep.dead_letters)),
         audit=_delete(database, audit, audit.c.at < _days(now, keep.audit)),

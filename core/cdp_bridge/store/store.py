@@ -16,6 +16,7 @@ from cdp_bridge.store.access.idempotency import Answers
 from cdp_bridge.store.audiences import deliveries, refs, segments, suppression
 from cdp_bridge.store.audiences.dead_letters import DeadLetters
 from cdp_bridge.store.audiences.ledger import Ledger
+from cdp_bridge.store.audiences.match_estimates import MatchEstimates
 from cdp_bridge.store.audiences.overview import overview
 from cdp_bridge.store.configuration import bridge as configuration
 from cdp_bridge.store.configuration.bridge import Configured, Edit
@@ -43,6 +44,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.ledger = Ledger(database)
+        self.match_estimates = MatchEstimates(database)
         self.requests = Requests(database)
         self.schedules = Schedules(database)
         self.history = History(database)

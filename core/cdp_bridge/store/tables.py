@@ -190,6 +190,19 @@ delivery = sa.Table(
     _column("pending", optional=True),
     _column("created_at", Instant),
 )
+match_estimate = sa.Table(
+    "match_estimate",
+    metadata,
+    _key("audience_id", sa.Integer, references="audience.id"),
+    _key("at", Instant),
+    _key("source"),
+    _column("members", sa.BigInteger),
+    _column("lower_people", sa.BigInteger, optional=True),
+    _column("upper_people", sa.BigInteger, optional=True),
+    _column("lower_rate", sa.Double, optional=True),
+    _column("upper_rate", sa.Double, optional=True),
+    sqlite_with_rowid=False,
+)
 suppression = sa.Table(
     "suppression",
     metadata,

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from cdp_bridge.entities import CDPSegment, DeadLetter, SyncLog
+from cdp_bridge.entities import CDPSegment, DeadLetter, MatchEstimate, SyncLog
 from cdp_bridge.model import AudienceRef
 from cdp_bridge.store import tables
 from cdp_bridge.store.audiences import ledger
@@ -84,6 +84,11 @@ class Transaction:
         """Record what the platform says of the audience, and a digest of the settings that it was made with."""
         row = row_of(tables.audience_ref, ref, audience_id=self._id(audience), settings_digest=settings_digest)
         upsert(self._connection, tables.audience_ref, [row])
+
+    def save_match_estimate(self, estimate: MatchEstimate) -> None:
+        """Record what the platform says of whom it knows; one of the same audience, moment and source is replaced."""
+        row = row_of(tables.match_estimate, estimate, audience_id=self._id(estimate.audience))
+        upsert(self._connection, tables.match_estimate, [row])
 
     def save_segment(self, segment: CDPSegment) -> None:
         """Insert or replace a segment."""

@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from cdp_bridge.entities import SyncLog
+from cdp_bridge.entities import MatchEstimate, SyncLog
 from cdp_bridge.model import AudienceRef, Operation
 
 Acknowledgement = Literal["accepted", "unknown"]
@@ -46,3 +46,4 @@ class AudienceRow(Struct, frozen=True, kw_only=True):
     ref: AudienceRef | None
     members: int
     last_run: SyncLog | None
+    match: MatchEstimate | None

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from cdp_bridge.delivery.sender import Sender
 from cdp_bridge.delivery.transfer import Transfer
-from cdp_bridge.entities import Activation, CDPSegment
+from cdp_bridge.entities import Activation, CDPSegment, MatchEstimate
 from cdp_bridge.errors import BridgeError
 from cdp_bridge.failpoint import failpoint
 from cdp_bridge.model import Audience, AudienceRef
@@ -174,7 +174,7 @@ def _conclude(run: RunContext, extract: Extract, transfer: Transfer, ref: Audien
     if extract.is_whole and funnel.not_suppressed:
         run.log.match_rate = min(funnel.accepted / funnel.not_suppressed, 1.0)
     if ref.asked_at == run.log.sync_timestamp:
-        funnel.matched_lower, funnel.matched_upper = ref.lower_bound, ref.upper_bound
+        funnel.matched_lower, funnel.matched_upper = ref.matched or (None, None)
     if held:
         run.log.status = "waiting"
 
@@ -186,6 +186,8 @@ def _finish(run: RunContext, extract: Extract, ref: AudienceRef, state: Mapping[
         if state is not None:
             cursor = {"basis": extract.basis(ref), "state": dict(state)}
             transaction.save_cursor(run.name, run.setup.stream, run.setup.segment, cursor)
+        if estimate := _match_estimate(run, ref):
+            transaction.save_match_estimate(estimate)
         transaction.save_segment(
             replace(
                 segment,
@@ -195,6 +197,14 @@ def _finish(run: RunContext, extract: Extract, ref: AudienceRef, state: Mapping[
                 gone_since=None,
             )
         )
+
+
+def _match_estimate(run: RunContext, ref: AudienceRef) -> MatchEstimate | None:
+    """What the platform has said in this run of whom it knows in the audience."""
+    if ref.asked_at is None or ref.asked_at != run.log.sync_timestamp:
+        return None
+    told = ref.matched, ref.match_rate
+    return MatchEstimate.of(run.name, ref.asked_at, "audience", run.log.funnel.accepted, told)
 
 
 def _known_segment(run: RunContext) -> CDPSegment:

@@ -101,7 +101,7 @@ class DestinationSuite(RefusalSuite, BatchSuite, LineSuite, ConnectorSuite):
         harness.send("remove", range(5, 15))
         _expect(harness, [*range(5), *range(15, 40)])
         harness.send("remove", [*range(5), *range(15, 40)])
-        several = [_together(harness, pair) for pair in ((40, 44), (41, 45), (42, 46))]
+        several = [_household(harness, pair) for pair in ((40, 44), (41, 45), (42, 46))]
         some = [_only(harness, person, column) for person, column in enumerate(_identifying(harness), start=50)]
         for unusual in (several, some):
             batch = _joined(unusual)
@@ -247,7 +247,7 @@ def _identifying(harness: DestinationHarness) -> list[str]:
     return [column for column in IDENTIFYING if column in harness.columns]
 
 
-def _together(harness: DestinationHarness, people: tuple[int, int]) -> Batch:
+def _household(harness: DestinationHarness, people: tuple[int, int]) -> Batch:
     """One member who has the values of two people."""
     first, second = (harness.batch(_NOWHERE, "add", [person]) for person in people)
     both = {column: [[*values[0], *second.identifiers[column][0]]] for column, values in first.identifiers.items()}

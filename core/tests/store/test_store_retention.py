@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from cdp_bridge.entities import Bridge, CDPConnection, ConversionFeed, DeadLetter, DestinationAccount, SyncLog
+from cdp_bridge.entities import (
+    Bridge,
+    CDPConnection,
+    ConversionFeed,
+    DeadLetter,
+    DestinationAccount,
+    MatchEstimate,
+    SyncLog,
+)
 from cdp_bridge.errors import TransientError
 from cdp_bridge.secrets import Secret
 from cdp_bridge.store import Delivery, Store, retention
@@ -17,7 +25,7 @@ from cdp_bridge.store.retention import CONVERSION_DAYS, Pruned, Retention
 from cdp_bridge.testing.configuring import configure
 
 KEEP = Retention(runs=30, requests=20, dead_letters=10, audit=40)
-NOTHING = Pruned(runs=0, requests=0, dead_letters=0, audit=0, secrets=0, conversions=0)
+NOTHING = Pruned(runs=0, match_estimates=0, requests=0, dead_letters=0, audit=0, secrets=0, conversions=0)
 
 
 @pytest.fixture
@@ -38,6 +46,7 @@ def make_rows(store: Store, name: str, at: datetime) -> str:
     with store.transaction() as change:
         change.save_run(SyncLog(run_id=f"run-{name}", audience=name, sync_timestamp=at, status="succeeded"))
         change.save_dead_letters([dead_letter(int(at.timestamp()), at)])
+        change.save_match_estimate(MatchEstimate(audience=name, at=at, source="audience", members=5, lower_rate=0.5))
     store.audit.add(AuditRecord(who="anna", action="create", kind="audience", name=name))
     request = store.requests.add(name, "anna")
     store.notes.add(request.id, text="began")
@@ -58,11 +67,11 @@ def test_each_table_has_its_own_retention(store: Store, clock: Any, at: datetime
         assert store.prune(KEEP) == NOTHING
         clock.now += 1
         pruned.append(store.prune(KEEP))
-    assert [(each.dead_letters, each.requests, each.runs, each.audit) for each in pruned] == [
-        (1, 0, 0, 0),
-        (0, 1, 0, 0),
-        (0, 0, 1, 0),
-        (0, 0, 0, 1),
+    assert [(each.dead_letters, each.requests, each.runs, each.match_estimates, each.audit) for each in pruned] == [
+        (1, 0, 0, 0, 0),
+        (0, 1, 0, 0, 0),
+        (0, 0, 1, 1, 0),
+        (0, 0, 0, 0, 1),
     ]
     assert store.notes.after(request, 0) == []
     assert [run.run_id for run in store.runs()] == ["later"]
@@ -73,7 +82,8 @@ def test_the_newest_run_of_an_audience_and_open_requests_stay(store: Store, cloc
     make_rows(store, "cart", at - timedelta(days=900))
     waiting = store.requests.add("vip", "anna")
     clock.now += 86_400 * 1_000
-    assert store.prune(KEEP) == Pruned(runs=0, requests=2, dead_letters=2, audit=2, secrets=0, conversions=0)
+    gone = Pruned(runs=0, match_estimates=2, requests=2, dead_letters=2, audit=2, secrets=0, conversions=0)
+    assert store.prune(KEEP) == gone
     assert {run.run_id for run in store.runs()} == {"run-vip", "run-cart"}
     assert store.requests.newest() == [waiting]
 

@@ -141,8 +141,8 @@ def test_audiences_are_listed_with_ref_size_and_last_run(store: Store, people: A
     assert store.settings_digest("vip") == "digest of the settings"
     assert (store.audience_ref("nobody"), store.settings_digest("nobody")) == (None, None)
     assert store.audiences() == [
-        AudienceRow(name="cart", ref=None, members=1, last_run=None),
-        AudienceRow(name="vip", ref=ref, members=4, last_run=run),
+        AudienceRow(name="cart", ref=None, members=1, last_run=None, match=None),
+        AudienceRow(name="vip", ref=ref, members=4, last_run=run, match=None),
     ]
 
 

@@ -113,32 +113,32 @@ def test_whatever_else_decides_who_is_in_asks_for_everything(moving_here: Any, t
 
 
 def test_a_sync_that_was_gone_begins_anew(moving_here: Any) -> None:
-    bed = moving_here
-    bridge = bed.bridge
-    bed.save(replace(bridge, audiences=()))
-    bed.save(bridge)
-    bed.sync()
-    assert was_whole(bed)
-    bed.sync()
-    assert not was_whole(bed)
+    harness = moving_here
+    bridge = harness.bridge
+    harness.save(replace(bridge, audiences=()))
+    harness.save(bridge)
+    harness.sync()
+    assert was_whole(harness)
+    harness.sync()
+    assert not was_whole(harness)
 
 
 @pytest.mark.parametrize("change", ["segment", "mapping"])
 def test_a_change_that_is_taken_back_asks_for_everything(moving_here: Any, change: str) -> None:
-    bed = moving_here
-    before = bed.bridge
+    harness = moving_here
+    before = harness.bridge
     if change == "segment":
-        bed.configure(segment="other")
+        harness.configure(segment="other")
     else:
-        bed.configure(mappings=bed.bridge.mappings["people"][:2])
+        harness.configure(mappings=harness.bridge.mappings["people"][:2])
     # Refused, so that this run saves no cursor; but the ledger is about something else from now on.
-    bed.platform.answers = [lambda batch: Outcome(unknown=frozenset(batch.keys))]
-    bed.cdp.put("u7", email="u7@example.com")
-    bed.sync()
-    bed.platform.answers = []
-    bed.save(before)
-    bed.sync()
-    assert was_whole(bed)
+    harness.platform.answers = [lambda batch: Outcome(unknown=frozenset(batch.keys))]
+    harness.cdp.put("u7", email="u7@example.com")
+    harness.sync()
+    harness.platform.answers = []
+    harness.save(before)
+    harness.sync()
+    assert was_whole(harness)
 
 
 def test_a_check_of_the_connection_changes_nothing(moving_here: Any) -> None:

@@ -63,9 +63,9 @@ def test_a_destination_may_have_none_of_the_kind(harness: Any) -> None:
         harness.sync()
 
 
-def test_the_object_is_kept_with_the_sync(each_bed: Any) -> None:
-    each_bed.configure(object="audience")
-    assert each_bed.store.bridge() == each_bed.bridge
+def test_the_object_is_kept_with_the_sync(each_harness: Any) -> None:
+    each_harness.configure(object="audience")
+    assert each_harness.store.bridge() == each_harness.bridge
 
 
 def test_only_what_may_leave_in_clear_goes_into_an_object_without_profile(harness: Any) -> None:

@@ -22,7 +22,7 @@ class Killed(BaseException):
     """Stands for the end of the process."""
 
 
-class Bed:
+class SyncHarness:
     """A file of people, kept equal to one user list."""
 
     def __init__(self, store: Store, account: Any, file: Path, api: str) -> None:
@@ -59,41 +59,41 @@ EMAIL = DataMapping(omniads_field="email", cdp_field="email")
 
 
 @pytest.fixture(params=["data-manager", "google-ads"])
-def bed(account: Account, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Bed]:
+def harness(account: Account, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[SyncHarness]:
     account.configure(processing=HALF_AN_HOUR, legacy_uploads=True)
     with Store.open(f"sqlite:///{tmp_path}/cdp-bridge.db") as store:
-        yield Bed(store, account, tmp_path / "people.csv", request.param)
+        yield SyncHarness(store, account, tmp_path / "people.csv", request.param)
     account.configure(processing=0, legacy_uploads=False)
 
 
-def test_members_are_accepted_once_google_says_so(bed: Bed, clock: Clock, digest: Callable[[object], str]) -> None:
-    log = bed.sync()
+def test_members_are_accepted_once_google_says_so(harness: SyncHarness, clock: Clock, digest: Callable[[object], str]) -> None:
+    log = harness.sync()
     assert (log.status, log.unknown, log.funnel.accepted, log.error) == ("partial", 5, 0, "")
-    assert bed.sync().membership_calls == 0
+    assert harness.sync().membership_calls == 0
     clock.advance(HALF_AN_HOUR)
-    log = bed.sync()
+    log = harness.sync()
     assert (log.status, log.membership_calls, log.funnel.accepted) == ("succeeded", 0, 5)
-    assert bed.held() == {digest(email) for email in bed.people.values()}
+    assert harness.held() == {digest(email) for email in harness.people.values()}
 
 
-def test_an_addition_waits_for_the_removal_before_it(bed: Bed, clock: Clock, digest: Callable[[object], str]) -> None:
-    bed.sync()
+def test_an_addition_waits_for_the_removal_before_it(harness: SyncHarness, clock: Clock, digest: Callable[[object], str]) -> None:
+    harness.sync()
     clock.advance(HALF_AN_HOUR)
-    bed.sync()
-    bed.people["u0"] = "new@example.com"
-    assert bed.sync().membership_calls == 1
-    assert bed.sync().membership_calls == 0
+    harness.sync()
+    harness.people["u0"] = "new@example.com"
+    assert harness.sync().membership_calls == 1
+    assert harness.sync().membership_calls == 0
     clock.advance(HALF_AN_HOUR)
-    assert bed.sync().membership_calls == 1
+    assert harness.sync().membership_calls == 1
     clock.advance(HALF_AN_HOUR)
-    log = bed.sync()
+    log = harness.sync()
     assert (log.status, log.funnel.accepted) == ("succeeded", 5)
-    assert bed.held() == {digest(email) for email in bed.people.values()}
+    assert harness.held() == {digest(email) for email in harness.people.values()}
 
 
 @pytest.mark.parametrize("point", ["delivery_opened", "written", "delivery_closed"])
 def test_a_death_between_sending_and_settling_loses_nobody(
-    bed: Bed, clock: Clock, digest: Callable[[object], str], monkeypatch: pytest.MonkeyPatch, point: str
+    harness: SyncHarness, clock: Clock, digest: Callable[[object], str], monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
     def die(name: str) -> None:
         if name == point:
@@ -102,22 +102,22 @@ def test_a_death_between_sending_and_settling_loses_nobody(
     with monkeypatch.context() as patch:
         patch.setattr("cdp_bridge.delivery.transfer.failpoint", die)
         with pytest.raises(Killed):
-            bed.sync()
+            harness.sync()
     for _ in range(4):
-        log = bed.sync()
+        log = harness.sync()
         clock.advance(HALF_AN_HOUR)
     assert (log.status, log.funnel.accepted) == ("succeeded", 5)
-    assert bed.held() == {digest(email) for email in bed.people.values()}
+    assert harness.held() == {digest(email) for email in harness.people.values()}
 
 
-def test_consent_that_is_missing_shows_in_the_funnel(bed: Bed, clock: Clock) -> None:
-    bed.sync(ad_user_data="denied")
+def test_consent_that_is_missing_shows_in_the_funnel(harness: SyncHarness, clock: Clock) -> None:
+    harness.sync(ad_user_data="denied")
     clock.advance(HALF_AN_HOUR)
-    log = bed.sync(ad_user_data="denied")
+    log = harness.sync(ad_user_data="denied")
     reasons = {"data-manager": {"google:DENIED_CONSENT": 5}, "google-ads": {"google:FAILED": 1}}
-    assert log.funnel.platform_reasons == reasons[bed.api]
-    assert (log.status, log.funnel.accepted, bed.held()) == ("partial", 0, set())
+    assert log.funnel.platform_reasons == reasons[harness.api]
+    assert (log.status, log.funnel.accepted, harness.held()) == ("partial", 0, set())
     clock.advance(HALF_AN_HOUR)
-    bed.sync()
+    harness.sync()
     clock.advance(HALF_AN_HOUR)
-    assert bed.sync().funnel.accepted == 5
+    assert harness.sync().funnel.accepted == 5

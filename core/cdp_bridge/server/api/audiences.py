@@ -9,7 +9,7 @@ from litestar.params import JSONBody
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cdp_bridge.entities import Activation, ApiKey, ConversionFeed, EntryKind, RunRequest, SyncLog
+from cdp_bridge.entities import Activation, ApiKey, ConversionFeed, EntryKind, MatchEstimate, RunRequest, SyncLog
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.model import AudienceRef
 from cdp_bridge.server.api.editing import change_entry, create, delete_entry, entry, etag
@@ -36,7 +36,8 @@ from cdp_bridge.store.access.audit import AuditRecord
 class AudienceView(Struct, frozen=True, kw_only=True):
     """An audience: its activation, its id at the platform, how many members that has acknowledged, its last run.
 
-    `last_run` has funnel and match rate. `size` is counted for a single audience only.
+    `last_run` has funnel and acceptance rate, `match` is the platform's own estimate of whom it knows. `size` is
+    counted for a single audience only.
     """
 
     activation: Activation
@@ -44,6 +45,7 @@ class AudienceView(Struct, frozen=True, kw_only=True):
     ref: AudienceRef | None = None
     size: int | None = None
     last_run: SyncLog | None = None
+    match: MatchEstimate | None = None
 
 
 class Audiences(Controller):
@@ -100,6 +102,12 @@ class Audiences(Controller):
         """Sync it no more; the audience stays at the platform."""
         delete_entry(core, caller, "audience", name, if_match)
 
+    @reads("/{name:str}/match-estimates")
+    def list_match_estimates(self, core: CoreGiven, name: PathText, limit: Limit = 50) -> list[MatchEstimate]:
+        """What the platform has said of whom it knows in the audience and its uploads, newest first."""
+        entry(core, "audience", name)
+        return core.store.match_estimates.newest(name, limit)
+
     @posts("/{name:str}/sync", status_code=202)
     def sync_now(self, core: CoreGiven, caller: Caller, name: PathText) -> RunRequest:
         """Ask for a run now."""
@@ -149,8 +157,14 @@ def _set_paused(core: Core, caller: ApiKey, name: str, *, paused: bool) -> Audie
 def _views(core: Core, activations: Sequence[Activation]) -> list[AudienceView]:
     names = [activation.name for activation in activations]
     refs, runs = core.store.audience_refs(names), core.store.last_runs(names)
-    paused = core.store.schedules.paused(names)
+    estimates, paused = core.store.match_estimates.last(names), core.store.schedules.paused(names)
     return [
-        AudienceView(activation=activation, paused=name in paused, ref=refs.get(name), last_run=runs.get(name))
+        AudienceView(
+            activation=activation,
+            paused=name in paused,
+            ref=refs.get(name),
+            last_run=runs.get(name),
+            match=estimates.get(name),
+        )
         for name, activation in zip(names, activations, strict=True)
     ]

@@ -32,7 +32,7 @@ from cdp_bridge.server.web.paging import Listing, page_of_all
 from cdp_bridge.settings import SettingsError
 from cdp_bridge.staging.preview import PreviewedRecord, preview
 
-MOST_RECORDS = 50
+MAX_RECORDS = 50
 Rules = tuple[DataMapping, ...]
 
 
@@ -57,7 +57,7 @@ class PreviewRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     profile: str
     rules: Rules | None = None
     mapping: str | None = None
-    records: Annotated[list[dict[str, Any]], Meta(max_length=MOST_RECORDS)] | None = None
+    records: Annotated[list[dict[str, Any]], Meta(max_length=MAX_RECORDS)] | None = None
     sample: Sample | None = None
 
 
@@ -143,4 +143,4 @@ def _sampled(account: Account, sample: Sample) -> list[dict[str, Any]]:
     if sample.stream is None and len(streams) != 1:
         raise ConfigError("no stream is named", place="sample.stream", remedy=f"There are: {', '.join(streams)}")
     request = ReadRequest(stream=sample.stream or streams[0], segment=sample.segment)
-    return [dict(record) for record in account.records(request, MOST_RECORDS)]
+    return [dict(record) for record in account.records(request, MAX_RECORDS)]

@@ -16,6 +16,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from cdp_bridge.entities import MatchEstimate
 from cdp_bridge.server.web.endpoint import CoreGiven, reads
 from cdp_bridge.store import Store
 
@@ -84,7 +85,8 @@ class _Stored(Collector):
         members = {name: log.funnel.accepted for name, log in last.items()}
         yield _family("audience_members", "Members accepted by the platform", "audience", members)
         rates = {name: log.match_rate for name, log in last.items() if log.match_rate is not None}
-        yield _family("audience_match_ratio", "Accepted of those who may be sent, 0 to 1", "audience", rates)
+        yield _family("audience_acceptance_ratio", "Accepted of those who may be sent, 0 to 1", "audience", rates)
+        yield _match_estimates(self._store.match_estimates.last(list(last)))
 
     def describe(self) -> Iterator[Metric]:
         """Nothing, so that the store is not read before the first scrape."""
@@ -100,6 +102,19 @@ def metrics(collected: Metrics) -> HTTPRouteHandler:
         return Response(generate_latest(collected.registry), media_type=CONTENT_TYPE_LATEST)
 
     return scrape
+
+
+def _match_estimates(estimates: dict[str, MatchEstimate]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(
+        "cdp_bridge_audience_match_estimate_ratio",
+        "Share of the members that the platform says it knows, 0 to 1, as the bounds of an interval",
+        labels=("audience", "bound"),
+    )
+    for audience, estimate in estimates.items():
+        for bound, rate in (("lower", estimate.lower_rate), ("upper", estimate.upper_rate)):
+            if rate is not None:
+                family.add_metric((audience, bound), rate)
+    return family
 
 
 def _family(name: str, text: str, label: str, values: dict[str, Any]) -> GaugeMetricFamily:
