@@ -32,15 +32,15 @@ from cdp_bridge.server.api import (
     segments,
     suppressions,
 )
-from cdp_bridge.server.api.health import Condition, health
-from cdp_bridge.server.api.metrics import Metrics, metrics
 from cdp_bridge.server.api.sign_in import callback
 from cdp_bridge.server.web import problems
 from cdp_bridge.server.web.access import Access
 from cdp_bridge.server.web.connector_calls import ConnectorCalls
 from cdp_bridge.server.web.description import STYLE_SOURCE, Page
 from cdp_bridge.server.web.endpoint import Core
+from cdp_bridge.server.web.health import Condition, health
 from cdp_bridge.server.web.idempotency import Idempotency
+from cdp_bridge.server.web.metrics import Metrics, metrics
 from cdp_bridge.server.web.paging import PageTokens
 from cdp_bridge.store import Store
 

@@ -4,15 +4,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cdp_bridge.testing.destination import DestinationSuite
-    from cdp_bridge.testing.source import SourceSuite
+    from cdp_bridge.testing.rules.destination import DestinationSuite
+    from cdp_bridge.testing.rules.source import SourceSuite
     from cdp_bridge.testing.twin import DestinationTwin, SourceTwin
 
 # Every pytest of the environment loads the plugin in this package; it must not pay for the suites.
 _ON_FIRST_USE = {
-    "DestinationSuite": "destination",
+    "DestinationSuite": "rules.destination",
     "DestinationTwin": "twin",
-    "SourceSuite": "source",
+    "SourceSuite": "rules.source",
     "SourceTwin": "twin",
 }
 

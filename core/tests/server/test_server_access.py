@@ -46,6 +46,7 @@ ENDPOINTS = {
     ("PUT", "/v1/audiences/{name}"): STEER,
     ("DELETE", "/v1/audiences/{name}"): STEER,
     ("POST", "/v1/audiences/{name}/sync"): STEER,
+    ("GET", "/v1/audiences/{name}/match-estimates"): READ,
     ("POST", "/v1/audiences/{name}/approve-removals"): STEER,
     ("POST", "/v1/audiences/{name}/pause"): STEER,
     ("POST", "/v1/audiences/{name}/resume"): STEER,

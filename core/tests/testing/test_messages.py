@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from cdp_bridge import testing
-from cdp_bridge.testing.messages import difference, key_text, member_difference, short
+from cdp_bridge.testing.rules.messages import difference, key_text, member_difference, short
 
 SUITES = ("suite", "faults", "source", "destination", "refusals", "batches", "lines", "harness")
 

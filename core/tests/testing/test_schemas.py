@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from cdp_bridge.testing import schemas
+from cdp_bridge.testing.rules import schemas
 
 TEXT = {"type": "string"}
 

@@ -66,7 +66,9 @@ def harness(account: Account, tmp_path: Path, request: pytest.FixtureRequest) ->
     account.configure(processing=0, legacy_uploads=False)
 
 
-def test_members_are_accepted_once_google_says_so(harness: SyncHarness, clock: Clock, digest: Callable[[object], str]) -> None:
+def test_members_are_accepted_once_google_says_so(
+    harness: SyncHarness, clock: Clock, digest: Callable[[object], str]
+) -> None:
     log = harness.sync()
     assert (log.status, log.unknown, log.funnel.accepted, log.error) == ("partial", 5, 0, "")
     assert harness.sync().membership_calls == 0
@@ -76,7 +78,9 @@ def test_members_are_accepted_once_google_says_so(harness: SyncHarness, clock: C
     assert harness.held() == {digest(email) for email in harness.people.values()}
 
 
-def test_an_addition_waits_for_the_removal_before_it(harness: SyncHarness, clock: Clock, digest: Callable[[object], str]) -> None:
+def test_an_addition_waits_for_the_removal_before_it(
+    harness: SyncHarness, clock: Clock, digest: Callable[[object], str]
+) -> None:
     harness.sync()
     clock.advance(HALF_AN_HOUR)
     harness.sync()

@@ -12,8 +12,8 @@ from cdp_bridge.identity import CLEAR
 from cdp_bridge.testing import executable
 from cdp_bridge.testing.executable import Completed, Executable
 from cdp_bridge.testing.harness import DestinationHarness
-from cdp_bridge.testing.hostile_streams import HOSTILE_STREAMS, Item, State, lines
 from cdp_bridge.testing.people import fields, hidden
+from cdp_bridge.testing.rules.hostile_streams import HOSTILE_STREAMS, Item, State, lines
 
 _PEOPLE = range(12)
 _RUN = "let `main` be partial(run, CONNECTOR) of the sdk, which does this"

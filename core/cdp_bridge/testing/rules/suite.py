@@ -19,11 +19,12 @@ from msgspec import Struct
 
 from cdp_bridge import settings
 from cdp_bridge.model import Connector, Probe, Stream
-from cdp_bridge.testing import leaks, schemas, streams, waits
+from cdp_bridge.testing import leaks, waits
 from cdp_bridge.testing.executable import Executable
-from cdp_bridge.testing.faults import FaultSuite
 from cdp_bridge.testing.harness import AnyHarness, Clock, Harness, pointed_at
 from cdp_bridge.testing.relay import Fault, Relay
+from cdp_bridge.testing.rules import schemas, streams
+from cdp_bridge.testing.rules.faults import FaultSuite
 from cdp_bridge.testing.twin import DestinationTwin, SourceTwin
 
 HEAVY = {

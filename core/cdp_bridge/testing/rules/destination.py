@@ -13,17 +13,17 @@ from msgspec.structs import replace
 from cdp_bridge.delivery.sender import Part, Sender
 from cdp_bridge.errors import TransientError
 from cdp_bridge.model import Audience, AudienceRef, Batch, Operation
-from cdp_bridge.testing.batches import BatchSuite
 from cdp_bridge.testing.harness import IDENTIFYING, Clock, DestinationHarness, new_audience, pointed_at, settled
 from cdp_bridge.testing.leaks import secrets
-from cdp_bridge.testing.lines import LineSuite
-from cdp_bridge.testing.messages import difference, member_difference, short, value_text
 from cdp_bridge.testing.people import Person
-from cdp_bridge.testing.refusals import RefusalSuite
 from cdp_bridge.testing.relay import Fault, FaultKind, Relay
-from cdp_bridge.testing.suite import ConnectorSuite
+from cdp_bridge.testing.rules.batches import BatchSuite
+from cdp_bridge.testing.rules.lines import LineSuite
+from cdp_bridge.testing.rules.messages import difference, member_difference, short, value_text
+from cdp_bridge.testing.rules.refusals import RefusalSuite
+from cdp_bridge.testing.rules.suite import ConnectorSuite
+from cdp_bridge.testing.rules.verdict import Verdict
 from cdp_bridge.testing.twin import DestinationTwin
-from cdp_bridge.testing.verdict import Verdict
 
 
 class DestinationSuite(RefusalSuite, BatchSuite, LineSuite, ConnectorSuite):
@@ -136,13 +136,13 @@ class DestinationSuite(RefusalSuite, BatchSuite, LineSuite, ConnectorSuite):
             batch = harness.batch(ref, operation, range(4, 12) if operation == "add" else range(4))
             settled(writer, sender.send(batch))
             once = harness.rows()
-            repeats = settled(writer, sender.send(batch))
+            repeated = settled(writer, sender.send(batch))
         with harness.open() as (writer, sender, _):
-            repeats += settled(writer, sender.send(batch))
+            repeated += settled(writer, sender.send(batch))
         rows = harness.rows()
         wrong = member_difference(once, rows) or f"expected {once.total()} members, got {rows.total()}"
         assert rows == once, f"after a repeated {operation}: {wrong}; say so by Connector.delivery, or send a key"
-        refused = Verdict.of(repeats).rejected
+        refused = Verdict.of(repeated).rejected
         assert not refused, (
             f"after a repeated {operation} {_refusal(refused)}; take who is there, or gone, for accepted"
         )

@@ -1,0 +1,1 @@
+"""The MUSTs of the conformance kit as tests, and what judges a connector by them."""
