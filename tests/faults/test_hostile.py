@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from cdp_bridge.cli import main
-from cdp_bridge.cli.sync import _Runs
+from cdp_bridge.cli.sync import _Watcher
 from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount
 from cdp_bridge.staging.packing import unpack
 from cdp_bridge.store import Store
@@ -284,7 +284,7 @@ def test_a_reason_that_quotes_people_is_redacted(harness: SyncHarness) -> None:
 
 def test_an_endless_wait_is_an_hour(harness: SyncHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
-    monkeypatch.setattr(_Runs, "_sleep", lambda _, seconds: slept.append(seconds))
+    monkeypatch.setattr(_Watcher, "sleep", lambda _, seconds: slept.append(seconds))
     code, _, err = harness.sync(destination={"misdeed": "asks for an endless wait", "at": "ensure"})
     assert (code, err) == (1, f"{NAME}: busy\n")
     assert set(slept) == {3_600.0}

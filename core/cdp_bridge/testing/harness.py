@@ -42,9 +42,9 @@ from cdp_bridge.staging.packing import batch_columns
 from cdp_bridge.testing import executable
 from cdp_bridge.testing.executable import Executable
 from cdp_bridge.testing.hashed import columns_of, packed
+from cdp_bridge.testing.messages import Member, difference, key_text, member_difference
 from cdp_bridge.testing.people import Person, fields, key
 from cdp_bridge.testing.relay import Relay
-from cdp_bridge.testing.rules.messages import Member, difference, key_text, member_difference
 from cdp_bridge.testing.twin import DestinationTwin, SourceTwin
 
 B = TypeVar("B", bound="Harness")

@@ -13,11 +13,11 @@ from cdp_bridge.delivery.sender import Part
 from cdp_bridge.identity import CLEAR
 from cdp_bridge.model import AudienceRef, Batch, Operation
 from cdp_bridge.testing.harness import IDENTIFYING, DestinationHarness, settled
-from cdp_bridge.testing.large_batches import identifiers, rows_in_full_batch
+from cdp_bridge.testing.messages import difference, short
 from cdp_bridge.testing.people import key
 from cdp_bridge.testing.relay import Fault, Relay
+from cdp_bridge.testing.rules.large_batches import identifiers, rows_in_full_batch
 from cdp_bridge.testing.rules.memory import retained
-from cdp_bridge.testing.rules.messages import difference, short
 from cdp_bridge.testing.rules.verdict import Verdict
 
 OPERATIONS: tuple[Operation, ...] = ("add", "remove")

@@ -15,11 +15,11 @@ from cdp_bridge.errors import TransientError
 from cdp_bridge.model import Audience, AudienceRef, Batch, Operation
 from cdp_bridge.testing.harness import IDENTIFYING, Clock, DestinationHarness, new_audience, pointed_at, settled
 from cdp_bridge.testing.leaks import secrets
+from cdp_bridge.testing.messages import difference, member_difference, short, value_text
 from cdp_bridge.testing.people import Person
 from cdp_bridge.testing.relay import Fault, FaultKind, Relay
 from cdp_bridge.testing.rules.batches import BatchSuite
 from cdp_bridge.testing.rules.lines import LineSuite
-from cdp_bridge.testing.rules.messages import difference, member_difference, short, value_text
 from cdp_bridge.testing.rules.refusals import RefusalSuite
 from cdp_bridge.testing.rules.suite import ConnectorSuite
 from cdp_bridge.testing.rules.verdict import Verdict

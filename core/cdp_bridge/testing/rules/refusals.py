@@ -11,8 +11,8 @@ from cdp_bridge.delivery.sender import Part
 from cdp_bridge.errors import RejectedError
 from cdp_bridge.model import Batch
 from cdp_bridge.testing.harness import DestinationHarness, settled
+from cdp_bridge.testing.messages import difference, member_difference, short
 from cdp_bridge.testing.people import key
-from cdp_bridge.testing.rules.messages import difference, member_difference, short
 from cdp_bridge.testing.rules.verdict import RecordingWriter, Statement, Verdict
 from cdp_bridge.testing.twin import Refusal
 

@@ -14,8 +14,8 @@ from cdp_bridge.errors import ConfigError
 from cdp_bridge.mapping.paths import dotted, parse
 from cdp_bridge.model import Checkpoint, Page, Stream
 from cdp_bridge.testing.harness import Clock, Record, SourceHarness, as_json, pointed_at, records
+from cdp_bridge.testing.messages import difference, key_text
 from cdp_bridge.testing.relay import PAGE, Fault, Relay
-from cdp_bridge.testing.rules.messages import difference, key_text
 from cdp_bridge.testing.rules.suite import ConnectorSuite
 from cdp_bridge.testing.twin import SourceTwin
 
