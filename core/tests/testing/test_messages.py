@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cdp_bridge.testing import rules
+from cdp_bridge import testing
 from cdp_bridge.testing.messages import difference, key_text, member_difference, short
 
 SUITES = ("suite", "faults", "source", "destination", "refusals", "batches", "lines", "harness")
@@ -57,7 +57,7 @@ def test_a_member_stands_beside_the_one_most_like_it_with_what_differs_first() -
 
 def messages(module: str) -> Iterator[tuple[int, str]]:
     """Line and literal text of the message of each `assert` and `pytest.fail`."""
-    path = Path(rules.__file__).with_name(f"{module}.py")
+    (path,) = Path(testing.__file__).parent.rglob(f"{module}.py")
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Assert):
             yield node.lineno, text(node.msg)
