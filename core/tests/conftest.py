@@ -112,8 +112,10 @@ class Platform:
     Of conversions, how often it was told of each by id.
 
     `answers` are used up first, one a call: an exception is raised, a function gets the batch. Members with one of the
-    `hated` values are rejected.
+    `hated` values are rejected. `catalog` stands in for what `discover` finds.
     """
+
+    preview: Callable[[Settings, Batch], Any]
 
     def __init__(self) -> None:
         self.audiences: dict[str, set[Row]] = {}
@@ -126,6 +128,7 @@ class Platform:
         self.settlements: list[Exception | Outcome] = []
         self.hated: dict[str, str] = {}
         self.account = "act_1"
+        self.catalog: Catalog | None = None
         self.expires: float | None = None
         self.opening: Exception | None = None
         self.closing: Exception | None = None
@@ -135,6 +138,8 @@ class Platform:
         return []
 
     def discover(self, settings: Settings) -> Catalog:
+        if self.catalog:
+            return self.catalog
         audience = Stream(name="audience", profile="meta", operations=("add", "remove"), expires=self.expires)
         conversions = Stream(name="conversions", profile="meta", operations=("track",), limits=Limits(rows=2))
         return Catalog((audience, conversions))
@@ -308,6 +313,12 @@ class SyncHarness:
     def preview(self) -> Preview:
         with self.open() as run:
             return run.preview()
+
+    def ref(self, name: str = NAME) -> AudienceRef:
+        """The audience at the platform that the store knows of."""
+        ref = self.store.audience_ref(name)
+        assert ref is not None
+        return ref
 
     def eligible(self) -> set[Row]:
         """The rows of everybody in the CDP who has consented and can be identified, by rules of the test's own."""

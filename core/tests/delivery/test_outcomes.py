@@ -7,21 +7,19 @@ from cdp_bridge.delivery.sender import MAX_SPLITS
 from cdp_bridge.errors import ConfigError, RejectedError, TransientError
 from cdp_bridge.model import Batch, Limits, Outcome
 
+from ..conftest import SyncHarness, digest
 
-def hate(harness: Any, user_id: str, reason: str = "bad") -> None:
+
+def hate(harness: SyncHarness, user_id: str, reason: str = "bad") -> None:
     """The platform refuses what this member is sent as."""
-    harness.platform.hated = {value: reason for _, value in harness.expected_of(user_id)}
+    harness.platform.hated = {hashed_email(harness, user_id): reason}
 
 
-@pytest.fixture(autouse=True)
-def expected_of(harness: Any, hashed: Any) -> None:
-    def of(user_id: str) -> list[tuple[str, str]]:
-        return [("email", hashed(harness.cdp.people[user_id]["email"]))]
-
-    harness.expected_of = of
+def hashed_email(harness: SyncHarness, user_id: str) -> str:
+    return digest(harness.cdp.people[user_id]["email"])
 
 
-def test_a_rejected_member_becomes_a_dead_letter_and_is_not_tried_again(harness: Any) -> None:
+def test_a_rejected_member_becomes_a_dead_letter_and_is_not_tried_again(harness: SyncHarness) -> None:
     hate(harness, "u3", "meta:invalid_entry")
     log = harness.sync()
     assert (log.status, log.rejected, log.errors, log.records_processed) == ("partial", 1, 1, 5)
@@ -33,7 +31,7 @@ def test_a_rejected_member_becomes_a_dead_letter_and_is_not_tried_again(harness:
     assert (log.status, log.membership_calls) == ("succeeded", 0)
 
 
-def test_a_rejected_member_is_tried_again_once_anything_of_it_changes(harness: Any) -> None:
+def test_a_rejected_member_is_tried_again_once_anything_of_it_changes(harness: SyncHarness) -> None:
     hate(harness, "u3")
     harness.sync()
     harness.cdp.put("u3", email="u3@example.com", phone="+14155550133")
@@ -45,7 +43,7 @@ def test_a_rejected_member_is_tried_again_once_anything_of_it_changes(harness: A
     harness.assert_equal()
 
 
-def test_a_change_that_is_rejected_leaves_nothing_of_the_old(harness: Any) -> None:
+def test_a_change_that_is_rejected_leaves_nothing_of_the_old(harness: SyncHarness) -> None:
     harness.sync()
     harness.cdp.put("u3", email="worse@example.com")
     hate(harness, "u3")
@@ -58,7 +56,7 @@ def test_a_change_that_is_rejected_leaves_nothing_of_the_old(harness: Any) -> No
     assert harness.store.dead_letters.newest("vip") == []
 
 
-def test_a_removal_that_is_rejected_is_tried_again(harness: Any) -> None:
+def test_a_removal_that_is_rejected_is_tried_again(harness: SyncHarness) -> None:
     harness.sync()
     hate(harness, "u3")
     harness.cdp.drop("u3")
@@ -72,7 +70,7 @@ def test_a_removal_that_is_rejected_is_tried_again(harness: Any) -> None:
     assert harness.store.dead_letters.newest("vip") == []
 
 
-def test_a_refused_removal_does_not_keep_a_member_from_being_sent_again(harness: Any) -> None:
+def test_a_refused_removal_does_not_keep_a_member_from_being_sent_again(harness: SyncHarness) -> None:
     harness.sync()
     hate(harness, "u3")
     harness.cdp.drop("u3")
@@ -86,7 +84,7 @@ def test_a_refused_removal_does_not_keep_a_member_from_being_sent_again(harness:
 
 
 @pytest.mark.parametrize("how", ["rejected", "unknown", "deferred", "pending"])
-def test_new_identifiers_wait_until_the_old_ones_are_gone_for_sure(harness: Any, how: str) -> None:
+def test_new_identifiers_wait_until_the_old_ones_are_gone_for_sure(harness: SyncHarness, how: str) -> None:
     """Otherwise the ledger would forget what is still at the platform."""
     harness.sync()
     old = harness.ledger()["u3"]
@@ -126,7 +124,7 @@ def test_new_identifiers_wait_until_the_old_ones_are_gone_for_sure(harness: Any,
     harness.assert_equal()
 
 
-def test_an_unknown_member_is_sent_again(harness: Any) -> None:
+def test_an_unknown_member_is_sent_again(harness: SyncHarness) -> None:
     def partly(batch: Batch) -> Outcome:
         harness.platform.apply(batch)
         harness.platform.audiences[batch.audience.id].pop()
@@ -141,7 +139,7 @@ def test_an_unknown_member_is_sent_again(harness: Any) -> None:
     assert (log.status, harness.platform.operations) == ("succeeded", [("add", 3)])
 
 
-def test_an_unknown_member_who_changes_is_removed_first(harness: Any) -> None:
+def test_an_unknown_member_who_changes_is_removed_first(harness: SyncHarness) -> None:
     harness.platform.answers = [
         lambda batch: (harness.platform.apply(batch), Outcome(unknown=frozenset(batch.keys)))[1]
     ]
@@ -156,7 +154,7 @@ def pending(batch: Batch) -> Outcome:
     return Outcome(pending="job 7")
 
 
-def test_what_is_pending_is_settled_by_the_next_run(each_harness: Any) -> None:
+def test_what_is_pending_is_settled_by_the_next_run(each_harness: SyncHarness) -> None:
     harness = each_harness
     harness.platform.answers = [pending]
     log = harness.sync()
@@ -174,20 +172,20 @@ def test_what_is_pending_is_settled_by_the_next_run(each_harness: Any) -> None:
     harness.assert_equal()
 
 
-def replayed(harness: Any) -> Batch:
+def replayed(harness: SyncHarness) -> Batch:
     """The batch of the pending delivery, carried out at last."""
     from cdp_bridge.staging.packing import batch_columns
 
     (delivery,) = harness.store.deliveries("vip")
     return Batch(
-        audience=harness.store.audience_ref("vip"),
+        audience=harness.ref(),
         operation=delivery.operation,
         keys=[key for key, *_ in delivery.members],
         identifiers=batch_columns([packed for *_, packed in delivery.members], ("email", "phone")),
     )
 
 
-def test_who_is_rejected_when_settled_is_not_accepted(harness: Any) -> None:
+def test_who_is_rejected_when_settled_is_not_accepted(harness: SyncHarness) -> None:
     harness.platform.answers = [pending]
     harness.sync()
     bad = harness.store.deliveries("vip")[0].members[0][0]
@@ -199,7 +197,9 @@ def test_who_is_rejected_when_settled_is_not_accepted(harness: Any) -> None:
 
 
 @pytest.mark.parametrize("how", ["at once", "when settled"])
-def test_whom_the_platform_only_counts_nobody_is_accepted_for_and_all_are_sent_again(harness: Any, how: str) -> None:
+def test_whom_the_platform_only_counts_nobody_is_accepted_for_and_all_are_sent_again(
+    harness: SyncHarness, how: str
+) -> None:
     counted = Outcome(counts={"google:NO_CONSENT": 2, "google:x@y.zz": 1})
     harness.platform.answers = [lambda batch: counted]
     if how == "when settled":
@@ -216,7 +216,7 @@ def test_whom_the_platform_only_counts_nobody_is_accepted_for_and_all_are_sent_a
     harness.assert_equal()
 
 
-def test_who_is_rejected_at_once_is_not_accepted_when_the_others_are_settled(harness: Any) -> None:
+def test_who_is_rejected_at_once_is_not_accepted_when_the_others_are_settled(harness: SyncHarness) -> None:
     harness.platform.answers = [lambda batch: Outcome(rejected={batch.keys[0]: "bad"}, pending="job 7")]
     log = harness.sync()
     assert (log.rejected, log.unknown, len(harness.store.deliveries("vip")[0].members)) == (1, 4, 4)
@@ -226,7 +226,7 @@ def test_who_is_rejected_at_once_is_not_accepted_when_the_others_are_settled(har
     assert len(harness.store.dead_letters.newest("vip")) == 1
 
 
-def test_a_pending_job_that_the_platform_has_forgotten_is_sent_again(harness: Any) -> None:
+def test_a_pending_job_that_the_platform_has_forgotten_is_sent_again(harness: SyncHarness) -> None:
     harness.platform.answers = [pending]
     harness.sync()
     harness.platform.settlements = [RejectedError("no such job", reason="x:404")]
@@ -235,8 +235,8 @@ def test_a_pending_job_that_the_platform_has_forgotten_is_sent_again(harness: An
     harness.assert_equal()
 
 
-def test_a_poison_batch_is_cut_and_the_others_arrive(harness: Any) -> None:
-    poison = harness.expected_of("u2")[0][1]
+def test_a_poison_batch_is_cut_and_the_others_arrive(harness: SyncHarness) -> None:
+    poison = hashed_email(harness, "u2")
 
     def whole_or_nothing(batch: Batch) -> Any:
         if any(poison in values for values in batch.identifiers["email"]):
@@ -250,7 +250,7 @@ def test_a_poison_batch_is_cut_and_the_others_arrive(harness: Any) -> None:
     assert len(harness.platform.held) == 4
 
 
-def test_what_is_deferred_is_sent_by_the_next_run(harness: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_deferred_is_sent_by_the_next_run(harness: SyncHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cdp_bridge.delivery.sender.MAX_SPLITS", 0)
     harness.platform.answers = [RejectedError("too large", reason="http:413")]
     log = harness.sync()
@@ -260,7 +260,7 @@ def test_what_is_deferred_is_sent_by_the_next_run(harness: Any, monkeypatch: pyt
     harness.assert_equal()
 
 
-def test_a_transient_failure_is_waited_out(harness: Any) -> None:
+def test_a_transient_failure_is_waited_out(harness: SyncHarness) -> None:
     harness.platform.answers = [TransientError("busy", retry_after=40), TransientError("busy")]
     log = harness.sync()
     assert (log.status, log.membership_calls) == ("succeeded", 3)
@@ -268,7 +268,7 @@ def test_a_transient_failure_is_waited_out(harness: Any) -> None:
     harness.assert_equal()
 
 
-def test_a_platform_that_stays_away_is_a_failed_run_and_nothing_is_lost(harness: Any) -> None:
+def test_a_platform_that_stays_away_is_a_failed_run_and_nothing_is_lost(harness: SyncHarness) -> None:
     harness.limits = Limits(rows=2)
     harness.platform.answers = [harness.platform.apply, *[TransientError("the platform is down")] * 8]
     log = harness.sync()
@@ -279,7 +279,7 @@ def test_a_platform_that_stays_away_is_a_failed_run_and_nothing_is_lost(harness:
 
 
 @pytest.mark.parametrize("applied", [True, False])
-def test_a_token_that_is_revoked_on_the_way_stops_the_run(harness: Any, applied: bool) -> None:
+def test_a_token_that_is_revoked_on_the_way_stops_the_run(harness: SyncHarness, applied: bool) -> None:
     def revoked(batch: Batch) -> Outcome:
         if applied:
             harness.platform.apply(batch)
@@ -296,7 +296,7 @@ def test_a_token_that_is_revoked_on_the_way_stops_the_run(harness: Any, applied:
     harness.assert_equal()
 
 
-def test_a_member_who_is_refused_while_sent_again_can_still_be_removed(harness: Any) -> None:
+def test_a_member_who_is_refused_while_sent_again_can_still_be_removed(harness: SyncHarness) -> None:
     harness.sync()
     harness.cdp.put("u9", email="u9@example.com", phone="+14155550103")
     harness.sync()
@@ -311,7 +311,7 @@ def test_a_member_who_is_refused_while_sent_again_can_still_be_removed(harness: 
     harness.assert_equal()
 
 
-def test_a_late_answer_does_not_bring_back_old_identifiers(harness: Any) -> None:
+def test_a_late_answer_does_not_bring_back_old_identifiers(harness: SyncHarness) -> None:
     """Otherwise the ledger would forget the new ones, which then stay at the platform for good."""
     harness.sync()
     harness.cdp.put("u9", email="nine@example.com")
@@ -329,7 +329,7 @@ def test_a_late_answer_does_not_bring_back_old_identifiers(harness: Any) -> None
     harness.assert_equal()
 
 
-def test_members_in_doubt_are_not_counted_as_accepted(harness: Any) -> None:
+def test_members_in_doubt_are_not_counted_as_accepted(harness: SyncHarness) -> None:
     harness.sync()
     harness.cdp.drop("u3")
     harness.platform.answers = [lambda batch: Outcome(unknown=frozenset(batch.keys))]
@@ -337,7 +337,7 @@ def test_members_in_doubt_are_not_counted_as_accepted(harness: Any) -> None:
     assert (log.funnel.identifiable, log.funnel.accepted) == (4, 4)
 
 
-def test_what_was_answered_counts_when_a_later_part_of_the_batch_breaks(harness: Any) -> None:
+def test_what_was_answered_counts_when_a_later_part_of_the_batch_breaks(harness: SyncHarness) -> None:
     halves: list[int] = []
 
     def answer(batch: Batch) -> Outcome:

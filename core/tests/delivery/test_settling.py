@@ -6,9 +6,11 @@ import pytest
 from cdp_bridge.errors import RejectedError
 from cdp_bridge.model import Batch, Outcome
 
+from ..conftest import SyncHarness
+
 
 @pytest.fixture
-def heard(harness: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+def heard(harness: SyncHarness, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Function: how the next settling ends; the platform has done by then what it says, and asserts who was read."""
 
     def will_be(how: str, batch: Batch) -> None:
@@ -45,7 +47,7 @@ def pending(batch: Batch) -> Outcome:
     "how", ["accepted", "unknown", "unknown, done", "forgotten", "forgotten, done", "rejected", "still pending"]
 )
 @pytest.mark.parametrize("operation", ["add", "remove", "change"])
-def test_all_sides_are_equal_whatever_became_of_it(harness: Any, heard: Any, operation: str, how: str) -> None:
+def test_all_sides_are_equal_whatever_became_of_it(harness: SyncHarness, heard: Any, operation: str, how: str) -> None:
     """The delivery is of three people: of whom one is the same ever since, one has changed, one has left."""
     people = {name: dict(harness.cdp.people[name]) for name in ("u0", "u1", "u2")}
     if operation == "add":
@@ -80,7 +82,7 @@ def test_all_sides_are_equal_whatever_became_of_it(harness: Any, heard: Any, ope
     assert harness.sync().membership_calls == 0
 
 
-def test_a_big_delivery_that_settles_is_no_difference(harness: Any, heard: Any) -> None:
+def test_a_big_delivery_that_settles_is_no_difference(harness: SyncHarness, heard: Any) -> None:
     harness.platform.answers = [pending]
     harness.sync()
     heard("accepted", harness.platform.batches[0])
@@ -89,7 +91,7 @@ def test_a_big_delivery_that_settles_is_no_difference(harness: Any, heard: Any) 
     harness.assert_equal()
 
 
-def test_a_preview_knows_of_what_is_not_settled(harness: Any) -> None:
+def test_a_preview_knows_of_what_is_not_settled(harness: SyncHarness) -> None:
     harness.platform.answers = [pending]
     harness.sync()
     preview = harness.preview()
@@ -98,7 +100,7 @@ def test_a_preview_knows_of_what_is_not_settled(harness: Any) -> None:
     assert harness.preview().removes == 1
 
 
-def test_who_shares_with_a_removal_is_sent_again_though_an_addition_was_under_way(harness: Any) -> None:
+def test_who_shares_with_a_removal_is_sent_again_though_an_addition_was_under_way(harness: SyncHarness) -> None:
     harness.cdp.put("u0", email="u0@example.com", phone="+14155550190")
     harness.sync()
     harness.cdp.put("new", email="new@example.com", phone="+14155550190")
@@ -118,7 +120,7 @@ def test_who_shares_with_a_removal_is_sent_again_though_an_addition_was_under_wa
     harness.assert_equal()
 
 
-def test_who_is_on_the_way_is_not_sent_a_second_time_for_sharing(harness: Any) -> None:
+def test_who_is_on_the_way_is_not_sent_a_second_time_for_sharing(harness: SyncHarness) -> None:
     harness.cdp.put("u0", email="u0@example.com", phone="+14155550190")
     harness.sync()
     harness.cdp.put("new", email="new@example.com", phone="+14155550190")

@@ -17,6 +17,8 @@ from cdp_bridge.model import AudienceRef, Limits, Outcome
 from cdp_bridge.staging.packing import Row, fingerprint
 from cdp_bridge.store import Lease, LeaseLostError, Transaction
 
+from ..conftest import SyncHarness
+
 REF = AudienceRef(id="a1", account="act_1")
 
 
@@ -25,7 +27,7 @@ def row(name: str) -> Row:
     return name.encode().ljust(16), fingerprint(packed), name, packed
 
 
-def transfer(harness: Any, lease: Lease, counts: DeliveryCounts) -> Transfer:
+def transfer(harness: SyncHarness, lease: Lease, counts: DeliveryCounts) -> Transfer:
     harness.platform.audiences.setdefault(REF.id, set())
     recorder = Recorder(
         audience="vip",
@@ -40,7 +42,7 @@ def deliver(made: Transfer, *names: str, operation: Any = "add") -> None:
     made.deliver_all(REF, operation, iter([[row(name)] for name in names]), len(names), lambda _: None)
 
 
-def test_members_are_delivered_without_a_run(harness: Any) -> None:
+def test_members_are_delivered_without_a_run(harness: SyncHarness) -> None:
     counts = DeliveryCounts()
     with harness.store.lease("vip") as lease:
         deliver(transfer(harness, lease, counts), "ada", "bob")
@@ -50,7 +52,7 @@ def test_members_are_delivered_without_a_run(harness: Any) -> None:
     assert (harness.store.deliveries("vip"), harness.store.runs("vip")) == ([], [])
 
 
-def test_counts_are_complete_when_the_transaction_that_records_them_ends(harness: Any) -> None:
+def test_counts_are_complete_when_the_transaction_that_records_them_ends(harness: SyncHarness) -> None:
     """Whoever delivers saves them in it, so that they hold for exactly what is in the ledger then."""
     counts, saved = DeliveryCounts(), []
     harness.platform.answers = [
@@ -73,7 +75,7 @@ def test_counts_are_complete_when_the_transaction_that_records_them_ends(harness
     assert (letter.reason, letter.run_id) == ("bad", "trigger 1")
 
 
-def test_the_next_one_settles_what_was_left_open(harness: Any) -> None:
+def test_the_next_one_settles_what_was_left_open(harness: SyncHarness) -> None:
     harness.platform.answers = [ConfigError("the token has expired")]
     with harness.store.lease("vip") as lease:
         with pytest.raises(ConfigError):
@@ -84,7 +86,7 @@ def test_the_next_one_settles_what_was_left_open(harness: Any) -> None:
     assert harness.doubts() == 1
 
 
-def test_who_has_lost_the_lease_delivers_nothing(harness: Any) -> None:
+def test_who_has_lost_the_lease_delivers_nothing(harness: SyncHarness) -> None:
     with harness.store.lease("vip", seconds=10) as lease:
         late = transfer(harness, lease, DeliveryCounts())
         harness.clock.passed += 60

@@ -14,12 +14,14 @@ from cdp_bridge.sync.reading import SharedRead
 from cdp_bridge.sync.setup import prepare
 from msgspec.structs import replace
 
+from ..conftest import SyncHarness
+
 ID = DataMapping(omniads_field="user_id", cdp_field="id")
 EMAIL = DataMapping(omniads_field="email", cdp_field="email")
 PHONE = DataMapping(omniads_field="phone", cdp_field="phone")
 
 
-def everything_sent(harness: Any) -> set[str]:
+def everything_sent(harness: SyncHarness) -> set[str]:
     return {
         value
         for batch in harness.platform.batches
@@ -29,7 +31,7 @@ def everything_sent(harness: Any) -> set[str]:
     }
 
 
-def test_every_purpose_must_be_granted(harness: Any) -> None:
+def test_every_purpose_must_be_granted(harness: SyncHarness) -> None:
     harness.configure(
         consent=(
             Consent(purpose="ads", cdp_field="ok"),
@@ -46,7 +48,9 @@ def test_every_purpose_must_be_granted(harness: Any) -> None:
 
 
 @pytest.mark.parametrize(("missing", "sent"), [("denied", {"u0"}), ("granted", {"u0", "u1"})])
-def test_what_a_missing_consent_means_is_the_activations_word(harness: Any, missing: Any, sent: set[str]) -> None:
+def test_what_a_missing_consent_means_is_the_activations_word(
+    harness: SyncHarness, missing: Any, sent: set[str]
+) -> None:
     harness.configure(consent=(Consent(purpose="ads", cdp_field="opt", missing=missing),))
     harness.cdp.people.clear()
     harness.cdp.put("u0", email="u0@example.com", opt=True)
@@ -56,14 +60,14 @@ def test_what_a_missing_consent_means_is_the_activations_word(harness: Any, miss
     assert set(harness.ledger()) == sent
 
 
-def test_withdrawn_consent_removes(harness: Any) -> None:
+def test_withdrawn_consent_removes(harness: SyncHarness) -> None:
     harness.sync()
     harness.cdp.put("u3", email="u3@example.com", phone="+14155550103", ok="no")
     assert harness.sync().removes == 1
     harness.assert_equal()
 
 
-def test_suppressed_people_are_not_sent_and_those_sent_before_go(harness: Any, tmp_path: Path) -> None:
+def test_suppressed_people_are_not_sent_and_those_sent_before_go(harness: SyncHarness, tmp_path: Path) -> None:
     harness.suppress(tmp_path / "list", "U0@example.com ")
     harness.sync()
     assert "u0" not in harness.ledger()
@@ -76,7 +80,7 @@ def test_suppressed_people_are_not_sent_and_those_sent_before_go(harness: Any, t
     assert len(harness.platform.held) == 1
 
 
-def test_who_leaves_a_suppression_list_comes_back(harness: Any, tmp_path: Path) -> None:
+def test_who_leaves_a_suppression_list_comes_back(harness: SyncHarness, tmp_path: Path) -> None:
     harness.suppress(tmp_path / "list", "u0@example.com")
     harness.sync()
     harness.suppress(tmp_path / "list", "")
@@ -84,14 +88,14 @@ def test_who_leaves_a_suppression_list_comes_back(harness: Any, tmp_path: Path) 
     harness.assert_equal()
 
 
-def test_a_hash_suppresses_what_it_stands_for(harness: Any, tmp_path: Path, hashed: Any) -> None:
+def test_a_hash_suppresses_what_it_stands_for(harness: SyncHarness, tmp_path: Path, hashed: Any) -> None:
     harness.suppress(tmp_path / "list", hashed("u0@example.com"), hashed("14155550101").upper())
     harness.sync()
     assert set(harness.ledger()) == {"u2", "u3", "u4"}
 
 
 def test_a_hash_of_the_cdp_is_suppressed_by_whichever_rules_it_was_made(
-    harness: Any, tmp_path: Path, hashed: Any
+    harness: SyncHarness, tmp_path: Path, hashed: Any
 ) -> None:
     """Meta hashes a phone without its plus, others with it; a hash that the CDP has is sent as it is."""
     harness.cdp.put("u0", email="u0@example.com", phone=hashed("+14155550100"))
@@ -103,7 +107,7 @@ def test_a_hash_of_the_cdp_is_suppressed_by_whichever_rules_it_was_made(
     assert set(harness.ledger()) == {"u3", "u4"}
 
 
-def test_suppression_sees_what_must_not_leave(harness: Any, tmp_path: Path) -> None:
+def test_suppression_sees_what_must_not_leave(harness: SyncHarness, tmp_path: Path) -> None:
     harness.configure(mappings=(ID, EMAIL, DataMapping(omniads_field="phone", cdp_field="phone", policy="never")))
     harness.suppress(tmp_path / "list", "+14155550100")
     harness.sync()
@@ -111,7 +115,7 @@ def test_suppression_sees_what_must_not_leave(harness: Any, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"])
-def test_a_list_that_cannot_be_read_stops_the_run(harness: Any, tmp_path: Path, content: bytes | None) -> None:
+def test_a_list_that_cannot_be_read_stops_the_run(harness: SyncHarness, tmp_path: Path, content: bytes | None) -> None:
     harness.suppress(tmp_path / "list", "u0@example.com")
     if content is None:
         (tmp_path / "list").unlink()
@@ -123,7 +127,9 @@ def test_a_list_that_cannot_be_read_stops_the_run(harness: Any, tmp_path: Path, 
     assert harness.platform.calls == 0
 
 
-def test_lines_that_suppress_nobody_are_counted(harness: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_lines_that_suppress_nobody_are_counted(
+    harness: SyncHarness, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     harness.suppress(tmp_path / "list", "not an address", "u0@example.com", "07", "")
     harness.sync()
     assert "2 lines could not be understood" in caplog.text
@@ -138,7 +144,7 @@ def test_lines_that_suppress_nobody_are_counted(harness: Any, tmp_path: Path, ca
     ],
 )
 def test_a_breach_of_validation_costs_what_the_policy_says(
-    harness: Any, hashed: Any, on_invalid: Any, members: set[str], dropped: dict[str, int]
+    harness: SyncHarness, hashed: Any, on_invalid: Any, members: set[str], dropped: dict[str, int]
 ) -> None:
     strict = DataMapping(
         omniads_field="email", cdp_field="email", validation={"pattern": "^u[1-9]"}, on_invalid=on_invalid
@@ -151,7 +157,7 @@ def test_a_breach_of_validation_costs_what_the_policy_says(
     assert hashed("u0@example.com") not in everything_sent(harness)
 
 
-def test_the_policy_fail_stops_before_anything_is_sent(harness: Any) -> None:
+def test_the_policy_fail_stops_before_anything_is_sent(harness: SyncHarness) -> None:
     strict = DataMapping(omniads_field="email", cdp_field="email", validation={"pattern": "^u[1-9]"}, on_invalid="fail")
     harness.configure(mappings=(ID, strict))
     log = harness.sync()
@@ -161,7 +167,7 @@ def test_the_policy_fail_stops_before_anything_is_sent(harness: Any) -> None:
     assert harness.platform.calls == 0
 
 
-def test_what_no_rule_lets_out_never_leaves(harness: Any, hashed: Any) -> None:
+def test_what_no_rule_lets_out_never_leaves(harness: SyncHarness, hashed: Any) -> None:
     """Meta takes e-mail and phone hashed, ad and external ids in clear."""
     assert load_profile("meta").fields["external_id"].send == "clear"
     harness.configure(
@@ -183,7 +189,7 @@ def test_what_no_rule_lets_out_never_leaves(harness: Any, hashed: Any) -> None:
     assert all(len(value) == 64 for value in sent)
 
 
-def test_the_policy_clear_lets_out_what_the_profile_sends_in_clear(harness: Any) -> None:
+def test_the_policy_clear_lets_out_what_the_profile_sends_in_clear(harness: SyncHarness) -> None:
     loyal = DataMapping(omniads_field="external_id", cdp_field="loyalty", policy="clear")
     harness.configure(mappings=(ID, EMAIL, loyal))
     harness.cdp.put("u0", email="u0@example.com", loyalty="L-0")
@@ -191,7 +197,7 @@ def test_the_policy_clear_lets_out_what_the_profile_sends_in_clear(harness: Any)
     assert "L-0" in everything_sent(harness)
 
 
-def test_a_person_without_a_strong_identifier_is_not_sent(harness: Any) -> None:
+def test_a_person_without_a_strong_identifier_is_not_sent(harness: SyncHarness) -> None:
     harness.configure(mappings=(ID, EMAIL, PHONE, DataMapping(omniads_field="first_name", cdp_field="name")))
     harness.cdp.put("u0", name="Ann")
     harness.cdp.put("u1", email="no address", name="Ben")
@@ -205,14 +211,14 @@ def test_a_person_without_a_strong_identifier_is_not_sent(harness: Any) -> None:
     assert next(iter(dropped)).startswith("unidentifiable:phone:")
 
 
-def test_records_without_user_id_are_counted_not_sent(harness: Any) -> None:
+def test_records_without_user_id_are_counted_not_sent(harness: SyncHarness) -> None:
     harness.cdp.extra = [{"id": None, "ok": "yes", "email": "x@example.com"}, {"ok": "yes", "email": "y@example.com"}]
     log = harness.sync()
     assert log.funnel.dropped == {"no_user_id": 2}
     assert len(harness.platform.held) == 5
 
 
-def test_setup_names_what_is_missing(harness: Any) -> None:
+def test_setup_names_what_is_missing(harness: SyncHarness) -> None:
     registry = harness.registry()
     for change, place in (
         ({"connection": "none"}, "audiences.vip.connection: there is no none"),

@@ -18,6 +18,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from ..conftest import SyncHarness
+
 EXAMPLES, STEPS = 100 if "LONG_TESTS" in os.environ else 10, 12
 PEOPLE = [f"u{number}" for number in range(8)]
 # Few values, so that people often share one.
@@ -45,7 +47,7 @@ class Killed(BaseException):
 class History(RuleBasedStateMachine):
     """A CDP, a platform and a bridge between them."""
 
-    make_harness: Callable[[Store], Any]
+    make_harness: Callable[[Store], SyncHarness]
     incremental: bool
 
     @initialize()
@@ -189,7 +191,7 @@ class History(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("incremental", [False, True])
-def test_any_history_ends_well(make_harness: Any, incremental: bool) -> None:
+def test_any_history_ends_well(make_harness: Callable[[Store], SyncHarness], incremental: bool) -> None:
     parts = {"make_harness": staticmethod(make_harness), "incremental": incremental}
     machine = type("Deltas" if incremental else "Wholes", (History,), parts)
     run_state_machine_as_test(

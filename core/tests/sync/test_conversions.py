@@ -13,6 +13,8 @@ from cdp_bridge.errors import ConfigError, RejectedError, TransientError
 from cdp_bridge.model import Batch, Item, Outcome
 from msgspec.structs import replace
 
+from ..conftest import SyncHarness
+
 NAME = "orders"
 FIELDS = ("event_id", "event_name", "occurred_at", "email", "value", "currency", "gclid", "item_ids")
 MAPPINGS = (
@@ -25,7 +27,7 @@ MAPPINGS = (
 class Shop:
     """Orders in the CDP, and the feed that tells the platform of them."""
 
-    def __init__(self, harness: Any) -> None:
+    def __init__(self, harness: SyncHarness) -> None:
         self.harness, self.cdp, self.platform, self.store = harness, harness.cdp, harness.platform, harness.store
         self.cdp.people.clear()
         self.cdp.journal.clear()
@@ -58,7 +60,7 @@ class Shop:
 
 
 @pytest.fixture
-def shop(harness: Any) -> Shop:
+def shop(harness: SyncHarness) -> Shop:
     shop = Shop(harness)
     for number in range(3):
         shop.order(number)
@@ -276,11 +278,12 @@ def test_a_changed_mapping_reads_everything_and_tells_nothing_twice(shop: Shop) 
 def test_a_preview_shows_a_request_and_tells_nobody(shop: Shop) -> None:
     preview = shop.harness.preview()
     assert (preview.adds, preview.removes, preview.funnel.identifiable) == (3, 0, 3)
+    assert preview.sample
     assert preview.sample["operation"] == "track"
     assert not shop.told
 
 
-def test_both_databases_keep_a_feed(each_harness: Any) -> None:
+def test_both_databases_keep_a_feed(each_harness: SyncHarness) -> None:
     shop = Shop(each_harness)
     shop.order(1)
     assert shop.store.bridge().conversions == shop.harness.bridge.conversions
@@ -294,6 +297,6 @@ def test_a_source_with_several_streams_must_be_told_which(shop: Shop) -> None:
         pass
 
 
-def test_people_are_no_conversions(harness: Any) -> None:
+def test_people_are_no_conversions(harness: SyncHarness) -> None:
     assert harness.sync().status == "succeeded"
     assert {batch.operation for batch in harness.platform.batches} == {"add"}

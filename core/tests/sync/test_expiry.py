@@ -1,14 +1,15 @@
 """Platforms forget members who were not sent again: all are, at half of that time, and nobody for another reason."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
+
+from ..conftest import SyncHarness
 
 DAY = 86_400
 
 
-def age(harness: Any, days: int, *user_ids: str) -> None:
+def age(harness: SyncHarness, days: int, *user_ids: str) -> None:
     """Let what the ledger has of some members be so old."""
     members = [one for chunk in harness.store.ledger.members("vip") for one in chunk if one.user_id in user_ids]
     rows = [(one.member_key, one.fingerprint, one.user_id, one.identifiers) for one in members]
@@ -17,7 +18,7 @@ def age(harness: Any, days: int, *user_ids: str) -> None:
 
 
 @pytest.mark.parametrize("incremental", [False, True])
-def test_who_was_sent_long_ago_is_sent_again(each_harness: Any, incremental: bool) -> None:
+def test_who_was_sent_long_ago_is_sent_again(each_harness: SyncHarness, incremental: bool) -> None:
     harness = each_harness
     harness.platform.expires = 10 * DAY
     harness.configure(incremental=incremental)
@@ -31,7 +32,7 @@ def test_who_was_sent_long_ago_is_sent_again(each_harness: Any, incremental: boo
     assert harness.sync().membership_calls == 0
 
 
-def test_who_has_changed_or_left_meanwhile_is_treated_so(harness: Any) -> None:
+def test_who_has_changed_or_left_meanwhile_is_treated_so(harness: SyncHarness) -> None:
     harness.platform.expires = 10 * DAY
     harness.sync()
     age(harness, 6, "u0", "u1", "u2")
@@ -42,7 +43,7 @@ def test_who_has_changed_or_left_meanwhile_is_treated_so(harness: Any) -> None:
     harness.assert_equal()
 
 
-def test_a_platform_that_does_not_forget_is_left_alone(harness: Any) -> None:
+def test_a_platform_that_does_not_forget_is_left_alone(harness: SyncHarness) -> None:
     harness.sync()
     age(harness, 5_000, "u0", "u1")
     assert harness.sync().membership_calls == 0

@@ -12,6 +12,8 @@ from cdp_bridge.errors import TransientError
 from cdp_bridge.model import Batch, Outcome, Page
 from cdp_bridge.store import Store
 
+from ..conftest import SyncHarness
+
 FAULT = "failed with KeyError; this is a fault in the connector"
 
 
@@ -23,7 +25,7 @@ def broken(*_: Any, **__: Any) -> Any:
 
 
 @pytest.mark.parametrize("call", ["ensure", "write", "settle", "open", "close"])
-def test_a_destination_that_breaks_is_named(harness: Any, call: str) -> None:
+def test_a_destination_that_breaks_is_named(harness: SyncHarness, call: str) -> None:
     if call == "settle":
         harness.platform.answers = [lambda batch: Outcome(pending="job")]
         harness.sync()
@@ -38,7 +40,7 @@ def test_a_destination_that_breaks_is_named(harness: Any, call: str) -> None:
 
 
 @pytest.mark.parametrize("answer", [None, {"rejected": {}}, "ok"])
-def test_an_answer_that_is_no_outcome_is_the_connectors_fault(harness: Any, answer: Any) -> None:
+def test_an_answer_that_is_no_outcome_is_the_connectors_fault(harness: SyncHarness, answer: Any) -> None:
     harness.platform.answers = [lambda batch: answer]
     log = harness.sync()
     assert log.error == "destination-test failed with TypeError; this is a fault in the connector"
@@ -46,22 +48,24 @@ def test_an_answer_that_is_no_outcome_is_the_connectors_fault(harness: Any, answ
     harness.assert_equal()
 
 
-def test_a_source_that_breaks_at_once_is_named(harness: Any) -> None:
-    harness.cdp.read = broken
+def test_a_source_that_breaks_at_once_is_named(harness: SyncHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(harness.cdp, "read", broken)
     assert harness.sync().error == f"source-test {FAULT}"
     assert harness.platform.calls == 0
 
 
 @pytest.mark.parametrize("records", ["text", 7, [1, 2], [{"id": object(), "ok": "yes"}], [{1: "one"}]])
-def test_pages_that_are_none_never_break_the_store(harness: Any, records: Any) -> None:
-    harness.cdp.read = lambda settings, request: iter([Page("people", records)])
+def test_pages_that_are_none_never_break_the_store(
+    harness: SyncHarness, monkeypatch: pytest.MonkeyPatch, records: Any
+) -> None:
+    monkeypatch.setattr(harness.cdp, "read", lambda settings, request: iter([Page("people", records)]))
     log = harness.sync()
     assert log.status in ("failed", "succeeded")
     assert harness.platform.held == set() if harness.platform.audiences else True
 
 
 def test_what_we_break_ourselves_shows_no_value(
-    harness: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    harness: SyncHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
     monkeypatch.setattr("cdp_bridge.sync.diff.Diff.compare", broken)
@@ -81,7 +85,9 @@ def test_what_we_break_ourselves_shows_no_value(
     ],
     ids=["memory", "disk", "memory, said by Arrow", "disk, said by the system"],
 )
-def test_no_space_is_named_with_its_place(harness: Any, monkeypatch: pytest.MonkeyPatch, failure: Exception) -> None:
+def test_no_space_is_named_with_its_place(
+    harness: SyncHarness, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
     def full(*_: Any, **__: Any) -> Any:
         raise failure
 
@@ -92,7 +98,7 @@ def test_no_space_is_named_with_its_place(harness: Any, monkeypatch: pytest.Monk
     )
 
 
-def test_a_store_that_fails_is_a_failed_run(harness: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_fails_is_a_failed_run(harness: SyncHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(*_: Any) -> Any:
         raise TransientError("sqlite:///x: another process holds the database for too long")
 
@@ -102,7 +108,7 @@ def test_a_store_that_fails_is_a_failed_run(harness: Any, monkeypatch: pytest.Mo
     assert (log.status, log.error) == ("failed", "sqlite:///x: another process holds the database for too long")
 
 
-def test_two_runs_of_an_audience_at_once_are_one(each_harness: Any) -> None:
+def test_two_runs_of_an_audience_at_once_are_one(each_harness: SyncHarness) -> None:
     harness = each_harness
     logs = []
 
@@ -125,7 +131,7 @@ def test_two_runs_of_an_audience_at_once_are_one(each_harness: Any) -> None:
     harness.assert_equal()
 
 
-def test_a_run_that_was_taken_over_writes_nothing_any_more(each_harness: Any, store_url: str) -> None:
+def test_a_run_that_was_taken_over_writes_nothing_any_more(each_harness: SyncHarness, store_url: str) -> None:
     harness = each_harness
 
     def overtaken(batch: Batch) -> Any:
@@ -144,7 +150,7 @@ def test_a_run_that_was_taken_over_writes_nothing_any_more(each_harness: Any, st
     harness.assert_equal()
 
 
-def test_a_long_run_keeps_its_lease(harness: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_run_keeps_its_lease(harness: SyncHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cdp_bridge.sync.session.LEASE_SECONDS", 2.0)
 
     def slow(batch: Batch) -> Any:

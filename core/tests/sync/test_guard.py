@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from ..conftest import SyncHarness
+
 
 @pytest.fixture
-def ten(harness: Any) -> Any:
+def ten(harness: SyncHarness) -> Any:
     for number in range(5, 10):
         harness.cdp.put(f"u{number}", email=f"u{number}@example.com")
     harness.sync()

@@ -9,22 +9,24 @@ from cdp_bridge.errors import TransientError
 from cdp_bridge.model import Checkpoint, Outcome
 from msgspec.structs import replace
 
+from ..conftest import SyncHarness
+
 
 @pytest.fixture
-def moving(each_harness: Any) -> Any:
+def moving(each_harness: SyncHarness) -> Any:
     each_harness.configure(incremental=True)
     each_harness.sync()
     return each_harness
 
 
 @pytest.fixture
-def moving_here(harness: Any) -> Any:
+def moving_here(harness: SyncHarness) -> Any:
     harness.configure(incremental=True)
     harness.sync()
     return harness
 
 
-def was_whole(harness: Any) -> bool:
+def was_whole(harness: SyncHarness) -> bool:
     return harness.cdp.requests[-1].checkpoint is None
 
 
@@ -147,7 +149,7 @@ def test_a_check_of_the_connection_changes_nothing(moving_here: Any) -> None:
     assert not was_whole(moving_here)
 
 
-def test_whole_reads_stay_whole(harness: Any) -> None:
+def test_whole_reads_stay_whole(harness: SyncHarness) -> None:
     harness.sync()
     harness.sync()
     assert was_whole(harness)

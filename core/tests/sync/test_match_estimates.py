@@ -9,10 +9,12 @@ import pytest
 from cdp_bridge.entities import MatchEstimate
 from cdp_bridge.model import Outcome
 
+from ..conftest import SyncHarness
+
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 
 
-def test_the_estimate_of_the_audience_is_recorded_when_the_platform_is_asked(each_harness: Any) -> None:
+def test_the_estimate_of_the_audience_is_recorded_when_the_platform_is_asked(each_harness: SyncHarness) -> None:
     harness = each_harness
     log = harness.sync()
     # Of five members the platform of the tests says that it knows seven to nine people: rates end at 1.
@@ -33,7 +35,7 @@ def test_the_estimate_of_the_audience_is_recorded_when_the_platform_is_asked(eac
     assert harness.store.match_estimates.newest("vip") == [estimate]
 
 
-def test_the_estimate_of_an_upload_is_recorded_apart(harness: Any) -> None:
+def test_the_estimate_of_an_upload_is_recorded_apart(harness: SyncHarness) -> None:
     harness.platform.answers.append(lambda _: Outcome(match_rate=(0.41, 0.5)))
     harness.sync()
     audience, upload = sorted(harness.store.match_estimates.newest("vip"), key=lambda estimate: estimate.source)

@@ -12,6 +12,8 @@ from cdp_bridge.errors import ConfigError
 from cdp_bridge.model import Catalog, Stream
 from msgspec.structs import replace
 
+from ..conftest import SyncHarness
+
 ID = DataMapping(omniads_field="user_id", cdp_field="id")
 EMAIL = DataMapping(omniads_field="email", cdp_field="email", policy="clear")
 PHONE = DataMapping(omniads_field="phone", cdp_field="phone")
@@ -21,22 +23,22 @@ ORDERS = Stream(name="orders", operations=("track",))
 AUDIENCE = Stream(name="audience", profile="meta", operations=("add", "remove"))
 
 
-def offer(harness: Any, *streams: Stream) -> None:
-    harness.platform.discover = lambda settings: Catalog(streams)
+def offer(harness: SyncHarness, *streams: Stream) -> None:
+    harness.platform.catalog = Catalog(streams)
 
 
-def sent(harness: Any) -> set[tuple[str, str]]:
+def sent(harness: SyncHarness) -> set[tuple[str, str]]:
     return {value for row in harness.platform.held for value in row}
 
 
-def test_the_only_object_of_the_kind_needs_no_name(harness: Any) -> None:
+def test_the_only_object_of_the_kind_needs_no_name(harness: SyncHarness) -> None:
     offer(harness, ORDERS, AUDIENCE)
     harness.sync()
     harness.assert_equal()
     assert [audience.object for audience in harness.platform.ensured] == ["audience"]
 
 
-def test_one_of_several_is_named(harness: Any) -> None:
+def test_one_of_several_is_named(harness: SyncHarness) -> None:
     offer(harness, replace(AUDIENCE, name="other"), AUDIENCE)
     with pytest.raises(
         ConfigError, match=r"audiences\.vip\.object: name one of .* people\. There are: other, audience"
@@ -48,7 +50,7 @@ def test_one_of_several_is_named(harness: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["nowhere", "orders"])
-def test_one_that_is_not_there_or_takes_something_else_is_refused(harness: Any, name: str) -> None:
+def test_one_that_is_not_there_or_takes_something_else_is_refused(harness: SyncHarness, name: str) -> None:
     offer(harness, AUDIENCE, ORDERS)
     harness.configure(object=name)
     with pytest.raises(
@@ -57,18 +59,18 @@ def test_one_that_is_not_there_or_takes_something_else_is_refused(harness: Any, 
         harness.sync()
 
 
-def test_a_destination_may_have_none_of_the_kind(harness: Any) -> None:
+def test_a_destination_may_have_none_of_the_kind(harness: SyncHarness) -> None:
     offer(harness, ORDERS)
     with pytest.raises(ConfigError, match=r"audiences\.vip\.destination: .* has no object that takes people"):
         harness.sync()
 
 
-def test_the_object_is_kept_with_the_sync(each_harness: Any) -> None:
+def test_the_object_is_kept_with_the_sync(each_harness: SyncHarness) -> None:
     each_harness.configure(object="audience")
     assert each_harness.store.bridge() == each_harness.bridge
 
 
-def test_only_what_may_leave_in_clear_goes_into_an_object_without_profile(harness: Any) -> None:
+def test_only_what_may_leave_in_clear_goes_into_an_object_without_profile(harness: SyncHarness) -> None:
     offer(harness, CONTACTS)
     harness.configure(mappings=(ID, EMAIL, PHONE))
     harness.cdp.put("u0", email=" U0@Example.com", phone="+14155550100")
@@ -90,7 +92,7 @@ def test_only_what_may_leave_in_clear_goes_into_an_object_without_profile(harnes
         replace(CONTACTS, schema={"type": "object", "properties": {"city": {"type": "string"}}}),
     ],
 )
-def test_it_takes_the_columns_that_the_catalogue_names(harness: Any, target: Stream) -> None:
+def test_it_takes_the_columns_that_the_catalogue_names(harness: SyncHarness, target: Stream) -> None:
     offer(harness, target)
     harness.configure(mappings=(ID, EMAIL, CITY))
     harness.cdp.people.clear()
@@ -99,14 +101,14 @@ def test_it_takes_the_columns_that_the_catalogue_names(harness: Any, target: Str
     assert sent(harness) == {("city", "Wien")}
 
 
-def test_where_nothing_may_leave_in_clear_nothing_runs(harness: Any) -> None:
+def test_where_nothing_may_leave_in_clear_nothing_runs(harness: SyncHarness) -> None:
     offer(harness, CONTACTS)
     harness.configure(mappings=(ID, replace(EMAIL, policy="hash"), PHONE))
     with pytest.raises(ConfigError, match=r"audiences\.vip\.mapping: contacts takes identifiers in clear"):
         harness.sync()
 
 
-def test_conversions_go_into_one_in_clear(harness: Any) -> None:
+def test_conversions_go_into_one_in_clear(harness: SyncHarness) -> None:
     offer(harness, AUDIENCE, ORDERS)
     fields = ("event_id", "event_name", "occurred_at")
     rules = (ID, EMAIL, PHONE, *(DataMapping(omniads_field=field, cdp_field=field) for field in fields))
@@ -121,7 +123,9 @@ def test_conversions_go_into_one_in_clear(harness: Any) -> None:
 
 
 @pytest.mark.parametrize("rules", [(ID, EMAIL), (ID, PHONE, CITY)], ids=["sent", "not sent"])
-def test_who_is_suppressed_is_not_written_in_clear(harness: Any, rules: Any, hashed: Any, tmp_path: Path) -> None:
+def test_who_is_suppressed_is_not_written_in_clear(
+    harness: SyncHarness, rules: Any, hashed: Any, tmp_path: Path
+) -> None:
     """Whether the list names them in clear or by hash, and whether what it names them by is sent or not."""
     offer(harness, CONTACTS)
     harness.configure(mappings=rules)
@@ -137,7 +141,7 @@ def test_who_is_suppressed_is_not_written_in_clear(harness: Any, rules: Any, has
 
 
 def test_a_hash_made_by_the_rules_of_one_platform_suppresses_at_another(
-    harness: Any, hashed: Any, tmp_path: Path
+    harness: SyncHarness, hashed: Any, tmp_path: Path
 ) -> None:
     offer(harness, replace(AUDIENCE, profile="google"))
     harness.cdp.put("u0", email=hashed("first.last@gmail.com"))

@@ -5,13 +5,15 @@ from typing import Any
 
 import pytest
 from cdp_bridge.entities import CDPSegment
-from cdp_bridge.model import Limits
+from cdp_bridge.model import Audience, AudienceRef, Limits
 from cdp_bridge.sync.audience import ESTIMATE_LASTS
 from cdp_bridge.sync.progress import Progress
 from msgspec.structs import replace
 
+from ..conftest import SyncHarness
 
-def test_all_is_added_once_and_unchanged_costs_no_call(each_harness: Any) -> None:
+
+def test_all_is_added_once_and_unchanged_costs_no_call(each_harness: SyncHarness) -> None:
     harness = each_harness
     first = harness.sync()
     harness.assert_equal()
@@ -23,7 +25,7 @@ def test_all_is_added_once_and_unchanged_costs_no_call(each_harness: Any) -> Non
     harness.assert_equal()
 
 
-def test_old_identifiers_go_before_new_ones_come(each_harness: Any) -> None:
+def test_old_identifiers_go_before_new_ones_come(each_harness: SyncHarness) -> None:
     harness = each_harness
     harness.sync()
     harness.cdp.put("u1", email="moved@example.com", phone="+14155550101")
@@ -33,7 +35,7 @@ def test_old_identifiers_go_before_new_ones_come(each_harness: Any) -> None:
     harness.assert_equal()
 
 
-def test_who_leaves_is_removed_and_may_come_back(each_harness: Any) -> None:
+def test_who_leaves_is_removed_and_may_come_back(each_harness: SyncHarness) -> None:
     harness = each_harness
     harness.sync()
     harness.cdp.drop("u2")
@@ -45,7 +47,7 @@ def test_who_leaves_is_removed_and_may_come_back(each_harness: Any) -> None:
     harness.assert_equal()
 
 
-def test_the_same_hashes_go_out_on_removal_as_on_addition(harness: Any) -> None:
+def test_the_same_hashes_go_out_on_removal_as_on_addition(harness: SyncHarness) -> None:
     harness.sync()
     (added,) = harness.platform.batches
     sent = {key: added.identifiers["email"][place] for place, key in enumerate(added.keys)}
@@ -56,21 +58,21 @@ def test_the_same_hashes_go_out_on_removal_as_on_addition(harness: Any) -> None:
     assert len(removed.keys) == 1
 
 
-def test_several_values_are_one_member(harness: Any) -> None:
+def test_several_values_are_one_member(harness: SyncHarness) -> None:
     harness.cdp.put("u0", email=["a@example.com", "b@example.com"], phone=["+14155550100", "+14155550109"])
     harness.sync()
     harness.assert_equal()
     assert len(harness.ledger()["u0"]) == 4
 
 
-def test_order_and_repetition_of_values_are_no_change(harness: Any) -> None:
+def test_order_and_repetition_of_values_are_no_change(harness: SyncHarness) -> None:
     harness.cdp.put("u0", email=["A@example.com ", "a@example.com"])
     harness.sync()
     harness.cdp.put("u0", email="a@example.com")
     assert harness.sync().changes == 0
 
 
-def test_of_duplicates_in_an_extract_one_is_sent_whatever_their_order(harness: Any) -> None:
+def test_of_duplicates_in_an_extract_one_is_sent_whatever_their_order(harness: SyncHarness) -> None:
     twice = [
         {"id": "u0", "ok": "yes", "email": "one@example.com"},
         {"id": "u0", "ok": "yes", "email": "two@example.com"},
@@ -84,14 +86,14 @@ def test_of_duplicates_in_an_extract_one_is_sent_whatever_their_order(harness: A
     assert harness.sync().membership_calls == 0
 
 
-def test_of_duplicates_one_that_forbids_sending_counts(harness: Any) -> None:
+def test_of_duplicates_one_that_forbids_sending_counts(harness: SyncHarness) -> None:
     harness.cdp.extra = [{"id": "u0", "ok": "no", "email": "u0@example.com"}]
     log = harness.sync()
     assert log.funnel.dropped == {"duplicate": 1, "no_consent:ads": 1}
     assert "u0" not in harness.ledger()
 
 
-def test_a_user_id_that_is_an_address_is_not_kept(harness: Any) -> None:
+def test_a_user_id_that_is_an_address_is_not_kept(harness: SyncHarness) -> None:
     harness.cdp.put("someone@example.com", email="someone@example.com")
     harness.cdp.put("+14155550177", email="other@example.com")
     harness.sync()
@@ -100,7 +102,7 @@ def test_a_user_id_that_is_an_address_is_not_kept(harness: Any) -> None:
     assert len(harness.platform.held) == 7
 
 
-def test_batches_keep_to_rows_and_bytes(harness: Any) -> None:
+def test_batches_keep_to_rows_and_bytes(harness: SyncHarness) -> None:
     for number in range(10, 40):
         harness.cdp.put(f"u{number}", email=f"u{number}@example.com")
     harness.limits = Limits(rows=10)
@@ -116,7 +118,7 @@ def test_batches_keep_to_rows_and_bytes(harness: Any) -> None:
     harness.assert_equal()
 
 
-def test_removing_everybody_keeps_to_bytes_too(harness: Any) -> None:
+def test_removing_everybody_keeps_to_bytes_too(harness: SyncHarness) -> None:
     for number in range(10, 60):
         harness.cdp.put(f"u{number}", email=f"u{number}@example.com", phone=f"+141555501{number}")
     harness.sync()
@@ -132,7 +134,7 @@ def flat(batch: Any) -> list[tuple[str, str]]:
     return [(column, value) for column, lists in batch.identifiers.items() for values in lists for value in values]
 
 
-def test_last_is_said_also_when_members_fall_out_on_the_way(harness: Any) -> None:
+def test_last_is_said_also_when_members_fall_out_on_the_way(harness: SyncHarness) -> None:
     harness.limits = Limits(rows=1)
     harness.sync()
     harness.cdp.put("u0", email="new0@example.com")
@@ -143,19 +145,20 @@ def test_last_is_said_also_when_members_fall_out_on_the_way(harness: Any) -> Non
     assert [batch.last for batch in adds] == [True]
 
 
-def test_the_fields_of_the_mapping_are_what_the_source_is_asked_for(harness: Any) -> None:
+def test_the_fields_of_the_mapping_are_what_the_source_is_asked_for(harness: SyncHarness) -> None:
     harness.sync()
     (request,) = harness.cdp.requests
     assert (request.stream, request.segment, request.checkpoint) == ("people", "vip", None)
     assert set(request.fields) == {"id", "email", "phone", "ok"}
 
 
-def test_what_there_is_to_know_is_recorded(each_harness: Any) -> None:
+def test_what_there_is_to_know_is_recorded(each_harness: SyncHarness) -> None:
     harness = each_harness
     log = harness.sync()
     (recorded,) = harness.store.runs(harness.bridge.audiences[0].name)
     assert recorded == log
     assert (log.match_rate, log.funnel.matched_lower, log.funnel.matched_upper) == (1.0, 7, 9)
+    assert log.latency
     assert log.latency > 0
     (segment,) = harness.store.segments()
     assert segment == CDPSegment(
@@ -166,10 +169,10 @@ def test_what_there_is_to_know_is_recorded(each_harness: Any) -> None:
         last_sync=log.sync_timestamp,
         sync_status="synced",
     )
-    assert harness.store.audience_ref("vip").id == "a1"
+    assert harness.ref().id == "a1"
 
 
-def test_plugins_hear_of_start_and_end(harness: Any) -> None:
+def test_plugins_hear_of_start_and_end(harness: SyncHarness) -> None:
     log = harness.sync()
     assert [(event.name, event.subject) for event in harness.events] == [
         ("run.started", "vip"),
@@ -178,7 +181,7 @@ def test_plugins_hear_of_start_and_end(harness: Any) -> None:
     assert harness.events[1].details == {"status": "succeeded", "records_processed": 5, "latency": log.latency}
 
 
-def test_progress_is_told_phase_by_phase(harness: Any) -> None:
+def test_progress_is_told_phase_by_phase(harness: SyncHarness) -> None:
     harness.limits = Limits(rows=3)
     told: list[Progress] = []
     with harness.open(progress=told.append) as run:
@@ -191,10 +194,11 @@ def test_progress_is_told_phase_by_phase(harness: Any) -> None:
     ]
 
 
-def test_a_preview_sends_and_changes_nothing(harness: Any) -> None:
+def test_a_preview_sends_and_changes_nothing(harness: SyncHarness) -> None:
     preview = harness.preview()
     assert (preview.adds, preview.changes, preview.removes) == (5, 0, 0)
     assert preview.funnel.identifiable == 5
+    assert preview.sample
     assert preview.sample["operation"] == "add"
     assert len(preview.sample["identifiers"]["email"]) == 2
     assert (harness.platform.calls, harness.platform.ensured) == (0, [])
@@ -202,18 +206,19 @@ def test_a_preview_sends_and_changes_nothing(harness: Any) -> None:
     harness.sync()
     harness.cdp.drop("u0")
     preview = harness.preview()
+    assert preview.sample
     assert (preview.adds, preview.removes, preview.sample["operation"]) == (0, 1, "remove")
     assert harness.platform.calls == 1
 
 
-def test_a_preview_uses_the_destinations_own_request(harness: Any) -> None:
+def test_a_preview_uses_the_destinations_own_request(harness: SyncHarness) -> None:
     harness.platform.preview = lambda settings, batch: {"rows": len(batch.keys)}
     assert harness.preview().sample == {"rows": 2}
 
 
 @pytest.mark.parametrize("lost", ["whole", "incremental"])
 def test_an_audience_lost_at_the_platform_is_filled_anew(
-    harness: Any, lost: str, caplog: pytest.LogCaptureFixture
+    harness: SyncHarness, lost: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.configure(incremental=lost == "incremental")
     harness.sync()
@@ -223,43 +228,45 @@ def test_an_audience_lost_at_the_platform_is_filled_anew(
     assert (log.status, log.adds, log.error) == ("succeeded", 6, "")
     assert caplog.messages == ["the platform has lost the audience, so everybody in the segment is sent again"]
     harness.assert_equal()
-    assert harness.store.audience_ref("vip").id == "a2"
+    assert harness.ref().id == "a2"
 
 
 def test_an_audience_that_is_lost_again_and_again_is_a_failed_run(
-    harness: Any, caplog: pytest.LogCaptureFixture
+    harness: SyncHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.sync()
     harness.cdp.put("u9", email="u9@example.com")
     ensure = harness.platform.ensure
 
-    def ensure_and_lose(audience: Any) -> Any:
+    def ensure_and_lose(audience: Audience) -> AudienceRef:
         harness.platform.lose()
         return ensure(audience)
 
-    harness.platform.ensure = ensure_and_lose
-    log = harness.sync()
+    with monkeypatch.context() as patch:
+        patch.setattr(harness.platform, "ensure", ensure_and_lose)
+        log = harness.sync()
     assert (log.status, log.error) == ("failed", "the platform has lost the audience twice while it was being filled")
     assert "twice" not in caplog.text
-    harness.platform.ensure = ensure
     harness.sync()
     harness.assert_equal()
 
 
-def test_another_account_is_filled_although_nobody_changed(harness: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_another_account_is_filled_although_nobody_changed(
+    harness: SyncHarness, caplog: pytest.LogCaptureFixture
+) -> None:
     harness.sync()
     harness.configure(account="2")
     log = harness.sync()
     assert (log.status, log.adds) == ("succeeded", 5)
     why = "the destination's settings lead to another audience"
     assert caplog.messages == [f"{why}, so everybody in the segment is sent again"]
-    assert harness.store.audience_ref("vip").account == "act_2"
+    assert harness.ref().account == "act_2"
     assert [len(rows) for rows in harness.platform.audiences.values()] == [5, 5]
     assert harness.sync().membership_calls == 0
     assert not harness.platform.ensured
 
 
-def test_two_activations_do_not_touch_each_other(harness: Any) -> None:
+def test_two_activations_do_not_touch_each_other(harness: SyncHarness) -> None:
     harness.sync()
     first = harness.bridge.audiences[0]
     harness.save(replace(harness.bridge, audiences=(replace(first, name="other"), first)))
@@ -269,15 +276,16 @@ def test_two_activations_do_not_touch_each_other(harness: Any) -> None:
     assert len(harness.platform.markers) == 2
 
 
-def test_the_platforms_estimate_is_dated_and_asked_for_anew_once_it_is_old(harness: Any) -> None:
+def test_the_platforms_estimate_is_dated_and_asked_for_anew_once_it_is_old(harness: SyncHarness) -> None:
     first = harness.sync()
-    assert (first.funnel.matched_lower, harness.store.audience_ref("vip").asked_at) == (7, first.sync_timestamp)
+    assert (first.funnel.matched_lower, harness.ref().asked_at) == (7, first.sync_timestamp)
     again = harness.sync()
     assert (len(harness.platform.ensured), again.funnel.matched_lower) == (0, None)
-    ref = harness.store.audience_ref("vip")
+    ref = harness.ref()
+    assert ref.asked_at
     assert (ref.lower_bound, ref.asked_at) == (7, first.sync_timestamp)
     with harness.store.transaction() as change:
         change.save_audience("vip", replace(ref, asked_at=ref.asked_at - ESTIMATE_LASTS - timedelta(seconds=1)))
     later = harness.sync()
     assert (len(harness.platform.ensured), later.funnel.matched_lower, later.membership_calls) == (1, 7, 0)
-    assert harness.store.audience_ref("vip").asked_at == later.sync_timestamp
+    assert harness.ref().asked_at == later.sync_timestamp

@@ -5,13 +5,15 @@ from typing import Any
 import pytest
 from cdp_bridge.model import Outcome
 
+from ..conftest import SyncHarness
+
 
 class Killed(BaseException):
     """Stands for the end of the process at a failpoint."""
 
 
 @pytest.fixture
-def household(harness: Any) -> Any:
+def household(harness: SyncHarness) -> Any:
     """u0 and u1 share a phone, u1 and u2 an e-mail address."""
     harness.cdp.put("u0", email="u0@example.com", phone="+14155550190")
     harness.cdp.put("u1", email=["u1@example.com", "both@example.com"], phone="+14155550190")

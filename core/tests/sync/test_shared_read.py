@@ -15,13 +15,15 @@ from cdp_bridge.sync.run import open_run
 from cdp_bridge.sync.run_group import groups, run_group
 from msgspec.structs import replace
 
+from ..conftest import SyncHarness
+
 Until = Callable[[Callable[[], Any]], Any]
 
 NAMES = ("vip", "second", "third")
 
 
 @pytest.fixture
-def shared(harness: Any) -> Any:
+def shared(harness: SyncHarness) -> Any:
     """The harness with three audiences of one segment, at accounts `1` to `3` of the platform."""
     first = harness.bridge.audiences[0]
     harness.save(
@@ -37,7 +39,7 @@ def shared(harness: Any) -> Any:
     return harness
 
 
-def sync(harness: Any, **options: Any) -> dict[str, SyncLog]:
+def sync(harness: SyncHarness, **options: Any) -> dict[str, SyncLog]:
     """All audiences at once, as the command line does; `progress` by name."""
     registry, told = harness.registry(), options.pop("progress", {})
 
@@ -52,7 +54,7 @@ def sync(harness: Any, **options: Any) -> dict[str, SyncLog]:
     return {log.audience: log for log in run_group(jobs, threading.Event())}
 
 
-def rows(harness: Any) -> list[int]:
+def rows(harness: SyncHarness) -> list[int]:
     """How many people each audience of the platform holds."""
     return sorted(len(held) for held in harness.platform.audiences.values())
 
@@ -220,7 +222,7 @@ def test_the_source_is_opened_once_and_closed_by_the_last(shared: Any, monkeypat
     assert opened == ["opened", "closed"]
 
 
-def test_runs_that_read_the_same_are_grouped(harness: Any) -> None:
+def test_runs_that_read_the_same_are_grouped(harness: SyncHarness) -> None:
     one = harness.bridge.audiences[0]
     many = [replace(one, name=f"a{number}") for number in range(5)]
     other, stream = replace(one, name="b", segment="other"), replace(one, name="c", stream="people")
