@@ -356,6 +356,7 @@ def expected(person: Mapping[str, Any]) -> Row:
 
 
 def digest(value: str) -> str:
+    """As which a clean e-mail address, or a phone without its plus, is sent."""
     return hashlib.sha256(value.encode()).hexdigest()
 
 
@@ -426,9 +427,3 @@ def _filled(store: Store) -> SyncHarness:
 def make_harness() -> Callable[[Store], SyncHarness]:
     """A harness without people on a store of the test's own."""
     return SyncHarness
-
-
-@pytest.fixture
-def hashed() -> Callable[[str], str]:
-    """The digest as which a clean e-mail address, or a phone without its plus, is sent."""
-    return digest

@@ -6,19 +6,21 @@ from typing import Any
 import pyarrow as pa
 from cdp_bridge.identity import FIELDS, compile_profile, installed
 
+from .conftest import Run
+
 
 def digest(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def test_values_keep_their_order_and_lose_repetitions(run: Any) -> None:
+def test_values_keep_their_order_and_lose_repetitions(run: Run) -> None:
     known = digest("b@example.com").hex().upper()
     answer = run("meta", {"email": [["B@example.com", "a@example.com", " b@EXAMPLE.com", known, None, "nobody"]]})
     assert answer["email"] == [[digest("b@example.com"), digest("a@example.com")]]
     assert answer["refused"] == [["email:invalid"]]
 
 
-def test_absent_is_not_refused(run: Any) -> None:
+def test_absent_is_not_refused(run: Run) -> None:
     for single in (["email"], []):
         answer = run("meta", {"email": [None, [], [None]]}, single=single)
         assert answer == {"email": [[], [], []], "refused": [[], [], []]}
@@ -45,14 +47,14 @@ def test_every_profile_compiles_for_all_fields_with_the_promised_types(connectio
             assert types == {**compiled.outputs(FIELDS), "refused": "VARCHAR[]"}
 
 
-def test_the_first_known_country_of_the_person_reads_the_phone(run: Any) -> None:
+def test_the_first_known_country_of_the_person_reads_the_phone(run: Run) -> None:
     page = {"phone": [["07700 900123"], ["07700 900123"]], "country": [["nowhere", "uk", "US"], None]}
     answer = run("tiktok-audience", page)
     assert answer["phone"] == [[digest("+447700900123")], []]
     assert answer["refused"] == [[], ["phone:no_country"]]
 
 
-def test_google_address_is_sent_whole_or_not_at_all(run: Any) -> None:
+def test_google_address_is_sent_whole_or_not_at_all(run: Run) -> None:
     page = {
         "first_name": [["Joana"], ["Joana"], None],
         "last_name": [["Quinn"], None, None],
@@ -66,12 +68,12 @@ def test_google_address_is_sent_whole_or_not_at_all(run: Any) -> None:
     assert answer["refused"] == [[], ["address:incomplete"], []]
 
 
-def test_google_names_without_postal_code_in_the_mapping_are_held_back(run: Any) -> None:
+def test_google_names_without_postal_code_in_the_mapping_are_held_back(run: Run) -> None:
     answer = run("google", {"first_name": [["Joana"]], "last_name": [["Quinn"]]})
     assert answer == {"first_name": [[]], "last_name": [[]], "refused": [["address:incomplete"]]}
 
 
-def test_the_single_form_equals_the_general_form(run: Any) -> None:
+def test_the_single_form_equals_the_general_form(run: Run) -> None:
     values = ["", "null", "Mary", "a@example.com", "+1 650 555 1212", "1990-02-03", "f", "US", "94035", "A" * 64, "É"]
     page = {field: [[value] for value in values] for field in FIELDS}
     for profile in installed().profiles:
@@ -79,7 +81,7 @@ def test_the_single_form_equals_the_general_form(run: Any) -> None:
             assert run(profile, page, single=single) == run(profile, page)
 
 
-def test_a_nul_cuts_nothing_off(run: Any) -> None:
+def test_a_nul_cuts_nothing_off(run: Run) -> None:
     given = {"first_name": "Zoé \0Maria", "last_name": "Silva", "postal_code": "1229-076", "country": "PT"}
     answer = run("google", {field: [[value]] for field, value in given.items()})
     assert answer["first_name"] == [[digest("zoé maria")]]

@@ -2,12 +2,13 @@
 
 import hashlib
 import re
-from typing import Any
 
 import pytest
 from cdp_bridge.identity import CLEAR, FIELDS, Question, compile_profile, explain_many, installed
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from .conftest import Run
 
 EMPTY = hashlib.sha256(b"").digest()
 COUNTRIES = [None, "US", "gb", "Deutschland", "FR", "IT", "JP", "nowhere"]
@@ -74,7 +75,7 @@ def test_a_digest_passes_in_lower_case(profile: str, digest: bytes) -> None:
 @profiles
 @given(raws=values, country=st.sampled_from(COUNTRIES))
 @quickly
-def test_a_list_is_its_values_one_by_one(profile: str, run: Any, raws: list[str], country: str | None) -> None:
+def test_a_list_is_its_values_one_by_one(profile: str, run: Run, raws: list[str], country: str | None) -> None:
     compiled = compile_profile(profile)
     fields = set(compiled.profile.fields) - {*compiled.profile.all_or_none, "country"}  # those are held back when alone
     whole = run(profile, {**{field: [list(raws)] for field in fields}, "country": [[country]]})

@@ -7,6 +7,8 @@ import msgspec
 import pytest
 from cdp_bridge.identity import Question, compile_profile, explain_many, installed
 
+from .conftest import Run
+
 
 def vectors(profile: str) -> list[dict[str, Any]]:
     return msgspec.json.decode(installed().vectors[profile].read_bytes(), type=list[dict[str, Any]])
@@ -26,7 +28,7 @@ def test_every_vector_is_explained_as_published(profile: str) -> None:
 
 
 @pytest.mark.parametrize("profile", installed().vectors)
-def test_every_vector_holds_in_a_page_of_lists(profile: str, run: Any) -> None:
+def test_every_vector_holds_in_a_page_of_lists(profile: str, run: Run) -> None:
     for vector in vectors(profile):
         field, page = vector["field"], {vector["field"]: [[vector["raw"]]]}
         if field not in compile_profile(profile).profile.fields:
@@ -52,7 +54,7 @@ def test_hashed_values_are_the_digest_of_the_normalised_text() -> None:
                 assert vector["value"] == hashlib.sha256(vector["normalised"].encode()).hexdigest(), vector
 
 
-def test_parts_of_a_name_and_of_a_date_of_birth_at_meta(run: Any) -> None:
+def test_parts_of_a_name_and_of_a_date_of_birth_at_meta(run: Run) -> None:
     answer = run("meta", {"first_name": [["Liam"]], "date_of_birth": [["1997-2-16"]]})
     published = {
         "first_initial": "acac86c0e609ca906f632b0e2dacccb2b77d22b0621f20ebece1a4835b93f6f0",
@@ -63,7 +65,7 @@ def test_parts_of_a_name_and_of_a_date_of_birth_at_meta(run: Any) -> None:
     assert {name: answer[name][0][0].hex() for name in published} == published
 
 
-def test_a_year_alone_gives_the_year_alone(run: Any) -> None:
+def test_a_year_alone_gives_the_year_alone(run: Run) -> None:
     answer = run("meta", {"date_of_birth": [["1997"]]})
     assert [len(answer[name][0]) for name in ("date_of_birth", "birth_year", "birth_month", "birth_day")] == [
         0,

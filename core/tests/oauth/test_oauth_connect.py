@@ -13,6 +13,7 @@ from cdp_bridge.secrets import Resolver
 from cdp_bridge.settings import SettingsError
 from cdp_bridge.store import Store
 
+from .conftest import Clock
 from .twin import BACK, TERMS, Platform, Settings, sign_in
 
 
@@ -67,7 +68,7 @@ def test_who_says_no_connects_nothing(grants: Grants, raw: dict[str, Any], platf
     assert platform.calls == []
 
 
-def test_who_takes_too_long_begins_again(grants: Grants, raw: dict[str, Any], clock: Any) -> None:
+def test_who_takes_too_long_begins_again(grants: Grants, raw: dict[str, Any], clock: Clock) -> None:
     answer = sign_in(grants.begin(TERMS, Settings, raw, BACK).url)
     clock.now += 600
     with pytest.raises(ConfigError, match="took too long"):
@@ -126,7 +127,7 @@ def test_no_secret_is_in_a_url_a_log_an_error_or_a_file(
     raw: dict[str, Any],
     platform: Platform,
     tmp_path: Path,
-    clock: Any,
+    clock: Clock,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -17,6 +17,7 @@ from cdp_bridge.store import Store
 from msgspec import Struct
 from sandbox import meta
 
+from .conftest import Clock
 from .twin import BACK, sign_in
 
 TERMS = OAuth(
@@ -58,7 +59,7 @@ def twin() -> Iterator[str]:
     loop.close()
 
 
-def test_a_person_connects_meta_and_the_token_lasts(store: Store, clock: Any, twin: str) -> None:
+def test_a_person_connects_meta_and_the_token_lasts(store: Store, clock: Clock, twin: str) -> None:
     def serves(token: Secret) -> bool:
         headers = {"Authorization": f"Bearer {token.reveal()}"}
         return requests.get(f"{twin}/v26.0/act_1001", headers=headers).status_code == 200

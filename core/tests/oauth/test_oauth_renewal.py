@@ -9,6 +9,7 @@ from cdp_bridge.oauth import Grants
 from cdp_bridge.secrets import Resolver, Secret
 from cdp_bridge.store import Store
 
+from .conftest import Clock
 from .twin import BACK, TERMS, Platform, Settings, sign_in
 
 
@@ -22,7 +23,7 @@ def token(grants: Grants) -> str:
     return grants.token("shop").reveal()
 
 
-def test_a_token_is_renewed_after_half_of_its_life(connected: Grants, platform: Platform, clock: Any) -> None:
+def test_a_token_is_renewed_after_half_of_its_life(connected: Grants, platform: Platform, clock: Clock) -> None:
     first = token(connected)
     clock.now += 1_799
     assert token(connected) == first
@@ -34,7 +35,7 @@ def test_a_token_is_renewed_after_half_of_its_life(connected: Grants, platform: 
 
 
 @pytest.mark.parametrize("rotates", [True, False])
-def test_renewal_goes_on_for_ever(connected: Grants, platform: Platform, clock: Any, rotates: bool) -> None:
+def test_renewal_goes_on_for_ever(connected: Grants, platform: Platform, clock: Clock, rotates: bool) -> None:
     platform.rotates = rotates
     seen = set()
     for _ in range(5):
@@ -45,7 +46,7 @@ def test_renewal_goes_on_for_ever(connected: Grants, platform: Platform, clock: 
 
 @pytest.mark.parametrize("life", [None, 0, 1e300])
 def test_a_token_without_end_is_never_renewed(
-    grants: Grants, raw: dict[str, Any], platform: Platform, clock: Any, life: Any
+    grants: Grants, raw: dict[str, Any], platform: Platform, clock: Clock, life: Any
 ) -> None:
     platform.life = life
     grants.finish(sign_in(grants.begin(TERMS, Settings, raw, BACK).url))
@@ -55,7 +56,7 @@ def test_a_token_without_end_is_never_renewed(
 
 
 def test_while_the_platform_is_away_the_token_serves_to_its_end(
-    connected: Grants, platform: Platform, clock: Any
+    connected: Grants, platform: Platform, clock: Clock
 ) -> None:
     first = token(connected)
     platform.faults += [503, 503]
@@ -68,7 +69,7 @@ def test_while_the_platform_is_away_the_token_serves_to_its_end(
 
 
 def test_a_person_must_sign_in_again_when_the_grant_is_withdrawn(
-    connected: Grants, platform: Platform, clock: Any
+    connected: Grants, platform: Platform, clock: Clock
 ) -> None:
     platform.refresh_tokens.clear()
     clock.now += 1_800
@@ -77,7 +78,9 @@ def test_a_person_must_sign_in_again_when_the_grant_is_withdrawn(
     assert "connect the account again" in caught.value.remedy
 
 
-def test_many_at_once_use_a_refresh_token_once(store: Store, connected: Grants, platform: Platform, clock: Any) -> None:
+def test_many_at_once_use_a_refresh_token_once(
+    store: Store, connected: Grants, platform: Platform, clock: Clock
+) -> None:
     clock.now += 3_600
     found: list[str] = []
     barrier = threading.Barrier(8)
@@ -96,7 +99,7 @@ def test_many_at_once_use_a_refresh_token_once(store: Store, connected: Grants, 
     assert platform.calls == ["authorization_code", "refresh_token"]
 
 
-def test_who_finds_another_renewing_uses_the_old_token_or_waits(store: Store, connected: Grants, clock: Any) -> None:
+def test_who_finds_another_renewing_uses_the_old_token_or_waits(store: Store, connected: Grants, clock: Clock) -> None:
     first = token(connected)
     clock.now += 1_800
     with store.lease("oauth:shop"):
@@ -110,7 +113,7 @@ def test_who_finds_another_renewing_uses_the_old_token_or_waits(store: Store, co
 
 
 def test_a_new_refresh_token_is_saved_before_anybody_gets_its_access_token(
-    store: Store, connected: Grants, platform: Platform, clock: Any, monkeypatch: pytest.MonkeyPatch
+    store: Store, connected: Grants, platform: Platform, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any, **__: Any) -> str:
         raise ConfigError("the disk is full")

@@ -13,6 +13,7 @@ from cdp_bridge.store import Store
 from msgspec import Struct
 from msgspec.structs import replace
 
+from .conftest import Clock
 from .twin import BACK, OWN_TERMS, TERMS, OwnWay, Platform, Settings, served, sign_in
 
 
@@ -23,7 +24,7 @@ def own() -> Iterator[Platform]:
 
 
 def test_a_platform_with_names_of_its_own_is_connected_for_ever(
-    store: Store, grants: Grants, raw: dict[str, Any], own: Platform, clock: Any
+    store: Store, grants: Grants, raw: dict[str, Any], own: Platform, clock: Clock
 ) -> None:
     account = raw | {"base_url": own.url}
     assert grants.finish(sign_in(grants.begin(OWN_TERMS, Settings, account, BACK).url)) == "shop"

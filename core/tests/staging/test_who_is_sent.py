@@ -14,7 +14,7 @@ from cdp_bridge.sync.reading import SharedRead
 from cdp_bridge.sync.setup import prepare
 from msgspec.structs import replace
 
-from ..conftest import SyncHarness
+from ..conftest import SyncHarness, digest
 
 ID = DataMapping(omniads_field="user_id", cdp_field="id")
 EMAIL = DataMapping(omniads_field="email", cdp_field="email")
@@ -88,19 +88,17 @@ def test_who_leaves_a_suppression_list_comes_back(harness: SyncHarness, tmp_path
     harness.assert_equal()
 
 
-def test_a_hash_suppresses_what_it_stands_for(harness: SyncHarness, tmp_path: Path, hashed: Any) -> None:
-    harness.suppress(tmp_path / "list", hashed("u0@example.com"), hashed("14155550101").upper())
+def test_a_hash_suppresses_what_it_stands_for(harness: SyncHarness, tmp_path: Path) -> None:
+    harness.suppress(tmp_path / "list", digest("u0@example.com"), digest("14155550101").upper())
     harness.sync()
     assert set(harness.ledger()) == {"u2", "u3", "u4"}
 
 
-def test_a_hash_of_the_cdp_is_suppressed_by_whichever_rules_it_was_made(
-    harness: SyncHarness, tmp_path: Path, hashed: Any
-) -> None:
+def test_a_hash_of_the_cdp_is_suppressed_by_whichever_rules_it_was_made(harness: SyncHarness, tmp_path: Path) -> None:
     """Meta hashes a phone without its plus, others with it; a hash that the CDP has is sent as it is."""
-    harness.cdp.put("u0", email="u0@example.com", phone=hashed("+14155550100"))
-    harness.cdp.put("u1", email=hashed("first.last@gmail.com"))
-    harness.cdp.put("u2", email=hashed("firstlast@gmail.com"))
+    harness.cdp.put("u0", email="u0@example.com", phone=digest("+14155550100"))
+    harness.cdp.put("u1", email=digest("first.last@gmail.com"))
+    harness.cdp.put("u2", email=digest("firstlast@gmail.com"))
     harness.suppress(tmp_path / "list", "+14155550100", "First.Last@gmail.com")
     log = harness.sync()
     assert log.funnel.dropped == {"suppressed": 3}
@@ -144,7 +142,7 @@ def test_lines_that_suppress_nobody_are_counted(
     ],
 )
 def test_a_breach_of_validation_costs_what_the_policy_says(
-    harness: SyncHarness, hashed: Any, on_invalid: Any, members: set[str], dropped: dict[str, int]
+    harness: SyncHarness, on_invalid: Any, members: set[str], dropped: dict[str, int]
 ) -> None:
     strict = DataMapping(
         omniads_field="email", cdp_field="email", validation={"pattern": "^u[1-9]"}, on_invalid=on_invalid
@@ -154,7 +152,7 @@ def test_a_breach_of_validation_costs_what_the_policy_says(
     assert set(harness.ledger()) == members
     assert log.funnel.dropped == dropped
     assert log.funnel.fields_rejected == {"email:pattern": 1}
-    assert hashed("u0@example.com") not in everything_sent(harness)
+    assert digest("u0@example.com") not in everything_sent(harness)
 
 
 def test_the_policy_fail_stops_before_anything_is_sent(harness: SyncHarness) -> None:
@@ -167,7 +165,7 @@ def test_the_policy_fail_stops_before_anything_is_sent(harness: SyncHarness) -> 
     assert harness.platform.calls == 0
 
 
-def test_what_no_rule_lets_out_never_leaves(harness: SyncHarness, hashed: Any) -> None:
+def test_what_no_rule_lets_out_never_leaves(harness: SyncHarness) -> None:
     """Meta takes e-mail and phone hashed, ad and external ids in clear."""
     assert load_profile("meta").fields["external_id"].send == "clear"
     harness.configure(
@@ -182,9 +180,9 @@ def test_what_no_rule_lets_out_never_leaves(harness: SyncHarness, hashed: Any) -
     harness.cdp.put("u0", email="u0@example.com", phone="+14155550100", loyalty="L-0", name="Ann", secret="unmapped")
     harness.sync()
     sent = everything_sent(harness)
-    assert {hashed("u0@example.com"), hashed("ann")} <= sent
+    assert {digest("u0@example.com"), digest("ann")} <= sent
     for kept in ("14155550100", "+14155550100", "L-0", "l-0", "unmapped", "u0", "vip"):
-        assert not {kept, hashed(kept)} & sent
+        assert not {kept, digest(kept)} & sent
     assert set(harness.platform.batches[0].identifiers) == {"email", "first_name", "first_initial"}
     assert all(len(value) == 64 for value in sent)
 

@@ -1,10 +1,13 @@
 """Helpers of the store's tests: a clock to turn, members by number, processes that share a store."""
 
+from __future__ import annotations
+
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO, Protocol
 
 import pytest
 from cdp_bridge.store import MemberRow
@@ -32,9 +35,14 @@ def at() -> datetime:
     return AT
 
 
-@pytest.fixture
-def people() -> Callable[..., list[MemberRow]]:
+class People(Protocol):
     """Members `start` to `stop`, in member_key order; `mark` makes their fingerprints differ."""
+
+    def __call__(self, stop: int, start: int = 0, mark: int = 0) -> list[MemberRow]: ...
+
+
+@pytest.fixture
+def people() -> People:
 
     def make(stop: int, start: int = 0, mark: int = 0) -> list[MemberRow]:
         return [
@@ -50,19 +58,26 @@ def people() -> Callable[..., list[MemberRow]]:
     return make
 
 
-Start = Callable[..., "subprocess.Popen[str]"]
+class Process(subprocess.Popen[str]):
+    """A process that is spoken with by pipes."""
+
+    stdin: IO[str]
+    stdout: IO[str]
+
+
+class Start(Protocol):
+    """Run Python source in a process of its own; whatever still runs at the end of the test is killed."""
+
+    def __call__(self, source: str, *arguments: str) -> Process: ...
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Run Python source in a process of its own (arguments follow); whatever still runs at the end is killed."""
-    started: list[subprocess.Popen[str]] = []
+    started: list[Process] = []
 
-    def run(source: str, *arguments: str) -> "subprocess.Popen[str]":
+    def run(source: str, *arguments: str) -> Process:
         command = [sys.executable, "-c", source, *arguments]
-        started.append(
-            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
-        )
+        started.append(Process(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=tmp_path))
         return started[-1]
 
     yield run

@@ -3,11 +3,12 @@
 import json
 import random
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from cdp_bridge.model import Limits
 from cdp_bridge.store import Store
+
+from .conftest import Clock, Start
 
 TAKER = """
 import json, sys, time
@@ -30,7 +31,7 @@ print(json.dumps(taken))
 
 
 @pytest.fixture
-def store(store_url: str, clock: Any) -> Iterator[Store]:
+def store(store_url: str, clock: Clock) -> Iterator[Store]:
     with Store.open(store_url, clock=clock) as opened:
         yield opened
 
@@ -39,7 +40,7 @@ def busiest_window(times: list[float], seconds: float) -> int:
     return max(sum(start <= moment < start + seconds for moment in times) for start in times)
 
 
-def test_a_spent_budget_says_how_long_to_wait_and_that_is_enough(store: Store, clock: Any) -> None:
+def test_a_spent_budget_says_how_long_to_wait_and_that_is_enough(store: Store, clock: Clock) -> None:
     limits = Limits(requests=3, seconds=60)
     assert [store.take("act_1", limits) for _ in range(3)] == [0, 0, 0]
     wait = store.take("act_1", limits)
@@ -51,7 +52,7 @@ def test_a_spent_budget_says_how_long_to_wait_and_that_is_enough(store: Store, c
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_no_window_is_overdrawn_at_any_pace(store: Store, clock: Any, seed: int) -> None:
+def test_no_window_is_overdrawn_at_any_pace(store: Store, clock: Clock, seed: int) -> None:
     dice, limits = random.Random(seed), Limits(requests=7, seconds=10)
     taken = []
     for _ in range(150):
@@ -65,7 +66,7 @@ def test_no_window_is_overdrawn_at_any_pace(store: Store, clock: Any, seed: int)
     assert busiest_window(taken, limits.seconds) == limits.requests
 
 
-def test_a_pause_is_for_everybody_and_the_longer_one_stays(store: Store, clock: Any) -> None:
+def test_a_pause_is_for_everybody_and_the_longer_one_stays(store: Store, clock: Clock) -> None:
     limits = Limits(requests=100)
     store.pause("act_1", 30)
     store.pause("act_1", 10)
@@ -82,7 +83,7 @@ def test_without_a_limit_nothing_is_counted(store: Store) -> None:
     assert {store.take("act_1", Limits(requests=None)) for _ in range(10)} == {0.0}
 
 
-def test_a_clock_that_jumps_back_does_not_block_the_account(store: Store, clock: Any) -> None:
+def test_a_clock_that_jumps_back_does_not_block_the_account(store: Store, clock: Clock) -> None:
     limits = Limits(requests=1, seconds=60)
     assert store.take("act_1", limits) == 0
     clock.now -= 10 * 365 * 86_400
@@ -90,7 +91,7 @@ def test_a_clock_that_jumps_back_does_not_block_the_account(store: Store, clock:
     assert store.take("act_1", limits) <= 61
 
 
-def test_two_processes_share_one_budget(store_url: str, start: Any) -> None:
+def test_two_processes_share_one_budget(store_url: str, start: Start) -> None:
     Store.open(store_url).close()
     takers = [start(TAKER, store_url) for _ in range(2)]
     assert [taker.stdout.readline() for taker in takers] == ["ready\n"] * 2

@@ -1,7 +1,6 @@
 """The configuration comes back as it was saved; what belongs to entries that are gone is deleted."""
 
 from datetime import datetime
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -19,6 +18,8 @@ from cdp_bridge.errors import ConfigError
 from cdp_bridge.store import Store, tables
 from cdp_bridge.testing.configuring import configure
 from msgspec.structs import replace
+
+from .conftest import People
 
 BRIDGE = Bridge(
     connections=(
@@ -75,7 +76,7 @@ def test_the_configuration_comes_back_as_saved_in_its_order(store: Store) -> Non
     assert [row.name for row in store.audiences()] == ["a-second", "leads", "orders", "z-first"]
 
 
-def test_what_is_gone_is_deleted_and_the_ledger_stays(store: Store, people: Any, at: datetime) -> None:
+def test_what_is_gone_is_deleted_and_the_ledger_stays(store: Store, people: People, at: datetime) -> None:
     configure(store, BRIDGE)
     with store.transaction() as change:
         change.put_members("z-first", people(3), "accepted", at)

@@ -8,7 +8,6 @@ import sqlite3
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -16,6 +15,8 @@ import sqlalchemy as sa
 from cdp_bridge.errors import ConfigError, TransientError
 from cdp_bridge.store import Store
 from cdp_bridge.store.failures import meaning, plainly
+
+from .conftest import People, Start
 
 # Every transaction leaves the ledger, the delivery, the run and the cursor at the same number, then says so.
 WORKER = """
@@ -61,7 +62,7 @@ def wait_until_alone(store: Store) -> None:
             time.sleep(0.01)
 
 
-def test_killed_at_random_moments_nothing_is_lost_or_half_applied(store_url: str, start: Any) -> None:
+def test_killed_at_random_moments_nothing_is_lost_or_half_applied(store_url: str, start: Start) -> None:
     dice = random.Random(11)
     printed = 0
     for _ in range(5):
@@ -79,7 +80,7 @@ def test_killed_at_random_moments_nothing_is_lost_or_half_applied(store_url: str
             assert store.integrity() == []
 
 
-def fill(store: Store, people: Any, at: datetime) -> int:
+def fill(store: Store, people: People, at: datetime) -> int:
     """Put batches of 100 until the disk is full; how many members were acknowledged."""
     for count in range(0, 200_000, 100):
         try:
@@ -93,7 +94,7 @@ def fill(store: Store, people: Any, at: datetime) -> int:
     pytest.fail("the disk never filled up")
 
 
-def test_a_full_disk_is_an_error_with_nothing_half_applied(small_disk: Path, people: Any, at: datetime) -> None:
+def test_a_full_disk_is_an_error_with_nothing_half_applied(small_disk: Path, people: People, at: datetime) -> None:
     ballast = small_disk / "ballast"
     ballast.write_bytes(b"x" * 500_000)
     with Store.open(f"sqlite:///{small_disk}/store.db") as store:
@@ -117,7 +118,7 @@ def test_a_store_cannot_be_made_on_a_full_disk(small_disk: Path) -> None:
 
 @pytest.mark.postgres
 def test_a_full_disk_of_postgresql_is_an_error_too(
-    postgres_server: str, postgres_url: str, small_disk: Path, people: Any, at: datetime
+    postgres_server: str, postgres_url: str, small_disk: Path, people: People, at: datetime
 ) -> None:
     name = postgres_url.rpartition("?")[0].rpartition("/")[2]
     with psycopg.connect(f"{postgres_server} dbname=postgres", autocommit=True) as server:

@@ -6,12 +6,13 @@ import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from cdp_bridge import processes
 from cdp_bridge.store import LeaseHeldError, LeaseLostError, Store, tables
+
+from .conftest import Clock, People, Start
 
 HOLDER = """
 import sys
@@ -23,12 +24,12 @@ with Store.open(sys.argv[1]) as store, store.lease("vip", 3600) as lease:
 
 
 @pytest.fixture
-def store(store_url: str, clock: Any) -> Iterator[Store]:
+def store(store_url: str, clock: Clock) -> Iterator[Store]:
     with Store.open(store_url, clock=clock) as opened:
         yield opened
 
 
-def test_a_second_holder_is_told_who_and_until_when(store: Store, clock: Any) -> None:
+def test_a_second_holder_is_told_who_and_until_when(store: Store, clock: Clock) -> None:
     with store.lease("vip", 60), store.lease("cart", 60):
         with pytest.raises(LeaseHeldError) as caught, store.lease("vip"):
             pytest.fail("two holders")
@@ -52,7 +53,7 @@ def test_a_lease_is_given_back_after_an_exception(store: Store) -> None:
 
 
 def test_an_expired_lease_is_taken_over_and_the_late_holder_is_refused(
-    store: Store, clock: Any, people: Any, at: datetime
+    store: Store, clock: Clock, people: People, at: datetime
 ) -> None:
     with store.lease("vip", 60) as late:
         clock.now += 60
@@ -69,7 +70,7 @@ def test_an_expired_lease_is_taken_over_and_the_late_holder_is_refused(
     assert store.ledger.count("vip") == 2
 
 
-def test_a_late_holder_does_not_release_the_lease_of_another(store: Store, clock: Any) -> None:
+def test_a_late_holder_does_not_release_the_lease_of_another(store: Store, clock: Clock) -> None:
     with store.lease("vip", 60):
         clock.now += 61
         newer = store.lease("vip", 60)
@@ -79,7 +80,7 @@ def test_a_late_holder_does_not_release_the_lease_of_another(store: Store, clock
     newer.__exit__(None, None, None)
 
 
-def test_a_renewed_lease_goes_on(store: Store, clock: Any) -> None:
+def test_a_renewed_lease_goes_on(store: Store, clock: Clock) -> None:
     with store.lease("vip", 60) as lease:
         for _ in range(5):
             clock.now += 50
@@ -90,7 +91,7 @@ def test_a_renewed_lease_goes_on(store: Store, clock: Any) -> None:
             pytest.fail("two holders")
 
 
-def test_another_process_is_refused_until_the_holder_dies(store_url: str, start: Any) -> None:
+def test_another_process_is_refused_until_the_holder_dies(store_url: str, start: Start) -> None:
     holder = start(HOLDER, store_url)
     assert holder.stdout.readline() == "1\n"
     with Store.open(store_url) as store:
@@ -115,7 +116,7 @@ def test_who_got_the_number_of_a_dead_holder_does_not_hold_its_lease(store: Stor
 
 
 @pytest.mark.parametrize("holder", ["process 999999999 on {host} {namespace}", "process 999999999 on {host}"])
-def test_a_holder_of_an_earlier_version_is_waited_for(store: Store, clock: Any, holder: str) -> None:
+def test_a_holder_of_an_earlier_version_is_waited_for(store: Store, clock: Clock, holder: str) -> None:
     namespace = Path("/proc/self/ns/pid").readlink().name
     with store.lease("vip", 60):
         set_holder(store, holder.format(host=os.uname().nodename, namespace=namespace))
@@ -126,7 +127,7 @@ def test_a_holder_of_an_earlier_version_is_waited_for(store: Store, clock: Any, 
             assert lease.token == 2
 
 
-def test_a_paused_process_wakes_up_and_is_refused(store_url: str, start: Any, clock: Any) -> None:
+def test_a_paused_process_wakes_up_and_is_refused(store_url: str, start: Start, clock: Clock) -> None:
     late = start(
         """
 import sys
@@ -155,7 +156,7 @@ with Store.open(sys.argv[1]) as store, store.lease("vip", 1) as lease:
         assert store.cursor("vip", "members", None) is None
 
 
-def test_rivals_get_a_free_lease_one_at_a_time(store_url: str, start: Any) -> None:
+def test_rivals_get_a_free_lease_one_at_a_time(store_url: str, start: Start) -> None:
     rival = """
 import sys
 from cdp_bridge.store import LeaseHeldError, Store
@@ -178,7 +179,7 @@ with Store.open(sys.argv[1]) as store:
 
 
 @pytest.mark.postgres
-def test_a_holder_that_sleeps_in_a_transaction_blocks_nobody(postgres_url: str, start: Any, clock: Any) -> None:
+def test_a_holder_that_sleeps_in_a_transaction_blocks_nobody(postgres_url: str, start: Start, clock: Clock) -> None:
     # The migration may take longer than the time-out.
     Store.open(postgres_url).close()
     asleep = start(

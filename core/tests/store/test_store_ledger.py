@@ -2,10 +2,11 @@
 
 import random
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 from cdp_bridge.store import Member, MemberRow, Store
+
+from .conftest import People
 
 
 def members(store: Store, audience: str = "vip") -> dict[bytes, Member]:
@@ -27,7 +28,7 @@ def test_members_come_back_as_they_were_put(store: Store, at: datetime) -> None:
     assert store.ledger.count("vip") == 3
 
 
-def test_putting_again_replaces_and_other_audiences_stay(store: Store, people: Any, at: datetime) -> None:
+def test_putting_again_replaces_and_other_audiences_stay(store: Store, people: People, at: datetime) -> None:
     later = at + timedelta(microseconds=1)
     with store.transaction() as change:
         change.put_members("vip", people(10), "accepted", at)
@@ -42,7 +43,7 @@ def test_putting_again_replaces_and_other_audiences_stay(store: Store, people: A
     }
 
 
-def test_fingerprints_are_complete_and_ordered_over_several_chunks(store: Store, people: Any, at: datetime) -> None:
+def test_fingerprints_are_complete_and_ordered_over_several_chunks(store: Store, people: People, at: datetime) -> None:
     rows = people(101_000)
     shuffled = random.Random(5).sample(rows, len(rows))
     with store.transaction() as change:
@@ -53,7 +54,7 @@ def test_fingerprints_are_complete_and_ordered_over_several_chunks(store: Store,
     assert [pair for chunk in chunks for pair in chunk] == [row[:2] for row in rows]
 
 
-def test_any_number_of_keys_can_be_read_put_in_doubt_and_dropped(store: Store, people: Any, at: datetime) -> None:
+def test_any_number_of_keys_can_be_read_put_in_doubt_and_dropped(store: Store, people: People, at: datetime) -> None:
     rows = people(40_000)
     keys = [row[0] for row in rows]
     with store.transaction() as change:
@@ -72,7 +73,7 @@ def test_an_unknown_audience_is_empty(store: Store) -> None:
     assert list(store.ledger.members("nobody")) == []
 
 
-def test_a_reader_sees_one_moment_while_a_writer_goes_on(store: Store, people: Any, at: datetime) -> None:
+def test_a_reader_sees_one_moment_while_a_writer_goes_on(store: Store, people: People, at: datetime) -> None:
     with store.transaction() as change:
         change.put_members("vip", people(60_000), "accepted", at)
     reader = store.ledger.fingerprints("vip")
@@ -83,7 +84,7 @@ def test_a_reader_sees_one_moment_while_a_writer_goes_on(store: Store, people: A
     assert store.ledger.count("vip") == 0
 
 
-def test_an_abandoned_reader_harms_nobody(store: Store, people: Any, at: datetime) -> None:
+def test_an_abandoned_reader_harms_nobody(store: Store, people: People, at: datetime) -> None:
     with store.transaction() as change:
         change.put_members("vip", people(60_000), "accepted", at)
     for _ in range(20):
@@ -94,7 +95,7 @@ def test_an_abandoned_reader_harms_nobody(store: Store, people: Any, at: datetim
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_random_changes_agree_with_a_dictionary(store: Store, people: Any, at: datetime, seed: int) -> None:
+def test_random_changes_agree_with_a_dictionary(store: Store, people: People, at: datetime, seed: int) -> None:
     dice = random.Random(seed)
     expected: dict[bytes, bytes] = {}
     for step in range(60):

@@ -18,6 +18,8 @@ from alembic.script import ScriptDirectory
 from cdp_bridge.errors import ConfigError, TransientError
 from cdp_bridge.store import Store, migration, tables
 
+from .conftest import People, Start
+
 OPEN = """
 import sys
 from cdp_bridge.store import Store
@@ -40,7 +42,7 @@ def test_head_names_the_newest_migration() -> None:
     assert scripts.get_heads() == [migration.HEAD]
 
 
-def test_several_processes_may_open_a_new_store_at_once(store_url: str, start: Any) -> None:
+def test_several_processes_may_open_a_new_store_at_once(store_url: str, start: Start) -> None:
     rivals = [start(OPEN, store_url) for _ in range(3)]
     assert [rival.stdout.readline() for rival in rivals] == ["ready\n"] * 3
     for rival in rivals:
@@ -127,7 +129,7 @@ def test_a_missing_table_is_noticed(store: Store, store_url: str) -> None:
         Store.open(store_url)
 
 
-def test_damaged_pages_are_noticed(tmp_path: Path, people: Any, at: datetime) -> None:
+def test_damaged_pages_are_noticed(tmp_path: Path, people: People, at: datetime) -> None:
     url, path = f"sqlite:///{tmp_path}/store.db", tmp_path / "store.db"
     with Store.open(url) as store, store.transaction() as change:
         change.put_members("vip", people(5_000), "accepted", at)
@@ -197,7 +199,7 @@ def test_a_server_that_is_not_there_is_explained() -> None:
 
 
 @pytest.mark.postgres
-def test_a_lost_connection_is_transient(postgres_server: str, postgres_url: str, people: Any, at: datetime) -> None:
+def test_a_lost_connection_is_transient(postgres_server: str, postgres_url: str, people: People, at: datetime) -> None:
     def lose(change: Any, server: Any) -> None:
         change.put_members("vip", people(3), "accepted", at)
         server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
@@ -213,7 +215,7 @@ def test_a_lost_connection_is_transient(postgres_server: str, postgres_url: str,
         assert store.ledger.count("vip") == 0
 
 
-def test_a_store_locked_for_too_long_is_transient(tmp_path: Path, people: Any, at: datetime) -> None:
+def test_a_store_locked_for_too_long_is_transient(tmp_path: Path, people: People, at: datetime) -> None:
     path = tmp_path / "store.db"
     with Store.open(f"sqlite:///{path}") as store:
         impatient = "PRAGMA busy_timeout = 50"

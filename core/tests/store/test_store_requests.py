@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 from cdp_bridge.store import LeaseHeldError, LeaseLostError, Store
 from cdp_bridge.store.runs.schedules import Move
 
+from .conftest import Clock
+
 
 @pytest.fixture
-def store(store_url: str, clock: Any) -> Iterator[Store]:
+def store(store_url: str, clock: Clock) -> Iterator[Store]:
     with Store.open(store_url, clock=clock) as opened:
         yield opened
 
@@ -33,7 +34,7 @@ def test_a_request_is_started_once_and_finished(store: Store, at: datetime) -> N
     assert store.requests.newest("cart") == store.requests.newest(state="running") == []
 
 
-def test_requests_come_back_newest_first_and_start_oldest_first(store: Store, clock: Any) -> None:
+def test_requests_come_back_newest_first_and_start_oldest_first(store: Store, clock: Clock) -> None:
     added = []
     for audience in ("vip", "cart", "vip"):
         added.append(store.requests.add(audience, "anna"))
@@ -56,7 +57,7 @@ def test_two_runs_of_an_audience_never_go_on_at_once(store: Store) -> None:
         assert store.requests.start(second.id, lease) is not None
 
 
-def test_a_request_of_a_dead_worker_is_taken_over_and_the_late_one_records_nothing(store: Store, clock: Any) -> None:
+def test_a_request_of_a_dead_worker_is_taken_over_and_the_late_one_records_nothing(store: Store, clock: Clock) -> None:
     request = store.requests.add("vip", "anna")
     with store.requests.hold("vip", 60) as late:
         store.requests.start(request.id, late)
@@ -75,7 +76,7 @@ def test_a_request_of_a_dead_worker_is_taken_over_and_the_late_one_records_nothi
     assert (ended.state, ended.run_id) == ("succeeded", "run-2")
 
 
-def test_a_request_that_is_handed_back_is_no_takeover(store: Store, clock: Any) -> None:
+def test_a_request_that_is_handed_back_is_no_takeover(store: Store, clock: Clock) -> None:
     request = store.requests.add("vip", "anna")
     with store.requests.hold("vip", 60) as first:
         store.requests.start(request.id, first)
@@ -115,7 +116,7 @@ def test_a_running_request_is_told_to_stop_and_not_tried_again(store: Store, at:
     assert ended.state == "failed"
 
 
-def test_a_request_whose_worker_died_while_it_was_cancelled_is_over(store: Store, clock: Any) -> None:
+def test_a_request_whose_worker_died_while_it_was_cancelled_is_over(store: Store, clock: Clock) -> None:
     request = store.requests.add("vip", "anna")
     with store.requests.hold("vip", 60) as late:
         store.requests.start(request.id, late)
@@ -128,7 +129,7 @@ def test_a_request_whose_worker_died_while_it_was_cancelled_is_over(store: Store
     assert ended.state == "cancelled"
 
 
-def test_a_retry_waits_its_time_and_is_the_next_attempt(store: Store, at: datetime, clock: Any) -> None:
+def test_a_retry_waits_its_time_and_is_the_next_attempt(store: Store, at: datetime, clock: Clock) -> None:
     request = store.requests.add("vip", "anna")
     with store.requests.hold("vip") as lease:
         store.requests.start(request.id, lease)
@@ -150,7 +151,7 @@ def test_no_retry_is_made_while_another_request_waits(store: Store, at: datetime
         assert store.requests.finish(request.id, lease, "failed", retry_at=at) is None
 
 
-def test_a_wait_is_void_once_the_clock_was_set_back(store: Store, clock: Any) -> None:
+def test_a_wait_is_void_once_the_clock_was_set_back(store: Store, clock: Clock) -> None:
     clock.now += 10 * 365 * 86_400
     request = store.requests.add("vip", "anna")
     with store.requests.hold("vip") as lease:

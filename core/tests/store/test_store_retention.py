@@ -24,12 +24,14 @@ from cdp_bridge.store.access.audit import AuditRecord
 from cdp_bridge.store.retention import CONVERSION_DAYS, Pruned, Retention
 from cdp_bridge.testing.configuring import configure
 
+from .conftest import Clock, People
+
 KEEP = Retention(runs=30, requests=20, dead_letters=10, audit=40)
 NOTHING = Pruned(runs=0, match_estimates=0, requests=0, dead_letters=0, audit=0, secrets=0, conversions=0)
 
 
 @pytest.fixture
-def store(store_url: str, clock: Any) -> Iterator[Store]:
+def store(store_url: str, clock: Clock) -> Iterator[Store]:
     with Store.open(store_url, clock=clock) as opened:
         yield opened
 
@@ -56,7 +58,7 @@ def make_rows(store: Store, name: str, at: datetime) -> str:
     return request.id
 
 
-def test_each_table_has_its_own_retention(store: Store, clock: Any, at: datetime) -> None:
+def test_each_table_has_its_own_retention(store: Store, clock: Clock, at: datetime) -> None:
     request = make_rows(store, "vip", at)
     with store.transaction() as change:
         change.save_run(SyncLog(run_id="later", audience="vip", sync_timestamp=at + timedelta(seconds=1)))
@@ -77,7 +79,7 @@ def test_each_table_has_its_own_retention(store: Store, clock: Any, at: datetime
     assert [run.run_id for run in store.runs()] == ["later"]
 
 
-def test_the_newest_run_of_an_audience_and_open_requests_stay(store: Store, clock: Any, at: datetime) -> None:
+def test_the_newest_run_of_an_audience_and_open_requests_stay(store: Store, clock: Clock, at: datetime) -> None:
     make_rows(store, "vip", at)
     make_rows(store, "cart", at - timedelta(days=900))
     waiting = store.requests.add("vip", "anna")
@@ -89,7 +91,7 @@ def test_the_newest_run_of_an_audience_and_open_requests_stay(store: Store, cloc
 
 
 def test_secrets_are_deleted_when_they_have_expired(
-    store: Store, clock: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CDP_BRIDGE_KEYRING", str(tmp_path / "keyring"))
     store.secrets.put("state:1", Secret("pending"), lasts=timedelta(minutes=10))
@@ -99,7 +101,7 @@ def test_secrets_are_deleted_when_they_have_expired(
     assert store.secrets.get("token") is not None
 
 
-def test_conversions_are_remembered_until_they_are_too_old_to_be_sent(store: Store, clock: Any, at: datetime) -> None:
+def test_conversions_are_remembered_until_they_are_too_old_to_be_sent(store: Store, clock: Clock, at: datetime) -> None:
     configure(
         store,
         Bridge(
@@ -121,7 +123,7 @@ def test_conversions_are_remembered_until_they_are_too_old_to_be_sent(store: Sto
 
 
 def test_many_are_deleted_in_batches_that_let_others_write(
-    store: Store, clock: Any, at: datetime, monkeypatch: pytest.MonkeyPatch
+    store: Store, clock: Clock, at: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "BATCH", 100)
     with store.transaction() as change:
@@ -146,7 +148,7 @@ def bytes_of(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in folder.iterdir())
 
 
-def test_nothing_of_an_erased_person_is_left_in_the_files(tmp_path: Path, people: Any, at: datetime) -> None:
+def test_nothing_of_an_erased_person_is_left_in_the_files(tmp_path: Path, people: People, at: datetime) -> None:
     with Store.open(f"sqlite:///{tmp_path}/store.db") as store:
         person = (b"k" * 16, b"f" * 16, CANARIES[0].decode(), CANARIES[1])
         with store.transaction() as change:
@@ -167,7 +169,7 @@ def test_nothing_of_an_erased_person_is_left_in_the_files(tmp_path: Path, people
         assert store.ledger.count("vip") == 500
 
 
-def test_deleted_bytes_that_are_still_read_are_wiped_later(tmp_path: Path, people: Any, at: datetime) -> None:
+def test_deleted_bytes_that_are_still_read_are_wiped_later(tmp_path: Path, people: People, at: datetime) -> None:
     with Store.open(f"sqlite:///{tmp_path}/store.db") as store:
         impatient = "PRAGMA busy_timeout = 50"
         sa.event.listen(store._database.engine, "checkout", lambda connection, *_: connection.execute(impatient))

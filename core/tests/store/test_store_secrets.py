@@ -21,6 +21,8 @@ from cdp_bridge.store.secrets import cipher
 from cdp_bridge.store.secrets.keyring import VARIABLE, Keyring
 from msgspec import Struct
 
+from .conftest import Clock, Start
+
 CANARY = "canary-secret-0123456789"
 
 
@@ -32,7 +34,7 @@ def keyring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def store(store_url: str, clock: Any) -> Iterator[Store]:
+def store(store_url: str, clock: Clock) -> Iterator[Store]:
     with Store.open(store_url, clock=clock) as opened:
         yield opened
 
@@ -99,7 +101,7 @@ def test_envelopes_cannot_be_swapped_or_altered(store: Store) -> None:
         assert "of " not in caught.value.problem
 
 
-def test_a_secret_expires_and_is_popped_once(store: Store, clock: Any) -> None:
+def test_a_secret_expires_and_is_popped_once(store: Store, clock: Clock) -> None:
     store.secrets.put("state:1", Secret("one"), lasts=timedelta(minutes=10))
     store.secrets.put("state:2", Secret("two"), lasts=timedelta(minutes=10))
     secret = store.secrets.pop("state:1")
@@ -220,7 +222,7 @@ with Store.open(sys.argv[1]) as store:
 
 
 def test_a_rotation_killed_at_any_point_loses_nothing_and_goes_on(
-    store: Store, store_url: str, keyring: Path, start: Any
+    store: Store, store_url: str, keyring: Path, start: Start
 ) -> None:
     ring, many = Keyring(keyring), [f"s{number:04}" for number in range(800)]
     ring.add()

@@ -18,6 +18,8 @@ from cdp_bridge.model import AudienceRef
 from cdp_bridge.store import AudienceRow, Delivery, Store, Transaction
 from cdp_bridge.testing.configuring import configure
 
+from .conftest import People
+
 
 def dead_letter(number: int, at: datetime, *, audience: str = "vip", reason: str = "meta:100") -> DeadLetter:
     return DeadLetter(
@@ -31,7 +33,7 @@ def dead_letter(number: int, at: datetime, *, audience: str = "vip", reason: str
     )
 
 
-def test_a_delivery_stays_until_it_is_closed(store: Store, people: Any, at: datetime) -> None:
+def test_a_delivery_stays_until_it_is_closed(store: Store, people: People, at: datetime) -> None:
     first = Delivery(id="d1", audience="vip", operation="add", run_id="r1", members=people(3), created_at=at)
     second = Delivery(
         id="d0", audience="vip", operation="remove", run_id="r1", members=[], created_at=at + timedelta(seconds=1)
@@ -128,7 +130,7 @@ def test_segments_are_saved_by_connection_and_id(store: Store, at: datetime) -> 
     assert store.segments() == [segment]
 
 
-def test_audiences_are_listed_with_ref_size_and_last_run(store: Store, people: Any, at: datetime) -> None:
+def test_audiences_are_listed_with_ref_size_and_last_run(store: Store, people: People, at: datetime) -> None:
     ref = AudienceRef(id="238", account="act_1", status="ready", lower_bound=1000)
     run = SyncLog(run_id="r1", audience="vip", sync_timestamp=at)
     with store.transaction() as change:
@@ -178,7 +180,7 @@ def test_audiences_are_shown_many_at_once_as_one_by_one(store: Store, at: dateti
     assert set(refs) == {"a0", "a1"}
 
 
-def test_an_exception_undoes_everything(store: Store, people: Any, at: datetime) -> None:
+def test_an_exception_undoes_everything(store: Store, people: People, at: datetime) -> None:
     def work(change: Transaction) -> None:
         change.put_members("vip", people(4), "accepted", at)
         change.open_delivery(Delivery(id="d", audience="vip", operation="add", run_id="r", members=[], created_at=at))
@@ -196,12 +198,12 @@ def test_an_exception_undoes_everything(store: Store, people: Any, at: datetime)
     assert store.cursor("vip", "members", None) is None
 
 
-def test_a_moment_without_time_zone_is_refused(store: Store, people: Any, at: datetime) -> None:
+def test_a_moment_without_time_zone_is_refused(store: Store, people: People, at: datetime) -> None:
     with pytest.raises(TypeError), store.transaction() as change:
         change.put_members("vip", people(1), "accepted", at.replace(tzinfo=None))
 
 
-def test_everything_survives_closing(store: Store, store_url: str, people: Any, at: datetime) -> None:
+def test_everything_survives_closing(store: Store, store_url: str, people: People, at: datetime) -> None:
     with store.transaction() as change:
         change.put_members("vip", people(4), "accepted", at)
     key = store.key("members")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from cdp_bridge.errors import ConfigError, RejectedError, TransientError
 from cdp_bridge.model import Batch, Item, Outcome
 from msgspec.structs import replace
 
-from ..conftest import SyncHarness
+from ..conftest import SyncHarness, digest
 
 NAME = "orders"
 FIELDS = ("event_id", "event_name", "occurred_at", "email", "value", "currency", "gclid", "item_ids")
@@ -84,7 +83,7 @@ def test_each_event_is_told_once(shop: Shop) -> None:
     assert shop.told == once(0, 1, 2, 3)
 
 
-def test_an_event_goes_with_its_person(shop: Shop, hashed: Callable[[str], str]) -> None:
+def test_an_event_goes_with_its_person(shop: Shop) -> None:
     more = {"value": "9.5", "currency": "eur", "gclid": "g1", "item_ids": ["a", "b"], "ip_address": "203.0.113.9"}
     shop.order(7, **more)
     shop.sync()
@@ -95,7 +94,7 @@ def test_an_event_goes_with_its_person(shop: Shop, hashed: Callable[[str], str])
     event = batch.events[place]
     assert (event.value, event.currency, event.click_ids) == (9.5, "EUR", {"gclid": "g1"})
     assert (event.items, event.ip_address) == ((Item(id="a"), Item(id="b")), "203.0.113.9")
-    assert batch.identifiers["email"][place] == (hashed("u7@example.com"),)
+    assert batch.identifiers["email"][place] == (digest("u7@example.com"),)
     assert (batch.audience.id, batch.audience.account) == ("conversions", "ads")
 
 

@@ -1,7 +1,6 @@
 """Removals that look like a broken extract wait for a person; those of suppressed people never do."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -9,14 +8,14 @@ from ..conftest import SyncHarness
 
 
 @pytest.fixture
-def ten(harness: SyncHarness) -> Any:
+def ten(harness: SyncHarness) -> SyncHarness:
     for number in range(5, 10):
         harness.cdp.put(f"u{number}", email=f"u{number}@example.com")
     harness.sync()
     return harness
 
 
-def test_an_empty_extract_removes_nobody(ten: Any) -> None:
+def test_an_empty_extract_removes_nobody(ten: SyncHarness) -> None:
     ten.cdp.people.clear()
     log = ten.sync()
     assert (log.status, log.removes, ten.platform.calls) == ("waiting", 0, 0)
@@ -25,7 +24,7 @@ def test_an_empty_extract_removes_nobody(ten: Any) -> None:
     assert len(ten.platform.held) == 10
 
 
-def test_an_empty_extract_removes_nobody_whatever_the_limit(ten: Any) -> None:
+def test_an_empty_extract_removes_nobody_whatever_the_limit(ten: SyncHarness) -> None:
     ten.configure(removal_limit=1.0)
     ten.cdp.people.clear()
     assert ten.sync().status == "waiting"
@@ -33,7 +32,7 @@ def test_an_empty_extract_removes_nobody_whatever_the_limit(ten: Any) -> None:
 
 
 @pytest.mark.parametrize(("gone", "status"), [(3, "succeeded"), (4, "waiting")])
-def test_removals_above_the_limit_wait_and_additions_go_on(ten: Any, gone: int, status: str) -> None:
+def test_removals_above_the_limit_wait_and_additions_go_on(ten: SyncHarness, gone: int, status: str) -> None:
     ten.cdp.drop(*(f"u{number}" for number in range(gone)))
     ten.cdp.put("new", email="new@example.com")
     ten.cdp.put("u9", email="changed@example.com")
@@ -44,7 +43,7 @@ def test_removals_above_the_limit_wait_and_additions_go_on(ten: Any, gone: int, 
     assert len(ten.platform.held) == (11 if status == "waiting" else 11 - gone)
 
 
-def test_approval_carries_them_out(ten: Any) -> None:
+def test_approval_carries_them_out(ten: SyncHarness) -> None:
     ten.cdp.drop(*(f"u{number}" for number in range(6)))
     assert ten.sync().status == "waiting"
     log = ten.sync(approve_removals=True)
@@ -52,14 +51,14 @@ def test_approval_carries_them_out(ten: Any) -> None:
     ten.assert_equal()
 
 
-def test_an_emptied_segment_can_be_approved(ten: Any) -> None:
+def test_an_emptied_segment_can_be_approved(ten: SyncHarness) -> None:
     ten.cdp.people.clear()
     assert ten.sync(approve_removals=True).status == "succeeded"
     ten.assert_equal()
     assert ten.sync().status == "succeeded"
 
 
-def test_nobody_shared_is_sent_again_for_a_removal_that_waits(ten: Any) -> None:
+def test_nobody_shared_is_sent_again_for_a_removal_that_waits(ten: SyncHarness) -> None:
     ten.cdp.put("u9", email="u0@example.com")
     ten.sync()
     ten.cdp.drop(*(f"u{number}" for number in range(6)))
@@ -68,7 +67,7 @@ def test_nobody_shared_is_sent_again_for_a_removal_that_waits(ten: Any) -> None:
     assert not ten.doubts()
 
 
-def test_suppressed_people_do_not_wait(ten: Any, tmp_path: Path) -> None:
+def test_suppressed_people_do_not_wait(ten: SyncHarness, tmp_path: Path) -> None:
     ten.suppress(tmp_path / "list", *(f"u{number}@example.com" for number in range(6)))
     log = ten.sync()
     assert (log.status, log.removes) == ("succeeded", 6)
@@ -77,7 +76,7 @@ def test_suppressed_people_do_not_wait(ten: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("how", ["absent", "without consent", "empty extract"])
 def test_suppressed_people_do_not_wait_whatever_else_the_extract_says_of_them(
-    ten: Any, tmp_path: Path, how: str
+    ten: SyncHarness, tmp_path: Path, how: str
 ) -> None:
     ten.suppress(tmp_path / "list", "u0@example.com", "+14155550101")
     for number in range(6):
@@ -94,7 +93,7 @@ def test_suppressed_people_do_not_wait_whatever_else_the_extract_says_of_them(
     assert len(ten.platform.held) == 8
 
 
-def test_a_source_that_breaks_off_sends_nothing(ten: Any) -> None:
+def test_a_source_that_breaks_off_sends_nothing(ten: SyncHarness) -> None:
     ten.cdp.put("new", email="new@example.com")
     ten.cdp.drop("u0")
     ten.cdp.breaks = RuntimeError("u0@example.com")

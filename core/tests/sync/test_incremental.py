@@ -1,26 +1,26 @@
 """Reads of what changed: the ledger with the changes applied, and a cursor that moves only when all is recorded."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cdp_bridge.entities import Consent, DataMapping
 from cdp_bridge.errors import TransientError
-from cdp_bridge.model import Checkpoint, Outcome
+from cdp_bridge.model import Checkpoint, Outcome, Page, ReadRequest
 from msgspec.structs import replace
 
-from ..conftest import SyncHarness
+from ..conftest import Settings, SyncHarness
 
 
 @pytest.fixture
-def moving(each_harness: SyncHarness) -> Any:
+def moving(each_harness: SyncHarness) -> SyncHarness:
     each_harness.configure(incremental=True)
     each_harness.sync()
     return each_harness
 
 
 @pytest.fixture
-def moving_here(harness: SyncHarness) -> Any:
+def moving_here(harness: SyncHarness) -> SyncHarness:
     harness.configure(incremental=True)
     harness.sync()
     return harness
@@ -30,7 +30,7 @@ def was_whole(harness: SyncHarness) -> bool:
     return harness.cdp.requests[-1].checkpoint is None
 
 
-def test_joins_leaves_and_changes_are_enough(moving: Any) -> None:
+def test_joins_leaves_and_changes_are_enough(moving: SyncHarness) -> None:
     harness = moving
     harness.cdp.put("u5", email="u5@example.com")
     harness.cdp.put("u1", email="moved@example.com")
@@ -47,7 +47,7 @@ def test_joins_leaves_and_changes_are_enough(moving: Any) -> None:
     assert harness.platform.calls == 0
 
 
-def test_nobody_whom_a_delta_leaves_out_is_touched(moving: Any) -> None:
+def test_nobody_whom_a_delta_leaves_out_is_touched(moving: SyncHarness) -> None:
     harness = moving
     assert harness.sync().membership_calls == 0
     assert not was_whole(harness)
@@ -55,11 +55,11 @@ def test_nobody_whom_a_delta_leaves_out_is_touched(moving: Any) -> None:
     harness.assert_equal()
 
 
-def test_an_empty_delta_is_no_empty_extract(moving_here: Any) -> None:
+def test_an_empty_delta_is_no_empty_extract(moving_here: SyncHarness) -> None:
     assert moving_here.sync().status == "succeeded"
 
 
-def test_a_merged_profile_goes_and_its_survivor_has_both_addresses(moving_here: Any) -> None:
+def test_a_merged_profile_goes_and_its_survivor_has_both_addresses(moving_here: SyncHarness) -> None:
     harness = moving_here
     harness.cdp.drop("u1")
     harness.cdp.put("u0", email=["u0@example.com", "u1@example.com"], phone=["+14155550100", "+14155550101"])
@@ -68,17 +68,19 @@ def test_a_merged_profile_goes_and_its_survivor_has_both_addresses(moving_here: 
     harness.assert_equal()
 
 
-def test_a_survivor_that_goes_by_the_lost_profiles_id_stays(moving_here: Any) -> None:
+def test_a_survivor_that_goes_by_the_lost_profiles_id_stays(
+    moving_here: SyncHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     harness = moving_here
     harness.cdp.extra = []
     changed = harness.cdp._changed
-    harness.cdp._changed = lambda request: [{"id": "u0", "is_member": False}, *changed(request)]
+    monkeypatch.setattr(harness.cdp, "_changed", lambda request: [{"id": "u0", "is_member": False}, *changed(request)])
     harness.cdp.put("u0", email="kept@example.com")
     assert harness.sync().changes == 1
     harness.assert_equal()
 
 
-def test_withdrawn_consent_in_a_delta_removes(moving_here: Any) -> None:
+def test_withdrawn_consent_in_a_delta_removes(moving_here: SyncHarness) -> None:
     harness = moving_here
     harness.cdp.put("u0", email="u0@example.com", ok="no")
     assert harness.sync().removes == 1
@@ -87,7 +89,9 @@ def test_withdrawn_consent_in_a_delta_removes(moving_here: Any) -> None:
 
 
 @pytest.mark.parametrize("change", ["mapping", "consent", "suppression", "connection", "segment", "account"])
-def test_whatever_else_decides_who_is_in_asks_for_everything(moving_here: Any, tmp_path: Path, change: str) -> None:
+def test_whatever_else_decides_who_is_in_asks_for_everything(
+    moving_here: SyncHarness, tmp_path: Path, change: str
+) -> None:
     harness = moving_here
     harness.sync()
     assert not was_whole(harness)
@@ -114,7 +118,7 @@ def test_whatever_else_decides_who_is_in_asks_for_everything(moving_here: Any, t
     assert not was_whole(harness)
 
 
-def test_a_sync_that_was_gone_begins_anew(moving_here: Any) -> None:
+def test_a_sync_that_was_gone_begins_anew(moving_here: SyncHarness) -> None:
     harness = moving_here
     bridge = harness.bridge
     harness.save(replace(bridge, audiences=()))
@@ -126,7 +130,7 @@ def test_a_sync_that_was_gone_begins_anew(moving_here: Any) -> None:
 
 
 @pytest.mark.parametrize("change", ["segment", "mapping"])
-def test_a_change_that_is_taken_back_asks_for_everything(moving_here: Any, change: str) -> None:
+def test_a_change_that_is_taken_back_asks_for_everything(moving_here: SyncHarness, change: str) -> None:
     harness = moving_here
     before = harness.bridge
     if change == "segment":
@@ -143,7 +147,7 @@ def test_a_change_that_is_taken_back_asks_for_everything(moving_here: Any, chang
     assert was_whole(harness)
 
 
-def test_a_check_of_the_connection_changes_nothing(moving_here: Any) -> None:
+def test_a_check_of_the_connection_changes_nothing(moving_here: SyncHarness) -> None:
     moving_here.store.set_connection_status("cdp", "connected")
     moving_here.sync()
     assert not was_whole(moving_here)
@@ -157,7 +161,7 @@ def test_whole_reads_stay_whole(harness: SyncHarness) -> None:
 
 @pytest.mark.parametrize("how", ["platform down", "removal unknown", "removal refused", "source broken", "deferred"])
 def test_the_cursor_stays_where_somebody_would_be_forgotten(
-    moving_here: Any, monkeypatch: pytest.MonkeyPatch, how: str
+    moving_here: SyncHarness, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     harness = moving_here
     before = harness.cdp.requests[-1]
@@ -187,7 +191,7 @@ def test_the_cursor_stays_where_somebody_would_be_forgotten(
     assert harness.cdp.requests[-1].checkpoint["position"] > 5
 
 
-def test_whom_a_crash_left_in_doubt_is_sent_again_though_the_delta_leaves_them_out(moving_here: Any) -> None:
+def test_whom_a_crash_left_in_doubt_is_sent_again_though_the_delta_leaves_them_out(moving_here: SyncHarness) -> None:
     harness = moving_here
     keys = [key for chunk in harness.store.ledger.fingerprints("vip") for key, _ in chunk]
     with harness.store.transaction() as transaction:
@@ -199,21 +203,21 @@ def test_whom_a_crash_left_in_doubt_is_sent_again_though_the_delta_leaves_them_o
     assert not harness.doubts()
 
 
-def test_checkpoints_of_other_streams_do_not_count(moving_here: Any) -> None:
+def test_checkpoints_of_other_streams_do_not_count(moving_here: SyncHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     read = moving_here.cdp.read
 
-    def swapped(settings: Any, request: Any) -> Any:
+    def swapped(settings: Settings, request: ReadRequest) -> Iterator[Page | Checkpoint]:
         yield from (item for item in read(settings, request) if not isinstance(item, Checkpoint))
         yield Checkpoint("others", {"position": 99})
 
-    moving_here.cdp.read = swapped
-    moving_here.sync()
-    moving_here.cdp.read = read
+    with monkeypatch.context() as patch:
+        patch.setattr(moving_here.cdp, "read", swapped)
+        moving_here.sync()
     moving_here.sync()
     assert moving_here.cdp.requests[-1].checkpoint == {"position": 5}
 
 
-def test_a_mapping_of_less_makes_everybody_change(moving_here: Any) -> None:
+def test_a_mapping_of_less_makes_everybody_change(moving_here: SyncHarness) -> None:
     harness = moving_here
     harness.configure(
         mappings=(*harness.bridge.mappings["people"][:2], DataMapping(omniads_field="phone", constant="none"))

@@ -12,7 +12,7 @@ from cdp_bridge.errors import ConfigError
 from cdp_bridge.model import Catalog, Stream
 from msgspec.structs import replace
 
-from ..conftest import SyncHarness
+from ..conftest import SyncHarness, digest
 
 ID = DataMapping(omniads_field="user_id", cdp_field="id")
 EMAIL = DataMapping(omniads_field="email", cdp_field="email", policy="clear")
@@ -123,16 +123,14 @@ def test_conversions_go_into_one_in_clear(harness: SyncHarness) -> None:
 
 
 @pytest.mark.parametrize("rules", [(ID, EMAIL), (ID, PHONE, CITY)], ids=["sent", "not sent"])
-def test_who_is_suppressed_is_not_written_in_clear(
-    harness: SyncHarness, rules: Any, hashed: Any, tmp_path: Path
-) -> None:
+def test_who_is_suppressed_is_not_written_in_clear(harness: SyncHarness, rules: Any, tmp_path: Path) -> None:
     """Whether the list names them in clear or by hash, and whether what it names them by is sent or not."""
     offer(harness, CONTACTS)
     harness.configure(mappings=rules)
     for number in range(5):
         harness.cdp.put(f"u{number}", email=f"U{number}@example.com", phone=f"+1 415 555 010{number}", city="Wien")
-    by_email = [" u0@example.com", hashed("u1@example.com")]
-    by_phone = ["+14155550100", hashed("+14155550101")]
+    by_email = [" u0@example.com", digest("u1@example.com")]
+    by_phone = ["+14155550100", digest("+14155550101")]
     harness.suppress(tmp_path / "list", *(by_email if EMAIL in rules else by_phone))
     log = harness.sync()
     assert log.funnel.dropped == {"suppressed": 2}
@@ -140,12 +138,10 @@ def test_who_is_suppressed_is_not_written_in_clear(
     assert set(harness.ledger()) == {"u2", "u3", "u4"}
 
 
-def test_a_hash_made_by_the_rules_of_one_platform_suppresses_at_another(
-    harness: SyncHarness, hashed: Any, tmp_path: Path
-) -> None:
+def test_a_hash_made_by_the_rules_of_one_platform_suppresses_at_another(harness: SyncHarness, tmp_path: Path) -> None:
     offer(harness, replace(AUDIENCE, profile="google"))
-    harness.cdp.put("u0", email=hashed("first.last@gmail.com"))
-    harness.cdp.put("u1", email=hashed("jdoe@example.com"))
-    harness.cdp.put("u2", phone=hashed("14155550102"))
+    harness.cdp.put("u0", email=digest("first.last@gmail.com"))
+    harness.cdp.put("u1", email=digest("jdoe@example.com"))
+    harness.cdp.put("u2", phone=digest("14155550102"))
     harness.suppress(tmp_path / "list", "First.Last@gmail.com", "j.doe@example.com", "+14155550102")
     assert harness.sync().funnel.dropped == {"suppressed": 3}

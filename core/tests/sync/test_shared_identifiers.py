@@ -1,7 +1,5 @@
 """Somebody leaves whose e-mail or phone another member has too: the platform drops both, so the other is sent again."""
 
-from typing import Any
-
 import pytest
 from cdp_bridge.model import Outcome
 
@@ -13,7 +11,7 @@ class Killed(BaseException):
 
 
 @pytest.fixture
-def household(harness: SyncHarness) -> Any:
+def household(harness: SyncHarness) -> SyncHarness:
     """u0 and u1 share a phone, u1 and u2 an e-mail address."""
     harness.cdp.put("u0", email="u0@example.com", phone="+14155550190")
     harness.cdp.put("u1", email=["u1@example.com", "both@example.com"], phone="+14155550190")
@@ -23,7 +21,7 @@ def household(harness: SyncHarness) -> Any:
     return harness
 
 
-def test_who_stays_is_sent_again_after_the_removal(household: Any) -> None:
+def test_who_stays_is_sent_again_after_the_removal(household: SyncHarness) -> None:
     household.cdp.drop("u0")
     log = household.sync()
     assert (log.status, log.removes, log.adds, log.changes) == ("succeeded", 1, 0, 0)
@@ -33,21 +31,21 @@ def test_who_stays_is_sent_again_after_the_removal(household: Any) -> None:
     assert household.sync().membership_calls == 0
 
 
-def test_both_neighbours_are_sent_again(household: Any) -> None:
+def test_both_neighbours_are_sent_again(household: SyncHarness) -> None:
     household.cdp.drop("u1")
     household.sync()
     assert household.platform.operations == [("remove", 1), ("add", 2)]
     household.assert_equal()
 
 
-def test_a_changed_identifier_is_a_removal_too(household: Any) -> None:
+def test_a_changed_identifier_is_a_removal_too(household: SyncHarness) -> None:
     household.cdp.put("u0", email="u0@example.com", phone="+14155550199")
     household.sync()
     assert household.platform.operations == [("remove", 1), ("add", 2)]
     household.assert_equal()
 
 
-def test_a_newcomer_who_takes_over_an_identifier_comes_after(household: Any) -> None:
+def test_a_newcomer_who_takes_over_an_identifier_comes_after(household: SyncHarness) -> None:
     household.cdp.drop("u0")
     household.cdp.put("u9", email="u0@example.com")
     household.sync()
@@ -55,7 +53,7 @@ def test_a_newcomer_who_takes_over_an_identifier_comes_after(household: Any) -> 
     household.assert_equal()
 
 
-def test_it_is_so_in_a_read_of_changes_too(household: Any) -> None:
+def test_it_is_so_in_a_read_of_changes_too(household: SyncHarness) -> None:
     household.configure(incremental=True)
     household.sync()
     household.cdp.drop("u0")
@@ -78,7 +76,7 @@ def test_it_is_so_in_a_read_of_changes_too(household: Any) -> None:
     ],
 )
 def test_a_death_on_the_way_loses_nobody(
-    household: Any, monkeypatch: pytest.MonkeyPatch, point: str, passes: int, incremental: bool
+    household: SyncHarness, monkeypatch: pytest.MonkeyPatch, point: str, passes: int, incremental: bool
 ) -> None:
     household.configure(incremental=incremental)
     household.sync()
@@ -101,7 +99,7 @@ def test_a_death_on_the_way_loses_nobody(
     assert "running" not in {run.status for run in household.store.runs("vip")}
 
 
-def test_who_was_refused_is_not_sent_again_for_sharing(household: Any) -> None:
+def test_who_was_refused_is_not_sent_again_for_sharing(household: SyncHarness) -> None:
     household.platform.hated = {value: "bad" for _, value in household.ledger()["u4"]}
     household.cdp.put("u9", email="u9@example.com", phone="+14155550104")
     assert household.sync().rejected == 1
@@ -112,7 +110,7 @@ def test_who_was_refused_is_not_sent_again_for_sharing(household: Any) -> None:
 
 
 @pytest.mark.parametrize("incremental", [False, True])
-def test_nobody_who_shares_is_sent_while_the_removal_is_under_way(household: Any, incremental: bool) -> None:
+def test_nobody_who_shares_is_sent_while_the_removal_is_under_way(household: SyncHarness, incremental: bool) -> None:
     household.configure(incremental=incremental)
     household.sync()
     household.cdp.drop("u0")

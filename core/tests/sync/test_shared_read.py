@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from cdp_bridge.entities import Activation, DestinationAccount, SyncLog
 from cdp_bridge.errors import TransientError
-from cdp_bridge.model import Batch, Checkpoint, Outcome, Page
+from cdp_bridge.model import Batch, Checkpoint, Outcome, Page, ReadRequest
 from cdp_bridge.settings import SettingsError
 from cdp_bridge.sync.progress import Progress
 from cdp_bridge.sync.reading import ReadTicket, SharedRead
@@ -15,7 +15,7 @@ from cdp_bridge.sync.run import open_run
 from cdp_bridge.sync.run_group import groups, run_group
 from msgspec.structs import replace
 
-from ..conftest import SyncHarness
+from ..conftest import Settings, SyncHarness
 
 Until = Callable[[Callable[[], Any]], Any]
 
@@ -23,7 +23,7 @@ NAMES = ("vip", "second", "third")
 
 
 @pytest.fixture
-def shared(harness: SyncHarness) -> Any:
+def shared(harness: SyncHarness) -> SyncHarness:
     """The harness with three audiences of one segment, at accounts `1` to `3` of the platform."""
     first = harness.bridge.audiences[0]
     harness.save(
@@ -63,7 +63,7 @@ def statuses(logs: dict[str, SyncLog]) -> list[str]:
     return [logs[name].status for name in NAMES]
 
 
-def test_three_audiences_are_filled_from_one_read(shared: Any) -> None:
+def test_three_audiences_are_filled_from_one_read(shared: SyncHarness) -> None:
     logs = sync(shared)
     assert statuses(logs) == ["succeeded"] * 3
     assert len(shared.cdp.requests) == 1
@@ -75,7 +75,7 @@ def test_three_audiences_are_filled_from_one_read(shared: Any) -> None:
     assert len(shared.cdp.requests) == 1
 
 
-def test_the_source_is_asked_for_the_fields_of_all(shared: Any) -> None:
+def test_the_source_is_asked_for_the_fields_of_all(shared: SyncHarness) -> None:
     phones = tuple(one for one in shared.bridge.mappings["people"] if one.omniads_field != "email")
     first, *others = shared.bridge.audiences
     mappings = {**shared.bridge.mappings, "phones": phones}
@@ -87,7 +87,7 @@ def test_the_source_is_asked_for_the_fields_of_all(shared: Any) -> None:
     assert sorted(map(sorted, columns)) == [["email", "phone"], ["email", "phone"], ["phone"]]
 
 
-def test_who_goes_on_from_somewhere_else_is_read_for_apart(shared: Any) -> None:
+def test_who_goes_on_from_somewhere_else_is_read_for_apart(shared: SyncHarness) -> None:
     shared.save(
         replace(shared.bridge, audiences=tuple(replace(one, incremental=True) for one in shared.bridge.audiences))
     )
@@ -98,7 +98,7 @@ def test_who_goes_on_from_somewhere_else_is_read_for_apart(shared: Any) -> None:
         run.sync()
     shared.cdp.put("u8", email="u8@example.com")
     logs = sync(shared)
-    assert sorted(request.checkpoint["position"] for request in shared.cdp.requests) == [5, 6]
+    assert sorted((request.checkpoint or {})["position"] for request in shared.cdp.requests) == [5, 6]
     assert [logs[name].adds for name in NAMES] == [1, 2, 2]
     assert rows(shared) == [7, 7, 7]
     logs = sync(shared)
@@ -106,7 +106,7 @@ def test_who_goes_on_from_somewhere_else_is_read_for_apart(shared: Any) -> None:
     assert [logs[name].membership_calls for name in NAMES] == [0, 0, 0]
 
 
-def test_who_cannot_begin_is_not_waited_for(shared: Any) -> None:
+def test_who_cannot_begin_is_not_waited_for(shared: SyncHarness) -> None:
     first, second, third = shared.bridge.destinations
     wrong = replace(second, settings={"account": 7})
     shared.save(replace(shared.bridge, destinations=(first, wrong, third)))
@@ -117,7 +117,7 @@ def test_who_cannot_begin_is_not_waited_for(shared: Any) -> None:
     assert {log.audience: log.status for log in shared.store.runs()} == {"vip": "succeeded", "third": "failed"}
 
 
-def test_a_run_that_ends_while_it_is_read_leaves_the_others(shared: Any) -> None:
+def test_a_run_that_ends_while_it_is_read_leaves_the_others(shared: SyncHarness) -> None:
     def stop(progress: Progress) -> None:
         if progress.done > 3:
             raise TransientError("cancelled")
@@ -129,7 +129,7 @@ def test_a_run_that_ends_while_it_is_read_leaves_the_others(shared: Any) -> None
     assert rows(shared) == [5, 5]
 
 
-def test_a_read_that_nobody_wants_any_more_ends(shared: Any) -> None:
+def test_a_read_that_nobody_wants_any_more_ends(shared: SyncHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(_: Progress) -> None:
         raise TransientError("cancelled")
 
@@ -137,18 +137,18 @@ def test_a_read_that_nobody_wants_any_more_ends(shared: Any) -> None:
     pages: list[str] = []
     read = shared.cdp.read
 
-    def watched(*given: Any) -> Iterator[Page | Checkpoint]:
-        for item in read(*given):
+    def watched(settings: Settings, request: ReadRequest) -> Iterator[Page | Checkpoint]:
+        for item in read(settings, request):
             pages.append(item.stream)
             yield item
 
-    shared.cdp.read = watched
+    monkeypatch.setattr(shared.cdp, "read", watched)
     logs = sync(shared, progress=dict.fromkeys(NAMES, stop))
     assert statuses(logs) == ["failed"] * 3
     assert pages == ["others", "people"]
 
 
-def test_people_whom_one_mapping_forbids_end_that_run_only(shared: Any) -> None:
+def test_people_whom_one_mapping_forbids_end_that_run_only(shared: SyncHarness) -> None:
     first, *others = shared.bridge.audiences
     strict = tuple(
         replace(one, validation={"maxLength": 3}, on_invalid="fail") if one.omniads_field == "email" else one
@@ -160,7 +160,7 @@ def test_people_whom_one_mapping_forbids_end_that_run_only(shared: Any) -> None:
     assert rows(shared) == [5, 5]
 
 
-def test_a_source_that_fails_fails_all_and_removes_nobody(shared: Any) -> None:
+def test_a_source_that_fails_fails_all_and_removes_nobody(shared: SyncHarness) -> None:
     sync(shared)
     shared.cdp.breaks = TransientError("the warehouse is down")
     logs = sync(shared)
@@ -168,7 +168,7 @@ def test_a_source_that_fails_fails_all_and_removes_nobody(shared: Any) -> None:
     assert rows(shared) == [5, 5, 5]
 
 
-def test_a_slow_platform_keeps_only_itself(shared: Any, until: Until) -> None:
+def test_a_slow_platform_keeps_only_itself(shared: SyncHarness, until: Until) -> None:
     """The others are recorded while it is still waiting."""
     free = threading.Event()
 
@@ -190,10 +190,10 @@ def test_a_slow_platform_keeps_only_itself(shared: Any, until: Until) -> None:
     assert statuses(ended[0]) == ["succeeded"] * 3
 
 
-def test_an_audience_that_was_lost_is_read_for_again_alone(shared: Any) -> None:
+def test_an_audience_that_was_lost_is_read_for_again_alone(shared: SyncHarness) -> None:
     sync(shared)
     shared.cdp.put("u9", email="u9@example.com")
-    lost = shared.store.audience_ref("second").id
+    lost = shared.ref("second").id
     del shared.platform.audiences[lost]
     logs = sync(shared)
     assert statuses(logs) == ["succeeded"] * 3
@@ -202,7 +202,7 @@ def test_an_audience_that_was_lost_is_read_for_again_alone(shared: Any) -> None:
     assert rows(shared) == [6, 6, 6]
 
 
-def test_the_source_is_opened_once_and_closed_by_the_last(shared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_source_is_opened_once_and_closed_by_the_last(shared: SyncHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
 
     class ConnectorHandle:
@@ -230,7 +230,7 @@ def test_runs_that_read_the_same_are_grouped(harness: SyncHarness) -> None:
     assert found == [["b"], ["a0", "a1", "a2", "a3"], ["a4"], ["c"]]
 
 
-def test_who_interrupts_ends_all(shared: Any) -> None:
+def test_who_interrupts_ends_all(shared: SyncHarness) -> None:
     """Ctrl-C reaches the main thread, in which the first run is; the others are told."""
     stop = threading.Event()
 
