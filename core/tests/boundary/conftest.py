@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import pytest
 from airbyte_protocol_dataclasses.models import AirbyteMessage, AirbyteStateBlob
@@ -203,15 +203,26 @@ def script(tmp_path: Path) -> WriteScript:
     return write
 
 
+class Process(subprocess.Popen[bytes]):
+    """A process that is spoken with by pipes."""
+
+    stdin: IO[bytes]
+    stdout: IO[bytes]
+    stderr: IO[bytes]
+
+
+Start = Callable[[str, Sequence[str]], Process]
+
+
 @pytest.fixture
-def start(shop: Site) -> Iterator[Callable[[str, Sequence[str]], subprocess.Popen[bytes]]]:
+def start(shop: Site) -> Iterator[Start]:
     """Start a connector's executable as a process of its own."""
     started = []
 
-    def run(module: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+    def run(module: str, arguments: Sequence[str]) -> Process:
         code = f"import sys; sys.path.insert(0, {str(shop.path)!r}); import {module}; {module}.main()"
         pipe = subprocess.PIPE
-        process = subprocess.Popen([sys.executable, "-c", code, *arguments], stdin=pipe, stdout=pipe, stderr=pipe)
+        process = Process([sys.executable, "-c", code, *arguments], stdin=pipe, stdout=pipe, stderr=pipe)
         started.append(process)
         return process
 
@@ -220,7 +231,6 @@ def start(shop: Site) -> Iterator[Callable[[str, Sequence[str]], subprocess.Pope
         process.kill()
         process.wait()
         for pipe in (process.stdin, process.stdout, process.stderr):
-            assert pipe
             pipe.close()
 
 

@@ -43,7 +43,7 @@ LONELY = """
 class World:
     """A folder with a bridge.yaml, the script of the source and the notes of the destination."""
 
-    def __init__(self, folder: Path, cli: Any) -> None:
+    def __init__(self, folder: Path, cli: Cli) -> None:
         self.folder, self.cli = folder, cli
         self.file, self.notes = folder / "bridge.yaml", folder / "notes"
         self.url = f"sqlite:///{folder}/bridge.db"

@@ -3,9 +3,10 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from .conftest import Cli, Site
 
 PLUGIN = """
 from contextlib import contextmanager
@@ -77,7 +78,7 @@ suppressions: [{folder}/gone]
 
 
 @pytest.fixture
-def folder(shop: Any, tmp_path: Path) -> Path:
+def folder(shop: Site, tmp_path: Path) -> Path:
     """A folder with what bridge.yaml names; the platform is installed beside the shop."""
     package = shop.path / "orkut_ads"
     (package / "profiles").mkdir(parents=True)
@@ -93,19 +94,19 @@ def folder(shop: Any, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def configure(folder: Path, cli: Any, **sync: str) -> None:
+def configure(folder: Path, cli: Cli, **sync: str) -> None:
     more = "".join(f", {name}: {value}" for name, value in sync.items())
     (folder / "bridge.yaml").write_text(YAML.format(folder=folder, object=more))
     assert cli("apply", "-f", folder / "bridge.yaml", "--yes").code == 0
 
 
-def test_its_profile_explains_values(folder: Path, cli: Any) -> None:
+def test_its_profile_explains_values(folder: Path, cli: Cli) -> None:
     answer = cli("identity", "--profile", "orkut", stdin=b'{"field":"email","raw":"J.Doe+x@Example.com"}')
     assert json.loads(answer.out)["value"] == hashlib.sha256(b"jdoe@example.com").hexdigest()
     assert ", orkut, " in cli("identity", "--profile", "myspace").err
 
 
-def test_people_are_synced_into_the_object_that_is_named(folder: Path, cli: Any) -> None:
+def test_people_are_synced_into_the_object_that_is_named(folder: Path, cli: Cli) -> None:
     configure(folder, cli)
     refused = cli("sync", "vips")
     assert "audiences.vips.object: name one of the objects that take people. There are: friends, rivals" in refused.err
@@ -117,7 +118,7 @@ def test_people_are_synced_into_the_object_that_is_named(folder: Path, cli: Any)
     assert json.loads(line) == ["rivals", "add", {"email": [[hashlib.sha256(b"j0@example.com").hexdigest()]]}]
 
 
-def test_a_broken_profile_is_listed_and_harms_nothing_else(folder: Path, shop: Any, cli: Any) -> None:
+def test_a_broken_profile_is_listed_and_harms_nothing_else(folder: Path, shop: Site, cli: Cli) -> None:
     (shop.path / "orkut_ads" / "profiles" / "orkut.json").write_text("{")
     configure(folder, cli, object="friends")
     listed = cli("connectors", "--json").json

@@ -1,7 +1,5 @@
 """`spec`, `check`, `discover`, and the files that commands read."""
 
-import subprocess
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +7,7 @@ import pytest
 from cdp_bridge.model import Probe
 from cdp_bridge.protocol import description
 
-from .conftest import MakeCatalog, Run, WriteScript
+from .conftest import MakeCatalog, Run, Start, WriteScript
 
 CONFIG = {"token": "abcdefghij"}
 
@@ -105,16 +103,14 @@ def test_a_stream_named_twice_is_a_config_error(executable: Run, catalog: MakeCa
     assert "the stream members is there twice" in told.error["message"]
 
 
-def test_usage_errors_end_with_2(
-    start: Callable[[str, Sequence[str]], subprocess.Popen[bytes]], tmp_path: Path
-) -> None:
+def test_usage_errors_end_with_2(start: Start, tmp_path: Path) -> None:
     for arguments in ([], ["write"], ["read"], ["check", "--config"]):
         process = start("shop", arguments)
         out, err = process.communicate()
         assert (process.returncode, out) == (2, b""), err
 
 
-def test_a_missing_file_is_a_config_error(start: Callable[[str, Sequence[str]], subprocess.Popen[bytes]]) -> None:
+def test_a_missing_file_is_a_config_error(start: Start) -> None:
     process = start("shop", ["discover", "--config", "/nowhere/config.json"])
     out, _ = process.communicate()
     assert process.returncode == 1

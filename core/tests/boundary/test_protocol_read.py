@@ -2,19 +2,18 @@
 
 import json
 import signal
-import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .conftest import MakeCatalog, Run, Told, WriteScript
+from .conftest import MakeCatalog, Process, Run, Start, Told, WriteScript
 
 ROWS = [{"user_id": "1", "tags": ["a"]}, {"user_id": "2", "tags": []}]
 
 
-def states(told: Any) -> list[tuple[Any, float]]:
+def states(told: Told) -> list[tuple[Any, float]]:
     return [(one["stream"]["stream_state"], one["sourceStats"]["recordCount"]) for one in told.of("STATE")]
 
 
@@ -115,7 +114,7 @@ def test_an_unknown_stream_is_found_before_anything_is_read(
 
 
 def test_sigterm_ends_between_two_lines(
-    start: Callable[[str, Sequence[str]], subprocess.Popen[bytes]],
+    start: Start,
     script: WriteScript,
     catalog: MakeCatalog,
     tmp_path: Path,
@@ -133,7 +132,7 @@ def test_sigterm_ends_between_two_lines(
 
 
 def test_a_closed_stdout_ends_quietly(
-    start: Callable[[str, Sequence[str]], subprocess.Popen[bytes]],
+    start: Start,
     script: WriteScript,
     catalog: MakeCatalog,
     tmp_path: Path,
@@ -146,7 +145,7 @@ def test_a_closed_stdout_ends_quietly(
     assert set(process.stderr.read().splitlines()) <= {b"a connector that prints by itself"}
 
 
-def begin_endless(start: Any, script: Any, catalog: Any, tmp_path: Any) -> Any:
+def begin_endless(start: Start, script: WriteScript, catalog: MakeCatalog, tmp_path: Path) -> Process:
     (tmp_path / "config.json").write_text(json.dumps(script({"endless": {"user_id": "x" * 1000}})))
     (tmp_path / "catalog.json").write_text(json.dumps(catalog("members")))
     files = ["--config", str(tmp_path / "config.json"), "--catalog", str(tmp_path / "catalog.json")]

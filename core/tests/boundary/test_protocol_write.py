@@ -38,7 +38,7 @@ def state(value: Any, stream: str = "vips") -> bytes:
 class Shelf:
     """Sends lines to destination-shelf and reads what it noted."""
 
-    def __init__(self, run: Any, notes: Path, catalog: Any) -> None:
+    def __init__(self, run: Run, notes: Path, catalog: MakeCatalog) -> None:
         self._run, self._notes, self._catalog = run, notes, catalog
 
     def send(self, *lines: bytes, end: bytes = b"\n", streams: tuple[str, ...] = ("vips",), **settings: Any) -> Any:
@@ -63,7 +63,7 @@ def shelf(executable: Run, tmp_path: Path, catalog: MakeCatalog) -> Shelf:
     return Shelf(executable, tmp_path / "notes.jsonl", catalog)
 
 
-def counts(told: Any) -> list[tuple[Any, float, float]]:
+def counts(told: Told) -> list[tuple[Any, float, float]]:
     stats = [(one["stream"]["stream_state"], one["destinationStats"]) for one in told.of("STATE")]
     return [(value, one["recordCount"], one["rejectedRecordCount"]) for value, one in stats]
 

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from cdp_bridge.flow import Flow, FlowMessage, LocalServer, Queue, RunOrder
@@ -67,12 +67,21 @@ class Worker:
         self._thread.join()
 
 
+Handler = Callable[[FlowMessage[RunOrder]], None]
+
+
+class Work(Protocol):
+    """Start a worker on the test's queue; it is ended after the test."""
+
+    def __call__(self, handler: Handler = ..., **options: Any) -> Worker: ...
+
+
 @pytest.fixture
-def work(flow: Flow, queue: Queue[RunOrder]) -> Iterator[Callable[..., Worker]]:
+def work(flow: Flow, queue: Queue[RunOrder]) -> Iterator[Work]:
     """Start a worker on the test's queue; it is ended after the test."""
     started: list[Worker] = []
 
-    def start(handler: Callable[[FlowMessage[RunOrder]], None] = lambda _: None, **options: Any) -> Worker:
+    def start(handler: Handler = lambda _: None, **options: Any) -> Worker:
         started.append(Worker(flow, queue, handler, **options))
         return started[-1]
 

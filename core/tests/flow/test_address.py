@@ -46,7 +46,7 @@ def url(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     indirect=["url"],
     ids=["open", "token", "user", "nkey"],
 )
-def test_a_server_of_others_lets_us_in(url: str, credentials: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_of_others_lets_us_in(url: str, credentials: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_OF_NATS", "a-token")
     address = load(Address, {"url": url, **credentials})
     with Flow(lambda: address) as flow:
@@ -69,7 +69,7 @@ def test_a_server_of_others_lets_us_in(url: str, credentials: Any, monkeypatch: 
     indirect=["url"],
     ids=["nobody", "password", "nkey", "no JetStream", "no JetStream for the account"],
 )
-def test_what_does_not_let_us_in_is_said(url: str, credentials: Any, said: str) -> None:
+def test_what_does_not_let_us_in_is_said(url: str, credentials: dict[str, Any], said: str) -> None:
     address = load(Address, {"url": url, **credentials})
     with pytest.raises(BridgeError) as refused:
         Flow(lambda: address, patience=0.0)

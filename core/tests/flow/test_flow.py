@@ -14,6 +14,8 @@ from cdp_bridge.secrets import Secret
 from msgspec.structs import replace
 from nats.aio.client import Client
 
+from .conftest import Work
+
 Until = Callable[[Callable[[], Any]], Any]
 
 Order = Callable[[str], bool]
@@ -29,7 +31,7 @@ def put_raw(flow: Flow, queue: Queue[Any], name: str, body: bytes) -> None:
 
 
 def test_every_message_comes_and_is_gone_once_it_is_done(
-    flow: Flow, queue: Queue[Any], order: Order, work: Any, until: Until
+    flow: Flow, queue: Queue[Any], order: Order, work: Work, until: Until
 ) -> None:
     assert all(order(str(number)) for number in range(50))
     worker = work(slots=4)
@@ -50,7 +52,7 @@ def test_an_id_is_in_the_queue_once_however_late_it_comes_again(flow: Flow, queu
 
 
 def test_an_id_that_was_done_a_moment_ago_does_not_come_again(
-    flow: Flow, queue: Queue[Any], order: Order, work: Any, until: Until
+    flow: Flow, queue: Queue[Any], order: Order, work: Work, until: Until
 ) -> None:
     order("a")
     work()
@@ -90,7 +92,7 @@ def test_a_message_that_is_too_large_is_refused(flow: Flow, queue: Queue[Any]) -
     assert refused.value.reason == "too_large"
 
 
-def test_who_works_for_long_keeps_the_message(queue: Queue[Any], order: Order, work: Any) -> None:
+def test_who_works_for_long_keeps_the_message(queue: Queue[Any], order: Order, work: Work) -> None:
     ended = threading.Event()
 
     def take_long(_: object) -> None:
@@ -103,7 +105,7 @@ def test_who_works_for_long_keeps_the_message(queue: Queue[Any], order: Order, w
     assert worker.seen + idle.seen == [("long", 1)]
 
 
-def test_a_failure_brings_the_message_again(order: Order, work: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_brings_the_message_again(order: Order, work: Work, caplog: pytest.LogCaptureFixture) -> None:
     failures = [TransientError("busy", retry_after=0.1), TransientError("busy"), ValueError("of anna@example.com")]
 
     def fail(_: object) -> None:
@@ -119,7 +121,7 @@ def test_a_failure_brings_the_message_again(order: Order, work: Any, caplog: pyt
 
 
 def test_what_the_handler_rejects_is_kept_aside_with_the_reason(
-    flow: Flow, queue: Queue[Any], order: Order, work: Any, until: Until
+    flow: Flow, queue: Queue[Any], order: Order, work: Work, until: Until
 ) -> None:
     def reject(_: object) -> None:
         raise RejectedError("no such request", reason="unknown_request")
@@ -164,7 +166,7 @@ FOREIGN = (
 
 
 def test_what_is_not_ours_is_kept_aside_and_the_rest_goes_on(
-    flow: Flow, queue: Queue[Any], order: Order, work: Any, until: Until
+    flow: Flow, queue: Queue[Any], order: Order, work: Work, until: Until
 ) -> None:
     for number, body in enumerate(FOREIGN):
         put_raw(flow, queue, f"stranger{number}", body)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Protocol
 
 import pytest
 from cdp_bridge.entities import (
@@ -78,15 +78,34 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-@pytest.fixture
-def start(own_server: LocalServer, store: Store, tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
-    """Start a worker process: its name, and the seconds of a step."""
-    started: list[subprocess.Popen[str]] = []
+class Process(subprocess.Popen[str]):
+    """A worker whose output the test reads."""
 
-    def run(name: str, step: float = 0.02) -> "subprocess.Popen[str]":
+    stdout: IO[str]
+    stderr: IO[str]
+
+
+class Start(Protocol):
+    """Start a worker process: its name, and the seconds of a step."""
+
+    def __call__(self, name: str, step: float = 0.02) -> Process: ...
+
+
+class Begin(Protocol):
+    """Work in a thread of this process until the end of the test, on the test's store or another (`of`)."""
+
+    def __call__(self, sync: RunSync, slots: int = 2, of: Store = ...) -> None: ...
+
+
+@pytest.fixture
+def start(own_server: LocalServer, store: Store, tmp_path: Path) -> Iterator[Start]:
+    """Start a worker process; it is killed after the test."""
+    started: list[Process] = []
+
+    def run(name: str, step: float = 0.02) -> Process:
         url = f"sqlite:///{tmp_path}/store.db"
         command = [sys.executable, "-c", WORKER, str(tmp_path / "flow"), url, name, str(step)]
-        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        started.append(Process(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
         return started[-1]
 
     yield run
@@ -105,7 +124,7 @@ def short(own_server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 @pytest.fixture
-def working(short: Flow, store: Store) -> Iterator[Callable[..., None]]:
+def working(short: Flow, store: Store) -> Iterator[Begin]:
     """Work in a thread of this process until the end of the test."""
     stop, threads = threading.Event(), []
 
@@ -129,8 +148,18 @@ def succeed(request: RunRequest, *_: object) -> SyncLog:
     return SyncLog(run_id=f"run of {request.id}", audience=request.audience, sync_timestamp=now, status="succeeded")
 
 
+def note(requests: list[str]) -> RunSync:
+    """A run that is noted."""
+
+    def sync(request: RunRequest, *_: object) -> SyncLog:
+        requests.append(request.id)
+        return succeed(request)
+
+    return sync
+
+
 def test_two_workers_share_the_runs_and_one_takes_over_from_the_other_when_it_is_killed(
-    short: Flow, store: Store, start: Any, until: Until
+    short: Flow, store: Store, start: Start, until: Until
 ) -> None:
     requests = [store.requests.add(f"audience-{number % 6}", "test") for number in range(24)]
     first, second = start("first"), start("second")
@@ -150,7 +179,7 @@ def test_two_workers_share_the_runs_and_one_takes_over_from_the_other_when_it_is
 
 
 def test_a_worker_that_wakes_up_after_another_took_over_can_write_nothing(
-    short: Flow, store: Store, start: Any, working: Any, tmp_path: Path, until: Until
+    short: Flow, store: Store, start: Start, working: Begin, tmp_path: Path, until: Until
 ) -> None:
     request = store.requests.add("vip", "test")
     Dispatcher(store, short).tick()
@@ -170,7 +199,7 @@ def test_a_worker_that_wakes_up_after_another_took_over_can_write_nothing(
 
 
 def test_a_run_that_kills_its_worker_each_time_is_given_up(
-    short: Flow, store: Store, working: Any, caplog: pytest.LogCaptureFixture, until: Until
+    short: Flow, store: Store, working: Begin, caplog: pytest.LogCaptureFixture, until: Until
 ) -> None:
     request = store.requests.add("vip", "test")
     for _ in range(worker.MAX_TAKEOVERS + 1):
@@ -181,7 +210,7 @@ def test_a_run_that_kills_its_worker_each_time_is_given_up(
         change.save_run(begun)
     Dispatcher(store, short).tick()
     tried: list[str] = []
-    working(lambda request, *_: tried.append(request.id))
+    working(note(tried))
     until(lambda: states(store) == {"failed"})
     assert tried == []
     (run,) = store.history.newest()
@@ -192,7 +221,7 @@ def test_a_run_that_kills_its_worker_each_time_is_given_up(
 
 
 def test_a_worker_that_is_asked_to_stop_hands_a_long_run_over(
-    short: Flow, store: Store, start: Any, working: Any, until: Until
+    short: Flow, store: Store, start: Start, working: Begin, until: Until
 ) -> None:
     request = store.requests.add("vip", "test")
     Dispatcher(store, short).tick()
@@ -223,7 +252,7 @@ def test_a_run_that_is_nearly_done_is_finished_before_the_worker_ends(short: Flo
 
 
 def test_the_flow_may_die_while_a_run_goes_on(
-    short: Flow, store: Store, own_server: LocalServer, working: Any, until: Until
+    short: Flow, store: Store, own_server: LocalServer, working: Begin, until: Until
 ) -> None:
     begun: list[str] = []
 
@@ -242,7 +271,7 @@ def test_the_flow_may_die_while_a_run_goes_on(
 
 
 @pytest.mark.parametrize("state", ["succeeded", "cancelled"])
-def test_what_is_over_already_is_not_run(short: Flow, store: Store, working: Any, state: str, until: Until) -> None:
+def test_what_is_over_already_is_not_run(short: Flow, store: Store, working: Begin, state: str, until: Until) -> None:
     request = store.requests.add("vip", "test")
     Dispatcher(store, short).tick()
     if state == "cancelled":
@@ -252,14 +281,14 @@ def test_what_is_over_already_is_not_run(short: Flow, store: Store, working: Any
             store.requests.start(request.id, lease)
             store.requests.finish(request.id, lease, "succeeded")
     begun: list[str] = []
-    working(lambda request, *_: begun.append(request.id))
+    working(note(begun))
     until(lambda: short.count(SHORT) == 0)
     assert begun == []
     assert states(store) == {state}
 
 
 def test_an_order_for_a_request_that_the_store_does_not_know_is_kept_aside(
-    short: Flow, store: Store, working: Any, until: Until
+    short: Flow, store: Store, working: Begin, until: Until
 ) -> None:
     short.publish(SHORT, RunOrder(request="of another bridge"), id="x")
     working(succeed)
@@ -268,7 +297,7 @@ def test_an_order_for_a_request_that_the_store_does_not_know_is_kept_aside(
 
 
 def test_a_running_request_can_be_cancelled(
-    short: Flow, store: Store, working: Any, monkeypatch: pytest.MonkeyPatch, until: Until
+    short: Flow, store: Store, working: Begin, monkeypatch: pytest.MonkeyPatch, until: Until
 ) -> None:
     monkeypatch.setattr(worker, "LOOK_SECONDS", 0.05)
 
@@ -292,7 +321,7 @@ def test_a_running_request_can_be_cancelled(
 
 @pytest.mark.parametrize("error", [ConfigError("is not configured any more"), ValueError("of anna@example.com")])
 def test_a_run_that_cannot_begin_has_failed(
-    short: Flow, store: Store, working: Any, error: Exception, caplog: pytest.LogCaptureFixture, until: Until
+    short: Flow, store: Store, working: Begin, error: Exception, caplog: pytest.LogCaptureFixture, until: Until
 ) -> None:
     def sync(*_: object) -> SyncLog:
         raise error
@@ -309,7 +338,7 @@ def test_a_run_that_cannot_begin_has_failed(
 
 
 def test_two_runs_of_one_audience_are_never_carried_out_at_once(
-    short: Flow, store: Store, working: Any, monkeypatch: pytest.MonkeyPatch, until: Until
+    short: Flow, store: Store, working: Begin, monkeypatch: pytest.MonkeyPatch, until: Until
 ) -> None:
     monkeypatch.setattr(worker, "MAX_WAIT", 0.2)
     at_once, most = [0], [0]
@@ -330,7 +359,7 @@ def test_two_runs_of_one_audience_are_never_carried_out_at_once(
 
 
 def test_a_run_that_somebody_started_by_hand_is_waited_for(
-    short: Flow, store: Store, working: Any, monkeypatch: pytest.MonkeyPatch, until: Until
+    short: Flow, store: Store, working: Begin, monkeypatch: pytest.MonkeyPatch, until: Until
 ) -> None:
     monkeypatch.setattr(worker, "MAX_WAIT", 0.2)
     store.requests.add("vip", "test")
@@ -390,7 +419,7 @@ class Meeting:
         return succeed(request)
 
 
-def test_what_waits_for_the_same_people_is_taken_along(short: Flow, store: Store, working: Any, until: Until) -> None:
+def test_what_waits_for_the_same_people_is_taken_along(short: Flow, store: Store, working: Begin, until: Until) -> None:
     configure(store, "meta", "tiktok", "google")
     for name in ("meta", "other", "tiktok", "google"):
         store.requests.add(name, "test")
@@ -403,7 +432,7 @@ def test_what_waits_for_the_same_people_is_taken_along(short: Flow, store: Store
     assert sync.reads["other"] not in reads
 
 
-def test_what_is_not_due_or_somebody_elses_is_left(short: Flow, store: Store, working: Any, until: Until) -> None:
+def test_what_is_not_due_or_somebody_elses_is_left(short: Flow, store: Store, working: Begin, until: Until) -> None:
     configure(store, "meta", "tiktok", "google")
     requests = [store.requests.add(name, "test") for name in ("meta", "tiktok")]
     sync = Meeting(1)
@@ -416,7 +445,7 @@ def test_what_is_not_due_or_somebody_elses_is_left(short: Flow, store: Store, wo
 
 
 def test_one_that_is_cancelled_or_fails_ends_alone(
-    short: Flow, store: Store, working: Any, monkeypatch: pytest.MonkeyPatch, until: Until
+    short: Flow, store: Store, working: Begin, monkeypatch: pytest.MonkeyPatch, until: Until
 ) -> None:
     monkeypatch.setattr(worker, "LOOK_SECONDS", 0.05)
     configure(store, "meta", "tiktok", "google")
@@ -473,7 +502,7 @@ def test_a_worker_that_is_asked_to_stop_hands_all_of_them_over(
 
 
 def test_of_a_worker_that_dies_each_run_is_taken_over(
-    short: Flow, store: Store, start: Any, working: Any, until: Until
+    short: Flow, store: Store, start: Start, working: Begin, until: Until
 ) -> None:
     configure(store, "meta", "tiktok")
     requests = [store.requests.add(name, "test") for name in ("meta", "tiktok")]

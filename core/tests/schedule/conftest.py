@@ -1,12 +1,13 @@
 """Bridges with schedules, the stores that hold them, and a clock that tests set."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Protocol
 
 import pytest
 from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount, Schedule
 
-Schedules = dict[str, Schedule | None]
+Schedules = Mapping[str, Schedule | None]
 
 
 def bridge_of(schedules: Schedules, sync_schedule: str = "hourly") -> Bridge:
@@ -23,13 +24,22 @@ def bridge_of(schedules: Schedules, sync_schedule: str = "hourly") -> Bridge:
     )
 
 
+class MakeBridge(Protocol):
+    """A bridge with audiences by name and schedule."""
+
+    def __call__(self, schedules: Schedules, sync_schedule: str = "hourly") -> Bridge: ...
+
+
+Utc = Callable[[str], datetime]
+
+
 @pytest.fixture
-def bridge() -> Callable[..., Bridge]:
+def bridge() -> MakeBridge:
     """A bridge with audiences by name and schedule."""
     return bridge_of
 
 
 @pytest.fixture
-def utc() -> Callable[[str], datetime]:
+def utc() -> Utc:
     """A moment such as `2026-03-29 01:30`."""
     return lambda text: datetime.fromisoformat(f"{text}+00:00")

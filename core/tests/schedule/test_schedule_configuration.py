@@ -1,8 +1,7 @@
 """Schedules in bridge.yaml: what is taken, and the place and remedy of everything that is not."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import pytest
@@ -40,8 +39,14 @@ class Nothing(msgspec.Struct):
     pass
 
 
+class Load(Protocol):
+    """The bridge of a file with this schedule of an audience, and of the connection."""
+
+    def __call__(self, schedule: str, connection: str = "hourly") -> Bridge: ...
+
+
 @pytest.fixture
-def load(tmp_path: Path) -> Callable[..., Bridge]:
+def load(tmp_path: Path) -> Load:
     registry = Registry([])
     for name in ("source-x", "destination-x"):
         kind: Any = name.partition("-")[0]
@@ -64,7 +69,7 @@ def load(tmp_path: Path) -> Callable[..., Bridge]:
         ("{paused: true}", Schedule(paused=True)),
     ],
 )
-def test_a_schedule_is_loaded_and_kept(load: Any, written: str, schedule: Schedule, store: Store) -> None:
+def test_a_schedule_is_loaded_and_kept(load: Load, written: str, schedule: Schedule, store: Store) -> None:
     bridge = load(written)
     assert bridge.audiences[1].schedule == schedule
     configure(store, bridge)
@@ -101,7 +106,7 @@ def test_a_schedule_is_loaded_and_kept(load: Any, written: str, schedule: Schedu
         ("{at: 12}", "(audiences.1.schedule.at): is not a known setting"),
     ],
 )
-def test_a_fault_of_a_schedule_is_named_with_place_and_remedy(load: Any, written: str, message: str) -> None:
+def test_a_fault_of_a_schedule_is_named_with_place_and_remedy(load: Load, written: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load(written)
     assert message in str(caught.value)
@@ -118,13 +123,13 @@ def test_a_fault_of_a_schedule_is_named_with_place_and_remedy(load: Any, written
         ("15 4 * * *", "cron 15 4 * * * UTC"),
     ],
 )
-def test_an_audience_without_a_schedule_goes_by_its_connection(load: Any, sync_schedule: str, meaning: str) -> None:
+def test_an_audience_without_a_schedule_goes_by_its_connection(load: Load, sync_schedule: str, meaning: str) -> None:
     (connection,) = load("{every: 5m}", sync_schedule).connections
     assert text(effective(Schedule(), connection.sync_schedule)) == meaning
     assert text(effective(Schedule(every="5m"), connection.sync_schedule)) == "every 5m"
 
 
-def test_a_bad_schedule_of_a_connection_is_named(load: Any) -> None:
+def test_a_bad_schedule_of_a_connection_is_named(load: Load) -> None:
     with pytest.raises(ConfigError) as caught:
         load("{every: 5m}", "fortnightly")
     assert "bridge.yaml:5:5 (connections.0.sync_schedule): a cron line has five fields" in str(caught.value)

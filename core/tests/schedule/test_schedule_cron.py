@@ -2,7 +2,6 @@
 
 import itertools
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,6 +9,8 @@ from cdp_bridge.errors import ConfigError
 from cdp_bridge.schedule.cron import Cron
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from .conftest import Utc
 
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "Antarctica/Troll")
 
@@ -56,7 +57,7 @@ SPRING, AUTUMN = ("Europe/Berlin", "2026-03-28 22:00"), ("Europe/Berlin", "2026-
     ],
 )
 def test_a_line_means_these_moments(
-    line: str, zone_and_start: tuple[str, str], hours: int, expected: list[str], utc: Any
+    line: str, zone_and_start: tuple[str, str], hours: int, expected: list[str], utc: Utc
 ) -> None:
     zone, start = zone_and_start
     since = utc(start)
@@ -66,7 +67,7 @@ def test_a_line_means_these_moments(
     assert backwards(line, zone, since, until) == found
 
 
-def test_walking_back_from_within_the_repeated_hour_leaves_out_nothing(utc: Any) -> None:
+def test_walking_back_from_within_the_repeated_hour_leaves_out_nothing(utc: Utc) -> None:
     since, until = utc("2026-10-24 23:59"), utc("2026-10-25 01:10")
     assert backwards("40 2 * * *", "Europe/Berlin", since, until) == [utc("2026-10-25 00:40")]
     assert backwards("5 * * * *", "Europe/Berlin", since, until) == [
@@ -124,7 +125,7 @@ def test_every_minute_is_every_minute_that_passes(zone: str, since: datetime) ->
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"])
 @pytest.mark.parametrize(("hour", "minute"), [(0, 0), (2, 30), (1, 59), (3, 0)])
-def test_a_daily_line_has_one_slot_on_each_of_2_500_days(zone: str, hour: int, minute: int, utc: Any) -> None:
+def test_a_daily_line_has_one_slot_on_each_of_2_500_days(zone: str, hour: int, minute: int, utc: Utc) -> None:
     cron, place = Cron(f"{minute} {hour} * * *", ZoneInfo(zone)), ZoneInfo(zone)
     slot, day = utc("2000-01-01 12:00"), utc("2000-01-01 12:00").astimezone(place).date()
     days = []

@@ -5,7 +5,6 @@ import sys
 from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from cdp_bridge.entities import Schedule
 from cdp_bridge.schedule import Scheduler
@@ -13,6 +12,8 @@ from cdp_bridge.schedule.timetable import Timetable
 from cdp_bridge.schedule.when import slots
 from cdp_bridge.store import Store
 from cdp_bridge.testing.configuring import configure
+
+from .conftest import MakeBridge
 
 KILLS = 50
 START = datetime.fromisoformat("2026-03-28T00:00:00+00:00")
@@ -37,7 +38,7 @@ def overlaps(log: list[str]) -> list[str]:
     return found
 
 
-def test_kills_cost_no_slot_and_double_none(store_url: str, bridge: Any, tmp_path: Path) -> None:
+def test_kills_cost_no_slot_and_double_none(store_url: str, bridge: MakeBridge, tmp_path: Path) -> None:
     with Store.open(store_url) as store:
         configure(store, bridge(SCHEDULES))
         Scheduler(store).tick(START)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,6 +10,8 @@ from cdp_bridge.schedule.interval import Every, duration
 from cdp_bridge.schedule.timetable import MAX_SLOTS, CatchUp, Slots, Timetable
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from .conftest import Utc
 
 HOUR = timedelta(hours=1)
 START = datetime(2026, 3, 28, 22, 30, tzinfo=UTC)
@@ -99,7 +100,7 @@ def test_jitter_is_the_same_for_every_scheduler_and_differs_between_audiences_an
         ("all", timedelta(hours=2, minutes=5), ["12:00", "13:00", "14:00"]),
     ],
 )
-def test_what_is_late_goes_by_the_policy(catch_up: CatchUp, late: timedelta, expected: list[str], utc: Any) -> None:
+def test_what_is_late_goes_by_the_policy(catch_up: CatchUp, late: timedelta, expected: list[str], utc: Utc) -> None:
     timetable = Timetable("vip", Every(HOUR), catch_up=catch_up)
     due = timetable.due(utc("2026-05-01 11:00"), utc("2026-05-01 12:00") + late)
     assert [f"{slot:%H:%M}" for slot in due] == expected

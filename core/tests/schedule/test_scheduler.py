@@ -13,6 +13,8 @@ from cdp_bridge.store import Store
 from cdp_bridge.testing.configuring import configure
 from msgspec.structs import replace
 
+from .conftest import MakeBridge
+
 START = datetime(2026, 5, 1, 11, 30, tzinfo=UTC)
 START_OF_2000 = datetime(2000, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -57,7 +59,7 @@ def asked(requests: list[RunRequest]) -> list[str]:
     return [f"{request.audience} {request.slot:%d %H:%M}" if request.slot else request.audience for request in requests]
 
 
-def test_a_new_audience_starts_with_its_next_slot_then_goes_on(store: Store, bridge: Any, run: Run) -> None:
+def test_a_new_audience_starts_with_its_next_slot_then_goes_on(store: Store, bridge: MakeBridge, run: Run) -> None:
     configure(store, bridge({"vip": None, "cart": Schedule(every="30m")}))
     scheduler = Scheduler(store)
     assert scheduler.tick(START) == []
@@ -67,7 +69,7 @@ def test_a_new_audience_starts_with_its_next_slot_then_goes_on(store: Store, bri
     assert asked(scheduler.tick(START + HOUR)) == ["cart 01 12:30"]
 
 
-def test_what_passed_while_nobody_looked_goes_by_the_policy(store: Store, bridge: Any) -> None:
+def test_what_passed_while_nobody_looked_goes_by_the_policy(store: Store, bridge: MakeBridge) -> None:
     configure(store, bridge({policy: Schedule(every="1h", catch_up=policy) for policy in ("skip", "once", "all")}))
     Scheduler(store).tick(START)
     late = START + 2 * HOUR + HOUR / 4
@@ -75,7 +77,7 @@ def test_what_passed_while_nobody_looked_goes_by_the_policy(store: Store, bridge
     assert asked(Scheduler(store).tick(START + 2.5 * HOUR)) == ["all 01 14:00", "skip 01 14:00"]
 
 
-def test_an_audience_that_comes_back_does_not_catch_up_from_where_it_was_left(store: Store, bridge: Any) -> None:
+def test_an_audience_that_comes_back_does_not_catch_up_from_where_it_was_left(store: Store, bridge: MakeBridge) -> None:
     configure(store, bridge({"vip": ALL, "cart": ALL}))
     Scheduler(store).tick(START)
     configure(store, bridge({"cart": ALL}))
@@ -84,7 +86,7 @@ def test_an_audience_that_comes_back_does_not_catch_up_from_where_it_was_left(st
     assert asked(Scheduler(store).tick(START + 2 * HOUR)) == ["cart 01 13:00", "vip 01 13:00"]
 
 
-def test_a_changed_timetable_counts_from_now_a_changed_policy_changes_nothing(store: Store, bridge: Any) -> None:
+def test_a_changed_timetable_counts_from_now_a_changed_policy_changes_nothing(store: Store, bridge: MakeBridge) -> None:
     scheduler = Scheduler(store)
     for hours, schedule, expected in (
         (0, Schedule(cron="0 18 * * *"), []),
@@ -98,7 +100,7 @@ def test_a_changed_timetable_counts_from_now_a_changed_policy_changes_nothing(st
 
 @pytest.mark.parametrize("by_file", [True, False])
 def test_a_paused_audience_is_asked_for_by_hand_only_and_goes_on_with_the_next_slot(
-    store: Store, bridge: Any, by_file: bool
+    store: Store, bridge: MakeBridge, by_file: bool
 ) -> None:
     def pause(paused: bool) -> None:
         if by_file:
@@ -119,7 +121,7 @@ def test_a_paused_audience_is_asked_for_by_hand_only_and_goes_on_with_the_next_s
 
 
 def test_an_audience_runs_after_each_of_its_parents_succeeded_anew(
-    store: Store, bridge: Any, clock: Clock, run: Run
+    store: Store, bridge: MakeBridge, clock: Clock, run: Run
 ) -> None:
     paused = Schedule(paused=True)
     configure(store, bridge({"child": Schedule(after=("a", "b")), "a": paused, "b": paused}))
@@ -146,7 +148,9 @@ def test_an_audience_runs_after_each_of_its_parents_succeeded_anew(
     assert turn("a", "succeeded") == ["child"]
 
 
-def test_a_failed_run_is_tried_again_after_growing_waits(store: Store, bridge: Any, clock: Clock, run: Run) -> None:
+def test_a_failed_run_is_tried_again_after_growing_waits(
+    store: Store, bridge: MakeBridge, clock: Clock, run: Run
+) -> None:
     configure(store, bridge({"vip": Schedule(retry=Retry(attempts=4, wait="1m"))}))
     store.requests.add("vip", "anna")
     waits = []
@@ -159,14 +163,16 @@ def test_a_failed_run_is_tried_again_after_growing_waits(store: Store, bridge: A
 
 
 @pytest.mark.parametrize("state", ["succeeded", "partial", "waiting", "cancelled"])
-def test_what_did_not_fail_is_not_tried_again(store: Store, bridge: Any, run: Run, state: str) -> None:
+def test_what_did_not_fail_is_not_tried_again(store: Store, bridge: MakeBridge, run: Run, state: str) -> None:
     configure(store, bridge({"vip": None}))
     store.requests.add("vip", "anna")
     assert run(state) is None
     assert store.requests.ready() == []
 
 
-def test_one_that_cannot_be_scheduled_is_named_and_the_others_go_on(store: Store, bridge: Any, caplog: Any) -> None:
+def test_one_that_cannot_be_scheduled_is_named_and_the_others_go_on(
+    store: Store, bridge: MakeBridge, caplog: Any
+) -> None:
     configure(store, bridge({"vip": Schedule(every="1h"), "cart": Schedule(cron="0 25 * * *")}))
     scheduler = Scheduler(store)
     scheduler.tick(START)
@@ -175,7 +181,9 @@ def test_one_that_cannot_be_scheduled_is_named_and_the_others_go_on(store: Store
     assert caplog.text.count("cart is not scheduled: cron: the hour 25 at character 3 is not one") == 1
 
 
-def test_waiting_ends_with_the_next_start_or_when_others_may_have_changed_something(store: Store, bridge: Any) -> None:
+def test_waiting_ends_with_the_next_start_or_when_others_may_have_changed_something(
+    store: Store, bridge: MakeBridge
+) -> None:
     scheduler = Scheduler(store)
     assert scheduler.wait(START) == 5
     configure(store, bridge({"vip": Schedule(every="1h"), "idle": Schedule(paused=True)}))
@@ -187,7 +195,7 @@ def test_waiting_ends_with_the_next_start_or_when_others_may_have_changed_someth
 
 
 def test_a_look_at_1_000_schedules_of_which_none_is_due_is_one_statement(
-    store: Store, bridge: Any, monkeypatch: pytest.MonkeyPatch
+    store: Store, bridge: MakeBridge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configure(store, bridge({f"a{number}": ALL for number in range(1_000)}))
     scheduler = Scheduler(store)
@@ -203,7 +211,7 @@ def test_a_look_at_1_000_schedules_of_which_none_is_due_is_one_statement(
     assert [statement.split()[0] for statement in statements if "BEGIN" not in statement] == ["SELECT"]
 
 
-def test_10_000_days_with_a_clock_that_jumps_have_each_slot_once(sqlite_url: str, bridge: Any) -> None:
+def test_10_000_days_with_a_clock_that_jumps_have_each_slot_once(sqlite_url: str, bridge: MakeBridge) -> None:
     dice = random.Random(7)
     with Store.open(sqlite_url) as store:
         configure(store, bridge({"vip": Schedule(cron="30 2 * * *", time_zone="Europe/Berlin", catch_up="all")}))
@@ -228,7 +236,9 @@ def test_10_000_days_with_a_clock_that_jumps_have_each_slot_once(sqlite_url: str
 
 
 @pytest.mark.parametrize("catch_up", ["skip", "once"])
-def test_a_clock_that_jumps_and_comes_back_costs_no_later_slot(sqlite_url: str, bridge: Any, catch_up: Any) -> None:
+def test_a_clock_that_jumps_and_comes_back_costs_no_later_slot(
+    sqlite_url: str, bridge: MakeBridge, catch_up: Any
+) -> None:
     with Store.open(sqlite_url) as store:
         configure(store, bridge({"vip": Schedule(every="1h", catch_up=catch_up)}))
         scheduler = Scheduler(store)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 import pytest
@@ -148,8 +148,14 @@ def each_api(each_server: Api) -> Api:
     return _configured(each_server)
 
 
+class SaveDeadLetters(Protocol):
+    """Make dead letters of the audience `vip`, by number."""
+
+    def __call__(self, stop: int, start: int = 0, reason: str = "shop:bad") -> None: ...
+
+
 @pytest.fixture
-def save_dead_letters(api: Api) -> Iterator[Callable[..., None]]:
+def save_dead_letters(api: Api) -> Iterator[SaveDeadLetters]:
     """Make dead letters of the audience `vip`, by number; gone after the test."""
     keys: list[bytes] = []
 

@@ -11,7 +11,7 @@ import requests
 from cdp_bridge.server.application import MAX_BODY_BYTES
 from cdp_bridge.server.web.access import Rates
 
-from .conftest import Api
+from .conftest import Api, SaveDeadLetters
 
 READ = ["viewer", "operator", "admin"]
 STEER = ["operator", "admin"]
@@ -117,7 +117,7 @@ def test_a_key_that_is_revoked_is_refused_at_once(api: Api) -> None:
     assert api.call("GET", "/v1/connectors", role="short-lived").status_code == 401
 
 
-def test_hashes_of_people_are_their_own_permission(api: Api, save_dead_letters: Any) -> None:
+def test_hashes_of_people_are_their_own_permission(api: Api, save_dead_letters: SaveDeadLetters) -> None:
     save_dead_letters(1)
     assert api.get("/v1/dead-letters", role="seer")["items"][0]["member_key"]
     assert [one["member_key"] for one in api.get("/v1/dead-letters")["items"]] == [""]
@@ -174,7 +174,7 @@ def test_health_is_told_by_part(api: Api) -> None:
     assert api.get("/healthz", role="nobody")["ok"]
 
 
-def test_every_metric_is_documented(api: Api, save_dead_letters: Any) -> None:
+def test_every_metric_is_documented(api: Api, save_dead_letters: SaveDeadLetters) -> None:
     save_dead_letters(1)
     found = set(re.findall(r"^# TYPE (\w+) ", api.call("GET", "/metrics", role="viewer").text, re.MULTILINE))
     found = {name for name in found if not name.endswith("_created")}

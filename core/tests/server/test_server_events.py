@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 import requests
 from cdp_bridge.entities import SyncLog
 from cdp_bridge.store import Lease
@@ -89,7 +90,7 @@ def test_many_watchers_do_not_keep_others_waiting(api: Api) -> None:
         assert not watcher.is_alive()
 
 
-def test_notes_of_one_run_are_bounded(api: Api, monkeypatch: Any) -> None:
+def test_notes_of_one_run_are_bounded(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cdp_bridge.store.runs.notes.MAX_NOTES", 3)
     run = api.store.requests.add("vip", "test").id
     for number in range(5):

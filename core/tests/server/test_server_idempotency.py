@@ -11,7 +11,7 @@ from cdp_bridge.entities import SyncLog
 from cdp_bridge.server.web import idempotency
 from cdp_bridge.store.access.idempotency import Answer
 
-from .conftest import AT, Api
+from .conftest import AT, Api, SaveDeadLetters
 
 
 def mapping(name: str) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def test_pages_hold_each_entry_once_while_others_come_and_go(each_api: Api) -> N
     assert seen == [f"run-{number}" for number in (6, 5, 4, 3, 2, 1, 0)]
 
 
-def test_dead_letters_are_paged_while_they_are_taken_back(api: Api, save_dead_letters: Any) -> None:
+def test_dead_letters_are_paged_while_they_are_taken_back(api: Api, save_dead_letters: SaveDeadLetters) -> None:
     save_dead_letters(5)
     first = api.get("/v1/dead-letters?limit=2", role="seer")
     with api.store.transaction() as transaction:
@@ -133,7 +133,7 @@ def test_a_cursor_cannot_be_made_up(api: Api, cursor: str) -> None:
         assert answer.json()["errors"][0]["place"] == "query cursor"
 
 
-def test_a_cursor_of_another_list_is_refused_and_tells_nothing(api: Api, save_dead_letters: Any) -> None:
+def test_a_cursor_of_another_list_is_refused_and_tells_nothing(api: Api, save_dead_letters: SaveDeadLetters) -> None:
     save_dead_letters(3)
     cursor = api.get("/v1/dead-letters?limit=1")["next"]
     assert "vip" not in cursor

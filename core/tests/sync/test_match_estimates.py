@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from cdp_bridge.entities import MatchEstimate
@@ -53,7 +52,10 @@ def test_the_estimate_of_an_upload_is_recorded_apart(harness: SyncHarness) -> No
     ],
 )
 def test_a_number_of_people_is_a_share_of_the_members(
-    members: int, people: Any, rate: Any, interval: tuple[float | None, float | None]
+    members: int,
+    people: tuple[int, int] | None,
+    rate: tuple[float, float] | None,
+    interval: tuple[float | None, float | None],
 ) -> None:
     estimate = MatchEstimate.of("vip", NOW, "audience", members, (people, rate))
     assert estimate is not None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cdp_bridge.entities import ConversionFeed, DataMapping
@@ -123,7 +122,9 @@ def test_conversions_go_into_one_in_clear(harness: SyncHarness) -> None:
 
 
 @pytest.mark.parametrize("rules", [(ID, EMAIL), (ID, PHONE, CITY)], ids=["sent", "not sent"])
-def test_who_is_suppressed_is_not_written_in_clear(harness: SyncHarness, rules: Any, tmp_path: Path) -> None:
+def test_who_is_suppressed_is_not_written_in_clear(
+    harness: SyncHarness, rules: tuple[DataMapping, ...], tmp_path: Path
+) -> None:
     """Whether the list names them in clear or by hash, and whether what it names them by is sent or not."""
     offer(harness, CONTACTS)
     harness.configure(mappings=rules)
