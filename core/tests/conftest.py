@@ -356,7 +356,7 @@ def expected(person: Mapping[str, Any]) -> Row:
 
 
 def digest(value: str) -> str:
-    """As which a clean e-mail address, or a phone without its plus, is sent."""
+    """The digest as which a clean e-mail address, or a phone without its plus, is sent."""
     return hashlib.sha256(value.encode()).hexdigest()
 
 

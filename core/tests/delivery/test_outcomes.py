@@ -1,7 +1,5 @@
 """What the platform says of each member, and what the ledger, the dead letters and the next run make of it."""
 
-from typing import Any
-
 import pytest
 from cdp_bridge.delivery.sender import MAX_SPLITS
 from cdp_bridge.errors import ConfigError, RejectedError, TransientError
@@ -238,7 +236,7 @@ def test_a_pending_job_that_the_platform_has_forgotten_is_sent_again(harness: Sy
 def test_a_poison_batch_is_cut_and_the_others_arrive(harness: SyncHarness) -> None:
     poison = hashed_email(harness, "u2")
 
-    def whole_or_nothing(batch: Batch) -> Any:
+    def whole_or_nothing(batch: Batch) -> Outcome:
         if any(poison in values for values in batch.identifiers["email"]):
             raise RejectedError("bad row", reason="meta:100")
         return harness.platform.apply(batch)

@@ -1,5 +1,6 @@
 """What the platform says late of earlier deliveries is heard after the read, and counts for what was read before."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from ..conftest import SyncHarness
 
 
 @pytest.fixture
-def heard(harness: SyncHarness, monkeypatch: pytest.MonkeyPatch) -> Any:
+def heard(harness: SyncHarness, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Batch], None]:
     """Function: how the next settling ends; the platform has done by then what it says, and asserts who was read."""
 
     def will_be(how: str, batch: Batch) -> None:
@@ -47,7 +48,9 @@ def pending(batch: Batch) -> Outcome:
     "how", ["accepted", "unknown", "unknown, done", "forgotten", "forgotten, done", "rejected", "still pending"]
 )
 @pytest.mark.parametrize("operation", ["add", "remove", "change"])
-def test_all_sides_are_equal_whatever_became_of_it(harness: SyncHarness, heard: Any, operation: str, how: str) -> None:
+def test_all_sides_are_equal_whatever_became_of_it(
+    harness: SyncHarness, heard: Callable[[str, Batch], None], operation: str, how: str
+) -> None:
     """The delivery is of three people: of whom one is the same ever since, one has changed, one has left."""
     people = {name: dict(harness.cdp.people[name]) for name in ("u0", "u1", "u2")}
     if operation == "add":
@@ -82,7 +85,9 @@ def test_all_sides_are_equal_whatever_became_of_it(harness: SyncHarness, heard: 
     assert harness.sync().membership_calls == 0
 
 
-def test_a_big_delivery_that_settles_is_no_difference(harness: SyncHarness, heard: Any) -> None:
+def test_a_big_delivery_that_settles_is_no_difference(
+    harness: SyncHarness, heard: Callable[[str, Batch], None]
+) -> None:
     harness.platform.answers = [pending]
     harness.sync()
     heard("accepted", harness.platform.batches[0])

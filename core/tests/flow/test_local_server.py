@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 import pytest
@@ -30,11 +30,17 @@ with LocalServer(Path(sys.argv[1])) as server:
 """
 
 
+class Process(subprocess.Popen[str]):
+    """A process whose output the test reads."""
+
+    stdout: IO[str]
+
+
 @pytest.fixture
-def owner(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
+def owner(tmp_path: Path) -> Iterator[Process]:
     """Another process that owns a server."""
     command = [sys.executable, "-c", OWNER, str(tmp_path / "flow")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with Process(command, stdout=subprocess.PIPE, text=True) as process:
         yield process
         process.kill()
 
@@ -124,7 +130,7 @@ def test_it_ends_with_its_owner(tmp_path: Path) -> None:
         socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])))
 
 
-def test_it_ends_even_when_its_owner_is_killed(owner: Any, tmp_path: Path) -> None:
+def test_it_ends_even_when_its_owner_is_killed(owner: Process, tmp_path: Path) -> None:
     server = psutil.Process(int(owner.stdout.readline()))
     owner.kill()
     server.wait()
@@ -132,7 +138,7 @@ def test_it_ends_even_when_its_owner_is_killed(owner: Any, tmp_path: Path) -> No
         pass
 
 
-def test_two_on_one_folder_are_refused(owner: Any, tmp_path: Path) -> None:
+def test_two_on_one_folder_are_refused(owner: Process, tmp_path: Path) -> None:
     owner.stdout.readline()
     with (
         pytest.raises(ConfigError, match=r"another process runs the queue server here. Stop it first"),

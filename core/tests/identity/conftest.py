@@ -1,15 +1,20 @@
 """One connection for all tests of the package, and a page made of plain lists."""
 
-from collections.abc import Callable, Collection, Iterator
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import duckdb
 import pyarrow as pa
 import pytest
 from cdp_bridge.identity import compile_profile, register
 
-Page = dict[str, list[list[str | None] | None]]
-Run = Callable[..., dict[str, list[Any]]]
+Page = Mapping[str, Sequence[Sequence[str | None] | None]]
+
+
+class Run(Protocol):
+    """Makes identifiers of a page: output columns as Python lists."""
+
+    def __call__(self, profile: str, page: Page, *, single: Collection[str] = ()) -> dict[str, list[Any]]: ...
 
 
 @pytest.fixture(scope="session")

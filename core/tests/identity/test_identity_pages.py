@@ -1,12 +1,12 @@
 """What one SELECT does to a page: lists, order, repetitions, refusals, identifiers that go together."""
 
 import hashlib
-from typing import Any
 
+import duckdb
 import pyarrow as pa
 from cdp_bridge.identity import FIELDS, compile_profile, installed
 
-from .conftest import Run
+from .conftest import Page, Run
 
 
 def digest(text: str) -> bytes:
@@ -26,7 +26,7 @@ def test_absent_is_not_refused(run: Run) -> None:
         assert answer == {"email": [[], [], []], "refused": [[], [], []]}
 
 
-def test_other_columns_are_handed_on_and_no_raw_value_stays(connection: Any) -> None:
+def test_other_columns_are_handed_on_and_no_raw_value_stays(connection: duckdb.DuckDBPyConnection) -> None:
     page = pa.table({"member_key": [7], "email": pa.array([["a@example.com"]]), "gender": pa.array([["x"]])})
     connection.register("people", page)
     for profile in installed().profiles:
@@ -36,7 +36,7 @@ def test_other_columns_are_handed_on_and_no_raw_value_stays(connection: Any) -> 
         assert columns == {"member_key", "refused"} | outputs
 
 
-def test_every_profile_compiles_for_all_fields_with_the_promised_types(connection: Any) -> None:
+def test_every_profile_compiles_for_all_fields_with_the_promised_types(connection: duckdb.DuckDBPyConnection) -> None:
     page = pa.table({field: pa.array([["x"]]) for field in FIELDS})
     connection.register("people", page)
     for profile in installed().profiles:
@@ -48,14 +48,14 @@ def test_every_profile_compiles_for_all_fields_with_the_promised_types(connectio
 
 
 def test_the_first_known_country_of_the_person_reads_the_phone(run: Run) -> None:
-    page = {"phone": [["07700 900123"], ["07700 900123"]], "country": [["nowhere", "uk", "US"], None]}
+    page: Page = {"phone": [["07700 900123"], ["07700 900123"]], "country": [["nowhere", "uk", "US"], None]}
     answer = run("tiktok-audience", page)
     assert answer["phone"] == [[digest("+447700900123")], []]
     assert answer["refused"] == [[], ["phone:no_country"]]
 
 
 def test_google_address_is_sent_whole_or_not_at_all(run: Run) -> None:
-    page = {
+    page: Page = {
         "first_name": [["Joana"], ["Joana"], None],
         "last_name": [["Quinn"], None, None],
         "postal_code": [["1229-076"], ["1229-076"], None],

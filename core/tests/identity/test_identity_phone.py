@@ -5,6 +5,7 @@ import re
 from importlib import import_module
 from typing import Any
 
+import duckdb
 import phonenumbers
 import pytest
 from cdp_bridge.identity import phone
@@ -58,7 +59,9 @@ def test_both_libraries_read_alike(text: str, region: str) -> None:
 
 @given(texts=st.lists(international, min_size=200, max_size=200), region=st.sampled_from(["", *REGIONS]))
 @settings(max_examples=15, deadline=None)
-def test_the_short_way_in_sql_is_the_long_way(connection: Any, texts: list[str], region: str) -> None:
+def test_the_short_way_in_sql_is_the_long_way(
+    connection: duckdb.DuckDBPyConnection, texts: list[str], region: str
+) -> None:
     joined = STEPS["join_phone"].replace("{x}", "raw")
     step = STEPS["phone"].replace("{x}", "joined").replace("{country}", "$country")
     sql = f"SELECT {step} FROM (SELECT {joined} AS joined FROM (SELECT unnest($texts) AS raw))"

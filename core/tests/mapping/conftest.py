@@ -1,7 +1,7 @@
 """Mappings run on real pages in a real DuckDB."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 import pyarrow as pa
@@ -10,7 +10,19 @@ from cdp_bridge import engine
 from cdp_bridge.entities import Consent, DataMapping
 from cdp_bridge.mapping import compile_mapping, record_batch
 
-Run = Callable[..., list[dict[str, Any]]]
+Functions = Mapping[str, Callable[[str], str | None]]
+
+
+class Run(Protocol):
+    """Maps one page; user_id is mapped from `id` besides."""
+
+    def __call__(
+        self,
+        records: pa.RecordBatch | Sequence[Mapping[str, Any]],
+        *mappings: DataMapping,
+        consents: Sequence[Consent] = (),
+        functions: Functions | None = None,
+    ) -> list[dict[str, Any]]: ...
 
 
 @pytest.fixture
@@ -27,7 +39,7 @@ def run(connection: duckdb.DuckDBPyConnection) -> Run:
         records: pa.RecordBatch | Sequence[Mapping[str, Any]],
         *mappings: DataMapping,
         consents: Sequence[Consent] = (),
-        functions: Mapping[str, Callable[[str], str | None]] | None = None,
+        functions: Functions | None = None,
     ) -> list[dict[str, Any]]:
         user = DataMapping(omniads_field="user_id", cdp_field="id")
         mapper = compile_mapping([user, *mappings], consents, functions or {})

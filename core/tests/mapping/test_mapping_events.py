@@ -1,7 +1,7 @@
 """Conversions out of records: what they are made of, and why some are not."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -12,7 +12,8 @@ from cdp_bridge.mapping.events import FIELDS, LISTS, OLDEST_DAYS, PERSONAL
 from cdp_bridge.model import Conversion, Item
 from cdp_bridge.settings import SettingsError
 
-Run = Callable[..., list[dict[str, Any]]]
+from .conftest import Run
+
 NOW = int(time.time())
 EVENT: dict[str, Any] = {"event_id": "e1", "event_name": "purchase", "occurred_at": NOW}
 

@@ -1,7 +1,6 @@
 """Paths through structs, maps, lists and JSON text, and how every Arrow type is written."""
 
 import json
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -15,7 +14,7 @@ from cdp_bridge.mapping import paths
 from hypothesis import given
 from hypothesis import strategies as st
 
-Run = Callable[..., list[dict[str, Any]]]
+from .conftest import Run
 
 
 def at(run: Run, record: Any, path: str) -> list[str]:

@@ -1,6 +1,5 @@
 """Pages of dicts become Arrow batches that DuckDB reads, whatever the rows hold."""
 
-from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -13,7 +12,7 @@ from cdp_bridge.mapping import record_batch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-Run = Callable[..., list[dict[str, Any]]]
+from .conftest import Run
 
 PLAIN = st.one_of(
     st.none(),

@@ -11,7 +11,7 @@ from cdp_bridge.mapping import compile_mapping, record_batch, refuse
 from cdp_bridge.mapping.fields import IDENTIFIERS
 from cdp_bridge.settings import SettingsError
 
-Run = Callable[..., list[dict[str, Any]]]
+from .conftest import Run
 
 
 def email(**settings: Any) -> DataMapping:

@@ -87,7 +87,7 @@ def test_a_code_of_another_sign_in_is_no_good(grants: Grants, raw: dict[str, Any
     ("fault", "kind"), [(500, TransientError), (429, TransientError), (302, ConfigError), ("after", TransientError)]
 )
 def test_a_platform_that_fails_is_an_error_of_its_kind(
-    grants: Grants, raw: dict[str, Any], platform: Platform, fault: Any, kind: type[Exception]
+    grants: Grants, raw: dict[str, Any], platform: Platform, fault: int | str, kind: type[Exception]
 ) -> None:
     answer = sign_in(grants.begin(TERMS, Settings, raw, BACK).url)
     platform.faults.append(fault)

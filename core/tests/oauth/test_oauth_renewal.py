@@ -46,7 +46,7 @@ def test_renewal_goes_on_for_ever(connected: Grants, platform: Platform, clock: 
 
 @pytest.mark.parametrize("life", [None, 0, 1e300])
 def test_a_token_without_end_is_never_renewed(
-    grants: Grants, raw: dict[str, Any], platform: Platform, clock: Clock, life: Any
+    grants: Grants, raw: dict[str, Any], platform: Platform, clock: Clock, life: float | None
 ) -> None:
     platform.life = life
     grants.finish(sign_in(grants.begin(TERMS, Settings, raw, BACK).url))

@@ -171,7 +171,7 @@ def test_what_did_not_fail_is_not_tried_again(store: Store, bridge: MakeBridge, 
 
 
 def test_one_that_cannot_be_scheduled_is_named_and_the_others_go_on(
-    store: Store, bridge: MakeBridge, caplog: Any
+    store: Store, bridge: MakeBridge, caplog: pytest.LogCaptureFixture
 ) -> None:
     configure(store, bridge({"vip": Schedule(every="1h"), "cart": Schedule(cron="0 25 * * *")}))
     scheduler = Scheduler(store)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cdp_bridge.cli import main
@@ -14,7 +14,7 @@ from cdp_bridge.store import Store
 
 
 @pytest.fixture
-def keys(sqlite_url: str, capsys: pytest.CaptureFixture[str]) -> Any:
+def keys(sqlite_url: str, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Run `cdp-bridge keys`, and give what it printed."""
 
     def run(*arguments: str) -> str:
@@ -27,7 +27,7 @@ def keys(sqlite_url: str, capsys: pytest.CaptureFixture[str]) -> Any:
     return run
 
 
-def test_a_key_is_shown_once_and_kept_as_a_digest(keys: Any, sqlite_url: str) -> None:
+def test_a_key_is_shown_once_and_kept_as_a_digest(keys: Callable[..., str], sqlite_url: str) -> None:
     text = keys("create", "dashboard", "--role", "operator", "--sees-hashes").strip()
     with Store.open(sqlite_url) as store:
         found = store.api_keys.find(text)
@@ -39,7 +39,7 @@ def test_a_key_is_shown_once_and_kept_as_a_digest(keys: Any, sqlite_url: str) ->
         assert text.encode() not in file.read_bytes()
 
 
-def test_a_revoked_key_lets_nobody_in(keys: Any, sqlite_url: str) -> None:
+def test_a_revoked_key_lets_nobody_in(keys: Callable[..., str], sqlite_url: str) -> None:
     made = json.loads(keys("create", "old", "--json"))
     keys("revoke", made["id"])
     with Store.open(sqlite_url) as store:

@@ -151,7 +151,7 @@ def test_a_destination_tells_what_it_takes_and_reaches(each_api: Api) -> None:
     assert [(one["id"], one["name"]) for one in found["inventory"]["audiences"]] == [("a1", "VIP")]
 
 
-def test_an_audience_tells_size_funnel_and_match_rate(each_api: Api, people: Any) -> None:
+def test_an_audience_tells_size_funnel_and_match_rate(each_api: Api, people: Callable[[int], list[MemberRow]]) -> None:
     save(each_api, log("r1", match_rate=0.5, funnel=Funnel(in_segment=4, accepted=2)))
     with each_api.store.transaction() as transaction:
         transaction.put_members("vip", people(3), "accepted", AT)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from cdp_bridge.connectors.handle import open_connector
-from cdp_bridge.entities import Consent, DataMapping
+from cdp_bridge.entities import Consent, DataMapping, OnInvalid
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.identity import load_profile
 from cdp_bridge.secrets import Resolver
@@ -142,7 +142,7 @@ def test_lines_that_suppress_nobody_are_counted(
     ],
 )
 def test_a_breach_of_validation_costs_what_the_policy_says(
-    harness: SyncHarness, on_invalid: Any, members: set[str], dropped: dict[str, int]
+    harness: SyncHarness, on_invalid: OnInvalid, members: set[str], dropped: dict[str, int]
 ) -> None:
     strict = DataMapping(
         omniads_field="email", cdp_field="email", validation={"pattern": "^u[1-9]"}, on_invalid=on_invalid

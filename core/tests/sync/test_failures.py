@@ -116,7 +116,7 @@ def test_two_runs_of_an_audience_at_once_are_one(each_harness: SyncHarness) -> N
         with harness.open() as run:
             logs.append(run.sync())
 
-    def meanwhile(batch: Batch) -> Any:
+    def meanwhile(batch: Batch) -> Outcome:
         rival = threading.Thread(target=sync)
         rival.start()
         rival.join()
@@ -134,7 +134,7 @@ def test_two_runs_of_an_audience_at_once_are_one(each_harness: SyncHarness) -> N
 def test_a_run_that_was_taken_over_writes_nothing_any_more(each_harness: SyncHarness, store_url: str) -> None:
     harness = each_harness
 
-    def overtaken(batch: Batch) -> Any:
+    def overtaken(batch: Batch) -> Outcome:
         with Store.open(store_url, clock=lambda: time.time() + 3600) as later, harness.open(store=later) as run:
             assert run.sync().status == "succeeded"
         harness.cdp.put("u9", email="u9@example.com")
@@ -153,7 +153,7 @@ def test_a_run_that_was_taken_over_writes_nothing_any_more(each_harness: SyncHar
 def test_a_long_run_keeps_its_lease(harness: SyncHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cdp_bridge.sync.session.LEASE_SECONDS", 2.0)
 
-    def slow(batch: Batch) -> Any:
+    def slow(batch: Batch) -> Outcome:
         time.sleep(4)
         return harness.platform.apply(batch)
 

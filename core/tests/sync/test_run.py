@@ -158,7 +158,7 @@ def test_what_there_is_to_know_is_recorded(each_harness: SyncHarness) -> None:
     (recorded,) = harness.store.runs(harness.bridge.audiences[0].name)
     assert recorded == log
     assert (log.match_rate, log.funnel.matched_lower, log.funnel.matched_upper) == (1.0, 7, 9)
-    assert log.latency
+    assert log.latency is not None
     assert log.latency > 0
     (segment,) = harness.store.segments()
     assert segment == CDPSegment(
