@@ -19,7 +19,7 @@ from cdp_bridge.cli.options import (
     open_store,
     store_option,
 )
-from cdp_bridge.cli.output import print_json, print_table
+from cdp_bridge.cli.output import print_json, print_reasons, print_table
 from cdp_bridge.cli.runs import RUN_COLUMNS, run_row
 from cdp_bridge.errors import BridgeError, ConfigError
 
@@ -213,4 +213,4 @@ def _print_funnel(name: str, funnel: Funnel) -> None:
         ("refused by the platform because", funnel.platform_reasons),
     ):
         if counts:
-            print_table((title, "count"), counts.items())
+            print_reasons(title, counts, values=counts is funnel.fields_rejected)

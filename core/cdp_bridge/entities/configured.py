@@ -129,7 +129,7 @@ class Sync(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True)
 
 
 class Activation(Sync, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One segment of a connection, kept equal to one audience of a destination.
+    """One segment of a connection, kept in sync with one audience of a destination.
 
     A run that would remove more than `removal_limit` (a share of the audience) waits for approval.
     """

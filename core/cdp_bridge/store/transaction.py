@@ -38,11 +38,6 @@ class Transaction:
         """Delete a batch whose outcome this transaction records."""
         self._connection.execute(sa.delete(tables.delivery).where(tables.delivery.c.id == delivery_id))
 
-    def hold_delivery(self, delivery_id: str, pending: str) -> None:
-        """Mark a batch as pending, with the platform's reference to its outcome."""
-        statement = sa.update(tables.delivery).where(tables.delivery.c.id == delivery_id)
-        self._connection.execute(statement.values(status="pending", pending=pending))
-
     def put_members(self, audience: str, members: Sequence[MemberRow], outcome: Acknowledgement, at: datetime) -> None:
         """Insert or replace ledger rows; fastest when they come in member_key order."""
         ledger.put(self._connection, self._id(audience), members, outcome, at)

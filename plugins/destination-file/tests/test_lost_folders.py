@@ -16,7 +16,7 @@ from cdp_bridge.testing.configuring import configure
 
 
 class SyncHarness:
-    """A file of people, kept equal to an audience in a folder."""
+    """A file of people, in sync with an audience in a folder."""
 
     def __init__(self, store: Store, folder: Path) -> None:
         self.folder, self._store = folder, store

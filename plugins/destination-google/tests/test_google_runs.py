@@ -23,7 +23,7 @@ class Killed(BaseException):
 
 
 class SyncHarness:
-    """A file of people, kept equal to one user list."""
+    """A file of people, in sync with one user list."""
 
     def __init__(self, store: Store, account: Any, file: Path, api: str) -> None:
         self.store, self.account, self.file, self.api = store, account, file, api
