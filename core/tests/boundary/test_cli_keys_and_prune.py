@@ -51,7 +51,7 @@ def test_prune_deletes_what_is_older_than_its_days(cli: Cli, url: str, monkeypat
     with Store.open(url) as store, store.transaction() as change:
         for days in (50, 10, 0):
             change.save_run(SyncLog(run_id=f"r{days}", audience="vip", sync_timestamp=now - timedelta(days=days)))
-    nothing = {"requests": 0, "dead_letters": 0, "audit": 0, "secrets": 0, "conversions": 0}
+    nothing = {"match_estimates": 0, "requests": 0, "dead_letters": 0, "audit": 0, "secrets": 0, "conversions": 0}
     assert cli("prune", "--json").json == {"runs": 0, **nothing}
     assert cli("prune", "--keep-runs", "40", "--json").json == {"runs": 1, **nothing}
     monkeypatch.setenv("CDP_BRIDGE_KEEP_RUNS", "5")
