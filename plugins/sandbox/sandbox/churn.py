@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
+from sandbox import dirt
 from sandbox.dice import Dice, weighted
 from sandbox.people import Population, make_person
+from sandbox.people_data import BY_CODE
 from sandbox.person import Entry, Person
 
 _AUDIENCE = "cart_abandoners_7d"
@@ -107,11 +109,13 @@ def _merge_one(happened: Churn, population: Population) -> None:
 
 
 def _merged(kept: Person, gone: Person) -> Person:
+    named = kept if "country" in kept.traits else gone
+    country = BY_CODE[named.true.country] if dirt.is_readable(named.traits.get("country")) else None
     return replace(
         kept,
         merged_segment_ids=(*kept.merged_segment_ids, gone.segment_id, *gone.merged_segment_ids),
         emails=_union(kept.emails, gone.emails),
-        phones=_union(kept.phones, gone.phones),
+        phones=tuple(dirt.beside(entry, country) for entry in _union(kept.phones, gone.phones)),
         mobile_ids=_union(kept.mobile_ids, gone.mobile_ids),
         traits={**gone.traits, **kept.traits},
         memberships={**gone.memberships, **kept.memberships},

@@ -3,6 +3,8 @@
 import hashlib
 import unicodedata
 
+from msgspec.structs import replace
+
 from sandbox.dice import Dice, weighted
 from sandbox.people_data import Country
 from sandbox.person import Attributes, Entry
@@ -74,6 +76,13 @@ def phone(dice: Dice, true: str, country: Country, country_readable: bool) -> En
     return Entry(raw, true, form, recoverable)
 
 
+def beside(entry: Entry, country: Country | None) -> Entry:
+    """A phone entry in a profile whose readable country this is: by that alone a national number is recoverable."""
+    if entry.form != "national":
+        return entry
+    return replace(entry, recoverable=country is not None and entry.true.startswith(f"+{country.calling}"))
+
+
 def _phone_text(dice: Dice, true: str, country: Country, form: str) -> str:
     number = true[1 + len(country.calling) :]
     match form:
@@ -135,6 +144,11 @@ def country(dice: Dice, true: Country) -> tuple[str | None, bool]:
             return f" {true.code} ", True
         case _:
             return true.code, True
+
+
+def is_readable(country: str | None) -> bool:
+    """Whether correct rules can read a country trait."""
+    return country is not None and country not in MEANINGLESS
 
 
 def traits(dice: Dice, true: Attributes) -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections import Counter
 import phonenumbers
 import pytest
 from sandbox.churn import churn
+from sandbox.dirt import is_readable
 from sandbox.people import Population, generate
 from sandbox.people_data import COUNTRIES
 from sandbox.person import Person
@@ -144,3 +145,20 @@ def test_churned_phones_stay_valid(population: Population) -> None:
     changed = churn(population, 0.2, 3)
     moved: list[Person] = [changed.changed[key] for key in changed.changed_phone]
     assert all(phonenumbers.is_valid_number(phonenumbers.parse(person.phones[0].true)) for person in moved)
+
+
+def test_a_national_number_of_merged_profiles_is_recoverable_beside_the_country_that_is_left() -> None:
+    population = generate(2_000, 1)
+    merged = []
+    for seed in range(120):
+        happened = churn(population, 0.002, seed)
+        population = happened.population
+        merged += [happened.changed[kept] for kept, _ in happened.merged]
+    national = [
+        (entry.recoverable, is_readable(person.traits.get("country")))
+        for person in merged
+        for entry in person.phones
+        if entry.form == "national"
+    ]
+    assert {readable for _, readable in national} == {True, False}
+    assert all(recoverable == readable for recoverable, readable in national)
