@@ -201,10 +201,10 @@ def _finish(run: RunContext, extract: Extract, ref: AudienceRef, state: Mapping[
 
 def _match_estimate(run: RunContext, ref: AudienceRef) -> MatchEstimate | None:
     """What the platform has said in this run of whom it knows in the audience."""
-    if ref.asked_at is None or ref.asked_at != run.log.sync_timestamp:
+    if ref.asked_at != run.log.sync_timestamp:
         return None
     told = ref.matched, ref.match_rate
-    return MatchEstimate.of(run.name, ref.asked_at, "audience", run.log.funnel.accepted, told)
+    return MatchEstimate.of(run.name, run.log.sync_timestamp, "audience", run.log.funnel.accepted, told)
 
 
 def _known_segment(run: RunContext) -> CDPSegment:
