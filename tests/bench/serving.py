@@ -19,7 +19,7 @@ class Server:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
-        self.key = self._said("shown only now: (.+)")
+        self.key = Path(self._said("For ten minutes, (.+) has one")).read_text()
         self.url = self._said("Serving at (http://[0-9.:]+)")
 
     def cpu(self) -> float:
@@ -38,7 +38,20 @@ class Server:
 def serving(folder: Path, store: Path, *options: str) -> Iterator[Server]:
     """A server over that SQLite file until the end of the block."""
     where = ("--store", f"sqlite:///{store}", "--queue-folder", str(folder / "queue"))
-    command = [str(CLI), "serve", "--port", "0", "--workers", "0", *where, *options]
+    command = [
+        str(CLI),
+        "serve",
+        "--port",
+        "0",
+        "--health-port",
+        "0",
+        "--first-key-file",
+        str(folder / "first-key"),
+        "--workers",
+        "0",
+        *where,
+        *options,
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield Server(process)

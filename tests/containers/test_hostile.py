@@ -42,7 +42,7 @@ def patient(registry: Registry, tmp_path: Path) -> Iterator[None]:
 
     with Store.open(f"sqlite:///{tmp_path}/store.db") as store, listen("127.0.0.1", 0) as listener:
         key = store.api_keys.create("watcher", "viewer")[1]
-        api = configured(application(store, registry, {}))
+        api = configured(application(store, registry))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1/runs"
         threads = [
             threading.Thread(target=api.run, args=([listener],)),

@@ -53,7 +53,7 @@ import_module("cdp_bridge.cli.serve").find_plugins = lambda: Registry(points)
 cli.main()
 """
 COMMANDS = {
-    "server": ("serve", "--port", "0", "--workers", "0", "--launcher", "docker"),
+    "server": ("serve", "--port", "0", "--health-port", "0", "--workers", "0", "--launcher", "docker"),
     "worker": ("worker", "--launcher", "docker"),
 }
 START = datetime.fromisoformat("2026-03-28T00:30:00+00:00")

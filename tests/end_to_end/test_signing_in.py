@@ -28,7 +28,8 @@ class Served:
             assert line, process.communicate()[1]
             said += line
         self.url = said.split("Serving at ")[1].split()[0]
-        self._headers = {"Authorization": f"Bearer {said.split('shown only now: ')[1].split()[0]}"}
+        key = Path(said.split("For ten minutes, ")[1].split(" has one")[0]).read_text()
+        self._headers = {"Authorization": f"Bearer {key}"}
         self.answers: list[str] = []
 
     def post(self, path: str, body: Any = None) -> Any:
@@ -43,7 +44,7 @@ class Served:
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    command = [str(CLI), "serve", "--port", "0"]
+    command = [str(CLI), "serve", "--port", "0", "--health-port", "0"]
     with (
         (tmp_path / "log").open("w") as log,
         subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=log, text=True) as process,

@@ -12,21 +12,22 @@ from cdp_bridge.cli.output import print_json, print_table
 @click.argument("name")
 @click.option("--role", type=click.Choice(["viewer", "operator", "admin"]), default="viewer", show_default=True)
 @click.option("--sees-hashes", is_flag=True, help="Let it see the hashed identifiers of single people.")
-@click.option("--days", type=click.IntRange(1, 3_650), help="Let it expire after so many days; without it, never.")
+@click.option(
+    "--days", type=click.IntRange(1, 3_650), default=90, show_default=True, help="After how many days it expires."
+)
 @store_option
 @json_option
-def create_key(name: str, role: str, sees_hashes: bool, days: int | None, store_url: str, as_json: bool) -> None:
+def create_key(name: str, role: str, sees_hashes: bool, days: int, store_url: str, as_json: bool) -> None:
     """Create a key for the API, and print it; it cannot be shown again."""
-    from datetime import UTC, datetime, timedelta
+    from datetime import timedelta
     from typing import cast
 
     from cdp_bridge.entities import Role
     from cdp_bridge.store.access.audit import AuditRecord
 
-    expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
     with open_store(store_url) as store:
         store.audit.add(AuditRecord(who=command_line_user(), action="create", kind="api key", name=name))
-        key, text = store.api_keys.create(name, cast(Role, role), sees_hashes=sees_hashes, expires_at=expires_at)
+        key, text = store.api_keys.create(name, cast(Role, role), sees_hashes=sees_hashes, life=timedelta(days=days))
     if as_json:
         print_json({"id": key.id, "key": text})
     else:

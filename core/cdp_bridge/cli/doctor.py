@@ -36,7 +36,7 @@ def doctor(containers: bool, store_url: str, as_json: bool) -> None:
     probes = [*_environment(registry), *_disk(store_url)]
     try:
         with open_store(store_url) as store:
-            probes += [*_store(store), _secrets(store), *_accounts(registry, store)]
+            probes += [*_store(store), _secrets(store), _api_keys(store), *_accounts(registry, store)]
     except BridgeError as error:
         probes.append(_probe("store", False, str(error)))
     report(probes, as_json)
@@ -92,6 +92,13 @@ def _secrets(store: Store) -> Probe:
     from cdp_bridge.model import Probe
 
     return Probe.of("secrets", lambda: f"{store.secrets.examine()} kept in the store, each opened with the keyring")
+
+
+def _api_keys(store: Store) -> Probe:
+    expiring = store.api_keys.expiring()
+    ends = ", ".join(f"{key.id} ({key.name}) on {key.expires_at:%Y-%m-%d}" for key in expiring)
+    remedy = "Make another one with cdp-bridge keys create, and give it to whoever uses this one"
+    return _probe("api keys", not expiring, f"expire soon: {ends}" if ends else "none expires soon", remedy)
 
 
 def _accounts(registry: Registry, store: Store) -> Iterator[Probe]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +40,31 @@ queue_options = (
 @click.option("--host", envvar="CDP_BRIDGE_HOST", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option("--port", envvar="CDP_BRIDGE_PORT", default=8080, show_default=True, type=click.IntRange(0, 65535))
 @click.option(
+    "--health-port",
+    envvar="CDP_BRIDGE_HEALTH_PORT",
+    default=8081,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Where /healthz and /readyz are, for whoever supervises the process.",
+)
+@click.option(
+    "--trusted-proxy",
+    "proxies",
+    envvar="CDP_BRIDGE_TRUSTED_PROXIES",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Address or network of a proxy in front, whose X-Forwarded-For is believed; may be repeated.",
+)
+@click.option(
+    "--first-key-file",
+    envvar="CDP_BRIDGE_FIRST_KEY_FILE",
+    default="cdp-bridge-first-key",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where the first key of a new store is for ten minutes, readable by this user only.",
+)
+@click.option(
     "--public-url",
     envvar="CDP_BRIDGE_PUBLIC_URL",
     metavar="URL",
@@ -60,6 +85,9 @@ queue_options = (
 def serve(  # noqa: PLR0913 - a parameter for each option
     host: str,
     port: int,
+    health_port: int,
+    proxies: tuple[str, ...],
+    first_key_file: Path,
     public_url: str | None,
     workers: int,
     queue_folder: Path,
@@ -72,23 +100,29 @@ def serve(  # noqa: PLR0913 - a parameter for each option
     with needing_server():
         from cdp_bridge.flow import Flow
         from cdp_bridge.orchestration.worker import stop_on_signals
-        from cdp_bridge.server.service import Parts, Service, first_key, listen
+        from cdp_bridge.server.first_key import first_key
+        from cdp_bridge.server.service import Listeners, Parts, Service, listen
     registry = find_plugins()
     launcher = registry.launcher(launcher_name) if launcher_name else None
     with (
         open_store(store_url) as store,
         listen(host, port) as listener,
+        listen(host, health_port) as health_listener,
         queues(registry, queue_folder, queue) as find,
         Flow(find) as flow,
+        first_key(store, first_key_file) as is_new,
     ):
         stop = stop_on_signals()
-        if key := first_key(store):
-            click.echo(f"The first key, shown only now: {key}")
+        if is_new:
+            click.echo(f"No API key is valid. For ten minutes, {first_key_file.resolve()} has one that makes another.")
         name = f"[{host}]" if ":" in host else host
         url = f"http://{name}:{listener.getsockname()[1]}"
         click.echo(f"Serving at {url} (described at /docs)")
-        parts = Parts(store, registry, flow, launcher, workers, retention(kept), public_url or url)
-        ended_well = Service(parts, listener, stop).run()
+        click.echo(f"Health at http://{name}:{health_listener.getsockname()[1]}/readyz")
+        parts = Parts(
+            store, registry, flow, launcher, workers, retention(kept), public_url or url, proxies=networks(proxies)
+        )
+        ended_well = Service(parts, Listeners(listener, health_listener), stop).run()
     click.get_current_context().exit(0 if ended_well else 1)
 
 
@@ -110,6 +144,19 @@ def worker(slots: int, queue_folder: Path, queue: str | None, launcher_name: str
     with open_store(store_url) as store, Flow(find) as flow:
         run_sync = sync_on_request(Runner(store, registry, launcher))
         work(flow, store, run_sync, slots=slots, stop=stop_on_signals())
+
+
+def networks(proxies: Iterable[str]) -> tuple[str, ...]:
+    """The addresses and networks of trusted proxies; ConfigError for one that is neither."""
+    import ipaddress
+
+    for proxy in proxies:
+        try:
+            ipaddress.ip_network(proxy)
+        except ValueError:
+            remedy = "Write 10.0.0.5 or 10.0.0.0/24"
+            raise ConfigError("is neither an address nor a network", place="--trusted-proxy", remedy=remedy) from None
+    return tuple(proxies)
 
 
 @contextmanager

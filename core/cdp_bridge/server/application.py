@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -22,6 +21,7 @@ from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import ApiKey
 from cdp_bridge.server.api import (
     accounts,
+    api_keys,
     audiences,
     audit,
     connectors,
@@ -38,7 +38,6 @@ from cdp_bridge.server.web.access import Access
 from cdp_bridge.server.web.connector_calls import ConnectorCalls
 from cdp_bridge.server.web.description import STYLE_SOURCE, Page
 from cdp_bridge.server.web.endpoint import Core
-from cdp_bridge.server.web.health import Condition, health
 from cdp_bridge.server.web.idempotency import Idempotency
 from cdp_bridge.server.web.metrics import Metrics, metrics
 from cdp_bridge.server.web.paging import PageTokens
@@ -57,12 +56,11 @@ _HEADERS = {
 def application(
     store: Store,
     registry: Registry,
-    parts: Mapping[str, Condition] | None = None,
     *,
     connector_calls: ConnectorCalls | None = None,
     public_url: str = "",
 ) -> Litestar:
-    """The API over a store; `parts` are the conditions that /readyz checks.
+    """The API over a store.
 
     Without `connector_calls`, connectors run in this process; without a `public_url`, no account can be connected by
     OAuth.
@@ -85,10 +83,11 @@ def application(
             dead_letters.DeadLetters,
             suppressions.Suppressions,
             audit.AuditLog,
+            api_keys.ApiKeys,
         ],
     )
     return Litestar(
-        [resources, callback(), *health(store, parts or {}), metrics(collected)],
+        [resources, callback(), metrics(collected)],
         dependencies={
             "core": Provide(lambda: core, sync_to_thread=False),
             "caller": Provide(_caller, sync_to_thread=False),

@@ -9,7 +9,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -28,7 +28,9 @@ from cdp_bridge.orchestration.worker import sync_on_request, work
 from cdp_bridge.schedule import Scheduler
 from cdp_bridge.server.api.segments import save_segments
 from cdp_bridge.server.application import application
+from cdp_bridge.server.connection import Connection
 from cdp_bridge.server.web.connector_calls import MAX_CALLS, ConnectorCalls
+from cdp_bridge.server.web.health import health_application
 from cdp_bridge.store import Store
 from cdp_bridge.store.retention import Retention
 
@@ -43,15 +45,16 @@ DRAIN_SECONDS = 5
 """How long running requests may take once the process was asked to end."""
 KEEP_ALIVE_SECONDS = 15
 MAX_CONNECTIONS = 1_000
+HEALTH_CONNECTIONS = 100
 THREADS = 6
 """The threads for handlers that write, besides those that wait for connectors."""
-BOOTSTRAP = "bootstrap"
 
 
 class Parts(Struct, frozen=True):
     """What a service works with; `slots` is how many runs it executes at a time (0: none, other workers do).
 
-    Once a day it deletes what is older than `keep` allows. `public_url` is its address for browsers.
+    Once a day it deletes what is older than `keep` allows. `public_url` is its address for browsers, `proxies` the
+    addresses and networks of proxies whose `X-Forwarded-For` is believed.
     """
 
     store: Store
@@ -61,13 +64,21 @@ class Parts(Struct, frozen=True):
     slots: int = 2
     keep: Retention = Retention()
     public_url: str = ""
+    proxies: tuple[str, ...] = ()
+
+
+class Listeners(Struct, frozen=True):
+    """The sockets that a service listens at: that of the API, and that of health for whoever supervises it."""
+
+    api: socket.socket
+    health: socket.socket
 
 
 class Service:
-    """Serves on a listening socket until `stop` is set; a part that fails stops all."""
+    """Serves on listening sockets until `stop` is set; a part that fails stops all."""
 
-    def __init__(self, parts: Parts, listener: socket.socket, stop: threading.Event) -> None:
-        self._parts, self._listener, self._stop = parts, listener, stop
+    def __init__(self, parts: Parts, listeners: Listeners, stop: threading.Event) -> None:
+        self._parts, self._listeners, self._stop = parts, listeners, stop
         self._threads: dict[str, threading.Thread] = {}
         self._failed = False
 
@@ -77,11 +88,12 @@ class Service:
         secrets = resolver(store, registry)
         # Two, so that calls of the API cannot use up those of the listing of segments.
         api_calls, segment_calls = (ConnectorCalls(registry, secrets, self._parts.launcher) for _ in range(2))
-        api = self._api(api_calls)
+        servers = {"api": self._api(api_calls), "health": self._health()}
         # Imported modules stay in memory; to scan them for garbage would delay all requests by 0.1 s.
         gc.collect()
         gc.freeze()
-        self._start("api", lambda: api.run(sockets=[self._listener]))
+        self._start("api", lambda: servers["api"].run(sockets=[self._listeners.api]))
+        self._start("health", lambda: servers["health"].run(sockets=[self._listeners.health]))
         self._start("scheduler", lambda: _schedule(store, flow, self._stop))
         self._start(
             "segments", lambda: _repeat(lambda: save_segments(store, segment_calls), LISTING_SECONDS, self._stop)
@@ -91,7 +103,8 @@ class Service:
             run_sync = sync_on_request(Runner(store, registry, self._parts.launcher))
             self._start("worker", lambda: work(flow, store, run_sync, slots=self._parts.slots, stop=self._stop))
         self._stop.wait()
-        api.should_exit = True
+        for server in servers.values():
+            server.should_exit = True
         for calls in (api_calls, segment_calls):
             calls.close()
         for thread in self._threads.values():
@@ -99,16 +112,16 @@ class Service:
         return not self._failed
 
     def _api(self, connector_calls: ConnectorCalls) -> uvicorn.Server:
+        parts = self._parts
+        app = application(parts.store, parts.registry, connector_calls=connector_calls, public_url=parts.public_url)
+        return configured(app, proxies=parts.proxies)
+
+    def _health(self) -> uvicorn.Server:
         conditions = {
             name: lambda name=name: name not in self._threads or self._threads[name].is_alive()
-            for name in ("scheduler", "worker")
+            for name in ("api", "scheduler", "worker")
         }
-        parts = self._parts
-        return configured(
-            application(
-                parts.store, parts.registry, conditions, connector_calls=connector_calls, public_url=parts.public_url
-            )
-        )
+        return configured(health_application(self._parts.store, conditions), connections=HEALTH_CONNECTIONS)
 
     def _start(self, name: str, function: Callable[[], None]) -> None:
         def run() -> None:
@@ -134,17 +147,19 @@ class _Server(uvicorn.Server):
         await super().serve(sockets)
 
 
-def configured(app: Litestar) -> uvicorn.Server:
-    """The server of an application; sends no Server header and ignores proxy headers."""
+def configured(app: Litestar, *, proxies: Collection[str] = (), connections: int = MAX_CONNECTIONS) -> uvicorn.Server:
+    """The server of an application: sends no Server header, and believes the proxy headers of `proxies` only."""
     return _Server(
         uvicorn.Config(
             app,
+            http=Connection,
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=False,
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=list(proxies),
             lifespan="off",
-            limit_concurrency=MAX_CONNECTIONS,
+            limit_concurrency=connections,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=DRAIN_SECONDS,
         )
@@ -161,13 +176,6 @@ def listen(host: str, port: int) -> socket.socket:
     # Connections inherit it. Without it, the end of a response waits 40 ms for an acknowledgement of its beginning.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
-
-
-def first_key(store: Store) -> str | None:
-    """A new administrator key if there is no key at all, else None."""
-    if store.api_keys.all():
-        return None
-    return store.api_keys.create(BOOTSTRAP, "admin")[1]
 
 
 def _schedule(store: Store, flow: Flow, stop: threading.Event) -> None:
@@ -187,9 +195,11 @@ def _schedule(store: Store, flow: Flow, stop: threading.Event) -> None:
 
 
 def _forget(store: Store, keep: Retention) -> None:
-    """Delete old rows, and remove them from the files."""
+    """Delete old rows, and remove them from the files; warn of keys that expire soon."""
     store.prune(keep)
     store.wipe()
+    for key in store.api_keys.expiring():
+        log.warning("the API key %s (%s) expires on %s; make another one", key.id, key.name, key.expires_at)
 
 
 def _repeat(action: Callable[[], object], seconds: float, stop: threading.Event) -> None:

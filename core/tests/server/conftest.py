@@ -82,11 +82,10 @@ class Api:
 def serving(store: Store, plugins: Registry | None = None, launcher: Launcher | None = None) -> Iterator[Api]:
     """A server in a thread of this process; of the shop, or of other plugins."""
     cdp = Cdp()
-    parts = {"worker": lambda: not cdp.is_down}
     url = "https://bridge.example/"
     found = plugins or registry(cdp)
     connector_calls = ConnectorCalls(found, resolver(store, found), launcher)
-    app = application(store, found, parts, connector_calls=connector_calls, public_url=url)
+    app = application(store, found, connector_calls=connector_calls, public_url=url)
     listener, server = listen("127.0.0.1", 0), configured(app)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()

@@ -65,7 +65,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     started: list[subprocess.Popen[str]] = []
 
     def run(seconds: float) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", SERVE, str(seconds), "serve", "--port", "0"]
+        command = [sys.executable, "-c", SERVE, str(seconds), "serve", "--port", "0", "--health-port", "0"]
         pipe = subprocess.PIPE
         started.append(subprocess.Popen(command, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True))
         return started[-1]

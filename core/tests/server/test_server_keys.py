@@ -52,11 +52,20 @@ def test_a_revoked_key_lets_nobody_in(keys: Callable[..., str], sqlite_url: str)
 def test_a_key_expires(store_url: str) -> None:
     now = [datetime(2026, 3, 1, tzinfo=UTC).timestamp()]
     with Store.open(store_url, clock=lambda: now[0]) as store:
-        end = datetime.fromtimestamp(now[0], UTC) + timedelta(days=1)
-        _, text = store.api_keys.create("short", "viewer", expires_at=end)
+        _, text = store.api_keys.create("short", "viewer", life=timedelta(days=1))
         assert store.api_keys.find(text)
         now[0] += 86_400
         assert store.api_keys.find(text) is None
+
+
+def test_a_key_that_expires_soon_is_warned_of(store_url: str) -> None:
+    with Store.open(store_url) as store:
+        for name, days in (("far", 15), ("near", 13), ("revoked", 13)):
+            made, _ = store.api_keys.create(name, "viewer", life=timedelta(days=days))
+            if name == "revoked":
+                store.api_keys.revoke(made.id)
+        store.api_keys.create("for ever", "viewer")
+        assert [key.name for key in store.api_keys.expiring()] == ["near"]
 
 
 def test_keys_have_128_random_bits(sqlite_url: str) -> None:

@@ -1,4 +1,4 @@
-"""Writes one file for each batch, numbered, in a folder for each audience."""
+"""Writes one file for each batch, numbered, in a folder for each audience; only this user may read them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def check(settings: Settings) -> list[Probe]:
     def writable() -> str:
         trial = Path(settings.path, ".check")
         with _explained(trial.parent):
-            trial.parent.mkdir(parents=True, exist_ok=True)
+            _make(trial.parent)
             _write(trial, b"")
             trial.unlink()
         return f"{settings.path} can be written"
@@ -56,7 +56,7 @@ class FileWriter:
         identity = self._folder / name / f".audience-{self._format}"
         with _explained(identity.parent):
             if not identity.exists():
-                identity.parent.mkdir(parents=True, exist_ok=True)
+                _make(identity.parent)
                 _write(identity, secrets.token_hex(8).encode())
                 _sync(self._folder)
             return AudienceRef(id=f"{name}.{identity.read_text('utf-8', 'replace')}", account=str(self._folder))
@@ -95,11 +95,21 @@ def _explained(folder: Path) -> Iterator[None]:
         raise ConfigError(f"cannot be written: {error.strerror}", place=str(folder), remedy=remedy) from error
 
 
+def _make(folder: Path) -> None:
+    """Make a folder, and those above it that are missing; pathlib gives the mode to the last of them only."""
+    if not folder.exists():
+        _make(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
 def _write(path: Path, content: bytes) -> None:
     """Write a file atomically and durably."""
     part = path.with_suffix(".part")
-    part.write_bytes(content)
-    _sync(part)
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
     part.replace(path)
     _sync(path.parent)
 

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -118,6 +119,20 @@ def test_no_marker_leaves_the_folder(write: Write, tmp_path: Path, marker: Any) 
     write(marker=marker)
     (path,) = files(tmp_path)
     assert path.parent.parent == tmp_path / "out"
+
+
+def test_only_this_user_reads_what_is_written(settings: MakeSettings, tmp_path: Path) -> None:
+    folder = tmp_path / "out" / "of" / "today"
+    before = os.umask(0)
+    try:
+        with destination.open(settings(path=str(folder))) as writer:
+            ref = writer.ensure(Audience(marker="vip", name="VIP"))
+            writer.write(Batch(audience=ref, operation="add", keys=[A], identifiers={"email": [["e1"]]}))
+    finally:
+        os.umask(before)
+    written = {path: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "out").rglob("*")}
+    assert {mode for path, mode in written.items() if path.is_dir()} == {0o700}
+    assert {mode for path, mode in written.items() if path.is_file()} == {0o600}
 
 
 def test_audiences_do_not_share_a_folder(write: Write, tmp_path: Path) -> None:

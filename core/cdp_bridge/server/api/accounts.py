@@ -13,12 +13,11 @@ from cdp_bridge.configuration.differences import entries
 from cdp_bridge.entities import ApiKey, CDPConnection, CDPSegment, DestinationAccount
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.model import Inventory, Probe, Stream
-from cdp_bridge.server.api.editing import change_entry, create, delete_entry, entry, etag
 from cdp_bridge.server.api.segments import listed, remember
 from cdp_bridge.server.api.sign_in import SignIn, begin
-from cdp_bridge.server.api.stored_secrets import storing_secrets
 from cdp_bridge.server.web.access import who
 from cdp_bridge.server.web.connector_calls import NoAnswerError
+from cdp_bridge.server.web.editing import change_entry, create, delete_entry, entry, etag
 from cdp_bridge.server.web.endpoint import (
     Caller,
     Core,
@@ -34,6 +33,7 @@ from cdp_bridge.server.web.endpoint import (
 )
 from cdp_bridge.server.web.paging import Listing, page_of_all
 from cdp_bridge.server.web.problems import missing
+from cdp_bridge.server.web.stored_secrets import storing_secrets
 from cdp_bridge.store.access.audit import AuditRecord
 
 A = TypeVar("A", CDPConnection, DestinationAccount)

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from cdp_bridge.entities import Activation, ApiKey, ConversionFeed, EntryKind, MatchEstimate, RunRequest, SyncLog
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.model import AudienceRef
-from cdp_bridge.server.api.editing import change_entry, create, delete_entry, entry, etag
 from cdp_bridge.server.web.access import who
+from cdp_bridge.server.web.editing import change_entry, create, delete_entry, entry, etag
 from cdp_bridge.server.web.endpoint import (
     Caller,
     Core,

@@ -11,7 +11,7 @@ from msgspec import Struct
 from cdp_bridge.entities import ConversionFeed, RunRequest, SyncLog
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.server.api.audiences import ask, set_paused
-from cdp_bridge.server.api.editing import change_entry, create, delete_entry, entry, etag
+from cdp_bridge.server.web.editing import change_entry, create, delete_entry, entry, etag
 from cdp_bridge.server.web.endpoint import (
     Caller,
     Core,

@@ -14,7 +14,7 @@ from cdp_bridge.entities import CDPConnection, DataMapping, Name
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.identity import load_profile
 from cdp_bridge.model import ReadRequest
-from cdp_bridge.server.api.editing import change_entry, create, delete_entry, entry, etag, refusal
+from cdp_bridge.server.web.editing import change_entry, create, delete_entry, entry, etag, refusal
 from cdp_bridge.server.web.endpoint import (
     Caller,
     Core,

@@ -13,7 +13,7 @@ from litestar import Controller
 from litestar.params import HeaderParameter, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
-from cdp_bridge.entities import RequestState, Run, RunNote, RunRequest
+from cdp_bridge.entities import ApiKey, RequestState, Run, RunNote, RunRequest
 from cdp_bridge.server.api.audiences import ask
 from cdp_bridge.server.web.access import who
 from cdp_bridge.server.web.endpoint import Caller, CoreGiven, Filter, Limit, PageToken, PathText, posts, reads
@@ -79,21 +79,25 @@ class Runs(Controller):
         return ask(core, caller, run.audience, "retry")
 
     @reads("/{run_id:str}/events", media_type="text/event-stream")
-    async def events(self, core: CoreGiven, run_id: PathText, last: LastEventId = None) -> ServerSentEvent:
-        """Follow a run until it is over, as server-sent events.
+    async def events(
+        self, core: CoreGiven, caller: Caller, run_id: PathText, last: LastEventId = None
+    ) -> ServerSentEvent:
+        """Follow a run until it is over or the key is revoked, as server-sent events.
 
         `run` has the whole run after each change; `progress` and `log` have its notes, with their number as id;
         `end` is the last one.
         """
         await anyio.to_thread.run_sync(_existing, core.store, run_id)
-        return ServerSentEvent(_watch(core.store, run_id, last or 0))
+        return ServerSentEvent(_watch(core.store, caller, run_id, last or 0))
 
 
-async def _watch(store: Store, run_id: str, number: int) -> AsyncIterator[ServerSentEventMessage]:
-    """Poll a run and yield an event for each change."""
+async def _watch(store: Store, caller: ApiKey, run_id: str, number: int) -> AsyncIterator[ServerSentEventMessage]:
+    """Poll a run and yield an event for each change; ends without one when the caller's key is no longer valid."""
     before, silence = b"", 0.0
     while True:
-        run, notes = await anyio.to_thread.run_sync(_read, store, run_id, number)
+        run, notes, is_valid = await anyio.to_thread.run_sync(_read, store, caller, run_id, number)
+        if not is_valid:
+            return
         encoded = msgspec.json.encode(run)
         for note in notes:
             number = note.number
@@ -112,10 +116,10 @@ async def _watch(store: Store, run_id: str, number: int) -> AsyncIterator[Server
         await anyio.sleep(POLL_SECONDS)
 
 
-def _read(store: Store, run_id: str, number: int) -> tuple[Run | None, list[RunNote]]:
+def _read(store: Store, caller: ApiKey, run_id: str, number: int) -> tuple[Run | None, list[RunNote], bool]:
     # The run is read first: once it is over, no notes are added.
     run = store.history.get(run_id)
-    return run, store.notes.after(run_id, number)
+    return run, store.notes.after(run_id, number), store.api_keys.is_valid(caller.id)
 
 
 def _existing(store: Store, run_id: str) -> Run:

@@ -16,9 +16,9 @@ from msgspec import Struct
 from cdp_bridge.entities import ApiKey, CDPConnection, DestinationAccount
 from cdp_bridge.errors import BridgeError, ConfigError
 from cdp_bridge.redact import redact
-from cdp_bridge.server.api.stored_secrets import described
 from cdp_bridge.server.web.access import STRANGERS_A_SECOND, STRANGERS_BURST, Rates, count, who
 from cdp_bridge.server.web.endpoint import Core, CoreGiven
+from cdp_bridge.server.web.stored_secrets import described
 from cdp_bridge.store.access.audit import AuditRecord
 
 log = logging.getLogger(__name__)

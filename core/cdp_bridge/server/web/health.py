@@ -1,11 +1,11 @@
-"""/healthz and /readyz: whether the process is alive, and whether all its parts work."""
+"""/healthz and /readyz on a listener of their own: whether the process is alive, and whether all its parts work."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 
-from litestar import Response, get
-from litestar.handlers import HTTPRouteHandler
+from litestar import Litestar, Response, get
 from msgspec import Struct
 
 from cdp_bridge.errors import BridgeError
@@ -13,6 +13,9 @@ from cdp_bridge.store import Store
 
 Condition = Callable[[], bool]
 """Whether a part works."""
+
+READY_SECONDS = 1.0
+"""How long an answer of /readyz is given again, so that many requests do not become many queries."""
 
 
 class Health(Struct, frozen=True):
@@ -22,22 +25,37 @@ class Health(Struct, frozen=True):
     parts: dict[str, bool] = {}
 
 
-def health(store: Store, parts: Mapping[str, Condition]) -> list[HTTPRouteHandler]:
-    """The handlers of both; open to everybody, so they answer yes or no only."""
+class _Readiness:
+    """The health of store and parts, looked at once in `READY_SECONDS`."""
 
-    @get("/healthz", opt={"open": True, "unrecorded": True}, sync_to_thread=False, tags=["health"])
+    def __init__(self, store: Store, parts: Mapping[str, Condition]) -> None:
+        self._store, self._parts = store, parts
+        self._health, self._until = Health(False), -1.0
+
+    def health(self) -> Health:
+        if time.monotonic() >= self._until:
+            states = {"store": _answers(self._store), **{name: works() for name, works in self._parts.items()}}
+            self._health = Health(all(states.values()), states)
+            self._until = time.monotonic() + READY_SECONDS
+        return self._health
+
+
+def health_application(store: Store, parts: Mapping[str, Condition]) -> Litestar:
+    """Both addresses; open to everybody who reaches the listener, so they answer yes or no only."""
+    readiness = _Readiness(store, parts)
+
+    @get("/healthz", sync_to_thread=False)
     def healthz() -> Health:
         """The process answers."""
         return Health(True)
 
-    @get("/readyz", opt={"open": True, "unrecorded": True}, sync_to_thread=True, tags=["health"])
+    @get("/readyz", sync_to_thread=True)
     def readyz() -> Response[Health]:
         """The store answers, and every part of this process works."""
-        states = {"store": _answers(store), **{name: works() for name, works in parts.items()}}
-        ok = all(states.values())
-        return Response(Health(ok, states), status_code=200 if ok else 503)
+        health = readiness.health()
+        return Response(health, status_code=200 if health.ok else 503)
 
-    return [healthz, readyz]
+    return Litestar([healthz, readyz], openapi_config=None, logging_config=None)
 
 
 def _answers(store: Store) -> bool:

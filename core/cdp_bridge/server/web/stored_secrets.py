@@ -13,7 +13,7 @@ from cdp_bridge import settings
 from cdp_bridge.configuration import is_reference
 from cdp_bridge.entities import CDPConnection, DestinationAccount, EntryKind
 from cdp_bridge.errors import ConfigError
-from cdp_bridge.server.api.editing import refusal
+from cdp_bridge.server.web.editing import refusal
 from cdp_bridge.server.web.endpoint import Core
 from cdp_bridge.store.secrets.settings_secrets import moved_secrets
 

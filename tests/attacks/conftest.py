@@ -1,0 +1,71 @@
+"""A running server that the tests attack, over loopback, and the keys that attackers have."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from cdp_bridge.connectors.registry import Registry
+from cdp_bridge.entities import Role
+from cdp_bridge.server.application import application
+from cdp_bridge.server.service import configured, listen
+from cdp_bridge.store import Store
+
+ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
+
+
+@dataclass
+class Target:
+    """A server, its store, and a key of each role."""
+
+    store: Store
+    port: int
+    keys: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.keys = {role: self.store.api_keys.create(role, role)[1] for role in ROLES}
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def call(self, method: str, path: str, body: Any = None, role: str = "admin") -> requests.Response:
+        """One request with the key of a role."""
+        headers = {"Authorization": f"Bearer {self.keys[role]}"}
+        return requests.request(method, self.url + path, json=body, headers=headers, timeout=60)
+
+    def dial(self) -> socket.socket:
+        """A connection whose bytes the test writes itself."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
+
+
+@contextmanager
+def attacked(store: Store, **options: Any) -> Iterator[Target]:
+    """A server over a store; the options are those of `configured`."""
+    with listen("127.0.0.1", 0) as listener:
+        server = configured(application(store, Registry()), **options)
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        yield Target(store, listener.getsockname()[1])
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(f"sqlite:///{tmp_path}/store.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def target(store: Store) -> Iterator[Target]:
+    """A server with nothing configured."""
+    with attacked(store) as running:
+        yield running
