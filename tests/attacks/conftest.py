@@ -41,6 +41,15 @@ class Target:
         headers = {"Authorization": f"Bearer {self.keys[role]}"}
         return requests.request(method, self.url + path, json=body, headers=headers, timeout=60)
 
+    def remove(self, path: str, etag: str) -> None:
+        """Delete a resource that is as it was read."""
+        headers = {"Authorization": f"Bearer {self.keys['admin']}", "If-Match": etag}
+        requests.delete(self.url + path, headers=headers, timeout=60).raise_for_status()
+
+    def entries(self) -> list[dict[str, Any]]:
+        """The audit log, newest first."""
+        return list(self.call("GET", "/v1/audit?limit=200").json()["items"])
+
     def dial(self) -> socket.socket:
         """A connection whose bytes the test writes itself."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=60)

@@ -32,6 +32,7 @@ _COMMANDS = {
     "serve": "serve",
     "worker": "serve",
     "keys": "keys",
+    "audit": "audit",
     "prune": "prune",
     "doctor": "doctor",
     "new": "author",

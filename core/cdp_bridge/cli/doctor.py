@@ -36,7 +36,7 @@ def doctor(containers: bool, store_url: str, as_json: bool) -> None:
     probes = [*_environment(registry), *_disk(store_url)]
     try:
         with open_store(store_url) as store:
-            probes += [*_store(store), _secrets(store), _api_keys(store), *_accounts(registry, store)]
+            probes += [*_store(store), _secrets(store), _api_keys(store), _audit(store), *_accounts(registry, store)]
     except BridgeError as error:
         probes.append(_probe("store", False, str(error)))
     report(probes, as_json)
@@ -99,6 +99,14 @@ def _api_keys(store: Store) -> Probe:
     ends = ", ".join(f"{key.id} ({key.name}) on {key.expires_at:%Y-%m-%d}" for key in expiring)
     remedy = "Make another one with cdp-bridge keys create, and give it to whoever uses this one"
     return _probe("api keys", not expiring, f"expire soon: {ends}" if ends else "none expires soon", remedy)
+
+
+def _audit(store: Store) -> Probe:
+    chain = store.audit.verify()
+    changed = f"changed, or after a gap: {', '.join(map(str, chain.changed[:5]))}" if chain.changed else ""
+    detail = changed or f"{chain.length} entries in a chain that ends with {chain.newest.hex()[:16] or 'nothing'}"
+    remedy = "Compare it with an earlier cdp-bridge audit; somebody has written to the database"
+    return _probe("audit log", not changed, detail, remedy)
 
 
 def _accounts(registry: Registry, store: Store) -> Iterator[Probe]:

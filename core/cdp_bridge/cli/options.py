@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, redirect_stdout
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from cdp_bridge.store import Store
 
 DEFAULT_STORE = "sqlite:///cdp-bridge.db"
+# (uid_t) -1, as audit(7) has it for processes that no sign-in has begun.
+_NOBODY_SIGNED_IN = 2**32 - 1
 
 store_option = click.option(
     "--store",
@@ -52,13 +55,29 @@ def open_store(url: str) -> Store:
 def command_line_user() -> str:
     """How the audit log names whoever runs a command; not by a variable, which anybody can set."""
     import os
+
+    user, login = os.getuid(), _login_user()
+    name = f"cli:{_name_of(user)}"
+    return name if login in (None, user) else f"{name} (signed in as {_name_of(login)})"
+
+
+def _login_user() -> int | None:
+    """Who had signed in before sudo or su, as Linux remembers it; None where it does not."""
+    try:
+        login = int(Path("/proc/self/loginuid").read_text())
+    except (OSError, ValueError):
+        return None
+    return None if login == _NOBODY_SIGNED_IN else login
+
+
+def _name_of(user: int) -> str:
     import pwd
 
     try:
-        return f"cli:{pwd.getpwuid(os.getuid()).pw_name}"
+        return pwd.getpwuid(user).pw_name
     except KeyError:
         # In a container, the user often has no name.
-        return f"cli:{os.getuid()}"
+        return str(user)
 
 
 def find_plugins() -> Registry:

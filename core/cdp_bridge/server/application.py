@@ -34,7 +34,7 @@ from cdp_bridge.server.api import (
 )
 from cdp_bridge.server.api.sign_in import callback
 from cdp_bridge.server.web import problems
-from cdp_bridge.server.web.access import Access
+from cdp_bridge.server.web.access import Access, Rates
 from cdp_bridge.server.web.connector_calls import ConnectorCalls
 from cdp_bridge.server.web.description import STYLE_SOURCE, Page
 from cdp_bridge.server.web.endpoint import Core
@@ -44,6 +44,10 @@ from cdp_bridge.server.web.paging import PageTokens
 from cdp_bridge.store import Store
 
 MAX_BODY_BYTES = 4_000_000
+READS_AN_HOUR = 600.0
+"""How often a key may read what is about single people."""
+COUNTS_AN_HOUR = 30.0
+"""How often a key without the right to see hashes may let people be counted by the rules of a mapping."""
 _HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": f"default-src 'none'; style-src {STYLE_SOURCE}; frame-ancestors 'none'",
@@ -67,7 +71,7 @@ def application(
     """
     granted = grants(store, registry)
     connector_calls = connector_calls or ConnectorCalls(registry, resolver(store, registry))
-    core = Core(store, registry, PageTokens(store), granted, connector_calls, public_url.rstrip("/"))
+    core = Core(store, registry, PageTokens(store), granted, connector_calls, public_url.rstrip("/"), *_rates())
     collected = Metrics(store)
     resources = Router(
         "/v1",
@@ -99,6 +103,10 @@ def application(
         request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
     )
+
+
+def _rates() -> tuple[Rates, Rates]:
+    return Rates(READS_AN_HOUR / 3_600, READS_AN_HOUR), Rates(COUNTS_AN_HOUR / 3_600, COUNTS_AN_HOUR)
 
 
 def _caller(request: Request[ApiKey, str, Any]) -> ApiKey:

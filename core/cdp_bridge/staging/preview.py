@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -13,6 +14,8 @@ from cdp_bridge.entities import DataMapping
 from cdp_bridge.identity import Question, explain_many
 from cdp_bridge.mapping import compile_mapping, record_batch
 from cdp_bridge.model import MappingFunction
+
+COUNTED_BY = 10
 
 
 class PreviewedValue(Struct, frozen=True, kw_only=True):
@@ -34,6 +37,39 @@ class PreviewedRecord(Struct, frozen=True, kw_only=True):
     def without_values(self) -> PreviewedRecord:
         """The same for those who may not see people's hashes."""
         return replace(self, values=[replace(identifier, value=None) for identifier in self.values])
+
+
+class PreviewCounts(Struct, frozen=True, kw_only=True):
+    """How many of some records are dropped, refused or sent, by reason and field; rounded down to tens.
+
+    What fewer than ten people have in common is left out, so that no question is about one person.
+    """
+
+    records: int
+    dropped: dict[str, int]
+    rejected: dict[str, int]
+    sent: dict[str, int]
+
+
+def counts(records: Sequence[PreviewedRecord]) -> PreviewCounts:
+    """The counts of a preview; a refused value counts as `field:reason`."""
+    values = [value for record in records for value in record.values]
+    faults = [fault for record in records for fault in record.faults]
+    return PreviewCounts(
+        records=_rounded(len(records)),
+        dropped=_counted(record.dropped for record in records if record.dropped),
+        rejected=_counted([f"{value.field}:{value.rejected}" for value in values if value.rejected] + faults),
+        sent=_counted(value.field for value in values if not value.rejected),
+    )
+
+
+def _counted(keys: Iterable[str]) -> dict[str, int]:
+    rounded = {key: _rounded(count) for key, count in sorted(Counter(keys).items())}
+    return {key: count for key, count in rounded.items() if count}
+
+
+def _rounded(count: int) -> int:
+    return count - count % COUNTED_BY
 
 
 def preview(

@@ -55,6 +55,8 @@ def prune(database: Database, keep: Retention) -> Pruned:
     of_feeds = of_feeds.where(feed.c.segment.is_(None))
     estimate = tables.match_estimate
     request, dead_letter, audit, secret = tables.run_request, tables.dead_letter, tables.audit, tables.secret
+    young = sa.case((audit.c.at >= _days(now, keep.audit), audit.c.id))
+    kept = sa.select(sa.func.coalesce(sa.func.min(young), sa.func.max(audit.c.id)))
     return Pruned(
         runs=_delete(
             database,
@@ -65,7 +67,8 @@ def prune(database: Database, keep: Retention) -> Pruned:
         match_estimates=_delete(database, estimate, estimate.c.at < _days(now, keep.runs)),
         requests=_delete(database, request, request.c.finished_at < _days(now, keep.requests)),
         dead_letters=_delete(database, dead_letter, dead_letter.c.created_at < _days(now, keep.dead_letters)),
-        audit=_delete(database, audit, audit.c.at < _days(now, keep.audit)),
+        # From the oldest on, whatever the clocks said, and never the newest: their chain has no gap.
+        audit=_delete(database, audit, audit.c.id < kept.scalar_subquery()),
         secrets=_delete(database, secret, secret.c.expires_at < now),
         conversions=_delete(
             database,

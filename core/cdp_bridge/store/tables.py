@@ -319,6 +319,7 @@ audit = sa.Table(
     _column("kind"),
     _column("name"),
     sa.Column("changes", Json, nullable=False),
+    _column("digest", sa.LargeBinary, optional=True),
 )
 answer = sa.Table(
     "answer",

@@ -14,7 +14,7 @@ from .conftest import Cli, MakeCatalog, Run, Site, Told, WriteScript
 COMMANDS = (
     *("connectors", "spec", "check", "discover", "read", "write"),
     *("sync", "plan", "apply", "identity", "runs", "audiences"),
-    *("serve", "worker", "keys", "prune", "doctor", "new", "test"),
+    *("serve", "worker", "keys", "audit", "prune", "doctor", "new", "test"),
 )
 
 

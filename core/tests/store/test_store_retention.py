@@ -73,7 +73,7 @@ def test_each_table_has_its_own_retention(store: Store, clock: Clock, at: dateti
         (1, 0, 0, 0, 0),
         (0, 1, 0, 0, 0),
         (0, 0, 1, 1, 0),
-        (0, 0, 0, 0, 1),
+        (0, 0, 0, 0, 0),
     ]
     assert store.notes.after(request, 0) == []
     assert [run.run_id for run in store.runs()] == ["later"]
@@ -84,7 +84,7 @@ def test_the_newest_run_of_an_audience_and_open_requests_stay(store: Store, cloc
     make_rows(store, "cart", at - timedelta(days=900))
     waiting = store.requests.add("vip", "anna")
     clock.now += 86_400 * 1_000
-    gone = Pruned(runs=0, match_estimates=2, requests=2, dead_letters=2, audit=2, secrets=0, conversions=0)
+    gone = Pruned(runs=0, match_estimates=2, requests=2, dead_letters=2, audit=1, secrets=0, conversions=0)
     assert store.prune(KEEP) == gone
     assert {run.run_id for run in store.runs()} == {"run-vip", "run-cart"}
     assert store.requests.newest() == [waiting]

@@ -15,7 +15,6 @@ from cdp_bridge.errors import ConfigError
 from cdp_bridge.model import Inventory, Probe, Stream
 from cdp_bridge.server.api.segments import listed, remember
 from cdp_bridge.server.api.sign_in import SignIn, begin
-from cdp_bridge.server.web.access import who
 from cdp_bridge.server.web.connector_calls import NoAnswerError
 from cdp_bridge.server.web.editing import change_entry, create, delete_entry, entry, etag
 from cdp_bridge.server.web.endpoint import (
@@ -34,7 +33,6 @@ from cdp_bridge.server.web.endpoint import (
 from cdp_bridge.server.web.paging import Listing, page_of_all
 from cdp_bridge.server.web.problems import missing
 from cdp_bridge.server.web.stored_secrets import storing_secrets
-from cdp_bridge.store.access.audit import AuditRecord
 
 A = TypeVar("A", CDPConnection, DestinationAccount)
 
@@ -118,9 +116,10 @@ class Connections(Controller):
         delete_entry(core, caller, "connection", name, if_match)
 
     @posts("/{name:str}/check", status_code=200)
-    def check_connection(self, core: CoreGiven, name: PathText) -> Checked:
+    def check_connection(self, core: CoreGiven, caller: Caller, name: PathText) -> Checked:
         """Check credentials, permissions and reachability, and record whether all probes passed."""
         connection: CDPConnection = entry(core, "connection", name)
+        core.audit(caller, "check", "connection", name)
         try:
             checked = _checked(core, connection.cdp_provider, connection.api_credentials)
         except NoAnswerError:
@@ -135,9 +134,10 @@ class Connections(Controller):
         return begin(core, caller, entry(core, "connection", name))
 
     @posts("/{name:str}/discover", status_code=200)
-    def discover_connection(self, core: CoreGiven, name: PathText) -> Discovered:
+    def discover_connection(self, core: CoreGiven, caller: Caller, name: PathText) -> Discovered:
         """Ask the CDP for its streams and segments; the segments are recorded."""
         connection: CDPConnection = entry(core, "connection", name)
+        core.audit(caller, "discover", "connection", name)
         streams, segments = core.connector_calls.discover(
             connection.cdp_provider,
             connection.api_credentials,
@@ -208,15 +208,17 @@ class Destinations(Controller):
         delete_entry(core, caller, "destination", name, if_match)
 
     @posts("/{name:str}/check", status_code=200)
-    def check_destination(self, core: CoreGiven, name: PathText) -> Checked:
+    def check_destination(self, core: CoreGiven, caller: Caller, name: PathText) -> Checked:
         """Check credentials, permissions and reachability."""
         destination: DestinationAccount = entry(core, "destination", name)
+        core.audit(caller, "check", "destination", name)
         return _checked(core, destination.connector, destination.settings)
 
     @posts("/{name:str}/discover", status_code=200)
-    def discover_destination(self, core: CoreGiven, name: PathText) -> Offered:
+    def discover_destination(self, core: CoreGiven, caller: Caller, name: PathText) -> Offered:
         """Ask for the objects that can be written, and the platform for its accounts and audiences."""
         destination: DestinationAccount = entry(core, "destination", name)
+        core.audit(caller, "discover", "destination", name)
         return core.connector_calls.discover(
             destination.connector,
             destination.settings,
@@ -246,7 +248,7 @@ def _pause(core: Core, caller: ApiKey, name: str, *, paused: bool) -> Paused:
         raise missing("connection")
     audiences = [sync.name for sync in bridge.syncs if sync.connection == name]
     action = "pause" if paused else "resume"
-    core.store.audit.add(AuditRecord(who=who(caller), action=action, kind="connection", name=name))
+    core.audit(caller, action, "connection", name)
     for audience in audiences:
         core.store.schedules.pause(audience, paused)
     return Paused(paused, audiences)

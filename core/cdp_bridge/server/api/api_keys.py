@@ -11,12 +11,10 @@ from litestar.params import JSONBody
 from msgspec import Meta, Struct
 
 from cdp_bridge.entities import ApiKey, Role
-from cdp_bridge.server.web.access import who
 from cdp_bridge.server.web.endpoint import Caller, CoreGiven, Limit, PageToken, PathText, deletes, posts, reads
 from cdp_bridge.server.web.paging import Listing, page_of_all
 from cdp_bridge.server.web.problems import missing, problem
 from cdp_bridge.store.access.api_keys import FIRST_KEY, KEY_DAYS, MAX_KEY_DAYS
-from cdp_bridge.store.access.audit import AuditRecord
 
 
 class WantedKey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,7 +58,7 @@ class ApiKeys(Controller):
         if caller.name == FIRST_KEY:
             # Before it makes another, so that many requests at once make one.
             core.store.api_keys.revoke(caller.id)
-        core.store.audit.add(AuditRecord(who=who(caller), action="create", kind="api key", name=data.name))
+        core.audit(caller, "create", "api key", data.name)
         key, text = core.store.api_keys.create(
             data.name,
             data.role,
@@ -74,5 +72,5 @@ class ApiKeys(Controller):
         """Revoke a key: it is refused from now on, and what it follows ends."""
         if not any(key.id == key_id and key.revoked_at is None for key in core.store.api_keys.all()):
             raise missing("API key")
-        core.store.audit.add(AuditRecord(who=who(caller), action="revoke", kind="api key", name=key_id))
+        core.audit(caller, "revoke", "api key", key_id)
         core.store.api_keys.revoke(key_id)

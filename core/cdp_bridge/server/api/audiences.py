@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from cdp_bridge.entities import Activation, ApiKey, ConversionFeed, EntryKind, MatchEstimate, RunRequest, SyncLog
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.model import AudienceRef
-from cdp_bridge.server.web.access import who
 from cdp_bridge.server.web.editing import change_entry, create, delete_entry, entry, etag
 from cdp_bridge.server.web.endpoint import (
     Caller,
@@ -30,7 +29,6 @@ from cdp_bridge.server.web.endpoint import (
 )
 from cdp_bridge.server.web.paging import Listing, page_of_all
 from cdp_bridge.server.web.problems import missing
-from cdp_bridge.store.access.audit import AuditRecord
 
 
 class AudienceView(Struct, frozen=True, kw_only=True):
@@ -137,13 +135,13 @@ def ask(core: Core, caller: ApiKey, name: str, action: str) -> RunRequest:
     if sync is None:
         raise missing("audience")
     kind = "conversion" if isinstance(sync, ConversionFeed) else "audience"
-    core.store.audit.add(AuditRecord(who=who(caller), action=action, kind=kind, name=name))
+    core.audit(caller, action, kind, name)
     return core.store.requests.add(name, f"api key {caller.id}", approve_removals=action == "approve removals")
 
 
 def set_paused(core: Core, caller: ApiKey, kind: EntryKind, name: str, paused: bool) -> None:
     """Let a configured audience or conversion feed start on schedule or not."""
-    core.store.audit.add(AuditRecord(who=who(caller), action="pause" if paused else "resume", kind=kind, name=name))
+    core.audit(caller, "pause" if paused else "resume", kind, name)
     core.store.schedules.pause(name, paused)
 
 

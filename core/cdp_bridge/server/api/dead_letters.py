@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from cdp_bridge.entities import DeadLetter, RunRequest
 from cdp_bridge.server.api.audiences import ask
+from cdp_bridge.server.web.access import count
 from cdp_bridge.server.web.endpoint import Caller, CoreGiven, Filter, Limit, PageToken, posts, reads
 from cdp_bridge.server.web.paging import Listing, page
 
@@ -47,6 +48,8 @@ class DeadLetters(Controller):
     ) -> Listing[DeadLetter]:
         """List refused members, newest first; member keys and fingerprints are for those who may see hashes."""
         before = core.page_tokens.open(cursor, tuple[datetime, str, bytes])
+        count(core.reads_of_people, caller.id)
+        core.audit(caller, "read", "dead letters", audience or "")
         found = core.store.dead_letters.newest(audience, reason, before, limit + 1)
         listed = page(core.page_tokens, found, limit, lambda one: (one.created_at, one.audience, one.member_key))
         if caller.sees_hashes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from litestar import Controller, Response
@@ -10,10 +11,11 @@ from msgspec import Meta, Struct
 
 from cdp_bridge.configuration.differences import entries
 from cdp_bridge.connectors.probing import Account
-from cdp_bridge.entities import CDPConnection, DataMapping, Name
+from cdp_bridge.entities import ApiKey, CDPConnection, DataMapping, Name
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.identity import load_profile
 from cdp_bridge.model import ReadRequest
+from cdp_bridge.server.web.access import count
 from cdp_bridge.server.web.editing import change_entry, create, delete_entry, entry, etag, refusal
 from cdp_bridge.server.web.endpoint import (
     Caller,
@@ -29,10 +31,14 @@ from cdp_bridge.server.web.endpoint import (
     reads,
 )
 from cdp_bridge.server.web.paging import Listing, page_of_all
+from cdp_bridge.server.web.problems import problem
 from cdp_bridge.settings import SettingsError
-from cdp_bridge.staging.preview import PreviewedRecord, preview
+from cdp_bridge.staging.preview import PreviewCounts, PreviewedRecord, counts, preview
 
 MAX_RECORDS = 50
+"""The records of a preview that shows each."""
+MIN_COUNTED, MAX_COUNTED = 50, 500
+"""The records of a preview that is counted only."""
 Rules = tuple[DataMapping, ...]
 
 
@@ -61,10 +67,11 @@ class PreviewRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     sample: Sample | None = None
 
 
-class Preview(Struct, frozen=True):
-    """The outcome of each record, in order."""
+class Preview(Struct, frozen=True, kw_only=True):
+    """The outcome of each record, in order; of a sample, for those who may not see hashes, `counts` instead."""
 
-    records: list[PreviewedRecord]
+    records: list[PreviewedRecord] = []
+    counts: PreviewCounts | None = None
 
 
 class Mappings(Controller):
@@ -88,19 +95,27 @@ class Mappings(Controller):
 
     @posts("/preview", status_code=200, opt={"unrecorded": True})
     def preview_mapping(self, core: CoreGiven, caller: Caller, data: JSONBody[PreviewRequest]) -> Preview:
-        """Map some records: nothing is stored, and values are shown to those who may see hashes."""
+        """Map some records; nothing is stored.
+
+        The values of records are shown to those who may see hashes. A sample is shown to them only; others get counts
+        over at least 50 people by the rules of a saved mapping, 30 times an hour.
+        """
         rules = _either("rules", data.rules, "mapping", data.mapping and entry(core, "mapping", data.mapping))
         try:
             load_profile(data.profile)
         except ConfigError as error:
             raise ConfigError("there is no such profile", place="profile", remedy=error.remedy) from None
-        read = _read(core, data.sample) if data.sample else None
-        records = _either("records", data.records, "sample", read)
+        sample = _sample(core, caller, data.sample, data.rules) if data.sample else None
+        records = _either("records", data.records, "sample", sample)
         try:
             previewed = preview(rules, records, data.profile, core.registry.functions)
         except SettingsError as error:
             raise refusal(core, data.rules, error.errors, within="rules.") from None
-        return Preview(previewed if caller.sees_hashes else [record.without_values() for record in previewed])
+        if caller.sees_hashes:
+            return Preview(records=previewed)
+        if data.sample:
+            return Preview(counts=counts(previewed))
+        return Preview(records=[record.without_values() for record in previewed])
 
     @reads("/{name:str}")
     def mapping(self, core: CoreGiven, name: PathText) -> Response[MappingList]:
@@ -130,17 +145,34 @@ def _either(first: str, given: Any, second: str, instead: Any) -> Any:
     return instead if given is None else given
 
 
-def _read(core: Core, sample: Sample) -> list[dict[str, Any]]:
+def _sample(core: Core, caller: ApiKey, sample: Sample, own_rules: Rules | None) -> list[dict[str, Any]]:
+    """People of a segment, as many as the caller may look at; that they were read is audited."""
+    count(core.reads_of_people if caller.sees_hashes else core.counts_of_people, caller.id)
+    if own_rules and not caller.sees_hashes:
+        # With rules of one's own, a count is an answer to any question about the people in the sample.
+        raise problem(
+            HTTPStatus.FORBIDDEN,
+            "rules of one's own are tried on a sample by those who may see hashes",
+            place="rules",
+            remedy="Name a saved mapping, send records, or use a key that sees hashes",
+        )
     connection: CDPConnection | None = entries(core.store.bridge(), "connection").get(sample.connection)
     if connection is None:
         raise ConfigError("there is no such connection", place="sample.connection", remedy="See /v1/connections")
-    name, credentials = connection.cdp_provider, connection.api_credentials
-    return core.connector_calls.discover(name, credentials, lambda account: _sampled(account, sample))
+    core.audit(caller, "preview", "segment", f"{sample.connection}/{sample.segment}")
+    size = MAX_RECORDS if caller.sees_hashes else MAX_COUNTED
+    records = core.connector_calls.discover(
+        connection.cdp_provider, connection.api_credentials, lambda account: _sampled(account, sample, size)
+    )
+    if not caller.sees_hashes and len(records) < MIN_COUNTED:
+        remedy = "Take a larger segment, or a key that sees hashes"
+        raise ConfigError(f"the segment has fewer than {MIN_COUNTED} people", place="sample.segment", remedy=remedy)
+    return records
 
 
-def _sampled(account: Account, sample: Sample) -> list[dict[str, Any]]:
+def _sampled(account: Account, sample: Sample, size: int) -> list[dict[str, Any]]:
     streams = [stream.name for stream in account.catalog.streams if stream.membership]
     if sample.stream is None and len(streams) != 1:
         raise ConfigError("no stream is named", place="sample.stream", remedy=f"There are: {', '.join(streams)}")
     request = ReadRequest(stream=sample.stream or streams[0], segment=sample.segment)
-    return [dict(record) for record in account.records(request, MAX_RECORDS)]
+    return [dict(record) for record in account.records(request, size)]

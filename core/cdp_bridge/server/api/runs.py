@@ -15,12 +15,10 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from cdp_bridge.entities import ApiKey, RequestState, Run, RunNote, RunRequest
 from cdp_bridge.server.api.audiences import ask
-from cdp_bridge.server.web.access import who
 from cdp_bridge.server.web.endpoint import Caller, CoreGiven, Filter, Limit, PageToken, PathText, posts, reads
 from cdp_bridge.server.web.paging import Listing, page
 from cdp_bridge.server.web.problems import missing, problem
 from cdp_bridge.store import Store
-from cdp_bridge.store.access.audit import AuditRecord
 
 FINAL_STATES = frozenset(get_args(RequestState)) - {"queued", "running"}
 POLL_SECONDS = 0.5
@@ -67,7 +65,7 @@ class Runs(Controller):
                 place="path",
                 remedy="Runs of the command line end with its process",
             )
-        core.store.audit.add(AuditRecord(who=who(caller), action="cancel", kind="run", name=run_id))
+        core.audit(caller, "cancel", "run", run_id)
         return core.store.requests.cancel(run_id) or request
 
     @posts("/{run_id:str}/retry", status_code=202)

@@ -16,7 +16,7 @@ from msgspec import Struct
 from cdp_bridge.entities import ApiKey, CDPConnection, DestinationAccount
 from cdp_bridge.errors import BridgeError, ConfigError
 from cdp_bridge.redact import redact
-from cdp_bridge.server.web.access import STRANGERS_A_SECOND, STRANGERS_BURST, Rates, count, who
+from cdp_bridge.server.web.access import STRANGERS_A_SECOND, STRANGERS_BURST, Rates, count
 from cdp_bridge.server.web.endpoint import Core, CoreGiven
 from cdp_bridge.server.web.stored_secrets import described
 from cdp_bridge.store.access.audit import AuditRecord
@@ -39,7 +39,7 @@ def begin(core: Core, caller: ApiKey, account: CDPConnection | DestinationAccoun
     if connector.oauth is None:
         raise ConfigError(f"nobody can sign in for {name}", place="path", remedy="Set its credentials instead")
     begun = core.grants.begin(connector.oauth, connector.settings, raw, core.public_url + PATH)
-    core.store.audit.add(AuditRecord(who=who(caller), action="connect", kind=kind, name=account.name))
+    core.audit(caller, "connect", kind, account.name)
     return SignIn(begun.url)
 
 

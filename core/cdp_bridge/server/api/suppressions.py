@@ -8,12 +8,10 @@ from litestar import Controller
 from litestar.params import JSONBody
 from msgspec import Meta, Struct
 
-from cdp_bridge.entities import ApiKey, SuppressionCount
-from cdp_bridge.server.web.access import who
+from cdp_bridge.entities import SuppressionCount
 from cdp_bridge.server.web.endpoint import Caller, CoreGiven, Limit, PageToken, posts, reads
 from cdp_bridge.server.web.paging import Listing, page_of_all
 from cdp_bridge.staging.suppression import digests
-from cdp_bridge.store.access.audit import AuditRecord
 
 SOURCE = "api"
 MAX_VALUES = 10_000
@@ -51,7 +49,7 @@ class Suppressions(Controller):
     def suppress(self, core: CoreGiven, caller: Caller, data: JSONBody[People]) -> Understood:
         """Send these people no more, and take them out of all audiences with the next runs."""
         answer, entries = _understand(data)
-        core.store.audit.add(_record(caller, "suppress", answer))
+        core.audit(caller, "suppress", "suppression", f"{answer.understood} values")
         core.store.add_suppressions(entries, SOURCE)
         return answer
 
@@ -59,7 +57,7 @@ class Suppressions(Controller):
     def unsuppress(self, core: CoreGiven, caller: Caller, data: JSONBody[People]) -> Understood:
         """Take these people out of the list of those that came by request; lists in files stay as they are."""
         answer, entries = _understand(data)
-        core.store.audit.add(_record(caller, "unsuppress", answer))
+        core.audit(caller, "unsuppress", "suppression", f"{answer.understood} values")
         core.store.remove_suppressions(entries, SOURCE)
         return answer
 
@@ -70,7 +68,3 @@ def _understand(data: People) -> tuple[Understood, list[tuple[str, bytes]]]:
     understood = {value for value, _, _ in known}
     lost = [position for position, value in enumerate(values) if value not in understood]
     return Understood(len(values) - len(lost), lost), [(field, digest) for _, field, digest in known]
-
-
-def _record(caller: ApiKey, action: str, answer: Understood) -> AuditRecord:
-    return AuditRecord(who=who(caller), action=action, kind="suppression", name=f"{answer.understood} values")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
+import anyio
 from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
@@ -16,6 +17,7 @@ from cdp_bridge.entities import ApiKey, Role
 from cdp_bridge.server.web.problems import problem
 from cdp_bridge.server.web.read_limiter import limited_read
 from cdp_bridge.store import Store
+from cdp_bridge.store.access.audit import AuditRecord
 
 RANKS: dict[Role, int] = {"viewer": 0, "operator": 1, "admin": 2}
 
@@ -23,6 +25,8 @@ A_SECOND, BURST = 300.0, 600.0
 """The rate limit of one key: sustained requests a second, and burst."""
 STRANGERS_A_SECOND, STRANGERS_BURST = 5.0, 100.0
 """The rate limit of requests without a valid key, by address."""
+REFUSALS_BURST = 60.0
+"""How many refused keys of different addresses are audited at once; then one a minute."""
 MAX_CALLERS = 10_000
 
 
@@ -59,6 +63,7 @@ class Access(ASGIMiddleware):
         self.should_bypass_for_scope = _is_description
         self._callers = Rates(A_SECOND, BURST)
         self._strangers = Rates(STRANGERS_A_SECOND, STRANGERS_BURST)
+        self._refusals, self._refusals_of_one = Rates(1 / 60, REFUSALS_BURST), Rates(1 / 60, 1)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Find the key, count the request, compare the roles."""
@@ -68,7 +73,10 @@ class Access(ASGIMiddleware):
         if scheme.lower() == "bearer" and text:
             key = await limited_read(self._store.api_keys.find, text.strip())
         if key is None:
-            count(self._strangers, connection.client.host if connection.client else "")
+            address = connection.client.host if connection.client else ""
+            count(self._strangers, address)
+            if text:
+                await anyio.to_thread.run_sync(self._audit_refusal, address)
             raise problem(
                 HTTPStatus.UNAUTHORIZED,
                 "no valid API key is presented",
@@ -80,6 +88,11 @@ class Access(ASGIMiddleware):
         _compare(key.role, scope["route_handler"].opt.get("role", "viewer"))
         scope["user"], scope["auth"] = key, key.role
         await next_app(scope, receive, send)
+
+    def _audit_refusal(self, address: str) -> None:
+        """Write down that an address has sent a wrong key, once a minute and not for too many addresses."""
+        if not self._refusals_of_one.wait(address) and not self._refusals.wait(""):
+            self._store.audit.add(AuditRecord(who=address, action="refuse", kind="api key", name=""))
 
 
 def _is_description(scope: Scope) -> bool:

@@ -17,11 +17,13 @@ from msgspec import Struct
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import ApiKey, Role
 from cdp_bridge.oauth import Grants
+from cdp_bridge.server.web.access import Rates, who
 from cdp_bridge.server.web.connector_calls import ConnectorCalls
 from cdp_bridge.server.web.paging import PageTokens
 from cdp_bridge.server.web.problems import MEDIA_TYPE, ProblemDetails
 from cdp_bridge.server.web.read_limiter import limited_read
 from cdp_bridge.store import Store
+from cdp_bridge.store.access.audit import AuditRecord
 
 Declare = Callable[[Callable[..., Any]], HTTPRouteHandler]
 Limit = Annotated[int, QueryParameter(ge=1, le=200, description="The maximum number of entries of a page")]
@@ -32,7 +34,10 @@ IfMatch = Annotated[str | None, HeaderParameter(name="If-Match", description="Th
 
 
 class Core(Struct, frozen=True):
-    """What handlers work with; `public_url` is the address of this server for browsers."""
+    """What handlers work with; `public_url` is the address of this server for browsers.
+
+    `reads_of_people` and `counts_of_people` limit how often a key asks for what can be learnt of people.
+    """
 
     store: Store
     registry: Registry
@@ -40,6 +45,12 @@ class Core(Struct, frozen=True):
     grants: Grants
     connector_calls: ConnectorCalls
     public_url: str
+    reads_of_people: Rates
+    counts_of_people: Rates
+
+    def audit(self, caller: ApiKey, action: str, kind: str, name: str) -> None:
+        """Write down that a caller does something."""
+        self.store.audit.add(AuditRecord(who=who(caller), action=action, kind=kind, name=name))
 
 
 CoreGiven = NamedDependency[Core]
