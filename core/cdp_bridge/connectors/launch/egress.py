@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from cdp_bridge.connectors.launch.tcp_listener import RefusedError, TcpListener, read_head
 from cdp_bridge.errors import ConfigError
+from cdp_bridge.http.addresses import is_never_dialled, is_public
 from cdp_bridge.model import Connector
 from cdp_bridge.redact import redact
 
@@ -64,7 +65,8 @@ class Rules:
         except OSError:
             raise RefusedError("its name is not known", status=502) from None
         for *_, address in addresses:
-            if not _may_be_reached(ipaddress.ip_address(address[0]), is_named):
+            resolved = ipaddress.ip_address(address[0])
+            if is_never_dialled(resolved) or not (is_named or is_public(resolved)):
                 raise RefusedError("its address is not a public one")
         return _connected(addresses)
 
@@ -81,14 +83,6 @@ def tunnelled(rules: Rules) -> list[Place]:
 
 def _matches(pattern: str, host: str) -> bool:
     return host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern
-
-
-def _may_be_reached(address: ipaddress.IPv4Address | ipaddress.IPv6Address, is_named: bool) -> bool:
-    address = getattr(address, "ipv4_mapped", None) or address
-    if is_named:
-        # Cloud machines serve credentials on a link-local address, which no settings may name.
-        return not (address.is_link_local or address.is_multicast or address.is_unspecified)
-    return address.is_global and not address.is_multicast
 
 
 def _connected(addresses: Sequence[tuple[Any, ...]]) -> socket.socket:
