@@ -72,7 +72,8 @@ STEPS: dict[str, str] = {
     "nothing": f"CASE WHEN regexp_full_match({{x}}, '(?i){_NOTHING}') THEN '' ELSE {{x}} END",
     "no_name": f"CASE WHEN regexp_full_match({{x}}, '(?i){_NO_NAME}') THEN '' ELSE {{x}} END",
     # As the platforms' own helpers do (str.lower, toLowerCase); SQL's function differs for these two letters only.
-    "lower": "CASE WHEN regexp_matches({x}, '[İΣ]') THEN lower_case({x}) ELSE lower({x}) END",
+    "lower": "CASE WHEN strlen({x}) <> length({x}) AND regexp_matches({x}, '[İΣ]') "
+    "THEN lower_case({x}) ELSE lower({x}) END",
     # The engine's function ends at a NUL, and with it would the name.
     "nfc": "nfc_normalize(replace({x}, chr(0), ''))",
     "remove_spaces": f"CASE WHEN regexp_matches({{x}}, '{_SPACE}') "
@@ -98,6 +99,8 @@ STEPS: dict[str, str] = {
     "drop_plus": "ltrim({x}, '+')",
     "country": f"CASE WHEN regexp_full_match({{x}}, '(?i){'|'.join(country_codes())}') THEN upper({{x}}) "
     "WHEN {x} = '' THEN '' ELSE country_code({x}) END",
+    # To ISO 3166 they are places of Saint Helena. Kosovo has no code there; XK is what the platforms use.
+    "iso_country": "CASE WHEN {x} IN ('AC', 'TA') THEN 'SH' ELSE {x} END",
     "subdivision": "CASE WHEN {x} = '' THEN '' ELSE subdivision_code({x}, coalesce({country}, '')) END",
     "date": "CASE WHEN {x} = '' THEN '' ELSE birth_date({x}) END",
 }
