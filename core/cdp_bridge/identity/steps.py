@@ -64,12 +64,12 @@ _PLAIN_ADDRESS = (
 )
 
 STEPS: dict[str, str] = {
-    # Names begin with this one: what shops keep as HTML (O&#039;Neill).
-    "html": "CASE WHEN contains({x}, '&') THEN html_text({x}) ELSE {x} END",
-    # Every field goes on with these two; of names only what names nobody is nothing.
+    # Every field begins with these two; names begin with `html`, `trim`, `no_name`.
     "trim": f"CASE WHEN regexp_matches({{x}}, '^{_BLANK}|{_BLANK}$') "
     f"THEN regexp_replace({{x}}, '^{_BLANK}|{_BLANK}$', '', 'g') ELSE {{x}} END",
     "nothing": f"CASE WHEN regexp_full_match({{x}}, '(?i){_NOTHING}') THEN '' ELSE {{x}} END",
+    # What shops keep as HTML (O&#039;Neill).
+    "html": "CASE WHEN contains({x}, '&') THEN html_text({x}) ELSE {x} END",
     "no_name": f"CASE WHEN regexp_full_match({{x}}, '(?i){_NO_NAME}') THEN '' ELSE {{x}} END",
     # As the platforms' own helpers do (str.lower, toLowerCase); SQL's function differs for these two letters only.
     "lower": "CASE WHEN strlen({x}) <> length({x}) AND regexp_matches({x}, '[İΣ]') "
