@@ -51,7 +51,7 @@ def subdivision_code(raw: str, country: str) -> str:
 
 
 def _name(text: str) -> str | None:
-    """A name as it stands, or as `Congo (Republic of the)`, `Korea, Republic of`, `United States (US) Virgin Islands`."""
+    """A name as it stands, or as `Congo (Republic of the)`, `Korea, Republic of`, `United States (US) Islands`."""
     return next(filter(None, map(_spelled, _orders(text))), None)
 
 

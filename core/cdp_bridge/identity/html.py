@@ -27,4 +27,8 @@ def _character(match: re.Match[str]) -> str:
     reference = match.group()
     if len(reference) > _LONG:
         return _LOST
-    return unescape(reference) if reference.startswith("&#") else html5.get(reference[1:], _LOST)
+    if reference.startswith("&#"):
+        return unescape(reference)
+    name = reference[1:]
+    # The second is for text that was written in capitals afterwards.
+    return html5.get(name) or html5.get(name.lower(), _LOST)
