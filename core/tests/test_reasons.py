@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from cdp_bridge import reasons
+from cdp_bridge.cli.identity import NOT_A_QUESTION, UNKNOWN_FIELD
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [
@@ -32,9 +33,12 @@ def value_codes() -> Iterator[str]:
     """The reasons of identity steps and of the checks of profiles."""
     for path in (ROOT / "core/cdp_bridge/identity").glob("*.py"):
         yield from re.findall(r"refus(?:e|al)\(['\"](\w+)['\"]\)", path.read_text())
-    for path in (ROOT / "core").rglob("profiles/*.json"):
+    for path in [*(ROOT / "core").rglob("profiles/*.json"), *(ROOT / "plugins").rglob("profiles/*.json")]:
         for rule in json.loads(path.read_text()).get("fields", {}).values() if "vectors" not in path.name else ():
             yield from rule.get("checks", {}).values()
+    yield from re.findall(r"'\w+:(\w+)'", (ROOT / "core/cdp_bridge/identity/compile.py").read_text())
+    yield from re.findall(r'None, False, "(\w+)"\)', (ROOT / "core/cdp_bridge/identity/explain.py").read_text())
+    yield from (NOT_A_QUESTION, UNKNOWN_FIELD)
 
 
 def staging_codes() -> Iterator[str]:
@@ -57,8 +61,9 @@ def test_each_code_of_a_platform_is_explained() -> None:
 
 def test_each_code_of_a_value_is_explained() -> None:
     codes = set(value_codes())
-    assert len(codes) > 8
-    assert [code for code in codes if not reasons.explain_value(f"email:{code}")] == []
+    assert codes > {"not_a_to_z", "incomplete", "not_taken", "unknown", "out_of_range", "unknown_field"}
+    found = {code: reasons.find_value(f"email:{code}") for code in codes}
+    assert [code for code, reason in found.items() if reason is None or not (reason.meaning and reason.remedy)] == []
 
 
 def test_each_code_of_staging_is_explained() -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from cdp_bridge.identity import Question
 
 LINES_AT_ONCE = 5_000
+NOT_A_QUESTION, UNKNOWN_FIELD = "not_a_question", "unknown_field"
+"""Why a line got no answer, as `rejected`."""
 
 
 @click.command()
@@ -23,35 +25,54 @@ def identity(profile: str) -> None:
     """Explain raw identifiers, one JSON line each.
 
     Reads {"field", "raw", "country"?} from standard input and prints {"field", "normalised", "value", "hashed",
-    "rejected"}: `value` is what would be sent, `rejected` a reason or null.
+    "rejected"}: `value` is what would be sent, `rejected` a reason or null. A line that is no question gets an answer
+    too, without a field, and the command fails at the end.
     """
-    import msgspec
-
-    from cdp_bridge.identity import explain_many, load_profile
+    from cdp_bridge.identity import load_profile
 
     load_profile(profile)
-    questions = _questions(sys.stdin.buffer)
-    output = sys.stdout.buffer
-    while chunk := list(islice(questions, LINES_AT_ONCE)):
-        output.write(b"".join(msgspec.json.encode(answer) + b"\n" for answer in explain_many(profile, chunk)))
+    output, first, bad = sys.stdout.buffer, 0, 0
+    lines = ((number, line) for number, line in enumerate(sys.stdin.buffer, start=1) if line.strip())
+    while chunk := list(islice(lines, LINES_AT_ONCE)):
+        questions = [_question(line) for _, line in chunk]
+        output.write(b"".join(_answers(profile, questions)))
         output.flush()
+        numbers = [number for (number, _), question in zip(chunk, questions, strict=True) if isinstance(question, str)]
+        first, bad = first or next(iter(numbers), 0), bad + len(numbers)
+    if bad:
+        raise _fault(first, bad)
 
 
-def _questions(lines: Iterable[bytes]) -> Iterator[Question]:
+def _question(line: bytes) -> Question | str:
+    """The question of a line, or why it is none."""
     import msgspec
 
     from cdp_bridge.identity import FIELDS, Question
 
-    decoder = msgspec.json.Decoder(Question)
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            question = decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise ConfigError(
-                "is not a question in JSON", place=f"line {number}", remedy='Write {"field": "email", "raw": "..."}'
-            ) from None
-        if question.field not in FIELDS:
-            raise ConfigError("names no identifier", place=f"line {number}", remedy=f"Use one of: {', '.join(FIELDS)}")
-        yield question
+    try:
+        question = msgspec.json.decode(line, type=Question)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return NOT_A_QUESTION
+    return question if question.field in FIELDS else UNKNOWN_FIELD
+
+
+def _answers(profile: str, questions: Iterable[Question | str]) -> Iterator[bytes]:
+    """A line for each question, in order."""
+    import msgspec
+
+    from cdp_bridge.identity import explain_many
+
+    questions = list(questions)
+    answers = iter(explain_many(profile, [question for question in questions if not isinstance(question, str)]))
+    nothing = {"field": None, "normalised": None, "value": None, "hashed": False}
+    for question in questions:
+        answer = nothing | {"rejected": question} if isinstance(question, str) else next(answers)
+        yield msgspec.json.encode(answer) + b"\n"
+
+
+def _fault(first: int, bad: int) -> ConfigError:
+    from cdp_bridge.identity import FIELDS
+
+    more = f" and {bad - 1} more" if bad > 1 else ""
+    remedy = f'Write {{"field": "email", "raw": "..."}}; a field is one of: {", ".join(FIELDS)}'
+    return ConfigError("is no question in JSON about an identifier", place=f"line {first}{more}", remedy=remedy)

@@ -2,7 +2,7 @@
 
 profile.py    what a profile says (data types)     installed.py    finds the profiles that plugins bring
 steps.py      the named SQL steps, checks, parts   compile.py      a profile -> SQL, and how to run it
-phone.py country.py dates.py   what SQL cannot say well            functions.py   ... as functions of DuckDB
+phone.py country.py dates.py html.py   what SQL cannot say well     functions.py   ... as functions of DuckDB
 explain.py    one value at a time, through the same SQL            variants.py    for suppression: each way of hashing
 """
 

@@ -10,10 +10,11 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from cdp_bridge.identity.installed import load_profile
-from cdp_bridge.identity.profile import Profile, Rule
+from cdp_bridge.identity.profile import NAMES, Profile, Rule
 from cdp_bridge.identity.steps import CHECKS, EMPTY_DIGEST, IS_DIGEST, IS_REFUSAL, PARTS, STEPS, refuse
 
 _FIRST_STEPS = ("trim", "nothing")
+_NAME_STEPS = ("html", "trim", "no_name")
 _COUNTRY_STEPS = (*_FIRST_STEPS, "country")
 # The parts that a digest given to us can stand for.
 _WHOLE_PARTS = ("whole", "full_date")
@@ -63,13 +64,20 @@ class CompiledProfile(NamedTuple):
         sql = f"SELECT *, {country} AS person_country FROM ({sql})"
         pending = {
             field: [
-                *_layers(rules[field].steps if field == "country" else _FIRST_STEPS + rules[field].steps, rules[field]),
+                *_layers(_first_steps(field) + rules[field].steps, rules[field]),
                 _verdict(rules[field]),
             ]
             for field in fields
             if field in rules
         }
         return _in_turn(pending, sql, shape)
+
+
+def _first_steps(field: str) -> tuple[str, ...]:
+    """The steps before those of a profile; a country went through its own already."""
+    if field == "country":
+        return ()
+    return _NAME_STEPS if field in NAMES else _FIRST_STEPS
 
 
 class _Shape(NamedTuple):

@@ -1,29 +1,39 @@
 """Countries (ISO 3166-1 alpha-2) and the subdivisions of the United States and Canada, found by code or by name.
 
-`data/countries.json`: code -> names, folded as here: English, the larger European languages, the country's own
-languages (Unicode CLDR) and common spellings, with the alpha-3 code. `data/subdivisions.json`: country -> code ->
-names.
+`data/countries.json`: code -> names, folded as here: English as ISO 3166, Unicode CLDR, the United Nations and shop
+systems write it, the larger European languages, the country's own languages (CLDR) and common spellings, with the
+alpha-3 code. Beyond ISO it has Kosovo (XK), and Ascension Island (AC) and Tristan da Cunha (TA), which ISO counts to
+Saint Helena but which have telephone numbers of their own. `data/subdivisions.json`: country -> code -> names.
 """
 
+import re
+from collections.abc import Iterator
 from functools import cache
 from unicodedata import normalize
 
 import msgspec
 
+from cdp_bridge.identity.html import html_text
 from cdp_bridge.identity.profile import read_data
 from cdp_bridge.identity.refusal import refusal
 
-# The sign of lost letters stays, so that damaged text is no name.
-_DAMAGE = "\N{REPLACEMENT CHARACTER}"
+# The sign of lost letters is a word, so that damaged text is no name.
+_WORD = re.compile("[^\\W_]+|\N{REPLACEMENT CHARACTER}")
+_UNSAID = {"the", "and"}
+_MAX_LENGTH = 200
+_BRACKETED = re.compile(r"([^()\[\]{}]+)[(\[{]([^()\[\]{}]+)[)\]}](.*)")
+_SEPARATOR = re.compile(r"[()\[\]{}<>,;:/|]+|\s[-\u2013\u2014]\s")
 
 
 def country_code(raw: str) -> str:
     """Alpha-2 code in upper case, or a refusal (`unknown`)."""
-    return _countries().get(_fold(raw)) or refusal("unknown")
+    text = html_text(raw)
+    named = (_name(text) or _twice(text)) if len(text) <= _MAX_LENGTH else None
+    return named or refusal("unknown")
 
 
 def country_codes() -> list[str]:
-    """All alpha-2 codes, in upper case."""
+    """All codes that are known, in upper case."""
     return sorted(set(_countries().values()))
 
 
@@ -35,15 +45,46 @@ def subdivision_code(raw: str, country: str) -> str:
     subdivisions = _subdivisions()
     if country and country not in subdivisions:
         return refusal("unsupported_country")
-    places = [country] if country else list(subdivisions)
-    found = (subdivisions[place].get(_fold(raw)) for place in places)
+    places, name = [country] if country else list(subdivisions), _fold(html_text(raw))
+    found = (subdivisions[place].get(name) for place in places)
     return next(filter(None, found), None) or refusal("unknown")
 
 
+def _name(text: str) -> str | None:
+    """A name as it stands, or as `Congo (Republic of the)`, `Korea, Republic of`, `United States (US) Islands`."""
+    return next(filter(None, map(_spelled, _orders(text))), None)
+
+
+def _orders(text: str) -> Iterator[str]:
+    yield text
+    if match := _BRACKETED.fullmatch(text):
+        before, inside, after = match.groups()
+        yield f"{inside} {before} {after}"
+        if (code := _spelled(before)) and code == _spelled(inside):
+            yield before + after
+    before, _, after = text.partition(",")
+    yield f"{after} {before}"
+
+
+def _twice(text: str) -> str | None:
+    """A country that is named more than once, in any way: `DE - Germany`, `Cocos (Keeling) Islands (CC)`."""
+    for separator in [match for match in _SEPARATOR.finditer(text) if match.end() < len(text)]:
+        code = _name(text[: separator.start()])
+        if code and code == _name(text[separator.end() :]):
+            return code
+    parts = {_spelled(part) for part in _SEPARATOR.split(text) if part.strip()}
+    return parts.pop() if len(parts) == 1 else None
+
+
+def _spelled(name: str) -> str | None:
+    return _countries().get(_fold(name))
+
+
 def _fold(name: str) -> str:
-    """Letters and digits only, without case, accents, a leading "the"; `&` is "and"."""
-    plain = normalize("NFKD", name).casefold().replace("&", "and").removeprefix("the ")
-    return "".join(c for c in plain if c.isalnum() or c == _DAMAGE)
+    """Letters and digits only, without case, accents, "the" and "and"; "Saint" is "St."."""
+    words = _WORD.findall(normalize("NFKD", name).casefold())
+    said = [word for word in words if word not in _UNSAID] or words
+    return "".join("st" if word == "saint" else word for word in said)
 
 
 @cache

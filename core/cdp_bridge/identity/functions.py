@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from cdp_bridge.identity.country import country_code, subdivision_code
 from cdp_bridge.identity.dates import birth_date
+from cdp_bridge.identity.html import html_text
 from cdp_bridge.identity.phone import e164
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "subdivision_code": lambda raw, country: _column(map(subdivision_code, raw.to_pylist(), country.to_pylist())),
     "country_code": lambda raw: _column(map(country_code, raw.to_pylist())),
     "birth_date": lambda raw: _column(map(birth_date, raw.to_pylist())),
+    "html_text": lambda raw: _column(map(html_text, raw.to_pylist())),
+    "lower_case": lambda raw: _column(map(str.lower, raw.to_pylist())),
 }
 
 

@@ -19,6 +19,9 @@ FIELDS = (
     "mobile_ad_id",
     "external_id",
 )
+NAMES = ("first_name", "last_name", "city")
+"""What people and places are called: Null, None and Nan are among it."""
+
 IDENTIFYING = ("email", "phone", "mobile_ad_id")
 """A person without any of these is not sent, unless the profile says otherwise: names and places alone match nobody
 for sure.

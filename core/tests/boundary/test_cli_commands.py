@@ -135,11 +135,23 @@ def test_identity_answers_line_by_line(cli: Cli) -> None:
 @pytest.mark.parametrize(
     "line", [b"nonsense secret@example.com", b"\xff", b'{"raw": 1}', b'{"field": "shoe", "raw": "1"}']
 )
-def test_identity_names_a_bad_line(line: bytes, cli: Cli) -> None:
-    answer = cli("identity", "--profile", "meta", stdin=b'{"field":"email","raw":"a"}\n' + line)
+def test_identity_answers_every_line_also_after_a_bad_one(line: bytes, cli: Cli) -> None:
+    good = b'{"field":"email","raw":"a@example.com"}\n'
+    answer = cli("identity", "--profile", "meta", stdin=good + line + b"\n\n" + good + line + b"\n" + good)
+    answers = [json.loads(each) for each in answer.out.splitlines()]
+    assert [each["normalised"] for each in answers] == ["a@example.com", None, "a@example.com", None, "a@example.com"]
+    assert {each["rejected"] for each in answers} < {None, "not_a_question", "unknown_field"}
+    assert answers[1] == answers[3]
+    assert (answers[1]["field"], answers[1]["value"], answers[1]["hashed"]) == (None, None, False)
     assert answer.code == 1
-    assert answer.err.startswith("error: line 2: ")
-    assert "secret" not in answer.err
+    assert answer.err.startswith("error: line 2 and 1 more: is no question")
+    assert "secret" not in answer.err + answer.out
+
+
+def test_a_single_bad_line_is_named(cli: Cli) -> None:
+    answer = cli("identity", "--profile", "meta", stdin=b'\n{"field": "shoe", "raw": "1"}')
+    assert json.loads(answer.out)["rejected"] == "unknown_field"
+    assert answer.err.startswith("error: line 2: is no question")
 
 
 def test_identity_of_an_unknown_profile(cli: Cli) -> None:

@@ -125,9 +125,10 @@ def test_no_birth_date_after_today() -> None:
 
 def test_every_country_code_is_known_by_itself() -> None:
     codes = country_codes()
-    assert len(codes) == 249
+    beyond = {"XK": "XK", "AC": "SH", "TA": "SH"}
+    assert len(set(codes) - set(beyond)) == 249
     answers = explain_many("google", [Question("country", code.lower()) for code in codes])
-    assert [answer.value for answer in answers] == codes
+    assert [answer.value for answer in answers] == [beyond.get(code, code) for code in codes]
 
 
 @pytest.mark.parametrize("profile", installed().profiles)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 import time
 from typing import Any
 
@@ -55,7 +53,7 @@ USER_DATA = {
     "mobile_ad_id": "madid",
     "external_id": "external_id",
 }
-"""Column of the profile `meta` -> key of `user_data`."""
+"""Column of the profile `meta-events` -> key of `user_data`."""
 
 BROWSER = {"client_ip_address", "client_user_agent"}
 """Only both of them together say who it was."""
@@ -68,13 +66,11 @@ SKEW = 60
 
 STREAM = Stream(
     name="conversions",
-    profile="meta",
+    profile="meta-events",
     operations=("track",),
     matching_keys=tuple(USER_DATA),
     limits=Limits(rows=MAX_EVENTS, bytes=MAX_BYTES),
 )
-
-_HASH = re.compile("[0-9a-f]{64}")
 
 
 class Request(Struct, frozen=True):
@@ -189,15 +185,9 @@ def _user_data(batch: Batch, i: int) -> dict[str, Any]:
         USER_DATA[column]: list(values[i]) for column, values in batch.identifiers.items() if column in USER_DATA
     }
     user["madid"] = next(iter(user.get("madid", ())), None)
-    user["external_id"] = [_hashed(value) for value in user.get("external_id", ())]
     user |= {name: event.click_ids.get(name) for name in ("fbc", "fbp")}
     user |= {"client_ip_address": event.ip_address, "client_user_agent": event.user_agent}
     return {name: value for name, value in user.items() if value}
-
-
-def _hashed(external_id: str) -> str:
-    """As Meta recommends for events, but not for audiences, so the profile leaves it clear."""
-    return external_id if _HASH.fullmatch(external_id) else hashlib.sha256(external_id.encode()).hexdigest()
 
 
 def _event(settings: Settings, event: Conversion, user: dict[str, Any]) -> _Event:
