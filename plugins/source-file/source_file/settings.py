@@ -1,4 +1,4 @@
-"""Settings: which files hold the people, and in which columns."""
+"""Settings: which files hold the people, how they are written, and in which columns who is."""
 
 from typing import Annotated, Literal
 
@@ -6,6 +6,11 @@ from cdp_bridge.sdk import option
 from msgspec import Meta, Struct
 
 Path = Annotated[str, Meta(min_length=1)]
+Format = Literal["auto", "csv", "jsonl", "parquet"]
+Compression = Literal["auto", "none", "gzip", "bz2", "zstd"]
+Delimiter = Annotated[str, Meta(pattern=r'^(tab|[^A-Za-z0-9"\r\n])$')]
+Quote = Annotated[str, Meta(pattern=r"^(none|[^A-Za-z0-9\r\n])$")]
+Lines = Annotated[int, Meta(ge=0, le=1_000_000)]
 
 
 class Settings(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
@@ -13,9 +18,23 @@ class Settings(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
 
     path: Annotated[Path, option("Path", "A file, or a pattern such as /exports/*.csv", examples=["/exports/vip.csv"])]
     format: Annotated[
-        Literal["auto", "csv", "jsonl", "parquet"],
-        option("Format", "auto goes by the suffix: .csv, .jsonl or .ndjson, .parquet"),
+        Format, option("Format", "auto goes by the suffix: .csv or .tsv, .jsonl or .ndjson, .parquet")
     ] = "auto"
+    compression: Annotated[
+        Compression, option("Compression", "Of CSV and JSON lines; auto goes by a last suffix .gz, .bz2 or .zst")
+    ] = "auto"
+    delimiter: Annotated[
+        Delimiter | None,
+        option("Delimiter", "Between the values of CSV: one character, or tab; a comma unless given, a tab in .tsv"),
+    ] = None
+    quote: Annotated[Quote, option("Quote", "Around values of CSV: one character, doubled inside them, or none")] = '"'
+    encoding: Annotated[
+        str, option("Encoding", "Of CSV", examples=["utf-8", "utf-16", "windows-1252", "iso-8859-1"])
+    ] = "utf-8"
+    skip_lines: Annotated[Lines, option("Lines to skip", "Above the header of CSV, such as a title")] = 0
+    allow_empty_files: Annotated[
+        bool, option("Allow empty files", "Single files of a pattern may have no rows, but not all of them")
+    ] = False
     stream: Annotated[str, option("Stream", "What the stream is called")] = "members"
     id_column: Annotated[str | None, option("Id column", "Tells people apart; every file must have it")] = None
     segment_column: Annotated[

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 import glob
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from cdp_bridge.sdk import Catalog, ConfigError, Page, Probe, ReadRequest, Stream, TransientError
 
-from source_file.formats import Rows, reader
+from source_file.formats import Rows, read_rows
+from source_file.segments import count_segments, of_segment
 from source_file.settings import Settings
 
 SEGMENTS = Stream(
@@ -29,7 +30,7 @@ def check(settings: Settings) -> list[Probe]:
     def first_pages() -> str:
         files = _files(settings)
         for path in files:
-            next(_pages(settings, path))
+            next(_pages(settings, path), None)
         return f"{len(files)} can be read"
 
     return [Probe.of("files", first_pages)]
@@ -37,8 +38,8 @@ def check(settings: Settings) -> list[Probe]:
 
 def discover(settings: Settings) -> Catalog:
     """One stream of people with the columns of the first file; `segments` too if a column names them."""
-    page = next(_pages(settings, _files(settings)[0]))
-    names = page.schema.names if isinstance(page, pa.RecordBatch) else {key: None for row in page for key in row}
+    pages = (page for path in _files(settings) for page in _pages(settings, path))
+    names = dict.fromkeys(_columns(next(pages, ())))
     schema = {"type": "object", "properties": {name: {} for name in names}, "additionalProperties": True}
     key = (settings.id_column,) if settings.id_column else ()
     people = Stream(name=settings.stream, schema=schema, primary_key=key, membership=True)
@@ -60,7 +61,9 @@ def read(settings: Settings, request: ReadRequest) -> Iterator[Page]:
     count = 0
     for path in before:
         for rows in _pages(settings, path):
-            selected = _of_segment(rows, settings.segment_column, request.segment, path)
+            selected = rows
+            if settings.segment_column is not None and request.segment is not None:
+                selected = of_segment(rows, settings.segment_column, request.segment, path)
             count += len(selected)
             if len(selected):
                 yield Page(request.stream, selected)
@@ -76,13 +79,10 @@ def _lists_segments(settings: Settings) -> bool:
 
 
 def _segments(settings: Settings) -> list[dict[str, Any]]:
-    column, counts = str(settings.segment_column), Counter[str]()
+    counts = Counter[str]()
     for path in _files(settings):
         for rows in _pages(settings, path):
-            if isinstance(rows, pa.RecordBatch):
-                counts.update(rows[column].cast(pa.string()).drop_null().to_pylist())
-            else:
-                counts.update(str(row[column]) for row in rows if row.get(column) is not None)
+            counts += count_segments(rows, str(settings.segment_column), path)
     return [{"key": name, "size": count} for name, count in sorted(counts.items())]
 
 
@@ -104,14 +104,21 @@ def _changed(settings: Settings) -> TransientError:
 
 
 def _pages(settings: Settings, path: Path) -> Iterator[Rows]:
-    """The pages of one file; ConfigError if it cannot be read, is empty, or lacks a column that the settings name."""
+    """The pages of one file.
+
+    ConfigError if it cannot be read, lacks a column that the settings name, or is empty where that is not allowed.
+    """
+    missing = set(filter(None, (settings.id_column, settings.segment_column)))
+    known: dict[str, None] = {}
     empty = True
     try:
-        for rows in reader(path, settings.format)(path):
+        for rows in read_rows(path, settings):
             if len(rows):
-                for column in filter(None, (settings.id_column, settings.segment_column)):
-                    _require(rows, column, path)
                 empty = False
+                known |= dict.fromkeys(_columns(rows) if missing or not known else ())
+                missing -= known.keys()
+                if isinstance(rows, pa.RecordBatch):
+                    _require(missing, known, path)
                 yield rows
     except FileNotFoundError:
         raise _changed(settings) from None
@@ -119,19 +126,20 @@ def _pages(settings: Settings, path: Path) -> Iterator[Rows]:
         raise ConfigError(
             f"cannot be read: {error.strerror or type(error).__name__}", place=str(path), remedy="Check its permissions"
         ) from None
-    if empty:
-        raise ConfigError("holds no rows", place=str(path), remedy="An empty file is no empty segment; write it again")
+    if empty and not settings.allow_empty_files:
+        remedy = "Write it again, or set allow_empty_files if others of the pattern have rows"
+        raise ConfigError("holds no rows: an empty file is no empty segment", place=str(path), remedy=remedy)
+    if not empty:
+        _require(missing, known, path)
 
 
-def _require(rows: Rows, column: str, path: Path) -> None:
-    known: Any = rows.schema.names if isinstance(rows, pa.RecordBatch) else {key for row in rows for key in row}
-    if column not in known:
-        raise ConfigError(f"has no column {column}", place=str(path), remedy=f"It has: {', '.join(map(str, known))}")
+def _columns(rows: Rows) -> Iterable[str]:
+    return rows.schema.names if isinstance(rows, pa.RecordBatch) else (key for row in rows for key in row)
 
 
-def _of_segment(rows: Rows, column: str | None, segment: str | None, path: Path) -> Rows:
-    if column is None or segment is None:
-        return rows
-    if isinstance(rows, pa.RecordBatch):
-        return rows.filter(pc.equal(rows[column].cast(pa.string()), segment))
-    return [row for row in rows if str(row.get(column)) == segment]
+def _require(missing: Collection[str], known: Collection[str], path: Path) -> None:
+    for column in sorted(missing):
+        close = difflib.get_close_matches(column, known, n=1)
+        nearest = f"Did you mean {close[0]}? " if close else ""
+        remedy = f"{nearest}It has: {', '.join(map(str, known))}"
+        raise ConfigError(f"has no column {column}", place=str(path), remedy=remedy)

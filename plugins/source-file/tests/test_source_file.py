@@ -1,3 +1,4 @@
+import gzip
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ from cdp_bridge import settings as checked
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.sdk import ConfigError, Page, ReadRequest, TransientError
 from pyarrow import parquet
-from source_file import CONNECTOR, formats, source
+from source_file import CONNECTOR, json_lines, parquet_file, source
 from source_file.settings import Settings
 
 PEOPLE: list[dict[str, Any]] = [
@@ -83,7 +84,8 @@ def test_columns_that_the_settings_name_must_exist(tmp_path: Path, form: str) ->
 
 @pytest.mark.parametrize("form", WRITERS)
 def test_large_files_come_in_pages(tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formats, "ROWS", 1000)
+    monkeypatch.setattr(json_lines, "ROWS", 1000)
+    monkeypatch.setattr(parquet_file, "ROWS", 1000)
     rows = [{"id": str(number), "email": f"{number:0300}@example.com"} for number in range(10_000)]
     WRITERS[form](tmp_path / f"people.{form}", rows)
     settings = Settings(path=str(tmp_path / f"people.{form}"))
@@ -103,7 +105,11 @@ def test_a_pattern_reads_every_file_in_order(tmp_path: Path) -> None:
     [
         ("a.csv", b"id,email\n1,x@example.com\n2,secret@example.com,more\n", "line 3 has 3 values, the header 2"),
         ("b.csv", b"id,email\n1,x@example.com\n2\n", "line 3 has 1 values, the header 2"),
-        ("p.csv", b'id,email\n1,"x@example.com\n2,secret@example.com\n', "a quote that does not end"),
+        (
+            "p.csv",
+            b'id,email\n1,"x@example.com\n2,secret@example.com\n',
+            "line 2 begins a value with a quote that does not end",
+        ),
         ("c.csv", b"id,email\n1,ok\n2,z\xfcrich\n", "line 3 is not UTF-8"),
         ("d.csv", b"id,na\xefme\n1,x\n", "line 1 is not UTF-8"),
         ("e.csv", "id,email\n1,x\n".encode("utf-16"), "line 1 is not UTF-8"),
@@ -115,9 +121,23 @@ def test_a_pattern_reads_every_file_in_order(tmp_path: Path) -> None:
         ("k.jsonl", b'{"id": "z\xfcrich"}\n', "line 1 is no JSON object"),
         ("l.jsonl", b"\n\n", "holds no rows"),
         ("q.jsonl", b'{"id": ' + b"[" * 5_000, "line 1 is no JSON object"),
-        ("m.parquet", b"PAR1 secret@example.com", "not a readable Parquet file"),
-        ("n.parquet", b"", "not a readable Parquet file"),
+        ("m.parquet", b"PAR1 secret@example.com", "damaged, or not a readable Parquet file"),
+        ("n.parquet", b"", "damaged, or not a readable Parquet file"),
         ("o.xlsx", b"x", "suffix names no known format"),
+        ("r.csv", b'id,note,email\n1,"12 inch,x@example.com\n2,"5 inch,secret@example.com\n', "line 3 has text behind"),
+        ("s.csv", b'id,note\n1,x\n2,5" secret\n', "line 3 has a quote inside a value"),
+        ("t.csv", b'id,note\n1,"a\nb\nc"secret\n', r"line 4 has text behind .* \(it begins in line 2\)"),
+        ("u.csv", b'id,note\n1,"a""\n2,secret\n', "line 2 begins a value with a quote that does not end"),
+        ("v.csv", b"id;email\n1;secret\n", "one column only: its separator seems to be a semicolon"),
+        ("w.csv", b"id\temail\n1\tsecret\n", "one column only: its separator seems to be a tab"),
+        ("x.csv", b"\n\n<!DOCTYPE html>\n<p>secret", "HTML or XML page"),
+        ("y.csv", b"PK\x03\x04secret", "zip archive or an Excel workbook"),
+        ("z.csv", gzip.compress(b"id,email\n1,secret\n"), "is compressed with gzip"),
+        ("1.csv.gz", gzip.compress(b"id,email\n1,secret\n")[:-9], "is damaged, or not compressed with gzip"),
+        ("2.jsonl.gz", b"no gzip: secret", "is damaged, or not compressed with gzip"),
+        ("3.jsonl", b'{"id": 1, "traits": {"a": "secret", "a": 2}}\n', "line 1 has the key 'a' twice"),
+        ("4.csv", b"id,email\n1,x\n\n2,y,secret\n", "line 4 has 3 values, the header 2"),
+        ("5.jsonl", '{"id": 1}'.encode("utf-16"), "line 1 is not UTF-8"),
     ],
 )
 def test_malformed_files_name_file_and_line_and_quote_nothing(
@@ -138,7 +158,7 @@ def test_a_truncated_parquet_file(tmp_path: Path) -> None:
     write_parquet(tmp_path / "people.parquet", PEOPLE)
     whole = (tmp_path / "people.parquet").read_bytes()
     (tmp_path / "people.parquet").write_bytes(whole[: len(whole) // 2] + whole[-8:])
-    with pytest.raises(ConfigError, match="not a readable Parquet"):
+    with pytest.raises(ConfigError, match="damaged"):
         read(tmp_path / "people.parquet")
 
 
@@ -147,6 +167,10 @@ def test_one_empty_file_among_others_is_an_error_too(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_text("id,email\n")
     with pytest.raises(ConfigError, match=r"b\.csv: holds no rows"):
         read(tmp_path / "*.csv")
+    assert read(tmp_path / "*.csv", allow_empty_files=True) == PEOPLE
+    (tmp_path / "a.csv").write_text("id,email\n")
+    with pytest.raises(ConfigError, match="no row belongs to the segment"):
+        read(tmp_path / "*.csv", allow_empty_files=True)
 
 
 def test_no_file_matches(tmp_path: Path) -> None:
@@ -190,3 +214,54 @@ def test_the_catalog_has_the_columns_and_the_key(tmp_path: Path, form: str) -> N
 
 def test_the_registry_finds_the_connector() -> None:
     assert Registry().connector("source-file", "source") == CONNECTOR
+
+
+SEGMENTS: list[tuple[Any, str | None]] = [
+    ("vip", "vip"),
+    (True, "true"),
+    (False, "false"),
+    (7, "7"),
+    (7.0, "7"),
+    (1.5, "1.5"),
+    (None, None),
+]
+
+
+@pytest.mark.parametrize(("value", "text"), SEGMENTS)
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_a_segment_is_the_same_text_in_every_format(tmp_path: Path, form: str, value: Any, text: str | None) -> None:
+    rows = [{"id": "1", "list": value}, {"id": "2", "list": None}]
+    if form == "parquet":
+        kind = pa.string() if value is None else pa.scalar(value).type
+        table = pa.table({"id": ["1", "2"], "list": pa.array([value, None], kind)})
+        parquet.write_table(table, tmp_path / "people.parquet")
+    else:
+        write_jsonl(tmp_path / "people.jsonl", rows)
+    settings = checked.load(Settings, {"path": str(tmp_path / f"people.{form}"), "segment_column": "list"})
+    (page,) = source.read(settings, ReadRequest(stream="segments"))
+    assert page.records == ([] if text is None else [{"key": text, "size": 1}])
+    for asked in {"None", "null", "True", "7.0", "", text} - {None}:
+        if asked == text:
+            assert [row["id"] for row in read(tmp_path / f"people.{form}", asked, segment_column="list")] == ["1"]
+        else:
+            with pytest.raises(ConfigError, match="no row belongs"):
+                read(tmp_path / f"people.{form}", asked, segment_column="list")
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+@pytest.mark.parametrize("value", [["vip"], {"name": "vip"}])
+def test_a_segment_column_that_is_no_text_says_so(tmp_path: Path, form: str, value: Any) -> None:
+    WRITERS[form](tmp_path / f"people.{form}", [{"id": "1", "lists": value}])
+    with pytest.raises(ConfigError, match="in the column lists, which names no segment"):
+        read(tmp_path / f"people.{form}", segment_column="lists")
+
+
+def test_a_column_that_only_some_json_objects_have_is_there(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "people.jsonl", [{"id": "1"}, {"id": "2", "tier": "vip"}])
+    assert [row["id"] for row in read(tmp_path / "people.jsonl", segment_column="tier", id_column="id")] == ["2"]
+
+
+def test_a_column_that_is_misspelt_is_named(tmp_path: Path) -> None:
+    write_csv(tmp_path / "people.csv", PEOPLE)
+    with pytest.raises(ConfigError, match=r"has no column teir\. Did you mean tier"):
+        read(tmp_path / "people.csv", segment_column="teir")
