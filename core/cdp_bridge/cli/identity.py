@@ -41,13 +41,14 @@ def _questions(lines: Iterable[bytes]) -> Iterator[Question]:
     import msgspec
 
     from cdp_bridge.identity import FIELDS, Question
+    from cdp_bridge.text import without_mark
 
     decoder = msgspec.json.Decoder(Question)
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            question = decoder.decode(line)
+            question = decoder.decode(without_mark(line) if number == 1 else line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise ConfigError(
                 "is not a question in JSON", place=f"line {number}", remedy='Write {"field": "email", "raw": "..."}'

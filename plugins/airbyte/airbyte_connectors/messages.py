@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from typing import Any
 
 import msgspec
@@ -11,7 +12,6 @@ from msgspec import Struct
 
 Json = dict[str, Any]
 
-BOM = "\ufeff".encode()
 _CONTENTS = {"RECORD": "record", "STATE": "state", "TRACE": "trace"}
 
 
@@ -127,7 +127,7 @@ def decode(number: int, line: bytes | bytearray) -> Message | None:
     Raises ConfigError, without quoting it, for a line that begins as a message does and cannot be read, or that has a
     message behind or before other text: it may be a record.
     """
-    line = line.removeprefix(BOM) if number == 1 else line
+    line = line.removeprefix(BOM_UTF8) if number == 1 else line
     try:
         message = _decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
