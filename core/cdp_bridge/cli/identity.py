@@ -40,8 +40,8 @@ def identity(profile: str) -> None:
 def _questions(lines: Iterable[bytes]) -> Iterator[Question]:
     import msgspec
 
+    from cdp_bridge.files import without_mark
     from cdp_bridge.identity import FIELDS, Question
-    from cdp_bridge.text import without_mark
 
     decoder = msgspec.json.Decoder(Question)
     for number, line in enumerate(lines, start=1):

@@ -16,6 +16,7 @@ from msgspec.structs import replace as with_fields
 
 from cdp_bridge.configuration.differences import KINDS, Change, Entry, differences, entries, with_entries
 from cdp_bridge.configuration.load import faults
+from cdp_bridge.configuration.paths import relative
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import Bridge, CDPConnection, EntryKind, Sync
 from cdp_bridge.errors import ConfigError
@@ -277,6 +278,7 @@ def _refuse_faults(registry: Registry, before: Bridge, after: Bridge, key: Entry
     new = [
         fault for fault in faults(after, registry) if f"{fault.place}.".startswith(within) or str(fault) not in known
     ]
+    new += [fault for fault in relative(after, registry) if fault.place.startswith(within)]
     if new:
         raise SettingsError([_seen_from(fault, within) for fault in new])
 

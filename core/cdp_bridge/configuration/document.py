@@ -10,7 +10,7 @@ import yaml
 from msgspec import Struct
 
 from cdp_bridge.errors import ConfigError
-from cdp_bridge.text import decode_text
+from cdp_bridge.files import decode_text
 
 MAX_FILE_BYTES = 5_000_000
 """Bytes."""

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct, field
 
 from cdp_bridge.errors import ConfigError
-from cdp_bridge.text import decode_text
+from cdp_bridge.files import decode_text
 
 T = TypeVar("T")
 NO_CURSOR = {"__ab_no_cursor_state_message": True}

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from cdp_bridge.errors import ConfigError
-from cdp_bridge.text import without_mark
+from cdp_bridge.files import without_mark
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 """Bytes; Airbyte platforms cut records far below this."""

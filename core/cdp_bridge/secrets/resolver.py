@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cdp_bridge.errors import ConfigError
+from cdp_bridge.files import MARK, decode_text
 from cdp_bridge.secrets.secret import Secret
-from cdp_bridge.text import MARK, decode_text
 
 Lookup = Callable[[str], Secret]
 """The secret of that name; ConfigError when there is none."""

@@ -11,7 +11,10 @@ Path = Annotated[str, Meta(min_length=1)]
 class Settings(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     """Local files of one format; together they are one stream of people."""
 
-    path: Annotated[Path, option("Path", "A file, or a pattern such as /exports/*.csv", examples=["/exports/vip.csv"])]
+    path: Annotated[
+        Path,
+        option("Path", "A file, or a pattern such as /exports/*.csv", local="pattern", examples=["/exports/vip.csv"]),
+    ]
     format: Annotated[
         Literal["auto", "csv", "jsonl", "parquet"],
         option("Format", "auto goes by the suffix: .csv, .jsonl or .ndjson, .parquet"),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cdp_bridge.errors import ConfigError
-from cdp_bridge.text import decode_text
+from cdp_bridge.files import decode_text
 
 VARIABLE = "CDP_BRIDGE_KEYRING"
 KEY_BYTES, ID_BYTES = 32, 8

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from cdp_bridge.configuration import document
 from cdp_bridge.errors import ConfigError
+from cdp_bridge.files import MARK, decode_text
 from cdp_bridge.protocol import catalog, intake
 from cdp_bridge.secrets import Resolver, Secret
 from cdp_bridge.store.secrets.keyring import Keyring
-from cdp_bridge.text import MARK, decode_text
 
 CATALOG = '{"streams": []}'
 
