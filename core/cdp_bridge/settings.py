@@ -44,8 +44,9 @@ def option(title: str, description: str = "", *, local: Local | None = None, **c
     to that file, and the connector gets it absolute. `constraints` are those of msgspec.Meta (`ge`, `le`, `pattern`,
     `min_length`, `examples`, ...).
     """
-    marked = {"extra_json_schema": {"local": local}} if local else {}
-    return msgspec.Meta(title=title, description=description or None, **marked, **constraints)
+    if local:
+        constraints["extra_json_schema"] = {"local": local}
+    return msgspec.Meta(title=title, description=description or None, **constraints)
 
 
 def schema(settings: type[msgspec.Struct]) -> Json:

@@ -88,7 +88,7 @@ def read(path: str) -> Iterator[Line]:
     delimiter = max(DELIMITERS, key=lambda mark: len(_naming(_columns(first, mark))))
     columns = _columns(first, delimiter)
     if _naming(columns):
-        return _table(path, csv.reader(lines, delimiter=delimiter, strict=True), before, columns)
+        return _table(path, lines, delimiter, before, columns)
     lines.seek(0)
     return _plain(lines)
 
@@ -96,7 +96,7 @@ def read(path: str) -> Iterator[Line]:
 def _columns(header: str, delimiter: str) -> list[str]:
     """What each column of a header is, "" where that does not matter."""
     cells = next(csv.reader([header], delimiter=delimiter), [])
-    names = [re.sub(r"[^a-z0-9]", "", cell.casefold()) for cell in cells]
+    names = list(map(_plain_word, cells))
     kinds = [next((kind for kind, names in _COLUMNS.items() if re.fullmatch(names, name)), "") for name in names]
     # An "id" beside an e-mail address is often that of another system, or a row number.
     is_id = [name == "id" and not _naming(kinds) for name in names]
@@ -107,8 +107,8 @@ def _naming(columns: Sequence[str]) -> list[str]:
     return [column for column in columns if column in _NAMING]
 
 
-def _table(path: str, reader: csv._reader, before: int, columns: list[str]) -> Iterator[Line]:
-    start = before
+def _table(path: str, lines: io.StringIO, delimiter: str, before: int, columns: list[str]) -> Iterator[Line]:
+    reader, start = csv.reader(lines, delimiter=delimiter, strict=True), before
     try:
         for cells in reader:
             number, start = start + 1, before + reader.line_num
@@ -123,7 +123,7 @@ def _table(path: str, reader: csv._reader, before: int, columns: list[str]) -> I
 
 
 def _row(number: int, cells: list[tuple[str, str]]) -> Iterator[Line]:
-    said = [_letters(value) in _STILL_IN[column] for column, value in cells if column in _STILL_IN and value]
+    said = [_plain_word(value) in _STILL_IN[column] for column, value in cells if column in _STILL_IN and value]
     if said and all(said):
         return
     country = next((value for column, value in cells if column == "country" and value), None)
@@ -154,5 +154,5 @@ def _value(cell: str) -> str:
     return address[1] if address else value
 
 
-def _letters(value: str) -> str:
+def _plain_word(value: str) -> str:
     return re.sub(r"[^a-z0-9]", "", value.casefold())

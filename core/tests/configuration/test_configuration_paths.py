@@ -41,7 +41,7 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     plain: str = ""
 
 
-GIVEN = {
+GIVEN: dict[str, object] = {
     "files": "data/**/[ab]?*.csv",
     "folder": "../out",
     "listed": ["a", "/b"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -85,19 +84,22 @@ def test_a_segment_that_is_not_listed_is_refused(world: World, segment: str, rem
     world.create(AUDIENCE)
 
 
-UNKNOWN: dict[str, Callable[[World], None]] = {
-    "it was never listed": lambda world: None,
-    "the list was cut": lambda world: world.list("vip", whole=False),
-    "nothing is listed": lambda world: world.list(),
-    "the list is old": lambda world: (world.list("vip"), setattr(world, "now", world.now + DAY + 1))[0],
-    "a later list was cut": lambda world: (world.list("vip"), world.list("vip", whole=False))[0],
-    "it has appeared": lambda world: (world.list("vip"), world.list("vip", "new"))[0],
-}
-
-
-@pytest.mark.parametrize("case", UNKNOWN)
-def test_what_is_not_known_is_not_refused(world: World, case: str) -> None:
-    UNKNOWN[case](world)
+@pytest.mark.parametrize(
+    ("lists", "cut", "seconds"),
+    [
+        ([], False, 0),
+        ([["vip"]], True, 0),
+        ([[]], False, 0),
+        ([["vip"]], False, DAY + 1),
+        ([["vip"], ["vip"]], True, 0),
+        ([["vip"], ["vip", "new"]], False, 0),
+    ],
+    ids=["never listed", "list was cut", "nothing is listed", "list is old", "later list was cut", "has appeared"],
+)
+def test_what_is_not_known_is_not_refused(world: World, lists: list[list[str]], cut: bool, seconds: float) -> None:
+    for number, names in enumerate(lists, 1):
+        world.list(*names, whole=not (cut and number == len(lists)))
+    world.now += seconds
     world.plan(wanting("new"))
 
 

@@ -33,8 +33,8 @@ class RecordCounts:
 
     def _covered(self, state: Json) -> tuple[int, str]:
         match state:
-            case {"stream": {"stream_descriptor": {"name": str(name), **more}}}:
-                stream = StreamName(name, more.get("namespace"))
+            case {"stream": {"stream_descriptor": {"name": str(name)} as descriptor}}:
+                stream = StreamName(name, descriptor.get("namespace"))
                 return self._open.pop(stream, 0), f"the stream {stream}"
         arrived = self._open.total()
         self._open.clear()
