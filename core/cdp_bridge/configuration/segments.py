@@ -35,7 +35,7 @@ def unknown(store: Store, before: Bridge, after: Bridge) -> Iterator[tuple[str, 
                     f"{audience.connection} had no segment {audience.segment} when it was asked for all, at "
                     f"{listings[audience.connection]:%Y-%m-%d %H:%M} UTC",
                     place="segment",
-                    remedy=f"{_nearest(audience.segment, segments)}; if it is new, let the API's discover of the "
+                    remedy=f"{_nearest(audience.segment, segments)} If it is new, let the API's discover of the "
                     "connection list them again (serve does every 15 minutes)",
                 ),
             )
@@ -54,4 +54,4 @@ def _nearest(segment: str, known: dict[str, str]) -> str:
     by_name = {name.casefold(): key for key, name in known.items()}
     by_name |= {key.casefold(): key for key in known}
     close = difflib.get_close_matches(segment.casefold(), by_name, n=1)
-    return f"Did you mean {by_name[close[0]]}?" if close else "Choose one of those that it lists"
+    return f"Did you mean {by_name[close[0]]}?" if close else "Choose one of those that it lists."
