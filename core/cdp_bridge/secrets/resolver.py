@@ -53,7 +53,8 @@ class Resolver:
                     f"{scheme}: names what a store keeps, and none is in use here",
                     remedy="Use env:NAME or file:PATH, or name a connection or destination of the store",
                 )
-            return _stripped(lookup(name), f"the secret {value}")
+            # What a platform granted was never in an editor.
+            return lookup(name) if scheme == "oauth" else _stripped(lookup(name), f"the secret {value}")
         return _stripped(self._plugins(value) or Secret(value), "the secret")
 
 

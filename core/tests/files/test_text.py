@@ -59,8 +59,8 @@ def test_files_are_read_with_and_without_a_mark(tmp_path: Path, mark: str) -> No
 def test_no_secret_has_a_mark_or_a_line_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: str) -> None:
     said = f"{MARK}s3cret-token{ends}"
     monkeypatch.setenv("SAID", said)
-    resolver = Resolver(stored=lambda _: Secret(said), granted=lambda _: Secret(said), plugins=lambda _: Secret(said))
-    for value in ("env:SAID", "store:said", "oauth:said", "vault:said", said):
+    resolver = Resolver(stored=lambda _: Secret(said), plugins=lambda _: Secret(said))
+    for value in ("env:SAID", "store:said", "vault:said", said):
         assert resolver.secret(value).reveal() == "s3cret-token"
     assert Resolver().secret(said).reveal() == "s3cret-token"
 
