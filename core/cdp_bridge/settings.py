@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
 from cdp_bridge.errors import ConfigError
+from cdp_bridge.files import Local
 from cdp_bridge.secrets import Resolver, Secret
 from cdp_bridge.structs import make_ready
 
@@ -19,6 +20,14 @@ S = TypeVar("S", bound=msgspec.Struct)
 Json = dict[str, Any]
 
 
+class LocalSetting(NamedTuple):
+    """A given setting that names something of this machine: its path in the raw settings, and what it says."""
+
+    path: tuple[str | int, ...]
+    kind: Local
+    value: str
+
+
 class SettingsError(ConfigError):
     """All errors in some settings, one `ConfigError` each in `errors`."""
 
@@ -27,11 +36,16 @@ class SettingsError(ConfigError):
         super().__init__("\n".join(str(error) for error in errors))
 
 
-def option(title: str, description: str = "", **constraints: Any) -> msgspec.Meta:
+def option(title: str, description: str = "", *, local: Local | None = None, **constraints: Any) -> msgspec.Meta:
     """Annotate a field of a settings type: `Annotated[str, option("Region", "Where the workspace lives")]`.
 
-    `constraints` are those of msgspec.Meta (`ge`, `le`, `pattern`, `min_length`, `examples`, ...).
+    A field that names something of the machine that runs the connector says so by `local`: "path" (a file or folder),
+    "pattern" (files, with * ? [] **) or "program" (a path, or a name on PATH). In a bridge.yaml such a path is relative
+    to that file, and the connector gets it absolute. `constraints` are those of msgspec.Meta (`ge`, `le`, `pattern`,
+    `min_length`, `examples`, ...).
     """
+    if local:
+        constraints["extra_json_schema"] = {"local": local}
     return msgspec.Meta(title=title, description=description or None, **constraints)
 
 
@@ -118,6 +132,29 @@ def secrets(json_schema: Json, raw: Any, path: tuple[str, ...] = ()) -> dict[tup
             part = named.get(name, others)
             given |= secrets(part, value, (*path, str(name))) if isinstance(part, dict) else {}
     return given
+
+
+def local(json_schema: Json, raw: Any, path: tuple[str | int, ...] = ()) -> Iterator[LocalSetting]:
+    """The given settings that name something of this machine; of variants, those of the chosen one."""
+    if isinstance(raw, str):
+        if "local" in json_schema:
+            yield LocalSetting(path, json_schema["local"], raw)
+    elif isinstance(raw, list | tuple):
+        marked = {"local": json_schema["local"]} if "local" in json_schema else {}
+        for number, value in enumerate(raw):
+            yield from local({**json_schema.get("items", {}), **marked}, value, (*path, number))
+    elif isinstance(raw, Mapping):
+        for variant in json_schema.get("oneOf", ()):
+            yield from local(variant, raw, path) if _is_chosen(variant, raw) else ()
+        named, others = json_schema.get("properties", {}), json_schema.get("additionalProperties")
+        for name, value in raw.items():
+            part = named.get(name, others)
+            yield from local(part, value, (*path, str(name))) if isinstance(part, dict) else ()
+
+
+def _is_chosen(variant: Json, raw: Mapping[str, Any]) -> bool:
+    parts = variant.get("properties", {}).items()
+    return all(raw.get(name) == part["const"] for name, part in parts if "const" in part)
 
 
 def _secret_schema(kind: type) -> Json:

@@ -101,7 +101,7 @@ def test_references_that_lead_nowhere_are_all_named(monkeypatch: pytest.MonkeyPa
         load(Account, {**GOOD, "webhook": f"file:{tmp_path}/latin"})
     assert sorted((error.place, error.problem.split(" ")[-1]) for error in caught.value.errors) == [
         ("access.key", "set"),
-        ("webhook", "read"),
+        ("webhook", "text"),
     ]
 
 

@@ -47,10 +47,11 @@ def _question(line: bytes) -> Question | str:
     """The question of a line, or why it is none."""
     import msgspec
 
+    from cdp_bridge.files import without_mark
     from cdp_bridge.identity import FIELDS, Question
 
     try:
-        question = msgspec.json.decode(line, type=Question)
+        question = msgspec.json.decode(without_mark(line), type=Question)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return NOT_A_QUESTION
     return question if question.field in FIELDS else UNKNOWN_FIELD

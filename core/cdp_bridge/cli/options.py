@@ -46,10 +46,16 @@ def connectors_print_to_stderr() -> AbstractContextManager[object]:
 
 
 def open_store(url: str) -> Store:
-    """The store of that URL."""
+    """The store of that URL; the default one is announced when it is new, since each folder has another."""
     from cdp_bridge.store import Store
 
-    return Store.open(url)
+    file = Path(DEFAULT_STORE.removeprefix("sqlite:///"))
+    is_new = url == DEFAULT_STORE and not file.exists()
+    store = Store.open(url)
+    if is_new:
+        text = f"A new store was made: {file.absolute()} (to use another: --store URL, or CDP_BRIDGE_STORE)"
+        click.echo(text, err=True)
+    return store
 
 
 def command_line_user() -> str:

@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec.structs import replace as with_fields
 
+from cdp_bridge.configuration import segments
 from cdp_bridge.configuration.differences import KINDS, Change, Entry, differences, entries, with_entries
 from cdp_bridge.configuration.load import faults
+from cdp_bridge.configuration.paths import relative
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import Bridge, CDPConnection, EntryKind, Sync
 from cdp_bridge.errors import ConfigError
@@ -71,7 +73,8 @@ class Plan(msgspec.Struct, frozen=True):
 def plan(store: Store, registry: Registry, wanted: Bridge, *, prune: bool = False) -> Plan:
     """The changes that make the store equal to `wanted`, apart from what was made through the API, unless pruned.
 
-    `wanted` is already checked, as by `load`. Raises SettingsError when it does not go together with what stays.
+    `wanted` is already checked, as by `load`. Raises SettingsError when it does not go together with what stays, or
+    names a segment that the store knows not to be there.
     """
     stored = store.configured()
     remaining = dict.fromkeys(() if prune else _only_through_api(stored, wanted))
@@ -80,6 +83,7 @@ def plan(store: Store, registry: Registry, wanted: Bridge, *, prune: bool = Fals
         after = _with(after, key, entries(stored.bridge, key.kind)[key.name])
     if remaining:
         _refuse_conflicts(registry, wanted, after, remaining)
+    _refuse_unknown_segments(store, stored.bridge, after)
     changes = [_explained(stored, change) for change in differences(stored.bridge, after)]
     changes += _taken_over(stored, wanted, {EntryKey(change.kind, change.name) for change in changes})
     changes += [Change("keep", key.kind, key.name, note=KEPT) for key in remaining]
@@ -107,6 +111,7 @@ def create(store: Store, registry: Registry, key: EntryKey, value: Entry, who: s
         made = ApiField(key.kind, key.name, "")
         after = Configured(_with(stored.bridge, key, value), _of_others(stored, key) | {made})
         _refuse_faults(registry, stored.bridge, after.bridge, key)
+        _refuse_unknown_segments(store, stored.bridge, after.bridge, only=key.name)
         return _edit(stored, after, differences(stored.bridge, after.bridge), who)
 
     store.edit_bridge(edit)
@@ -122,6 +127,7 @@ def replace(store: Store, registry: Registry, key: EntryKey, value: Entry, versi
         _refuse_other_version(stored, key, version)
         bridge = _with(stored.bridge, key, value)
         _refuse_faults(registry, stored.bridge, bridge, key)
+        _refuse_unknown_segments(store, stored.bridge, bridge, only=key.name)
         changes = differences(stored.bridge, bridge)
         api_fields = stored.api_fields
         if ApiField(key.kind, key.name, "") not in api_fields:
@@ -256,6 +262,19 @@ def _refuse_conflicts(registry: Registry, wanted: Bridge, after: Bridge, remaini
         )
 
 
+def _refuse_unknown_segments(store: Store, before: Bridge, after: Bridge, only: str | None = None) -> None:
+    """SettingsError for audiences (or `only` that one, with places in it) of segments that are not there."""
+    if only is not None:
+        errors = [error for name, error in segments.unknown(store, before, after) if name == only]
+    else:
+        errors = [
+            ConfigError(error.problem, place=f"audience {name}", remedy=error.remedy)
+            for name, error in segments.unknown(store, before, after)
+        ]
+    if errors:
+        raise SettingsError(errors)
+
+
 def _place(bridge: Bridge, remaining: Container[EntryKey], fault: ConfigError) -> str:
     """The place of a fault in words: the entries that stay have none in the file."""
     for kind in KINDS:
@@ -277,6 +296,7 @@ def _refuse_faults(registry: Registry, before: Bridge, after: Bridge, key: Entry
     new = [
         fault for fault in faults(after, registry) if f"{fault.place}.".startswith(within) or str(fault) not in known
     ]
+    new += [fault for fault in relative(after, registry) if fault.place.startswith(within)]
     if new:
         raise SettingsError([_seen_from(fault, within) for fault in new])
 

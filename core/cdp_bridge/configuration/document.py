@@ -10,6 +10,7 @@ import yaml
 from msgspec import Struct
 
 from cdp_bridge.errors import ConfigError
+from cdp_bridge.files import decode_text
 
 MAX_FILE_BYTES = 5_000_000
 """Bytes."""
@@ -42,15 +43,13 @@ def read(file: Path) -> Document:
     """Read a file; ConfigError with line and column when it is not plain YAML with every key once."""
     try:
         data = file.read_bytes()
-        text = data.decode("utf-8")
     except OSError as error:
         raise ConfigError(
             f"cannot be read ({error.strerror})", place=str(file), remedy="Name a readable file"
         ) from None
-    except UnicodeDecodeError:
-        raise ConfigError("is not UTF-8 text", place=str(file), remedy="Save it as UTF-8") from None
     if len(data) > MAX_FILE_BYTES:
         raise ConfigError(f"is larger than {MAX_FILE_BYTES:,} bytes", place=str(file), remedy="Split it")
+    text = decode_text(data, str(file))
     try:
         return _Builder(file).build(text)
     except yaml.MarkedYAMLError as error:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import difflib
-import functools
-import operator
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from cdp_bridge import secrets, settings
-from cdp_bridge.configuration import document, schedules
+from cdp_bridge.configuration import document, paths, schedules
 from cdp_bridge.entities import Bridge, ConversionFeed
 from cdp_bridge.errors import ConfigError
-from cdp_bridge.mapping import compile_mapping, paths
+from cdp_bridge.mapping import compile_mapping
+from cdp_bridge.mapping.paths import parse
 from cdp_bridge.mapping.validation import SCHEMA as VALIDATION_SCHEMA
 from cdp_bridge.settings import SettingsError
 
@@ -38,7 +37,7 @@ def schema() -> dict[str, Any]:
 def load(path: Path, registry: Registry) -> Bridge:
     """The configuration in a file, wholly checked; SettingsError names all faults with file, line, column and remedy.
 
-    Relative paths in it (suppressions, `file:` secrets) come out absolute, from the file's own folder.
+    Relative paths in it come out absolute, from the file's own folder.
     """
     read = document.read(path)
     value = read.value if read.value is not None else {}
@@ -49,7 +48,8 @@ def load(path: Path, registry: Registry) -> Bridge:
     bridge = msgspec.convert(value, Bridge)
     if wrong := faults(bridge, registry):
         raise SettingsError([read.relocate(fault) for fault in wrong])
-    return _anchored(bridge, registry, path.resolve().parent)
+    # Where it was named, not where a link leads: what mounts a configuration often changes that with each version.
+    return paths.anchored(bridge, registry, Path(os.path.abspath(path)).parent)
 
 
 def faults(bridge: Bridge, registry: Registry) -> list[ConfigError]:
@@ -154,7 +154,7 @@ def _faults_of_mappings(bridge: Bridge, registry: Registry) -> Iterator[ConfigEr
             yield ConfigError(f"{sync.mapping} is about {about}, not {wanted}", place=f"{place}.mapping", remedy=remedy)
         for position, consent in enumerate(sync.consent):
             try:
-                paths.parse(consent.cdp_field)
+                parse(consent.cdp_field)
             except ConfigError as error:
                 yield ConfigError(error.problem, place=f"{place}.consent.{position}.cdp_field", remedy=error.remedy)
 
@@ -163,36 +163,3 @@ def _within(errors: Iterable[ConfigError], place: str) -> Iterator[ConfigError]:
     for error in errors:
         inner = "" if error.place in ("", "settings") else f".{error.place}"
         yield ConfigError(error.problem, place=place + inner, remedy=error.remedy)
-
-
-def _anchored(bridge: Bridge, registry: Registry, folder: Path) -> Bridge:
-    """The configuration with relative paths made absolute."""
-    return msgspec.structs.replace(
-        bridge,
-        connections=tuple(
-            msgspec.structs.replace(
-                account,
-                api_credentials=_anchored_settings(
-                    registry.connector(account.cdp_provider), account.api_credentials, folder
-                ),
-            )
-            for account in bridge.connections
-        ),
-        destinations=tuple(
-            msgspec.structs.replace(
-                account, settings=_anchored_settings(registry.connector(account.connector), account.settings, folder)
-            )
-            for account in bridge.destinations
-        ),
-        suppressions=tuple(str(folder / file) for file in bridge.suppressions),
-    )
-
-
-def _anchored_settings(connector: Connector, raw: Settings, folder: Path) -> Settings:
-    anchored = copy.deepcopy(raw)
-    for path, value in settings.secrets(settings.schema(connector.settings), raw).items():
-        if value.startswith("file:"):
-            *outer, last = path
-            holder = functools.reduce(operator.getitem, outer, anchored)
-            holder[last] = f"file:{folder / value.removeprefix('file:')}"
-    return anchored

@@ -144,8 +144,8 @@ class ConversionFeed(Sync, kw_only=True, forbid_unknown_fields=True, omit_defaul
 
 
 class Bridge(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Everything that `bridge.yaml` says; `mappings` are named lists, `suppressions` files with one e-mail, phone or
-    hash a line. No two of `audiences` and `conversions` have the same name.
+    """Everything that `bridge.yaml` says; `mappings` are named lists, `suppressions` files with who must be in no
+    audience: an e-mail, phone or hash a line, or a CSV. No two of `audiences` and `conversions` have the same name.
     """
 
     connections: tuple[CDPConnection, ...] = ()

@@ -11,11 +11,12 @@ from cdp_bridge.identity.explain import Explanation, Question, explain, explain_
 from cdp_bridge.identity.functions import register
 from cdp_bridge.identity.installed import CLEAR, Installed, installed, load_profile
 from cdp_bridge.identity.profile import FIELDS, IDENTIFYING, Profile, Rule
-from cdp_bridge.identity.variants import variants, with_digests
+from cdp_bridge.identity.variants import HASHED, variants, with_digests
 
 __all__ = [
     "CLEAR",
     "FIELDS",
+    "HASHED",
     "IDENTIFYING",
     "CompiledProfile",
     "Explanation",

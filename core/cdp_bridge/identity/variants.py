@@ -1,4 +1,4 @@
-"""The ways in which e-mail addresses and phones are hashed, for suppression lists: a CDP may have hashed by any."""
+"""The ways in which what suppression lists name people by is hashed: a CDP may have hashed by any."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from msgspec.structs import replace
 from cdp_bridge.identity.installed import installed
 from cdp_bridge.identity.profile import Profile, Rule, read_data
 
-HASHED = ("email", "phone")
-"""The identifiers that suppression lists name people by."""
+HASHED = ("email", "phone", "mobile_ad_id")
+"""The identifiers that suppression lists name people by, besides the user id."""
 
 
 def variants() -> list[Profile]:
-    """As few profiles as can be that hash e-mail addresses and phones in each way that is usual or installed."""
+    """As few profiles as can be that hash these identifiers in each way that is usual or installed."""
     ways = {field: _ways(field) for field in HASHED}
     return [
         Profile("", "", "", {field: rule for field, rule in zip(ways, rules, strict=True) if rule})

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct, field
 
 from cdp_bridge.errors import ConfigError
+from cdp_bridge.files import decode_text
 
 T = TypeVar("T")
 NO_CURSOR = {"__ab_no_cursor_state_message": True}
@@ -106,9 +107,11 @@ def _decode(path: str, name: str, kind: type[T]) -> T:
             f"the {name} cannot be read: {reason}", place=path, remedy=f"Give a readable {name} file"
         ) from None
     try:
-        return msgspec.json.decode(raw, type=kind)
+        return msgspec.json.decode(decode_text(raw), type=kind)
+    except ConfigError as error:
+        raise ConfigError(f"the {name} {error.problem}", place=path, remedy=error.remedy) from None
     except msgspec.ValidationError as error:
         # The message names the place and the expected type; only an enum's quotes the value, and none here is personal.
         raise ConfigError(f"is not a {name}: {error}", place=path, remedy="See the Airbyte protocol") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError):
         raise ConfigError(f"the {name} is not JSON in UTF-8", place=path, remedy=f"Give a {name} in JSON") from None

@@ -12,16 +12,15 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
-import msgspec
 from msgspec import Struct
 
 from cdp_bridge.connectors.launch.hardening import FILES, IMAGE, RUN, TOKEN, USER, Box, Start
 from cdp_bridge.connectors.launch.origins import origins_in
 from cdp_bridge.errors import BridgeError, ConfigError
 from cdp_bridge.model import Connector
+from cdp_bridge.protocol import catalog
 from cdp_bridge.protocol.executable import SIGNALLED
 from cdp_bridge.protocol.messages import Output, error
 from cdp_bridge.redact import log_to
@@ -52,7 +51,7 @@ def _relay(image: str, hosts: Sequence[str], command: str, options: dict[str, st
         remedy = "Install it: pip install 'cdp-bridge[docker]'"
         raise ConfigError("the Docker SDK for Python is not installed", remedy=remedy) from None
     config = options.get("--config")
-    named = origins_in(msgspec.json.decode(Path(config).read_bytes())) if config else ()
+    named = origins_in(catalog.config(config)) if config else ()
     files = {option.removeprefix("--"): path for option, path in options.items()}
     for path in files.values():
         _seal(path)

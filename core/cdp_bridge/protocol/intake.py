@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from cdp_bridge.errors import ConfigError
+from cdp_bridge.files import without_mark
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 """Bytes; Airbyte platforms cut records far below this."""
@@ -54,7 +55,7 @@ def lines(stream: IO[bytes]) -> Iterator[tuple[int, int, Line]]:
         if len(raw) > MAX_LINE_BYTES:
             raise BadLineError(number, f"is longer than {MAX_LINE_BYTES} bytes")
         if raw.strip():
-            yield number, len(raw), _decode(number, raw)
+            yield number, len(raw), _decode(number, without_mark(raw) if number == 1 else raw)
 
 
 def _message(raw: bytes) -> Line:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cdp_bridge.errors import ConfigError
+from cdp_bridge.files import MARK, decode_text
 from cdp_bridge.secrets.secret import Secret
 
 Lookup = Callable[[str], Secret]
@@ -52,8 +53,9 @@ class Resolver:
                     f"{scheme}: names what a store keeps, and none is in use here",
                     remedy="Use env:NAME or file:PATH, or name a connection or destination of the store",
                 )
-            return lookup(name)
-        return self._plugins(value) or _stripped(value, "the secret")
+            # What a platform granted was never in an editor.
+            return lookup(name) if scheme == "oauth" else _stripped(lookup(name), f"the secret {value}")
+        return _stripped(self._plugins(value) or Secret(value), "the secret")
 
 
 def _from_environment(name: str) -> Secret:
@@ -61,21 +63,26 @@ def _from_environment(name: str) -> Secret:
         raise ConfigError(
             f"the environment variable {name} is not set", remedy=f"Export {name} or name another reference"
         )
-    return _stripped(os.environ[name], f"the environment variable {name}")
+    return Secret(os.environ[name])
 
 
 def _from_file(path: str) -> Secret:
+    where = os.path.abspath(path)
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        data = Path(path).read_bytes()
+    except (OSError, ValueError):
         raise ConfigError(
-            f"the secret file {path} cannot be read", remedy="Create it, readable by this user, in UTF-8"
+            f"the secret file {where} cannot be read", remedy="Create it, readable by this user"
         ) from None
-    return _stripped(text, f"the secret file {path}")
+    try:
+        return Secret(decode_text(data))
+    except ConfigError as error:
+        raise ConfigError(f"the secret file {where} {error.problem}", remedy=error.remedy) from None
 
 
-def _stripped(text: str, where: str) -> Secret:
-    """A secret without the line break that editors and shells put behind it; an empty one is never meant."""
-    if not text.strip():
+def _stripped(secret: Secret, where: str) -> Secret:
+    """A secret without the byte order mark and the line break that editors and shells add; no secret is empty."""
+    text = secret.reveal().removeprefix(MARK).strip()
+    if not text:
         raise ConfigError(f"{where} is empty", remedy="Put the secret there")
-    return Secret(text.strip())
+    return Secret(text)

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from cdp_bridge.entities import Funnel
-from cdp_bridge.identity import IDENTIFYING, compile_profile, load_profile, register, with_digests
+from cdp_bridge.identity import HASHED, IDENTIFYING, compile_profile, load_profile, register, with_digests
 from cdp_bridge.mapping import refuse
 from cdp_bridge.staging.packing import EVENT, PACK_MACROS, pack_sql
 
@@ -36,6 +36,7 @@ _IS_PSEUDONYM = "NOT contains(user_id, '@') AND NOT starts_with(user_id, '+') AN
 
 _TABLES = (
     "CREATE TABLE suppression (digest BLOB)",
+    "CREATE TABLE suppressed_user (member_key BLOB)",
     "CREATE TABLE known (member_key BLOB, fingerprint BLOB)",
     """CREATE TABLE staged (member_key BLOB, user_id VARCHAR, reason VARCHAR, refused VARCHAR[],
                             fingerprint BLOB, handles UBIGINT[], packed BLOB)
@@ -62,8 +63,8 @@ class Stage:
     """SQL: a relation (member_key, fingerprint) of what `load_known` loads, until `drop_known`."""
     named = "(SELECT member_key FROM staged WHERE member_key IS NOT NULL)"
     """SQL: a relation (member_key) of everybody in the extract, whether desired or not."""
-    suppressed_members = f"(SELECT member_key FROM staged WHERE reason = '{SUPPRESSED}')"
-    """SQL: a relation (member_key) of those in the extract who must not be sent."""
+    suppressed_members = f"(SELECT member_key FROM staged WHERE reason = '{SUPPRESSED}' UNION FROM suppressed_user)"
+    """SQL: a relation (member_key) of those who must not be sent: of the extract, or by their user id."""
     suppressed_digests = "(SELECT digest FROM suppression)"
     """SQL: a relation (digest) of the identifiers of people who must not be sent."""
 
@@ -89,7 +90,7 @@ class Stage:
         mapper.register(connection)
         for statement in (*PACK_MACROS, *_TABLES):
             connection.execute(statement).complete()
-        self._has_suppression = False
+        self._has_suppression = self._names_users = False
         # Field -> column of a usual digest of it, where the profile itself has none that a suppression list could have.
         self._digests: dict[str, str] = {}
         outputs = self._profile.outputs(self._fields)
@@ -99,10 +100,13 @@ class Stage:
         self._packed = (*self.columns, *((EVENT,) if mapper.is_events else ()))
 
     def suppress(self, entries: Iterable[list[tuple[str, bytes]]]) -> None:
-        """Load (field, digest) of people who must not be sent; before the first page."""
+        """Load (field, digest) of people who must not be sent, of a user id the member key; before the first page."""
         for chunk in entries:
-            self._insert("suppression", digest=[digest for _, digest in chunk])
+            users = [digest for field, digest in chunk if field == "user_id"]
+            self._insert("suppressed_user", member_key=users)
+            self._insert("suppression", digest=[digest for field, digest in chunk if field != "user_id"])
             self._has_suppression = self._has_suppression or bool(chunk)
+            self._names_users = self._names_users or bool(users)
         if self._has_suppression:
             rules, self._digests = with_digests(self._rules, self._mapper.columns)
             self._profile = compile_profile(rules)
@@ -187,7 +191,7 @@ class Stage:
         yield self._statement(f"SELECT * FROM ({mapped}) WHERE NOT ({plain})", single=single)
 
     def _statement(self, mapped: str, *, single: Collection[str]) -> str:
-        key = "event_id" if self._mapper.is_events else "user_id"
+        key = self._member_key("event_id" if self._mapper.is_events else "user_id")
         identifiers, refused = [*self._mapper.columns, *self._digests.values()], "refused"
         if self._digests:
             copies = ", ".join(f"{field} AS {column}" for field, column in self._digests.items())
@@ -204,7 +208,7 @@ class Stage:
                 SELECT *, CASE WHEN reason IS NULL THEN {pack_sql(self._packed, self._hashed)} END AS packed FROM judged
             ),
             printed AS (
-                SELECT unhex(sha256('{self._key}' || {key})[1:{_KEY_DIGITS}]) AS member_key,
+                SELECT {key} AS member_key,
                        CASE WHEN reason IS NULL AND {_IS_PSEUDONYM} THEN user_id END AS user_id,
                        reason,
                        list_concat(faults, {refused}) AS refused,
@@ -241,11 +245,15 @@ class Stage:
 
     def _is_suppressed(self) -> str:
         kinds = self._profile.outputs([*self._mapper.columns, *self._digests.values()])
-        digests = [column for column in ("email", "phone", *self._digests.values()) if kinds.get(column) == "BLOB[]"]
-        return (
-            " OR ".join(f"list_has_any({column}, (SELECT list(digest) FROM suppression))" for column in digests)
-            or "false"
-        )
+        digests = [column for column in (*HASHED, *self._digests.values()) if kinds.get(column) == "BLOB[]"]
+        cases = [f"list_has_any({column}, (SELECT list(digest) FROM suppression))" for column in digests]
+        if self._names_users:
+            cases.append(f"coalesce({self._member_key('user_id')} IN (FROM suppressed_user), false)")
+        return " OR ".join(cases) or "false"
+
+    def _member_key(self, column: str) -> str:
+        """SQL: the key of a member by the user id in a column, as `suppression.member_key` computes it."""
+        return f"unhex(sha256('{self._key}' || {column})[1:{_KEY_DIGITS}])"
 
     def _present(self, columns: Iterable[str]) -> list[str]:
         return [column for column in columns if column in self.columns]

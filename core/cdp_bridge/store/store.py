@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from typing import Any
 
 from cdp_bridge.entities import Bridge, CDPSegment, SuppressionCount, SyncLog
@@ -162,6 +163,10 @@ class Store:
         that are not in it are marked as gone.
         """
         return segments.record(self._database, connection, listed, whole=whole)
+
+    def segment_listings(self) -> dict[str, datetime]:
+        """When each connection last listed its segments, where that list was whole and is recent."""
+        return segments.listings(self._database)
 
     def cursor(self, sync: str, stream: str, segment: str | None) -> dict[str, Any] | None:
         """The state of the last checkpoint whose records are all recorded, or None."""

@@ -135,6 +135,10 @@ segment = sa.Table(
     _column("sync_status"),
     _column("gone_since", Instant, optional=True),
 )
+# When a connection last listed all of its segments; none if the list was cut.
+segment_listing = sa.Table(
+    "segment_listing", metadata, _key("connection"), _column("listed_at", Instant), sqlite_with_rowid=False
+)
 audience = sa.Table(
     "audience",
     metadata,

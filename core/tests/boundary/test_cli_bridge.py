@@ -277,6 +277,20 @@ def test_doctor_opens_the_secrets_of_the_store(world: World) -> None:
     assert found()["remedy"].startswith("Run: chmod 600 ")
 
 
+def test_a_store_that_is_made_by_default_is_announced_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "new").mkdir()
+    monkeypatch.chdir(tmp_path / "new")
+    assert world.cli("runs", "--store", f"sqlite:///{tmp_path}/named.db").err == ""
+    monkeypatch.delenv("CDP_BRIDGE_STORE")
+    answer = world.cli("runs", "--json")
+    assert answer.json == []
+    said = f"A new store was made: {tmp_path}/new/cdp-bridge.db (to use another: --store URL, or CDP_BRIDGE_STORE)"
+    assert answer.err.splitlines() == [said]
+    assert world.cli("runs").err == ""
+
+
 def test_doctor_without_a_store(world: World) -> None:
     answer = world.cli("doctor", "--store", f"sqlite:///{world.folder}", "--json")
     assert answer.code == 1

@@ -79,7 +79,7 @@ def test_discover_of_a_destination(executable: Run) -> None:
     ("file", "content", "says"),
     [
         ("config", b"{", "the config is not JSON in UTF-8"),
-        ("config", b"\xff\xfe", "the config is not JSON in UTF-8"),
+        ("config", b"\xff\xfe", "the config is UTF-16, not UTF-8"),
         ("config", b'{"a":' + b"[" * 100_000, "the config is not JSON in UTF-8"),
         ("config", b"[]", "is not a config: Expected `object`, got `array`"),
         ("catalog", b"{}", "is not a catalog: Object missing required field `streams`"),

@@ -83,7 +83,7 @@ def test_suppressed_people_are_not_sent_and_those_sent_before_go(harness: SyncHa
 def test_who_leaves_a_suppression_list_comes_back(harness: SyncHarness, tmp_path: Path) -> None:
     harness.suppress(tmp_path / "list", "u0@example.com")
     harness.sync()
-    harness.suppress(tmp_path / "list", "")
+    harness.suppress(tmp_path / "list", "somebody.else@example.com")
     harness.sync()
     harness.assert_equal()
 
@@ -112,7 +112,7 @@ def test_suppression_sees_what_must_not_leave(harness: SyncHarness, tmp_path: Pa
     assert set(harness.ledger()) == {"u1", "u2", "u3", "u4"}
 
 
-@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"])
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00", b"PK\x03\x04\xff"])
 def test_a_list_that_cannot_be_read_stops_the_run(harness: SyncHarness, tmp_path: Path, content: bytes | None) -> None:
     harness.suppress(tmp_path / "list", "u0@example.com")
     if content is None:
@@ -128,10 +128,12 @@ def test_a_list_that_cannot_be_read_stops_the_run(harness: SyncHarness, tmp_path
 def test_lines_that_suppress_nobody_are_counted(
     harness: SyncHarness, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    harness.suppress(tmp_path / "list", "not an address", "u0@example.com", "07", "")
-    harness.sync()
-    assert "2 lines could not be understood" in caplog.text
+    others = [f"other{number}@example.com" for number in range(38)]
+    harness.suppress(tmp_path / "list", "u0@example.com", "not an address", "", *others, "07")
+    log = harness.sync()
+    assert "2 lines could not be understood and suppress nobody: 2, 42" in caplog.text
     assert "not an address" not in caplog.text
+    assert log.funnel.dropped == {"suppressed": 1}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from codecs import BOM_UTF8
 from typing import Any
 
 import msgspec
@@ -9,6 +11,8 @@ from cdp_bridge.sdk import ConfigError
 from msgspec import Struct
 
 Json = dict[str, Any]
+
+_CONTENTS = {"RECORD": "record", "STATE": "state", "TRACE": "trace"}
 
 
 class StreamName(Struct, frozen=True):
@@ -114,18 +118,29 @@ class Message(Struct, frozen=True):
 
 
 _decoder = msgspec.json.Decoder(Message)
+_TYPE = re.compile(rb'"type"\s*:\s*"(?:RECORD|STATE|TRACE|CONTROL|CATALOG|SPEC|CONNECTION_STATUS)"')
 
 
 def decode(number: int, line: bytes | bytearray) -> Message | None:
     """The message in a line, or None if it is none, but other output of the connector.
 
-    Raises ConfigError, without quoting it, for a line that begins as a message does and cannot be read: it may be a
-    record.
+    Raises ConfigError, without quoting it, for a line that begins as a message does and cannot be read, or that has a
+    message behind or before other text: it may be a record.
     """
+    line = line.removeprefix(BOM_UTF8) if number == 1 else line
     try:
-        return _decoder.decode(line)
+        message = _decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        if not line.lstrip().startswith(b"{"):
-            return None
-        remedy = "Report it to the connector's maintainers, or try another version of it"
-        raise ConfigError("is no message of the Airbyte protocol", place=f"line {number}", remedy=remedy) from None
+        if line.lstrip().startswith(b"{"):
+            raise _broken(number, "is no message of the Airbyte protocol") from None
+        if _TYPE.search(line):
+            raise _broken(number, "has a message of the Airbyte protocol among other text") from None
+        return None
+    if message.type in _CONTENTS and getattr(message, _CONTENTS[message.type]) is None:
+        raise _broken(number, f"is a {message.type} without its content")
+    return message
+
+
+def _broken(number: int, problem: str) -> ConfigError:
+    remedy = "Report it to the connector's maintainers, or try another version of it"
+    return ConfigError(problem, place=f"line {number}", remedy=remedy)

@@ -95,7 +95,7 @@ def with_secrets(settings: Settings) -> Json:
 
 def _manifest(path: str) -> Json:
     try:
-        manifest = msgspec.to_builtins(yaml.safe_load(Path(path).read_text(encoding="utf-8")), str_keys=True)
+        manifest = msgspec.to_builtins(yaml.safe_load(Path(path).read_text(encoding="utf-8-sig")), str_keys=True)
     except OSError as error:
         problem = f"cannot be read: {error.strerror or type(error).__name__}"
         raise ConfigError(problem, place=path, remedy="Check the path of the manifest") from None

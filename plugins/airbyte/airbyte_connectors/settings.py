@@ -27,7 +27,13 @@ class Executable(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True, 
 
     command: Annotated[
         str,
-        option("Command", "Its path, or a name on PATH", min_length=1, examples=["/opt/source-faker/bin/source-faker"]),
+        option(
+            "Command",
+            "Its path, or a name on PATH",
+            local="program",
+            min_length=1,
+            examples=["/opt/source-faker/bin/source-faker"],
+        ),
     ]
     arguments: Annotated[tuple[str, ...], option("Arguments", "What comes before spec, check, read and so on")] = ()
 
@@ -35,9 +41,14 @@ class Executable(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True, 
 class Manifest(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True, tag="manifest"):
     """A low-code source: a manifest that airbyte-cdk runs, in an environment of its own."""
 
-    path: Annotated[str, option("Manifest", "Path of the manifest.yaml", min_length=1)]
+    path: Annotated[str, option("Manifest", "Path of the manifest.yaml", local="path", min_length=1)]
     runner: Annotated[
-        str, option("Runner", "The program of that name in airbyte-cdk's environment: its path, or a name on PATH")
+        str,
+        option(
+            "Runner",
+            "The program of that name in airbyte-cdk's environment: its path, or a name on PATH",
+            local="program",
+        ),
     ] = "source-declarative-manifest"
 
 

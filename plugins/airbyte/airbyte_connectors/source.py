@@ -9,6 +9,7 @@ from typing import Any
 from cdp_bridge.sdk import Catalog, Checkpoint, ConfigError, Page, Probe, ReadRequest, TransientError
 
 from airbyte_connectors import catalog, state
+from airbyte_connectors.counts import RecordCounts
 from airbyte_connectors.messages import Json, Message, OfferedStream, StreamName
 from airbyte_connectors.probes import probe
 from airbyte_connectors.program import Program
@@ -74,8 +75,9 @@ def _is_by_field(members: Members | None, request: ReadRequest) -> bool:
 
 
 def _items(messages: Iterator[Message], stream: OfferedStream, judge: Judge) -> Iterator[Page | Checkpoint]:
-    name, rows, is_complete = str(stream.full_name), list[Json](), False
+    name, rows, is_complete, counts = str(stream.full_name), list[Json](), False, RecordCounts()
     for message in messages:
+        counts.take(message)
         saved = state.kept(message.state) if message.state and stream.is_incremental else None
         if rows and (saved or len(rows) >= ROWS):
             yield Page(name, rows)

@@ -24,9 +24,10 @@ def record(stream: str = "users", **data: Any) -> Json:
     return {"type": "RECORD", "record": {"stream": stream, "data": data, "emitted_at": 1}}
 
 
-def state(value: Any, stream: str = "users") -> Json:
+def state(value: Any, stream: str = "users", count: float | None = None) -> Json:
     body = {"stream_descriptor": {"name": stream}, "stream_state": value}
-    return {"type": "STATE", "state": {"type": "STREAM", "stream": body, "sourceStats": {"recordCount": 1.0}}}
+    counted = {} if count is None else {"sourceStats": {"recordCount": count}}
+    return {"type": "STATE", "state": {"type": "STREAM", "stream": body} | counted}
 
 
 def offers(*streams: Json) -> Json:

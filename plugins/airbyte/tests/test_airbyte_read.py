@@ -1,5 +1,6 @@
 """Records as pages, STATE as checkpoints and back, membership, and no extract that only looks complete."""
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -135,6 +136,7 @@ def test_other_streams_stay_as_they_are(source: LoadSource) -> None:
     assert rows(read(settings, "orders")) == [{"id": 1}]
 
 
+GLOBAL: Json = {"type": "STATE", "state": {"type": "GLOBAL", "global": {"shared_state": {"lsn": 7}}}}
 INCOMPLETE: list[tuple[list[Json | str], type[Exception], str]] = [
     ([], TransientError, "without saying that the stream users is complete"),
     ([status(status="INCOMPLETE")], TransientError, "without saying that the stream users is complete"),
@@ -152,6 +154,24 @@ INCOMPLETE: list[tuple[list[Json | str], type[Exception], str]] = [
         ConfigError,
         "line 2: is no message",
     ),
+    (["progress 50 %" + json.dumps(record(id="Ann")), status()], ConfigError, "line 2: has a message .* among other"),
+    (["\x1b[32m" + json.dumps(status()), status()], ConfigError, "line 2: has a message .* among other text"),
+    (['[{"record": null, "type" : "RECORD"}]', status()], ConfigError, "line 2: has a message"),
+    ([json.dumps(record(id="Ann")) + " done", status()], ConfigError, "line 2: is no message"),
+    ([{"type": "RECORD"}, status()], ConfigError, "line 2: is a RECORD without its content"),
+    ([{"type": "STATE", "state": None}, status()], ConfigError, "line 2: is a STATE without its content"),
+    ([state({"at": 1}, count=2.0), status()], TransientError, "printed 2 records of the stream users .* 1 arrived"),
+    ([state({"at": 1}, count=0), status()], TransientError, "printed 0 records of the stream users .* 1 arrived"),
+    (
+        [{"type": "STATE", "state": GLOBAL["state"] | {"sourceStats": {"recordCount": 3.0}}}, status()],
+        TransientError,
+        "printed 3 records of all .* 1 arr",
+    ),
+    (
+        [state({}, count=1.0), record(id=2), record("others", id=9), state({}, "others", 1.0), state({}, count=2.0)],
+        TransientError,
+        "printed 2 records of the stream users before a STATE, and 1 arrived",
+    ),
 ]
 
 
@@ -162,6 +182,30 @@ def test_an_extract_that_is_not_complete_raises(
     with pytest.raises(error, match=text) as raised:
         read(source(read=[record(id=1), *said]))
     assert "Ann" not in str(raised.value)
+
+
+def test_what_was_counted_and_arrived_is_taken(source: LoadSource) -> None:
+    said: Lines = [
+        record(id=1),
+        record("others", id=9),
+        state({"at": 1}, count=1.0),
+        *(record(id=number) for number in (2, 3)),
+        state({}, "others", 1),
+        state({"at": 2}, count=2),
+        record(id=4),
+        "a line that says type: RECORD",
+        state({"at": 3}),
+        state({"at": 4}, count=0.0),
+        record("others", id=8),
+        record(id=5),
+        {"type": "STATE", "state": GLOBAL["state"] | {"sourceStats": {"recordCount": 2.0}}},
+        status(),
+    ]
+    assert [row["id"] for row in rows(read(source(read=said)))] == [1, 2, 3, 4, 5]
+
+
+def test_a_byte_order_mark_is_no_text_before_the_message(source: LoadSource) -> None:
+    assert rows(read(source(read=["\ufeff" + json.dumps(record(id=1)), status()]))) == [{"id": 1}]
 
 
 def test_namespaces_tell_streams_apart(source: LoadSource) -> None:

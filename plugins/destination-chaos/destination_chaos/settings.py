@@ -17,7 +17,9 @@ def share(title: str, description: str) -> Meta:
 class Settings(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     """One folder of audiences, and its faults."""
 
-    path: Annotated[str, option("Folder", "Made if it is not there", min_length=1, examples=["out/chaos"])]
+    path: Annotated[
+        str, option("Folder", "Made if it is not there", local="path", min_length=1, examples=["out/chaos"])
+    ]
     profile: Annotated[str, option("Identity profile", "Whose rules normalise and hash the identifiers")] = "generic"
     seed: Annotated[int, option("Seed", "Another seed, other calls and members that are hit")] = 0
 

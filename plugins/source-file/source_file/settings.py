@@ -16,7 +16,10 @@ Lines = Annotated[int, Meta(ge=0, le=1_000_000)]
 class Settings(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     """Local files of one format; together they are one stream of people."""
 
-    path: Annotated[Path, option("Path", "A file, or a pattern such as /exports/*.csv", examples=["/exports/vip.csv"])]
+    path: Annotated[
+        Path,
+        option("Path", "A file, or a pattern such as /exports/*.csv", local="pattern", examples=["/exports/vip.csv"]),
+    ]
     format: Annotated[
         Format, option("Format", "auto goes by the suffix: .csv or .tsv, .jsonl or .ndjson, .parquet")
     ] = "auto"

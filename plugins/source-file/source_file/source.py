@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import glob
+import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
@@ -89,7 +90,11 @@ def _segments(settings: Settings) -> list[dict[str, Any]]:
 def _files(settings: Settings) -> list[Path]:
     files = [Path(name) for name in sorted(glob.glob(settings.path, recursive=True)) if Path(name).is_file()]
     if not files:
-        raise ConfigError("matches no file", place=settings.path, remedy="Check the path; patterns take * ? [] and **")
+        raise ConfigError(
+            "matches no file",
+            place=os.path.abspath(settings.path),
+            remedy="Check the path; patterns take * ? [] and **",
+        )
     return files
 
 

@@ -142,9 +142,11 @@ def _connecting(*failures: type[Exception]) -> Iterator[None]:
 
 
 def _existing_file(path: str) -> str:
-    if not Path(path).is_file():
+    if not Path(path).is_absolute() or not Path(path).is_file():
         raise ConfigError(
-            "there is no such file", place=PLACE, remedy="An absolute path has four slashes: duckdb:////folder/file"
+            "there is no such file, or its path is relative",
+            place=PLACE,
+            remedy="An absolute path has four slashes: duckdb:////folder/file",
         )
     return path
 

@@ -19,7 +19,7 @@ Value = Annotated[str, Meta(min_length=3, max_length=320)]
 
 
 class People(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """E-mail addresses, phones with country code, or SHA-256 digests of them as the platforms want them."""
+    """E-mail addresses, phones with country code, SHA-256 digests of them as the platforms want them, mobile ad ids."""
 
     values: Annotated[list[Value], Meta(min_length=1, max_length=MAX_VALUES)]
 

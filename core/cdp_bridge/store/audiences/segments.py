@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 from msgspec.structs import replace
@@ -12,7 +12,10 @@ from cdp_bridge.entities import CDPSegment
 from cdp_bridge.store import tables
 from cdp_bridge.store.database import Database, row_of, structs_of, upsert
 
-_segment = tables.segment
+RECENT = timedelta(days=1)
+"""Older lists say little about which segments there are."""
+
+_segment, _listing = tables.segment, tables.segment_listing
 
 
 def everything(database: Database) -> list[CDPSegment]:
@@ -36,7 +39,19 @@ def record(database: Database, of_connection: str, listed: Sequence[CDPSegment],
             if whole and name not in merged and segment.gone_since is None
         ]
         upsert(connection, _segment, [row_of(_segment, segment) for segment in (*merged.values(), *gone)])
+        if whole:
+            upsert(connection, _listing, [{"connection": of_connection, "listed_at": now}])
+        else:
+            connection.execute(sa.delete(_listing).where(_listing.c.connection == of_connection))
     return list(merged.values())
+
+
+def listings(database: Database) -> dict[str, datetime]:
+    """See `Store.segment_listings`."""
+    since = datetime.fromtimestamp(database.clock(), UTC) - RECENT
+    query = sa.select(_listing).where(_listing.c.listed_at >= since)
+    with database.reading() as connection:
+        return {row.connection: row.listed_at for row in connection.execute(query)}
 
 
 def _merged(listed: CDPSegment, before: CDPSegment) -> CDPSegment:

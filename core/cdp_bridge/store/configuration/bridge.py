@@ -184,7 +184,8 @@ def _forget(connection: sa.Connection, before: Bridge, after: Bridge) -> None:
     now = {given.name for given in after.connections}
     gone = [known.name for known in before.connections if known.name not in now]
     dropped = set(before.suppressions) - set(after.suppressions)
-    connection.execute(sa.delete(tables.segment).where(tables.segment.c.connection.in_(gone)))
+    for table in (tables.segment, tables.segment_listing):
+        connection.execute(sa.delete(table).where(table.c.connection.in_(gone)))
     connection.execute(sa.delete(tables.suppression).where(tables.suppression.c.source.in_(dropped)))
     # One that comes back would otherwise catch up from where it was left.
     left = {known.name for known in before.syncs} - {given.name for given in after.syncs}

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cdp_bridge.errors import ConfigError
+from cdp_bridge.files import decode_text
 
 VARIABLE = "CDP_BRIDGE_KEYRING"
 KEY_BYTES, ID_BYTES = 32, 8
@@ -43,15 +44,16 @@ class Keyring:
     def keys(self) -> Keys:
         """All keys, none if there is no file; ConfigError for one that others may read, or that is no keyring."""
         try:
-            with self.path.open(encoding="ascii") as file:
+            with self.path.open("rb") as file:
                 mode = os.fstat(file.fileno()).st_mode
-                text = file.read()
+                data = file.read()
         except FileNotFoundError:
             return {}
-        except (OSError, UnicodeDecodeError):
+        except OSError:
             raise self._fault("the keyring cannot be read", "Make it readable by this user") from None
         if mode & 0o077:
             raise self._fault("the keyring is open to other users", f"Run: chmod 600 {self.path}")
+        text = decode_text(data, str(self.path))
         return dict(self._key(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip())
 
     def add(self) -> str:
