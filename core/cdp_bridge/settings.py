@@ -40,9 +40,10 @@ def option(title: str, description: str = "", *, local: Local | None = None, **c
     """Annotate a field of a settings type: `Annotated[str, option("Region", "Where the workspace lives")]`.
 
     A field that names something of the machine that runs the connector says so by `local`: "path" (a file or folder),
-    "pattern" (files, with * ? [] **) or "program" (a path, or a name on PATH). In a bridge.yaml such a path is relative
-    to that file, and the connector gets it absolute. `constraints` are those of msgspec.Meta (`ge`, `le`, `pattern`,
-    `min_length`, `examples`, ...).
+    "pattern" (files, with * ? [] **), "program" (a path, a name on PATH, or an argument), "image" or "database" (a URL
+    that may be of a file). In a bridge.yaml a path is relative to that file, and the connector gets it absolute; an API
+    key sets such a field only as far as the server's own configuration allows. `constraints` are those of msgspec.Meta
+    (`ge`, `le`, `pattern`, `min_length`, `examples`, ...).
     """
     if local:
         constraints["extra_json_schema"] = {"local": local}

@@ -41,6 +41,11 @@ class Target:
         headers = {"Authorization": f"Bearer {self.keys[role]}"}
         return requests.request(method, self.url + path, json=body, headers=headers, timeout=60)
 
+    def replace(self, path: str, body: Any) -> requests.Response:
+        """Put a resource in place of the one that is there, whichever that is."""
+        headers = {"Authorization": f"Bearer {self.keys['admin']}", "If-Match": "*"}
+        return requests.put(self.url + path, json=body, headers=headers, timeout=60)
+
     def remove(self, path: str, etag: str) -> None:
         """Delete a resource that is as it was read."""
         headers = {"Authorization": f"Bearer {self.keys['admin']}", "If-Match": etag}
@@ -56,10 +61,10 @@ class Target:
 
 
 @contextmanager
-def attacked(store: Store, **options: Any) -> Iterator[Target]:
-    """A server over a store; the options are those of `configured`."""
+def attacked(store: Store, *, allowed: tuple[str, ...] = (), **options: Any) -> Iterator[Target]:
+    """A server over a store; the options are those of `application` and `configured`."""
     with listen("127.0.0.1", 0) as listener:
-        server = configured(application(store, Registry()), **options)
+        server = configured(application(store, Registry(), allowed=allowed), **options)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         yield Target(store, listener.getsockname()[1])

@@ -56,6 +56,14 @@ queue_options = (
     help="Address or network of a proxy in front, whose X-Forwarded-For is believed; may be repeated.",
 )
 @click.option(
+    "--allow-local",
+    "allowed",
+    envvar="CDP_BRIDGE_ALLOW_LOCAL",
+    multiple=True,
+    metavar="NAME",
+    help="A folder, program, image or database file that API keys may name in settings; may be repeated.",
+)
+@click.option(
     "--first-key-file",
     envvar="CDP_BRIDGE_FIRST_KEY_FILE",
     default="cdp-bridge-first-key",
@@ -87,6 +95,7 @@ def serve(  # noqa: PLR0913 - a parameter for each option
     port: int,
     health_port: int,
     proxies: tuple[str, ...],
+    allowed: tuple[str, ...],
     first_key_file: Path,
     public_url: str | None,
     workers: int,
@@ -120,7 +129,15 @@ def serve(  # noqa: PLR0913 - a parameter for each option
         click.echo(f"Serving at {url} (described at /docs)")
         click.echo(f"Health at http://{name}:{health_listener.getsockname()[1]}/readyz")
         parts = Parts(
-            store, registry, flow, launcher, workers, retention(kept), public_url or url, proxies=networks(proxies)
+            store,
+            registry,
+            flow,
+            launcher,
+            workers,
+            retention(kept),
+            public_url or url,
+            proxies=networks(proxies),
+            allowed=allowed,
         )
         ended_well = Service(parts, Listeners(listener, health_listener), stop).run()
     click.get_current_context().exit(0 if ended_well else 1)

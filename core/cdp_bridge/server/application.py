@@ -63,15 +63,18 @@ def application(
     *,
     connector_calls: ConnectorCalls | None = None,
     public_url: str = "",
+    allowed: tuple[str, ...] = (),
 ) -> Litestar:
     """The API over a store.
 
     Without `connector_calls`, connectors run in this process; without a `public_url`, no account can be connected by
-    OAuth.
+    OAuth. `allowed` is what of this machine an API key may name in settings.
     """
     granted = grants(store, registry)
     connector_calls = connector_calls or ConnectorCalls(registry, resolver(store, registry))
-    core = Core(store, registry, PageTokens(store), granted, connector_calls, public_url.rstrip("/"), *_rates())
+    core = Core(
+        store, registry, PageTokens(store), granted, connector_calls, public_url.rstrip("/"), allowed, *_rates()
+    )
     collected = Metrics(store)
     resources = Router(
         "/v1",

@@ -54,7 +54,8 @@ class Parts(Struct, frozen=True):
     """What a service works with; `slots` is how many runs it executes at a time (0: none, other workers do).
 
     Once a day it deletes what is older than `keep` allows. `public_url` is its address for browsers, `proxies` the
-    addresses and networks of proxies whose `X-Forwarded-For` is believed.
+    addresses and networks of proxies whose `X-Forwarded-For` is believed, `allowed` what of this machine an API key may
+    name in settings.
     """
 
     store: Store
@@ -65,6 +66,7 @@ class Parts(Struct, frozen=True):
     keep: Retention = Retention()
     public_url: str = ""
     proxies: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
 
 
 class Listeners(Struct, frozen=True):
@@ -113,7 +115,13 @@ class Service:
 
     def _api(self, connector_calls: ConnectorCalls) -> uvicorn.Server:
         parts = self._parts
-        app = application(parts.store, parts.registry, connector_calls=connector_calls, public_url=parts.public_url)
+        app = application(
+            parts.store,
+            parts.registry,
+            connector_calls=connector_calls,
+            public_url=parts.public_url,
+            allowed=parts.allowed,
+        )
         return configured(app, proxies=parts.proxies)
 
     def _health(self) -> uvicorn.Server:

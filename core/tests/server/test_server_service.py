@@ -76,7 +76,7 @@ def configure(url: str, key: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("workers", ["2", "0"], ids=["in one process", "by a worker beside it"])
 def test_a_segment_is_activated_through_the_api_alone(serve: Serve, tmp_path: Path, workers: str) -> None:
-    process = serve("--workers", workers)
+    process = serve("--workers", workers, "--allow-local", str(tmp_path))
     first, url = Path(said(process, "For ten minutes, (.+) has one")), said(process, "Serving at (http://[0-9.:]+)")
     health = said(process, "Health at (http://[0-9.:]+/readyz)")
     assert stat.S_IMODE(first.stat().st_mode) == 0o600

@@ -35,7 +35,9 @@ class Executable(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True, 
             examples=["/opt/source-faker/bin/source-faker"],
         ),
     ]
-    arguments: Annotated[tuple[str, ...], option("Arguments", "What comes before spec, check, read and so on")] = ()
+    arguments: Annotated[
+        tuple[str, ...], option("Arguments", "What comes before spec, check, read and so on", local="program")
+    ] = ()
 
 
 class Manifest(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True, tag="manifest"):
@@ -55,7 +57,7 @@ class Manifest(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True, ta
 class Image(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True, tag="image"):
     """An image of a connector, which this machine's container engine has."""
 
-    image: Annotated[str, option("Image", "Its name, best by digest", min_length=1)]
+    image: Annotated[str, option("Image", "Its name, best by digest", local="image", min_length=1)]
 
 
 class Members(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):

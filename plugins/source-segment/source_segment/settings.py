@@ -16,6 +16,7 @@ class Warehouse(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
         option(
             "URL",
             "postgresql://user:password@host/database, duckdb:////absolute/file, or that of any SQLAlchemy dialect",
+            local="database",
         ),
     ]
     schema: Annotated[str | None, option("Schema", "Schema of the tables; the slug of the space unless given")] = None

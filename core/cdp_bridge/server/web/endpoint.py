@@ -36,6 +36,7 @@ IfMatch = Annotated[str | None, HeaderParameter(name="If-Match", description="Th
 class Core(Struct, frozen=True):
     """What handlers work with; `public_url` is the address of this server for browsers.
 
+    `allowed` is what of this machine an API key may name in settings: folders, programs, images, database files.
     `reads_of_people` and `counts_of_people` limit how often a key asks for what can be learnt of people.
     """
 
@@ -45,6 +46,7 @@ class Core(Struct, frozen=True):
     grants: Grants
     connector_calls: ConnectorCalls
     public_url: str
+    allowed: tuple[str, ...]
     reads_of_people: Rates
     counts_of_people: Rates
 

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from cdp_bridge import settings
 from cdp_bridge.configuration import is_reference
+from cdp_bridge.configuration.machine import refused
 from cdp_bridge.entities import CDPConnection, DestinationAccount, EntryKind
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.server.web.editing import refusal
@@ -37,7 +38,12 @@ def storing_secrets(core: Core, account: A, before: A | None) -> Iterator[A]:
     connector = core.registry.known(name)
     # An unknown connector is refused where the account is saved.
     schema = settings.schema(connector.settings) if connector else {}
-    if faults := list(_faults(schema, raw, described(before)[2] if before else {}, _field(kind))):
+    _, name_before, raw_before = described(before) if before else (kind, "", {})
+    faults = list(_faults(schema, raw, raw_before, _field(kind)))
+    for fault in refused(core.registry, name, raw, raw_before if name == name_before else None, core.allowed):
+        place = ".".join(filter(None, (_field(kind), fault.place)))
+        faults.append(ConfigError(fault.problem, place=place, remedy=fault.remedy))
+    if faults:
         raise refusal(core, account, faults)
     known = partial(is_reference, registry=core.registry)
     with moved_secrets(core.store.secrets, f"{kind}.{account.name}", schema, raw, known) as references:
