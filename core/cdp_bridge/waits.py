@@ -111,4 +111,4 @@ def waiting_for(host: str, seconds: float) -> Iterator[None]:
 
 def at(seconds: float) -> str:
     """The time of day in so many seconds, as logs have it."""
-    return f"{datetime.now() + timedelta(seconds=seconds):%H:%M:%S}"
+    return f"{datetime.now().astimezone() + timedelta(seconds=seconds):%H:%M:%S}"

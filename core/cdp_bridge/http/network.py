@@ -17,7 +17,7 @@ from cdp_bridge.errors import ConfigError
 
 ONLY_WAY_OUT = "CDP_BRIDGE_PROXY"
 """The variable with the URL of the only way out, in a container."""
-PROXIES = tuple(name for upper in ("HTTP", "HTTPS", "ALL", "NO") for name in (f"{upper.lower()}_proxy", f"{upper}_PROXY"))
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 """The variables that name proxies; of two spellings the lower-case one wins, also if it is empty."""
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 AUTHORITIES = (*BUNDLES, "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -47,7 +47,7 @@ class Proxy(Struct, frozen=True):
 
 
 class Authorities(Struct, frozen=True):
-    """Whom to trust: `file` of certificates, `folders` of them as OpenSSL has them, or both; `source` is what names them.
+    """Whom to trust: a `file` of certificates, `folders` of them as OpenSSL has them, or both; `source` names them.
 
     Neither: those that come with the bridge.
     """
