@@ -19,7 +19,7 @@ from cdp_bridge.cli.options import (
     open_store,
     store_option,
 )
-from cdp_bridge.cli.output import print_json, print_reasons, print_table
+from cdp_bridge.cli.output import GrowingTable, print_json, print_reasons, print_table
 from cdp_bridge.cli.runs import RUN_COLUMNS, run_row
 from cdp_bridge.errors import BridgeError, ConfigError
 
@@ -66,15 +66,12 @@ def sync(**given: Any) -> None:
                 previews = {sync.name: runner.preview(sync) for sync in syncs}
             _show(previews, options.as_json)
             return
+        # Before what connectors print goes elsewhere.
+        finished = (lambda _: None) if options.as_json else _Finished(syncs)
         with _bars(quiet=options.as_json) as show, connectors_print_to_stderr():
-            logs = _Runs(runner, show, approve_removals=options.approve_removals).sync(syncs)
+            logs = _Runs(runner, show, finished, approve_removals=options.approve_removals).sync(syncs)
     if options.as_json:
         print_json(logs)
-    else:
-        print_table(RUN_COLUMNS, map(run_row, logs))
-        for log in logs:
-            if log.error:
-                click.echo(f"{log.audience}: {log.error}", err=True)
     click.get_current_context().exit(exit_code(logs, options.rejection_limit))
 
 
@@ -117,17 +114,24 @@ def _chosen(syncs: Sequence[Sync], names: Sequence[str]) -> list[Sync]:
 class _Runs:
     """Carries out runs, those that read the same side by side, and ends all of them when it is interrupted."""
 
-    def __init__(self, runner: Runner, show: Show, *, approve_removals: bool) -> None:
-        self._runner, self._show, self._approve_removals = runner, show, approve_removals
+    def __init__(
+        self, runner: Runner, show: Show, finished: Callable[[SyncLog], None], *, approve_removals: bool
+    ) -> None:
+        self._runner, self._show, self._finished, self._approve_removals = runner, show, finished, approve_removals
         self._stop = threading.Event()
 
     def sync(self, syncs: Sequence[Sync]) -> list[SyncLog]:
-        """A run of each, in this order."""
+        """A run of each, in this order; `finished` gets each as soon as it has ended."""
         from cdp_bridge.sync.run_group import groups, run_group
 
-        jobs = ([partial(self._sync, sync) for sync in group] for group in groups(syncs))
+        jobs = ([partial(self._sync_and_tell, sync) for sync in group] for group in groups(syncs))
         logs = {log.audience: log for group in jobs for log in run_group(group, self._stop)}
         return [logs[sync.name] for sync in syncs]
+
+    def _sync_and_tell(self, sync: Sync, ticket: ReadTicket) -> SyncLog:
+        log = self._sync(sync, ticket)
+        self._finished(log)
+        return log
 
     def _sync(self, sync: Sync, ticket: ReadTicket) -> SyncLog:
         """One run; one that cannot even start is a failed run, so that the others go on."""
@@ -144,6 +148,20 @@ class _Runs:
         except BridgeError as error:
             moment, why = datetime.now(UTC), sentence(error)
             return SyncLog(run_id="", audience=sync.name, sync_timestamp=moment, status="failed", errors=1, error=why)
+
+
+class _Finished:
+    """Prints each run as it ends: a row of the table, and its error to stderr."""
+
+    def __init__(self, syncs: Sequence[Sync]) -> None:
+        width = max((len(sync.name) for sync in syncs), default=0)
+        self._table, self._lock = GrowingTable(RUN_COLUMNS, (width, len("succeeded"))), threading.Lock()
+
+    def __call__(self, log: SyncLog) -> None:
+        with self._lock:
+            self._table.add(run_row(log))
+            if log.error:
+                click.echo(f"{log.audience}: {log.error}", err=True)
 
 
 class _Watcher:
