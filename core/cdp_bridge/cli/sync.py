@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +25,8 @@ from cdp_bridge.cli.runs import RUN_COLUMNS, run_row
 from cdp_bridge.errors import BridgeError, ConfigError
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
     from cdp_bridge.entities import Funnel, Sync, SyncLog
     from cdp_bridge.orchestration.runner import Runner
     from cdp_bridge.sync.progress import Preview, Progress
@@ -67,8 +70,8 @@ def sync(**given: Any) -> None:
             _show(previews, options.as_json)
             return
         # Before what connectors print goes elsewhere.
-        finished = (lambda _: None) if options.as_json else _Finished(syncs)
-        with _bars(quiet=options.as_json) as show, connectors_print_to_stderr():
+        finished = _Finished(syncs, quiet=options.as_json)
+        with _bars(finished, quiet=options.as_json) as show, connectors_print_to_stderr():
             logs = _Runs(runner, show, finished, approve_removals=options.approve_removals).sync(syncs)
     if options.as_json:
         print_json(logs)
@@ -114,9 +117,7 @@ def _chosen(syncs: Sequence[Sync], names: Sequence[str]) -> list[Sync]:
 class _Runs:
     """Carries out runs, those that read the same side by side, and ends all of them when it is interrupted."""
 
-    def __init__(
-        self, runner: Runner, show: Show, finished: Callable[[SyncLog], None], *, approve_removals: bool
-    ) -> None:
+    def __init__(self, runner: Runner, show: Show, finished: _Finished, *, approve_removals: bool) -> None:
         self._runner, self._show, self._finished, self._approve_removals = runner, show, finished, approve_removals
         self._stop = threading.Event()
 
@@ -130,7 +131,7 @@ class _Runs:
 
     def _sync_and_tell(self, sync: Sync, ticket: ReadTicket) -> SyncLog:
         log = self._sync(sync, ticket)
-        self._finished(log)
+        self._finished.show(log)
         return log
 
     def _sync(self, sync: Sync, ticket: ReadTicket) -> SyncLog:
@@ -151,17 +152,30 @@ class _Runs:
 
 
 class _Finished:
-    """Prints each run as it ends: a row of the table, and its error to stderr."""
+    """Prints each run as it ends, without the bars: a row of the table, and its error to stderr."""
 
-    def __init__(self, syncs: Sequence[Sync]) -> None:
+    def __init__(self, syncs: Sequence[Sync], *, quiet: bool) -> None:
         width = max((len(sync.name) for sync in syncs), default=0)
         self._table, self._lock = GrowingTable(RUN_COLUMNS, (width, len("succeeded"))), threading.Lock()
+        self._quiet = quiet
+        self.bars: Bars | None = None
 
-    def __call__(self, log: SyncLog) -> None:
-        with self._lock:
+    def show(self, log: SyncLog) -> None:
+        """Print one."""
+        if self._quiet:
+            return
+        with self._lock, self._without_bars():
             self._table.add(run_row(log))
             if log.error:
                 click.echo(f"{log.audience}: {log.error}", err=True)
+
+    @contextmanager
+    def _without_bars(self) -> Iterator[None]:
+        if self.bars:
+            self.bars.stop()
+        yield
+        if self.bars:
+            self.bars.start()
 
 
 class _Watcher:
@@ -183,7 +197,7 @@ class _Watcher:
 
 
 @contextmanager
-def _bars(*, quiet: bool) -> Iterator[Show]:
+def _bars(finished: _Finished, *, quiet: bool) -> Iterator[Show]:
     """A bar per audience and phase on a terminal, nothing elsewhere."""
     if quiet or not sys.stderr.isatty():
         yield lambda *_: None
@@ -192,7 +206,8 @@ def _bars(*, quiet: bool) -> Iterator[Show]:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    with Bars(console=Console(stderr=True), transient=True) as bars:
+    with Bars(console=Console(stderr=True), transient=True) as bars, _logged_above_bars():
+        finished.bars = bars
         tasks: dict[str, TaskID] = {}
 
         def show(name: str, progress: Progress) -> None:
@@ -202,6 +217,20 @@ def _bars(*, quiet: bool) -> Iterator[Show]:
             bars.update(tasks[title], completed=progress.done, total=progress.total)
 
         yield show
+        finished.bars = None
+
+
+@contextmanager
+def _logged_above_bars() -> Iterator[None]:
+    """Let the log go where the bars have redirected stderr to: they would overwrite it."""
+    handlers = [handler for handler in logging.getLogger().handlers if type(handler) is logging.StreamHandler]
+    streams = [handler.setStream(sys.stderr) for handler in handlers]
+    try:
+        yield
+    finally:
+        for handler, stream in zip(handlers, streams, strict=True):
+            if stream is not None:
+                handler.setStream(stream)
 
 
 def _show(previews: Mapping[str, Preview], as_json: bool) -> None:
