@@ -13,8 +13,18 @@ from typing import Any
 import psycopg
 import pytest
 from cdp_bridge import redact
+from cdp_bridge.http import network
 
 from tests.postgres import Postgres
+
+
+@pytest.fixture(scope="session", autouse=True)
+def network_of_this_machine() -> Iterator[None]:
+    """Tests reach loopback, whatever proxies and authorities this machine needs for other hosts."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in (*network.PROXIES, *network.AUTHORITIES):
+            patch.delenv(name, raising=False)
+        yield
 
 
 @pytest.fixture(autouse=True)

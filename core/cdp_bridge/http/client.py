@@ -116,7 +116,7 @@ class Client:
         """The JSON of a request that changes nothing, tried again (back-off with jitter, Retry-After obeyed) while the
         failure is transient; `type` as in `decode`. Another shape is not tried again.
         """
-        return _converted(retrying()(self.call, method, path, **request), type, _place(self.base_url + path))
+        return _converted(retrying()(lambda: self.call(method, path, **request)), type, _place(self.base_url + path))
 
     def pages(
         self, path: str, follow: Follow[T] | None = None, *, type: type[T], params: Mapping[str, Any] | None = None

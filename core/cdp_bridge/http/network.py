@@ -67,10 +67,16 @@ class Authorities(Struct, frozen=True):
         return b"\n".join(path.read_bytes() for path in (*paths, *_hashed(self.folders or "")))
 
 
+def way_out(scheme: str, host: str, port: int | None) -> Proxy | None:
+    """In a container the only way out, else as `proxy_to`."""
+    url = os.environ.get(ONLY_WAY_OUT)
+    return _proxy(ONLY_WAY_OUT, url) if url else proxy_to(scheme, host, port)
+
+
 def proxy_to(scheme: str, host: str, port: int | None) -> Proxy | None:
-    """The proxy by which a host is reached, None: without one; ConfigError naming the variable that is no URL."""
-    if url := os.environ.get(ONLY_WAY_OUT):
-        return _proxy(ONLY_WAY_OUT, url)
+    """The proxy of this machine by which a host is reached, None: without one; ConfigError naming the variable that is
+    no URL of a proxy.
+    """
     if scheme not in _PORTS or _is_exempt(host, port or _PORTS[scheme]):
         return None
     for prefix in (scheme, "all"):

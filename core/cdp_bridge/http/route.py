@@ -12,7 +12,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from cdp_bridge.errors import ConfigError, TransientError, TypedError
-from cdp_bridge.http.network import BUNDLES, authorities, proxy_to
+from cdp_bridge.http.network import BUNDLES, authorities, way_out
 
 E = TypeVar("E", bound=BaseException)
 
@@ -35,7 +35,7 @@ class Route:
             # A request will say so.
             scheme, self._host, port = "", "", None
         self.name = f"{self._host}:{port}" if port else self._host
-        self._proxy = proxy_to(scheme, self._host, port)
+        self._proxy = way_out(scheme, self._host, port)
         self._authorities = authorities()
 
     def session(self) -> requests.Session:
@@ -124,7 +124,7 @@ class _Adapter(HTTPAdapter):
         super().__init__()
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        super().cert_verify(conn, url, verify, cert)
+        conn.cert_reqs = "CERT_REQUIRED"
         conn.ca_certs, conn.ca_cert_dir = self._file, self._folders
 
 
