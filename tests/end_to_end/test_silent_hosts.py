@@ -43,7 +43,13 @@ def silent() -> Iterator[str]:
 def folder(tmp_path: Path, silent: str) -> Path:
     (tmp_path / "people.csv").write_text("id,email\nu1,ann.one@example.com\nu2,ben.two@example.com\n")
     (tmp_path / "bridge.yaml").write_text(YAML.format(folder=tmp_path, url=f"http://{silent}"))
-    subprocess.run([BRIDGE, "apply", "-f", "bridge.yaml", "--yes"], cwd=tmp_path, env=environment(), check=True, capture_output=True)
+    subprocess.run(
+        [BRIDGE, "apply", "-f", "bridge.yaml", "--yes"],
+        cwd=tmp_path,
+        env=environment(),
+        check=True,
+        capture_output=True,
+    )
     return tmp_path
 
 
@@ -63,7 +69,7 @@ def test_finished_rows_are_shown_and_the_silent_host_is_named(folder: Path, sile
         waiting = process.stderr.readline()
         assert re.search(rf"waiting for {re.escape(silent)} \(attempt 1, gives up at \d\d:\d\d:\d\d\)", waiting)
         assert process.poll() is None
-        process.terminate()
+        process.kill()
         process.communicate()
 
 

@@ -10,8 +10,8 @@ import msgspec
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.model import Connector, Probe
 from cdp_bridge.redact import redact
+from cdp_bridge.retry import time_limit
 from cdp_bridge.structs import make_ready
-from cdp_bridge.waits import time_limit
 
 T = TypeVar("T")
 

@@ -9,10 +9,9 @@ from typing import Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cdp_bridge import waits
 from cdp_bridge.errors import RejectedError, TransientError
 from cdp_bridge.model import Audience, AudienceRef, Batch, Limits, Outcome, Writer
-from cdp_bridge.retry import ATTEMPTS, bounded, retrying
+from cdp_bridge.retry import ATTEMPTS, at, bounded, extend, retrying, say
 
 MAX_SPLITS = 128
 """How often one batch is cut in two before what is still refused waits for the next run; one poison member in 10,000
@@ -110,8 +109,8 @@ class Sender:
         self._reserved -= 1
 
     def _wait(self, account: str, seconds: float) -> None:
-        waits.extend(seconds)
-        waits.say(f"account {account} has no request left, or is to pause; going on at {waits.at(seconds)}", seconds)
+        extend(seconds)
+        say(f"account {account} has no request left, or is to pause; going on at {at(seconds)}", seconds)
         self._sleep(seconds)
 
     def _pause(self, account: str, seconds: float) -> None:

@@ -14,10 +14,9 @@ from urllib.parse import urljoin, urlsplit
 import msgspec
 import requests
 
-from cdp_bridge import waits
 from cdp_bridge.errors import ConfigError, RejectedError, TransientError, TypedError
 from cdp_bridge.http.route import Route
-from cdp_bridge.retry import bounded, retrying
+from cdp_bridge.retry import bounded, retrying, time_left, waiting_for
 from cdp_bridge.secrets import Secret
 
 log = logging.getLogger(__name__)
@@ -216,11 +215,11 @@ class Client:
         if self._bearer is not None:
             headers = {"Authorization": f"Bearer {self._bearer.token()}", **(request.get("headers") or {})}
             request = {**request, "headers": headers}
-        left = max(waits.time_left(), LEAST_TIMEOUT)
+        left = max(time_left(), LEAST_TIMEOUT)
         timeouts = min(CONNECT_TIMEOUT, left), min(READ_TIMEOUT, left)
         try:
             # A redirect could carry credentials to a host that nobody configured.
-            with waits.waiting_for(self._route.name, sum(timeouts)):
+            with waiting_for(self._route.name, sum(timeouts)):
                 response = self._session.request(method, url, timeout=timeouts, allow_redirects=False, **request)
         except (requests.RequestException, UnicodeError) as error:
             raise self._route.failure(method, url, error) from None

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from cdp_bridge import retry, waits
+from cdp_bridge import retry
 from cdp_bridge.connectors.transport.wire import Raised
 from cdp_bridge.errors import TransientError
 from cdp_bridge.http import client as http_client
@@ -52,7 +52,7 @@ class Clock:
 def test_a_request_that_takes_long_is_told_once_with_host_try_and_end(
     silent: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(waits, "SAID_AFTER", 0.1)
+    monkeypatch.setattr(retry, "SAID_AFTER", 0.1)
     monkeypatch.setattr(retry, "PATIENCE", 0.6)
     monkeypatch.setattr(http_client, "READ_TIMEOUT", 0.4)
     monkeypatch.setattr(http_client, "LEAST_TIMEOUT", 0.01)
@@ -75,7 +75,7 @@ def test_a_quick_answer_is_not_told_of(closed: str, caplog: pytest.LogCaptureFix
 
 def test_a_check_has_less_time_than_a_run(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
     started = time.monotonic()
-    with waits.time_limit(1.0), Client(silent) as client, pytest.raises(TransientError):
+    with retry.time_limit(1.0), Client(silent) as client, pytest.raises(TransientError):
         client.read("/people")
     assert time.monotonic() - started < http_client.READ_TIMEOUT / 2
 
@@ -99,7 +99,7 @@ def test_tries_are_told_of_after_ten_seconds_of_silence_and_not_more_often(
     assert all(re.search(rf"graph.example.test.*; trying again at {TIME} \(attempt", text) for text in caplog.messages)
     assert all(re.search(rf"gives up at {TIME}\)$", text) for text in caplog.messages)
     assert 2 <= len(told) <= 4
-    assert told[0] <= waits.SAID_AFTER
+    assert told[0] <= retry.SAID_AFTER
     assert clock.now - 1_000 < retry.PATIENCE
 
 
@@ -129,7 +129,7 @@ def test_slow_tries_end_in_time_even_if_there_are_more_of_them(clock: Clock) -> 
 
     def time_out() -> None:
         made.append(clock.now)
-        clock.sleep(min(60.0, waits.time_left()))
+        clock.sleep(min(60.0, retry.time_left()))
         down()
 
     with pytest.raises(TransientError):
@@ -157,6 +157,6 @@ def test_a_check_does_not_wait_however_long_it_is_asked_to(clock: Clock) -> None
     def busy() -> None:
         raise TransientError("answered 429", retry_after=900.0)
 
-    with waits.time_limit(30), pytest.raises(TransientError):
+    with retry.time_limit(30), pytest.raises(TransientError):
         retry.retrying(sleep=clock.sleep)(busy)
     assert clock.now == 1_000
