@@ -45,15 +45,15 @@ class Authority:
 
 
 @contextmanager
-def host(context: ssl.SSLContext | None = None) -> Iterator[int]:
-    """The port of a host that answers everything with 1."""
+def host(context: ssl.SSLContext | None = None, answer: bytes = b"1") -> Iterator[int]:
+    """The port of a host that answers everything with the same JSON."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
-            self.send_header("Content-Length", "1")
+            self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
-            self.wfile.write(b"1")
+            self.wfile.write(answer)
 
         def log_message(self, *_: object) -> None:
             pass
