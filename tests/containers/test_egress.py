@@ -25,6 +25,7 @@ from msgspec import Struct
 from core.tests.http.private import Authority, ForwardProxy, host
 
 GATEWAY = "127.0.0.77"
+pytestmark = pytest.mark.usefixtures("no_network_variables")
 
 
 class Answer(BaseHTTPRequestHandler):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-BRIDGE = Path(sys.executable).with_name("cdp-bridge")
+BRIDGE = str(Path(sys.executable).with_name("cdp-bridge"))
 YAML = """
 connections:
   - {{name: exports, cdp_provider: source-file, api_credentials: {{path: "{folder}/people.csv", id_column: id}}}}
@@ -59,8 +59,9 @@ def environment() -> dict[str, str]:
 
 def test_finished_rows_are_shown_and_the_silent_host_is_named(folder: Path, silent: str) -> None:
     command = [BRIDGE, "sync", "--all"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=folder, env=environment(), text=True, **pipes) as process:
+    with subprocess.Popen(
+        command, cwd=folder, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         assert process.stdout
         assert process.stderr
         rows = [process.stdout.readline() for _ in range(3)]

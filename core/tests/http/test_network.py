@@ -17,6 +17,7 @@ from cdp_bridge.redact import redact
 from .private import Authority, ForwardProxy, host
 
 PASSWORD = "s3cr3t-of-the-proxy"
+pytestmark = pytest.mark.usefixtures("no_network_variables")
 
 
 @pytest.fixture
