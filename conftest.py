@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
@@ -13,8 +14,26 @@ from typing import Any
 import psycopg
 import pytest
 from cdp_bridge import redact
+from cdp_bridge.http import network
 
 from tests.postgres import Postgres
+
+
+@pytest.fixture(scope="session", autouse=True)
+def loopback_without_a_proxy() -> Iterator[None]:
+    """Tests reach loopback, whatever proxy this machine needs for package indexes."""
+    exempt = os.environ.get("no_proxy", os.environ.get("NO_PROXY", ""))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("no_proxy", "NO_PROXY"):
+            patch.setenv(name, f"{exempt},localhost,127.0.0.1,127.0.0.0/8,::1".lstrip(","))
+        yield
+
+
+@pytest.fixture
+def no_network_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment that names no proxy and no authority."""
+    for name in (*network.PROXIES, *network.AUTHORITIES):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(autouse=True)

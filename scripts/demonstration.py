@@ -27,6 +27,8 @@ from sandbox.people import Person, Population, generate
 from sandbox.person import Entry
 from sandbox.tiktok import directory as tiktok
 
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""The twins are on this machine: no proxy leads there."""
 SEGMENTS = ("everyone", "cart_abandoners_7d", "vip_eu")
 CHURN = 0.01
 
@@ -168,7 +170,7 @@ class Stage:
     def ask(self, url: str, body: Any = None) -> Iterator[Any]:
         """The JSON lines that a twin answers with."""
         data = None if body is None else json.dumps(body).encode()
-        with urllib.request.urlopen(urllib.request.Request(url, data)) as answer:
+        with _DIRECT.open(urllib.request.Request(url, data)) as answer:
             yield from map(json.loads, filter(None, answer.read().splitlines()))
 
 
@@ -223,6 +225,8 @@ def _set_up(stack: ExitStack, options: argparse.Namespace, console: Console) -> 
     suppressed = generate(options.people, options.seed).suppressed
     (folder / "opted_out.csv").write_text("\n".join(suppressed) + "\n")
     environment = os.environ | {
+        # The twins are on this machine, too.
+        "no_proxy": "*",
         "CDP_BRIDGE_STORE": f"sqlite:///{folder}/cdp-bridge.db",
         "SEGMENT_TOKEN": "sandbox-papi-token",
         "SEGMENT_WAREHOUSE": warehouse,

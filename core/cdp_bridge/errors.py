@@ -28,8 +28,11 @@ class ConfigError(BridgeError):
 class TransientError(BridgeError):
     """The same request may succeed later; `retry_after` is the wait in seconds that the other side asked for, if any.
 
-    From a writer, the core waits and tries again, a few times; then, and from a source at once, it ends the run.
+    From a writer, the core waits and tries again, a few times; then, and from a source at once, it ends the run. With
+    `given_up` the request was tried again for as long as it may be.
     """
+
+    given_up = False
 
     def __init__(self, problem: str, *, retry_after: float | None = None) -> None:
         self.problem, self.retry_after = problem, retry_after

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from cdp_bridge.errors import TransientError
+from cdp_bridge.retry import at, extend, say
 
 T = TypeVar("T")
 
@@ -26,6 +27,9 @@ def find_or_create(find: Callable[[], T | None], create: Callable[[], T]) -> T:
         try:
             return create()
         except TransientError as error:
-            time.sleep(max(pause, error.retry_after or 0.0))
+            seconds = max(pause, error.retry_after or 0.0)
+            extend(seconds)
+            say(f"{error}; looking at {at(seconds)} whether it was created", seconds)
+            time.sleep(seconds)
     existing = find()
     return create() if existing is None else existing

@@ -7,20 +7,25 @@ import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
-from cdp_bridge.connectors.launch.egress import PROXY_PORT, Place, Proxy, Rules, Tunnel, tunnelled
+from cdp_bridge.connectors.launch.egress import PROXY_PORT, Place, Proxy, Rules, Tunnel, tunnelled, usable_proxies
 from cdp_bridge.connectors.launch.hardening import Box
 from cdp_bridge.connectors.launch.origins import origins
 from cdp_bridge.connectors.launch.tcp_listener import RefusedError
 from cdp_bridge.errors import ConfigError, TransientError
+from cdp_bridge.http import network
 from cdp_bridge.http.client import Client
 from cdp_bridge.model import Connector
 from cdp_bridge.secrets import Secret
 from msgspec import Struct
 
+from core.tests.http.private import Authority, ForwardProxy, host
+
 GATEWAY = "127.0.0.77"
+pytestmark = pytest.mark.usefixtures("no_network_variables")
 
 
 class Answer(BaseHTTPRequestHandler):
@@ -94,6 +99,57 @@ def test_two_hosts_over_one_proxy_are_not_mixed_up(servers: list[int], monkeypat
 def test_other_hosts_ports_and_addresses_are_refused(allowed: Rules, place: tuple[str, int]) -> None:
     with pytest.raises(RefusedError, match=r"not a host of this connector|not a public one"):
         allowed.dial(*place)
+
+
+@pytest.fixture
+def boxed_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client of this process goes by the way out of a container."""
+    monkeypatch.setenv("CDP_BRIDGE_PROXY", f"http://{GATEWAY}:{PROXY_PORT}")
+
+
+@pytest.mark.usefixtures("boxed_in")
+def test_the_way_out_goes_on_by_the_proxy_of_the_machine(
+    servers: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    with host(authority.server_context()) as port, ForwardProxy(port) as proxy:
+        monkeypatch.setenv("ALL_PROXY", f"http://me:p%40ss-of-it@127.0.0.1:{proxy.port}")
+        tls, plain = f"https://localhost:{port}", f"http://localhost:{servers[0]}"
+        with Proxy(GATEWAY, rules(tls, plain)), Client(tls) as first, Client(plain) as second:
+            assert first.call("GET", "/") == 1
+            assert second.call("GET", "/x") == 2
+            monkeypatch.setenv("NO_PROXY", "localhost")
+            assert second.call("GET", "/x") == f"/x of localhost:{servers[0]}"
+    assert [line.rpartition(" ")[0] for line in proxy.asked] == [f"CONNECT localhost:{port}", f"GET {plain}/x"]
+    assert proxy.credentials == ["Basic bWU6cEBzcy1vZi1pdA=="] * 2
+
+
+@pytest.mark.usefixtures("boxed_in")
+@pytest.mark.parametrize(("status", "why"), [(407, "wants another user or password"), (502, "answers 502")])
+def test_a_container_is_told_what_the_proxy_of_the_machine_refuses(
+    status: int, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ForwardProxy(0, status) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://me:p%40ss-of-it@127.0.0.1:{proxy.port}")
+        allowed = rules("https://graph.example.test")
+        with Proxy(GATEWAY, allowed), Client("https://graph.example.test") as client:
+            place = rf"the proxy http://127.0.0.1:{proxy.port} \(HTTPS_PROXY\) {why}"
+            with pytest.raises(TransientError, match=f"graph.example.test cannot be reached .*{place}"):
+                client.call("GET", "/")
+
+
+def test_a_machine_with_a_proxy_still_refuses_other_hosts_and_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    by = network.Proxy("http://127.0.0.1:1", "http://127.0.0.1:1", "HTTPS_PROXY")
+    for allowed, place in ((rules("http://169.254.169.254"), ("169.254.169.254", 80)), (rules(), ("a.example", 443))):
+        with pytest.raises(RefusedError, match=r"not a host of this connector|not a public one"):
+            allowed.dial(*place, by)
+
+
+def test_a_proxy_that_speaks_tls_is_refused_for_containers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "https://proxy.example.test")
+    with pytest.raises(ConfigError, match="HTTPS_PROXY: containers cannot speak TLS to a proxy"):
+        usable_proxies()
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from typing import Any
 import click
 import msgspec
 
+NUMBER = 9
+"""The width of a column of numbers in a table that is printed row by row, in characters."""
 WIDE = 200
 """The width of tables in a file or pipe, in characters."""
 
@@ -34,6 +36,36 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
         # Text, since a name in square brackets would be read as markup.
         table.add_row(*(Text(_cell(value)) for value in row))
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDE).print(table)
+
+
+class GrowingTable:
+    """A table on stdout whose rows are printed as they come; `widths` are those of its first columns, which hold text.
+
+    It writes to what stdout is when it is made.
+    """
+
+    def __init__(self, columns: Sequence[str], widths: Sequence[int]) -> None:
+        self._columns, self._out = columns, sys.stdout
+        self._texts = len(widths)
+        self._widths = [
+            max(len(name), *widths[i : i + 1], NUMBER if i >= len(widths) else 0) for i, name in enumerate(columns)
+        ]
+        self._is_new = True
+
+    def add(self, row: Sequence[object]) -> None:
+        """Print a row, after the names of the columns if it is the first."""
+        if self._is_new:
+            self._is_new = False
+            self._print(self._columns)
+            self._print(["─" * width for width in self._widths])
+        self._print([_cell(value) for value in row])
+
+    def _print(self, cells: Sequence[str]) -> None:
+        padded = [
+            cell.ljust(width) if position < self._texts else cell.rjust(width)
+            for position, (cell, width) in enumerate(zip(cells, self._widths, strict=True))
+        ]
+        click.echo("  ".join(padded).rstrip(), file=self._out)
 
 
 def print_reasons(title: str, counts: Mapping[str, int], *, values: bool = False) -> None:

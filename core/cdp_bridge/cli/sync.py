@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,11 +20,13 @@ from cdp_bridge.cli.options import (
     open_store,
     store_option,
 )
-from cdp_bridge.cli.output import print_json, print_reasons, print_table
+from cdp_bridge.cli.output import GrowingTable, print_json, print_reasons, print_table
 from cdp_bridge.cli.runs import RUN_COLUMNS, run_row
 from cdp_bridge.errors import BridgeError, ConfigError
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
     from cdp_bridge.entities import Funnel, Sync, SyncLog
     from cdp_bridge.orchestration.runner import Runner
     from cdp_bridge.sync.progress import Preview, Progress
@@ -66,15 +69,12 @@ def sync(**given: Any) -> None:
                 previews = {sync.name: runner.preview(sync) for sync in syncs}
             _show(previews, options.as_json)
             return
-        with _bars(quiet=options.as_json) as show, connectors_print_to_stderr():
-            logs = _Runs(runner, show, approve_removals=options.approve_removals).sync(syncs)
+        # Before what connectors print goes elsewhere.
+        finished = _Finished(syncs, quiet=options.as_json)
+        with _bars(finished, quiet=options.as_json) as show, connectors_print_to_stderr():
+            logs = _Runs(runner, show, finished, approve_removals=options.approve_removals).sync(syncs)
     if options.as_json:
         print_json(logs)
-    else:
-        print_table(RUN_COLUMNS, map(run_row, logs))
-        for log in logs:
-            if log.error:
-                click.echo(f"{log.audience}: {log.error}", err=True)
     click.get_current_context().exit(exit_code(logs, options.rejection_limit))
 
 
@@ -117,17 +117,22 @@ def _chosen(syncs: Sequence[Sync], names: Sequence[str]) -> list[Sync]:
 class _Runs:
     """Carries out runs, those that read the same side by side, and ends all of them when it is interrupted."""
 
-    def __init__(self, runner: Runner, show: Show, *, approve_removals: bool) -> None:
-        self._runner, self._show, self._approve_removals = runner, show, approve_removals
+    def __init__(self, runner: Runner, show: Show, finished: _Finished, *, approve_removals: bool) -> None:
+        self._runner, self._show, self._finished, self._approve_removals = runner, show, finished, approve_removals
         self._stop = threading.Event()
 
     def sync(self, syncs: Sequence[Sync]) -> list[SyncLog]:
-        """A run of each, in this order."""
+        """A run of each, in this order; `finished` gets each as soon as it has ended."""
         from cdp_bridge.sync.run_group import groups, run_group
 
-        jobs = ([partial(self._sync, sync) for sync in group] for group in groups(syncs))
+        jobs = ([partial(self._sync_and_tell, sync) for sync in group] for group in groups(syncs))
         logs = {log.audience: log for group in jobs for log in run_group(group, self._stop)}
         return [logs[sync.name] for sync in syncs]
+
+    def _sync_and_tell(self, sync: Sync, ticket: ReadTicket) -> SyncLog:
+        log = self._sync(sync, ticket)
+        self._finished.show(log)
+        return log
 
     def _sync(self, sync: Sync, ticket: ReadTicket) -> SyncLog:
         """One run; one that cannot even start is a failed run, so that the others go on."""
@@ -144,6 +149,33 @@ class _Runs:
         except BridgeError as error:
             moment, why = datetime.now(UTC), sentence(error)
             return SyncLog(run_id="", audience=sync.name, sync_timestamp=moment, status="failed", errors=1, error=why)
+
+
+class _Finished:
+    """Prints each run as it ends, without the bars: a row of the table, and its error to stderr."""
+
+    def __init__(self, syncs: Sequence[Sync], *, quiet: bool) -> None:
+        width = max((len(sync.name) for sync in syncs), default=0)
+        self._table, self._lock = GrowingTable(RUN_COLUMNS, (width, len("succeeded"))), threading.Lock()
+        self._quiet = quiet
+        self.bars: Bars | None = None
+
+    def show(self, log: SyncLog) -> None:
+        """Print one."""
+        if self._quiet:
+            return
+        with self._lock, self._without_bars():
+            self._table.add(run_row(log))
+            if log.error:
+                click.echo(f"{log.audience}: {log.error}", err=True)
+
+    @contextmanager
+    def _without_bars(self) -> Iterator[None]:
+        if self.bars:
+            self.bars.stop()
+        yield
+        if self.bars:
+            self.bars.start()
 
 
 class _Watcher:
@@ -165,7 +197,7 @@ class _Watcher:
 
 
 @contextmanager
-def _bars(*, quiet: bool) -> Iterator[Show]:
+def _bars(finished: _Finished, *, quiet: bool) -> Iterator[Show]:
     """A bar per audience and phase on a terminal, nothing elsewhere."""
     if quiet or not sys.stderr.isatty():
         yield lambda *_: None
@@ -174,7 +206,8 @@ def _bars(*, quiet: bool) -> Iterator[Show]:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    with Bars(console=Console(stderr=True), transient=True) as bars:
+    with Bars(console=Console(stderr=True), transient=True) as bars, _logged_above_bars():
+        finished.bars = bars
         tasks: dict[str, TaskID] = {}
 
         def show(name: str, progress: Progress) -> None:
@@ -184,6 +217,20 @@ def _bars(*, quiet: bool) -> Iterator[Show]:
             bars.update(tasks[title], completed=progress.done, total=progress.total)
 
         yield show
+        finished.bars = None
+
+
+@contextmanager
+def _logged_above_bars() -> Iterator[None]:
+    """Let the log go where the bars have redirected stderr to: they would overwrite it."""
+    handlers = [handler for handler in logging.getLogger().handlers if type(handler) is logging.StreamHandler]
+    streams = [handler.setStream(sys.stderr) for handler in handlers]
+    try:
+        yield
+    finally:
+        for handler, stream in zip(handlers, streams, strict=True):
+            if stream is not None:
+                handler.setStream(stream)
 
 
 def _show(previews: Mapping[str, Preview], as_json: bool) -> None:

@@ -8,11 +8,15 @@ from typing import Any, TypeVar, get_origin
 import msgspec
 
 from cdp_bridge.errors import ConfigError
-from cdp_bridge.model import Connector
+from cdp_bridge.model import Connector, Probe
 from cdp_bridge.redact import redact
+from cdp_bridge.retry import time_limit
 from cdp_bridge.structs import make_ready
 
 T = TypeVar("T")
+
+CHECK_SECONDS = 30.0
+"""How long a check waits for hosts that do not answer; a person waits for it."""
 
 
 def implementation(connector: Connector) -> Any:
@@ -28,6 +32,12 @@ def implementation(connector: Connector) -> Any:
             place=connector.name,
             remedy=f"Reinstall the package that brings {path}",
         ) from error
+
+
+def checked(code: Any, settings: Any) -> list[Probe]:
+    """The probes of a connector, validated as in `validated`."""
+    with time_limit(CHECK_SECONDS):
+        return validated(list[Probe], code.check(settings))
 
 
 def validated(expected: type[T], value: Any) -> T:

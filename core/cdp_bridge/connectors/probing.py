@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from cdp_bridge.connectors.errors import connector_errors
 from cdp_bridge.connectors.handle import ConnectorHandle, open_connector
 from cdp_bridge.connectors.items import items_of
-from cdp_bridge.connectors.loading import validated
+from cdp_bridge.connectors.loading import checked, validated
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.errors import BridgeError, ConfigError
 from cdp_bridge.mapping import record_batch
@@ -55,7 +55,7 @@ def check(
             closing(open_connector(registry, resolver, connector, raw, launcher)) as handle,
             connector_errors(connector),
         ):
-            probes = validated(list[Probe], handle.code.check(handle.settings))
+            probes = checked(handle.code, handle.settings)
     except SettingsError as error:
         probes = [Probe("settings", False, f"{wrong.place}: {wrong.problem}", wrong.remedy) for wrong in error.errors]
     except ConfigError as error:

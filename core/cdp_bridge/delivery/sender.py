@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
@@ -12,9 +11,7 @@ from msgspec.structs import replace
 
 from cdp_bridge.errors import RejectedError, TransientError
 from cdp_bridge.model import Audience, AudienceRef, Batch, Limits, Outcome, Writer
-from cdp_bridge.retry import ATTEMPTS, bounded, retrying
-
-log = logging.getLogger(__name__)
+from cdp_bridge.retry import ATTEMPTS, at, bounded, extend, retrying, say
 
 MAX_SPLITS = 128
 """How often one batch is cut in two before what is still refused waits for the next run; one poison member in 10,000
@@ -23,9 +20,6 @@ costs 14.
 
 MAX_RESERVED = 20
 """Requests that one run may reserve at once, and at most a thousandth of what the account has."""
-
-LOGGED_WAIT = 5.0
-"""Waits of so many seconds and more are logged."""
 
 
 class Budget(Protocol):
@@ -59,7 +53,7 @@ class Sender:
     ) -> None:
         self.calls = 0
         self._writer, self._limits, self._budget = writer, limits, budget
-        self._retrying = retrying(attempts=attempts, sleep=self._wait)
+        self._retrying = retrying(attempts=attempts, sleep=sleep)
         self._sleep = sleep
         self._splits_left = 0
         # Asking the budget for each request costs a commit; what a run reserves and does not need is not given back.
@@ -110,13 +104,13 @@ class Sender:
     def _reserve(self, account: str) -> None:
         if self._budget and not self._reserved:
             while wait := self._budget.take(account, self._limits, self._block):
-                self._wait(wait)
+                self._wait(account, wait)
             self._reserved = self._block
         self._reserved -= 1
 
-    def _wait(self, seconds: float) -> None:
-        if seconds >= LOGGED_WAIT:
-            log.info("waiting %.0f s, since the platform is busy or the account's limit is reached", seconds)
+    def _wait(self, account: str, seconds: float) -> None:
+        extend(seconds)
+        say(f"account {account} has no request left, or is to pause; going on at {at(seconds)}", seconds)
         self._sleep(seconds)
 
     def _pause(self, account: str, seconds: float) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import email.utils
 import logging
 import math
-import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,15 +15,15 @@ import msgspec
 import requests
 
 from cdp_bridge.errors import ConfigError, RejectedError, TransientError, TypedError
-from cdp_bridge.retry import bounded, retrying
+from cdp_bridge.http.route import Route
+from cdp_bridge.retry import bounded, retrying, time_left, waiting_for
 from cdp_bridge.secrets import Secret
 
 log = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT, READ_TIMEOUT = 10.0, 120.0
-
-PROXY = "CDP_BRIDGE_PROXY"
-"""The variable with the URL of the only way out, in a container."""
+CONNECT_TIMEOUT, READ_TIMEOUT = 10.0, 60.0
+LEAST_TIMEOUT = 1.0
+"""Seconds that a request has when the time limit of a call is over."""
 
 TOKEN_MARGIN = 60.0
 """Seconds before the end of a token's life in which it is used no more."""
@@ -56,7 +55,8 @@ class Client:
     the status decides (`by_status`). `headers` and `params` go with each request, `auth` are user and password. `token`
     fetches an access token, which goes as `Authorization: Bearer`: when the first request needs it, again a minute
     before it ends, and once more after a 401. Paths are appended to `base_url`. A redirect is a ConfigError, a cut
-    connection or a time-out a TransientError.
+    connection or a time-out a TransientError. It goes by the proxies and authorities of the environment (see
+    `docs/network.md`); ConfigError for one that is of no use.
     """
 
     def __init__(
@@ -72,13 +72,11 @@ class Client:
         self.base_url = base_url.rstrip("/")
         self._interpret = interpret or self.by_status
         self._bearer = None if token is None else _Bearer(token)
-        self._session = requests.Session()
+        self._route = Route(self.base_url)
+        self._session = self._route.session()
         self._session.headers.update(headers or {})
         self._session.params = dict(params or {})
         self._session.auth = auth
-        self._session.trust_env = False
-        if proxy := os.environ.get(PROXY):
-            self._session.proxies = {"http": proxy, "https": proxy}
 
     def __enter__(self) -> Client:
         return self
@@ -117,7 +115,7 @@ class Client:
         """The JSON of a request that changes nothing, tried again (back-off with jitter, Retry-After obeyed) while the
         failure is transient; `type` as in `decode`. Another shape is not tried again.
         """
-        return _converted(retrying()(self.call, method, path, **request), type, _place(self.base_url + path))
+        return _converted(retrying()(lambda: self.call(method, path, **request)), type, _place(self.base_url + path))
 
     def pages(
         self, path: str, follow: Follow[T] | None = None, *, type: type[T], params: Mapping[str, Any] | None = None
@@ -217,40 +215,23 @@ class Client:
         if self._bearer is not None:
             headers = {"Authorization": f"Bearer {self._bearer.token()}", **(request.get("headers") or {})}
             request = {**request, "headers": headers}
+        left = max(time_left(), LEAST_TIMEOUT)
+        timeouts = min(CONNECT_TIMEOUT, left), min(READ_TIMEOUT, left)
         try:
             # A redirect could carry credentials to a host that nobody configured.
-            response = self._session.request(
-                method, url, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), allow_redirects=False, **request
-            )
+            with waiting_for(self._route.name, sum(timeouts)):
+                response = self._session.request(method, url, timeout=timeouts, allow_redirects=False, **request)
         except (requests.RequestException, UnicodeError) as error:
-            raise self._broken(method, url, error) from None
+            raise self._route.failure(method, url, error) from None
         log.debug("%s %s -> %s", method, urlsplit(url).path, response.status_code)
-        if "http_request_denied" in response.headers.get("Proxy-Status", ""):
-            raise _denied(url)
+        if refusal := self._route.refusal(response):
+            raise refusal
         if 300 <= response.status_code < 400:
             raise ConfigError(
                 f"{method} {_place(url)} was answered with a redirect",
                 remedy="Check the host in the settings; redirects are not followed",
             )
         return response
-
-    def _broken(self, method: str, url: str, error: requests.RequestException | UnicodeError) -> TypedError:
-        # str(error) holds the whole URL, query included; its class says enough.
-        if isinstance(error, requests.exceptions.ProxyError) and "Tunnel connection failed: 403" in str(error):
-            return _denied(url)
-        if isinstance(error, requests.exceptions.SSLError):
-            return ConfigError(
-                f"no trusted TLS connection to {_place(url)}", remedy="Check the host and its certificate"
-            )
-        if isinstance(error, requests.exceptions.InvalidHeader | UnicodeEncodeError):
-            return ConfigError(
-                f"a credential for {_place(url)} holds a character that no header can carry",
-                remedy="Copy it anew, without line breaks and typographic characters",
-            )
-        if isinstance(error, ValueError):
-            # The address is malformed: the same would fail for ever.
-            return ConfigError(f"no request can be made: {type(error).__name__}", remedy="Check the host")
-        return TransientError(f"{method} {_place(url)} failed: {type(error).__name__}")
 
 
 class _Bearer:
@@ -285,12 +266,6 @@ def _converted(answer: Any, type: Any, place: str) -> Any:
         said = _SHAPE.fullmatch(str(error))
         difference = f" ({said[1]} at {said[2] or '$'})" if said else ""
         raise TransientError(f"{place} answered with JSON of an unexpected shape{difference}") from None
-
-
-def _denied(url: str) -> ConfigError:
-    host = urlsplit(url).hostname
-    remedy = "Name it in the settings, or in the connector's hosts"
-    return ConfigError(f"{host} may not be reached from this container", remedy=remedy)
 
 
 def _place(url: str | None) -> str:

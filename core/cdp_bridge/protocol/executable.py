@@ -16,10 +16,10 @@ from typing import IO, Any, NoReturn
 
 from cdp_bridge import settings
 from cdp_bridge.connectors.errors import connector_errors
-from cdp_bridge.connectors.loading import implementation, validated
+from cdp_bridge.connectors.loading import checked, implementation, validated
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.errors import BridgeError, Stopped
-from cdp_bridge.model import Catalog, Connector, Probe
+from cdp_bridge.model import Catalog, Connector
 from cdp_bridge.protocol import catalog, description
 from cdp_bridge.protocol.failure import sentence
 from cdp_bridge.protocol.messages import ByteStream, LogMessages, Output, error
@@ -107,7 +107,7 @@ def _check(connector: Connector, path: str) -> list[str]:
     try:
         loaded = _settings(connector, path)
         with connector_errors(connector):
-            return description.failures(validated(list[Probe], implementation(connector).check(loaded)))
+            return description.failures(checked(implementation(connector), loaded))
     except BridgeError as problem:
         return [sentence(problem)]
 

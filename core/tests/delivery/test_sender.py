@@ -129,10 +129,11 @@ def test_the_wait_that_the_platform_asks_for_is_kept_and_shared() -> None:
 def test_no_request_leaves_before_the_budget_allows_it(caplog: pytest.LogCaptureFixture) -> None:
     slept: list[float] = []
     platform = Platform(lambda *_: Outcome())
-    with caplog.at_level("INFO"):
-        list(sender(platform, Account(5.0, 2.0), slept).send(batch(1)))
-    assert slept == [5.0, 2.0]
-    assert [message.split(",")[0] for message in caplog.messages] == ["waiting 5 s"]
+    list(sender(platform, Account(50.0, 2.0), slept).send(batch(1)))
+    assert slept == [50.0, 2.0]
+    assert [message.split(";")[0] for message in caplog.messages] == [
+        "account act_1 has no request left, or is to pause"
+    ]
     assert len(platform.batches) == 1
 
 

@@ -26,8 +26,9 @@ GRACE = 5.0
 
 _CHUNK = 1 << 18
 _INHERITED = {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "JAVA_HOME", "LD_LIBRARY_PATH"}
-_INHERITED |= {"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"}
-_INHERITED |= {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"}
+_INHERITED |= {"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"}
+_INHERITED |= {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
+_INHERITED |= {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
 _ENGINE = ("DOCKER_", "CDP_BRIDGE_DOCKER_")
 """The prefixes of the variables that locate the container engine and limit containers."""
 

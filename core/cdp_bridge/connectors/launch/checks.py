@@ -7,14 +7,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cdp_bridge.connectors.launch import firewall
-from cdp_bridge.connectors.launch.hardening import LABEL, USER
+from cdp_bridge.connectors.launch.hardening import AUTHORITIES, FILES, LABEL, USER
 from cdp_bridge.model import Probe
 
 _HOST = "services of this host cannot be reached"
 _REMEDY = "Update cdp-bridge and its images; do not use this one before"
 _REMEDIES = {_HOST: firewall.REMEDY}
 _LABELS = ("connector", "run", "token", "owner", "deadline")
-_PROXY = re.compile(r"\w+_PROXY=http://[0-9.]+:[0-9]+", re.IGNORECASE)
+_TRUSTED = f"{FILES}/{AUTHORITIES}"
+_HARMLESS = re.compile(
+    rf"\w+_PROXY=http://[0-9.]+:[0-9]+|(SSL_CERT_FILE|REQUESTS_CA_BUNDLE)={re.escape(_TRUSTED)}", re.IGNORECASE
+)
 Facts = Mapping[str, Any]
 
 
@@ -45,7 +48,7 @@ def _results(outside: Facts, image: Facts, network: Facts, inside: Facts) -> Ite
     yield "file limit, no core files", limits["nofile"] == inside["files"] and limits["core"] == inside["cores"] == 0
     yield "not privileged, no namespace of the host", not host["Privileged"] and "host" not in _namespaces(host)
     yield "no engine socket", not inside["sockets"] and "docker.sock" not in str(outside["Mounts"])
-    yield "nothing of the host is mounted", not host["Binds"] and not outside["Mounts"]
+    yield "nothing of the host is mounted", not host["Binds"] and all(map(_is_authorities, outside["Mounts"]))
     is_alone = network["Internal"] and len(network["Containers"]) <= 1
     yield "a network of its own without a way out", is_alone and not inside["reaches_metadata"]
     yield "nothing it writes is kept", host["LogConfig"]["Type"] == "none"
@@ -53,7 +56,7 @@ def _results(outside: Facts, image: Facts, network: Facts, inside: Facts) -> Ite
     yield "health check", bool(image["Config"].get("Healthcheck"))
     yield "init, stopped in time", host["Init"] and 0 < config["StopTimeout"] <= 30
     yield "labels say whose it is", all(labels.get(LABEL + name) for name in _LABELS)
-    yield "no secret in the environment", all(_PROXY.fullmatch(entry) for entry in added)
+    yield "no secret in the environment", all(_HARMLESS.fullmatch(entry) for entry in added)
 
 
 def _namespaces(host: Facts) -> list[str]:
@@ -62,6 +65,11 @@ def _namespaces(host: Facts) -> list[str]:
 
 def _has(texts: list[str], word: str) -> bool:
     return any(word in text for text in texts)
+
+
+def _is_authorities(mount: Facts) -> bool:
+    """Whether a mount is the file of certificates, which the container cannot change."""
+    return mount["Destination"] == _TRUSTED and not mount["RW"]
 
 
 def _is_limited(tmpfs: Mapping[str, str], mounts: Mapping[str, list[str]]) -> bool:

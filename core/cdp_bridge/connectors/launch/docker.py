@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+import tempfile
 import threading
 import time
 import uuid
@@ -17,12 +18,14 @@ from typing import IO, Any
 
 import docker.errors
 import requests
+from msgspec.structs import replace
 
 import docker
 from cdp_bridge import processes
 from cdp_bridge.connectors.launch import firewall
-from cdp_bridge.connectors.launch.egress import PROXY_PORT, Proxy, Rules, Tunnel, tunnelled
+from cdp_bridge.connectors.launch.egress import PROXY_PORT, Proxy, Rules, Tunnel, tunnelled, usable_proxies
 from cdp_bridge.connectors.launch.hardening import (
+    AUTHORITIES,
     GRACE,
     IMAGE,
     INTERFACE,
@@ -37,6 +40,7 @@ from cdp_bridge.connectors.launch.local import log_lines
 from cdp_bridge.connectors.launch.stdio import Demultiplexed
 from cdp_bridge.connectors.transport import Pipes
 from cdp_bridge.errors import BridgeError, ConfigError
+from cdp_bridge.http.network import authorities
 from cdp_bridge.model import Channel, Connector
 
 log = logging.getLogger(__name__)
@@ -66,6 +70,7 @@ def contained(
                 "deadline": str(int(time.time()) + box.seconds),
             }
             network = stack.enter_context(_way_out(api, Rules(connector, hosts), labels))
+            start = stack.enter_context(_trusting(start))
             settings = configuration(box, image, labels, network, start)
             container = Container(api, box, connector.name, settings)
             stack.callback(container.close)
@@ -221,6 +226,7 @@ def _way_out(api: Engine, rules: Rules, labels: Mapping[str, str]) -> Iterator[N
     if not rules:
         yield Network()
         return
+    usable_proxies()
     with ExitStack() as stack:
         unique = uuid.uuid4().hex[:11]
         name, interface = f"cdp-bridge-{unique}", f"{INTERFACE}{unique}"
@@ -243,8 +249,26 @@ def _way_out(api: Engine, rules: Rules, labels: Mapping[str, str]) -> Iterator[N
         yield Network(name, [f"{place.host}:{gateway}" for place in places], dict.fromkeys(variables, url))
 
 
+@contextmanager
+def _trusting(start: Start) -> Iterator[Start]:
+    """The start with the authorities that the environment of this process names in a file, if there are any."""
+    trusted = authorities()
+    if not trusted.are_named:
+        yield start
+        return
+    with tempfile.NamedTemporaryFile(prefix="cdp-bridge-", suffix=".pem") as file:
+        file.write(trusted.certificates())
+        file.flush()
+        # The user of the container is another one, and certificates are no secret.
+        os.chmod(file.name, 0o644)
+        yield replace(start, files={**start.files, AUTHORITIES: file.name})
+
+
 def _engine() -> Engine:
-    return docker.from_env().api
+    api = docker.from_env().api
+    # The engine is this machine's: no proxy leads there.
+    api.trust_env = False
+    return api
 
 
 def _remove(remove: Callable[..., None], name: str, **options: bool) -> None:

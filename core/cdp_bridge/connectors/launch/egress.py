@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import logging
 import socket
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
 
 from cdp_bridge.connectors.launch.tcp_listener import RefusedError, TcpListener, read_head
 from cdp_bridge.errors import ConfigError
+from cdp_bridge.http import network
 from cdp_bridge.http.addresses import is_never_dialled, is_public
 from cdp_bridge.model import Connector
 from cdp_bridge.redact import redact
@@ -54,12 +57,20 @@ class Rules:
     def __bool__(self) -> bool:
         return bool(self._vendor or self.named)
 
-    def dial(self, host: str, port: int) -> socket.socket:
-        """A connection to an address that was checked; RefusedError if the connector may not reach it."""
+    def dial(self, host: str, port: int, by: network.Proxy | None = None) -> socket.socket:
+        """A connection to an address that was checked; RefusedError if the connector may not reach it.
+
+        With `by` it is one to that proxy of the machine, which resolves names itself; only an address can be checked.
+        """
         host = host.lower().rstrip(".")
         is_named = any((place.host, place.port) == (host, port) for place in self.named)
         if not is_named and not any(place.port == port and _matches(place.host, host) for place in self._vendor):
             raise RefusedError("it is not a host of this connector")
+        if by is not None:
+            with contextlib.suppress(ValueError):
+                if not _may_be_reached(ipaddress.ip_address(host), is_named):
+                    raise RefusedError("its address is not a public one")
+            return _connected_to(by)
         try:
             addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError:
@@ -98,8 +109,19 @@ def _connected(addresses: Sequence[tuple[Any, ...]]) -> socket.socket:
     raise RefusedError("it does not answer", status=502)
 
 
+def _connected_to(proxy: network.Proxy) -> socket.socket:
+    parts = urlsplit(proxy.url)
+    try:
+        return socket.create_connection((parts.hostname or "", parts.port or _PORTS["http"]), CONNECT_SECONDS)
+    except OSError as error:
+        raise RefusedError(f"{proxy} does not answer ({(error.strerror or 'timed out').lower()})", status=502) from None
+
+
 class Proxy(TcpListener):
-    """Speaks HTTP: `CONNECT host:port`, and requests for absolute http URLs, one on each connection."""
+    """Speaks HTTP: `CONNECT host:port`, and requests for absolute http URLs, one on each connection.
+
+    Where the environment of this process names a proxy for the host, it goes on by that one.
+    """
 
     def __init__(self, address: str, rules: Rules) -> None:
         self._rules = rules
@@ -109,26 +131,67 @@ class Proxy(TcpListener):
         """Answer one request."""
         head, rest = read_head(client)
         host, port = _target(head[0])
+        is_tunnel = head[0].startswith("CONNECT ")
+        by = network.proxy_to("https" if is_tunnel else "http", host, port)
         try:
-            upstream = self._rules.dial(host, port)
+            upstream = self._rules.dial(host, port, by)
+            if is_tunnel and by:
+                _tunnel(upstream, by, f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
         except RefusedError as refusal:
             log.warning("a connection to %s was refused: %s", redact(f"{host}:{port}"), refusal)
             client.sendall(_answer(refusal))
             return
         with upstream:
-            if head[0].startswith("CONNECT "):
+            if is_tunnel:
                 client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
                 upstream.sendall(rest)
                 self.join(client, upstream)
             else:
-                upstream.sendall(_last(_origin_form(head)) + rest)
+                upstream.sendall((_last(head, _credentials(by)) if by else _last(_origin_form(head))) + rest)
                 self.join(client, upstream, lambda: _pass_on(upstream, client))
+
+
+def usable_proxies() -> None:
+    """Raise ConfigError for a proxy of the environment by which no container can get out."""
+    for scheme in ("http", "https"):
+        # A name that is on no list of exceptions but `*`.
+        proxy = network.proxy_to(scheme, "host.invalid", None)
+        if proxy and proxy.url.startswith("https://"):
+            remedy = "Name an http:// proxy for them; what is sent to hosts is encrypted all the same"
+            raise ConfigError("containers cannot speak TLS to a proxy", place=proxy.variable, remedy=remedy)
+
+
+def _tunnel(upstream: socket.socket, proxy: network.Proxy, target: str) -> None:
+    """Let a proxy connect to the target; RefusedError, and the connection is closed, if it does not."""
+    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}", *_credentials(proxy), "", ""]
+    why = "gives no answer that can be read"
+    try:
+        upstream.sendall("\r\n".join(lines).encode("latin-1"))
+        head, rest = read_head(upstream)
+        status = head[0].split(" ")[1]
+        if status.startswith("2") and not rest:
+            return
+        why = "wants another user or password (407)" if status == "407" else f"answers {status}"
+    except (OSError, ValueError, IndexError):
+        pass
+    upstream.close()
+    raise RefusedError(f"{proxy} {why}", status=502)
+
+
+def _credentials(proxy: network.Proxy) -> list[str]:
+    """The header line with the user and password of a proxy, if its URL has them."""
+    parts = urlsplit(proxy.url)
+    if parts.username is None:
+        return []
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return [f"Proxy-Authorization: Basic {b64encode(pair.encode()).decode()}"]
 
 
 def _answer(refusal: RefusedError) -> bytes:
     """A response that says, by RFC 9209, that the proxy refused and not the host."""
     why = "http_request_denied" if refusal.status == 403 else "destination_unavailable"
-    lines = (f"HTTP/1.1 {refusal.status} Refused", f"Proxy-Status: cdp-bridge; error={why}", "Content-Length: 0")
+    phrase = str(refusal).encode("ascii", "replace").decode()
+    lines = (f"HTTP/1.1 {refusal.status} {phrase}", f"Proxy-Status: cdp-bridge; error={why}", "Content-Length: 0")
     return "\r\n".join([*lines, "Connection: close", "", ""]).encode()
 
 
@@ -155,11 +218,11 @@ def _pass_on(host: socket.socket, client: socket.socket) -> None:
     client.sendall(_last(head) + rest)
 
 
-def _last(head: Sequence[str]) -> bytes:
-    """A head with Connection: close, since the next request may be for another host."""
+def _last(head: Sequence[str], more: Sequence[str] = ()) -> bytes:
+    """A head with `more` lines and Connection: close, since the next request may be for another host."""
     hop = ("connection:", "proxy-", "keep-alive:")
     lines = [head[0], *(line for line in head[1:] if not line.lower().startswith(hop))]
-    return "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1")
+    return "\r\n".join([*lines, *more, "Connection: close", "", ""]).encode("latin-1")
 
 
 class Tunnel(TcpListener):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -25,6 +25,8 @@ RUN, TOKEN = f"{PREFIX}RUN", f"{PREFIX}TOKEN"
 """The variables that tell a process for which run and lease token it starts containers."""
 FILES = "/run/cdp-bridge"
 """The folder for mounted files in a container."""
+AUTHORITIES = "authorities.pem"
+"""The name of the file there with the certificates of authorities, if the environment names any."""
 _MB = 1024 * 1024
 
 Positive = Annotated[int, Meta(gt=0)]
@@ -71,7 +73,7 @@ def configuration(box: Box, image: str, labels: Mapping[str, str], network: Netw
         **entry,
         "Cmd": list(start.arguments),
         "User": USER,
-        "Env": [f"{name}={value}" for name, value in network.environment.items()],
+        "Env": [f"{name}={value}" for name, value in (*network.environment.items(), *_trust(start))],
         "Labels": {LABEL + name: value for name, value in labels.items()},
         "OpenStdin": True,
         "StdinOnce": True,
@@ -126,6 +128,13 @@ class Start(Struct, frozen=True, kw_only=True):
     program: Sequence[str] = ()
     arguments: Sequence[str] = ("bridge",)
     files: Mapping[str, str] = {}
+
+
+def _trust(start: Start) -> Iterator[tuple[str, str]]:
+    """The variables that name the authorities of a container."""
+    if AUTHORITIES in start.files:
+        for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+            yield name, f"{FILES}/{AUTHORITIES}"
 
 
 OURS = Start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,15 +18,18 @@ from typing import IO
 from cdp_bridge.connectors.launch.hardening import PREFIX, RUN, TOKEN
 from cdp_bridge.connectors.transport import Pipes
 from cdp_bridge.errors import ConfigError
+from cdp_bridge.http import network
 from cdp_bridge.model import Channel, Connector
 from cdp_bridge.redact import redact
 
 GRACE = 5.0
 """Seconds that a process has to end by itself."""
 MAX_LINE_BYTES = 2_000
-_INHERITED = {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"}
+_INHERITED = {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", *network.PROXIES, *network.AUTHORITIES}
 # By this an image of the bridge finds packages outside the interpreter.
 _INHERITED |= {"PYTHONPATH"}
+_WARNING = re.compile(r"\S+ \S+ (WARNING|ERROR|CRITICAL) \S+ (.*)")
+"""A line of a connector's log that a person should see, as `redact.log_to` writes it."""
 
 
 class LocalLauncher:
@@ -81,7 +85,11 @@ def log_lines(name: str, stream: IO[bytes]) -> None:
     log = logging.getLogger(f"cdp_bridge.connector.{name}")
     with stream:
         for line in iter(lambda: stream.readline(MAX_LINE_BYTES), b""):
-            log.info("%s", redact(line.decode("utf-8", "replace").rstrip()))
+            text = redact(line.decode("utf-8", "replace").rstrip())
+            if warning := _WARNING.fullmatch(text):
+                log.log(logging.getLevelNamesMapping()[warning[1]], "%s", warning[2])
+            else:
+                log.info("%s", text)
 
 
 def _ending(process: subprocess.Popen[bytes]) -> str:

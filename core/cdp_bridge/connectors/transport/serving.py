@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from cdp_bridge import settings
-from cdp_bridge.connectors.loading import implementation, validated
+from cdp_bridge.connectors.loading import checked, implementation, validated
 from cdp_bridge.connectors.transport import wire
 from cdp_bridge.mapping.records import record_batch
 from cdp_bridge.model import (
@@ -20,7 +20,6 @@ from cdp_bridge.model import (
     Inventory,
     Outcome,
     Page,
-    Probe,
     ReadRequest,
 )
 
@@ -60,7 +59,7 @@ class _Serving:
                 self._code = implementation(self._connector)
                 return [name for name in OPTIONAL if hasattr(self._code, name)]
             case wire.Check():
-                return validated(list[Probe], self._code.check(self._settings))
+                return checked(self._code, self._settings)
             case wire.Discover():
                 return validated(Catalog, self._code.discover(self._settings))
             case wire.Read():

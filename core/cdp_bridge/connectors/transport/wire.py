@@ -108,6 +108,7 @@ class Raised(Struct, frozen=True, tag=True):
     place: str = ""
     remedy: str = ""
     retry_after: float | None = None
+    given_up: bool = False
     reason: str = ""
 
     @classmethod
@@ -117,7 +118,7 @@ class Raised(Struct, frozen=True, tag=True):
             case ConfigError():
                 return cls("config", error.problem, place=error.place, remedy=error.remedy)
             case TransientError():
-                return cls("transient", error.problem, retry_after=error.retry_after)
+                return cls("transient", error.problem, retry_after=error.retry_after, given_up=error.given_up)
             case RejectedError():
                 return cls("rejected", error.problem, reason=error.reason)
         return cls("bug", type(error).__name__)
@@ -128,7 +129,9 @@ class Raised(Struct, frozen=True, tag=True):
             case "config":
                 return ConfigError(self.problem, place=self.place, remedy=self.remedy)
             case "transient":
-                return TransientError(self.problem, retry_after=self.retry_after)
+                transient = TransientError(self.problem, retry_after=self.retry_after)
+                transient.given_up = self.given_up
+                return transient
             case "rejected":
                 return RejectedError(self.problem, reason=self.reason)
         return BridgeError(f"{connector} failed with {self.problem}; this is a fault in the connector")
