@@ -16,7 +16,7 @@ from msgspec import Struct
 from cdp_bridge.connectors.launch.tcp_listener import RefusedError, TcpListener, read_head
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.http import network
-from cdp_bridge.http.addresses import is_never_dialled, is_public
+from cdp_bridge.http.addresses import Address, is_never_dialled, is_public
 from cdp_bridge.model import Connector
 from cdp_bridge.redact import redact
 
@@ -68,17 +68,14 @@ class Rules:
             raise RefusedError("it is not a host of this connector")
         if by is not None:
             with contextlib.suppress(ValueError):
-                if not _may_be_reached(ipaddress.ip_address(host), is_named):
-                    raise RefusedError("its address is not a public one")
+                _check(ipaddress.ip_address(host), is_named)
             return _connected_to(by)
         try:
             addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError:
             raise RefusedError("its name is not known", status=502) from None
         for *_, address in addresses:
-            resolved = ipaddress.ip_address(address[0])
-            if is_never_dialled(resolved) or not (is_named or is_public(resolved)):
-                raise RefusedError("its address is not a public one")
+            _check(ipaddress.ip_address(address[0]), is_named)
         return _connected(addresses)
 
 
@@ -94,6 +91,11 @@ def tunnelled(rules: Rules) -> list[Place]:
 
 def _matches(pattern: str, host: str) -> bool:
     return host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern
+
+
+def _check(address: Address, is_named: bool) -> None:
+    if is_never_dialled(address) or not (is_named or is_public(address)):
+        raise RefusedError("its address is not a public one")
 
 
 def _connected(addresses: Sequence[tuple[Any, ...]]) -> socket.socket:
