@@ -1,6 +1,5 @@
 """What a run notices of its audience at the platform, also where nothing changed: lost, emptied, renamed, no access."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -13,13 +12,13 @@ from ..conftest import SyncHarness
 
 
 @pytest.fixture(params=["whole", "incremental"])
-def filled(harness: SyncHarness, request: pytest.FixtureRequest) -> Iterator[SyncHarness]:
+def filled(harness: SyncHarness, request: pytest.FixtureRequest) -> SyncHarness:
     """After a first run, of which the platform shows that 4,000 to 4,100 people are in."""
     harness.configure(incremental=request.param == "incremental", audience_name="VIP")
     harness.sync()
     harness.platform.shown = (4_000, 4_100)
     assert harness.sync().status == "succeeded"
-    yield harness
+    return harness
 
 
 def test_a_lost_audience_is_filled_anew_although_nobody_changed(
