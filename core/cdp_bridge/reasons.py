@@ -109,6 +109,11 @@ PLATFORMS = (
     Reason("<platform>:too_old", "the event is older than <platform> accepts", "Sync more often"),
     Reason("<platform>:future", "the event lies in the future", "Correct clock or time zone at the source"),
     Reason("<platform>:invalid_entry", "<platform> does not understand an identifier of the member", _CDP),
+    Reason(
+        "<platform>:too_small",
+        "<platform> removes nobody from an audience that is so small",
+        "Nothing: each run tries again. Who must be out at once: delete the audience there, the next run makes another",
+    ),
     Reason("<platform>:members", "the batch has too many members", _SPLIT),
     Reason("<platform>:rows", "the batch has too many rows", _SPLIT),
     Reason("<platform>:bytes", "the file is too large", _SPLIT),

@@ -112,7 +112,8 @@ class Platform:
     Of conversions, how often it was told of each by id.
 
     `answers` are used up first, one a call: an exception is raised, a function gets the batch. Members with one of the
-    `hated` values are rejected. `catalog` stands in for what `discover` finds.
+    `hated` values are rejected. `catalog` stands in for what `discover` finds, `shown` is the size that it shows,
+    `names` are those of the audiences by id; `renames` says whether it follows a change of them.
     """
 
     preview: Callable[[Settings, Batch], Any]
@@ -130,6 +131,9 @@ class Platform:
         self.account = "act_1"
         self.catalog: Catalog | None = None
         self.expires: float | None = None
+        self.names: dict[str, str] = {}
+        self.shown: tuple[int, int] | None = (7, 9)
+        self.renames = True
         self.opening: Exception | None = None
         self.closing: Exception | None = None
         self._numbers = itertools.count(1)
@@ -164,7 +168,12 @@ class Platform:
             known = f"a{next(self._numbers)}"
             self.audiences[known] = set()
             self.markers[f"{self.account} {audience.marker}"] = known
-        return AudienceRef(id=str(known), account=self.account, lower_bound=7, upper_bound=9, matched=(7, 9))
+        if known not in self.names or (audience.rename and self.renames):
+            self.names[str(known)] = audience.name
+        name, (lower, upper) = self.names[str(known)], self.shown or (None, None)
+        return AudienceRef(
+            id=str(known), account=self.account, name=name, lower_bound=lower, upper_bound=upper, matched=self.shown
+        )
 
     def write(self, batch: Batch) -> Outcome:
         self.batches.append(batch)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from msgspec import Struct, field
 
@@ -13,7 +12,8 @@ class Audience(Struct, frozen=True, kw_only=True):
 
     `marker` is a short text that is unique to it: stored at the platform, it finds the audience again. `name` and
     `description` are for people. `ref` is what an earlier `ensure` returned, `object` the stream of the catalogue that
-    is written: a destination that has several puts it into the `id` of what it returns.
+    is written: a destination that has several puts it into the `id` of what it returns. `rename` says that `name` is
+    another one than the audience was given: an audience that is there gets it, where the platform can do that.
     """
 
     marker: str
@@ -21,16 +21,17 @@ class Audience(Struct, frozen=True, kw_only=True):
     description: str = ""
     ref: AudienceRef | None = None
     object: str = ""
+    rename: bool = False
 
 
 class AudienceRef(Struct, frozen=True, kw_only=True):
     """An audience as the platform holds it.
 
-    `account` is whose `Limits` it uses up, `name` the one for people, `status` the platform's own word, `lower_bound`
-    and `upper_bound` the size that it shows. `matched` is its estimate of how many of those who were sent it knows,
-    `match_rate` of their share (0 to 1), as intervals with both ends, whichever it tells. `id` is empty while the
-    platform has none yet, since the first batch makes it: `name` then tells the audience from others, and a later
-    `ensure` gives the id. `asked_at`, which the core fills, is when the platform said so.
+    `account` is whose `Limits` it uses up, `name` what it is called there, `status` the platform's own word,
+    `lower_bound` and `upper_bound` the size that it shows: None while it hides or computes that. `matched` is its
+    estimate of how many of those who were sent it knows, `match_rate` of their share (0 to 1), as intervals with both
+    ends, whichever it tells. `id` is empty while the platform has none yet, since the first batch makes it: `name`
+    then tells the audience from others, and a later `ensure` gives the id.
     """
 
     id: str
@@ -41,7 +42,6 @@ class AudienceRef(Struct, frozen=True, kw_only=True):
     upper_bound: int | None = None
     matched: tuple[int, int] | None = None
     match_rate: tuple[float, float] | None = None
-    asked_at: datetime | None = None
 
 
 class Inventory(Struct, frozen=True, kw_only=True):

@@ -17,7 +17,8 @@ class Writer(Protocol):
     def ensure(self, audience: Audience) -> AudienceRef:
         """Find the audience by its ref or marker, create it only if there is none; called again when it fails.
 
-        Never called for conversions.
+        Called in every run of an audience, also where nothing changed: one that the ref names should cost one cheap
+        read. Never called for conversions.
         """
 
     def write(self, batch: Batch) -> Outcome:

@@ -3,11 +3,12 @@
 from cdp_bridge.store.leases import Lease, LeaseHeldError, LeaseLostError
 from cdp_bridge.store.store import Store
 from cdp_bridge.store.transaction import Transaction
-from cdp_bridge.store.values import AudienceRow, Delivery, Member, MemberRow
+from cdp_bridge.store.values import AudienceRow, Delivery, Ensured, Member, MemberRow
 
 __all__ = [
     "AudienceRow",
     "Delivery",
+    "Ensured",
     "Lease",
     "LeaseHeldError",
     "LeaseLostError",

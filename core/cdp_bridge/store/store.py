@@ -31,7 +31,7 @@ from cdp_bridge.store.runs.requests import Requests
 from cdp_bridge.store.runs.schedules import Schedules
 from cdp_bridge.store.secrets.secrets import Secrets
 from cdp_bridge.store.transaction import Transaction
-from cdp_bridge.store.values import AudienceRow, Delivery
+from cdp_bridge.store.values import AudienceRow, Delivery, Ensured
 from cdp_bridge.structs import make_ready
 
 
@@ -128,9 +128,9 @@ class Store:
         """What the platform calls the audience, if it was ever ensured."""
         return refs.get(self._database, audience)
 
-    def settings_digest(self, audience: str) -> str | None:
-        """The digest of the settings that the audience was last made with, as `Transaction.save_audience` got it."""
-        return refs.settings_digest(self._database, audience)
+    def ensured(self, audience: str) -> Ensured:
+        """How the audience was when it was last ensured, as `Transaction.save_audience` got it."""
+        return refs.ensured(self._database, audience)
 
     def audience_refs(self, names: Sequence[str]) -> dict[str, AudienceRef]:
         """What the platforms call those of these audiences that they have."""

@@ -154,8 +154,10 @@ audience_ref = sa.Table(
     _column("status"),
     _column("lower_bound", sa.BigInteger, optional=True),
     _column("upper_bound", sa.BigInteger, optional=True),
-    _column("asked_at", Instant, optional=True),
     _column("settings_digest", optional=True),
+    _column("wanted_name", optional=True),
+    _column("given_name", optional=True),
+    _column("shown_size", sa.BigInteger, optional=True),
 )
 # The ledger. Without rowid, rows lie in member_key order: batches that come in that order are appended, not scattered.
 member = sa.Table(

@@ -8,13 +8,14 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
+from msgspec.structs import asdict
 
 from cdp_bridge.entities import CDPSegment, DeadLetter, MatchEstimate, SyncLog
 from cdp_bridge.model import AudienceRef
 from cdp_bridge.store import tables
 from cdp_bridge.store.audiences import ledger
 from cdp_bridge.store.database import by_chunks, insert_missing, row_of, upsert
-from cdp_bridge.store.values import Acknowledgement, Delivery, MemberRow
+from cdp_bridge.store.values import Acknowledgement, Delivery, Ensured, MemberRow
 
 
 class Transaction:
@@ -75,9 +76,10 @@ class Transaction:
         """Delete the cursors of a sync, if there are any: its next run reads everything."""
         self._connection.execute(sa.delete(tables.cursor).where(tables.cursor.c.sync == sync))
 
-    def save_audience(self, audience: str, ref: AudienceRef, settings_digest: str | None = None) -> None:
-        """Record what the platform says of the audience, and a digest of the settings that it was made with."""
-        row = row_of(tables.audience_ref, ref, audience_id=self._id(audience), settings_digest=settings_digest)
+    def save_audience(self, audience: str, ref: AudienceRef, ensured: Ensured | None = None) -> None:
+        """Record what the platform says of the audience, and how it was ensured."""
+        remembered = asdict(ensured or Ensured())
+        row = row_of(tables.audience_ref, ref, audience_id=self._id(audience), **remembered)
         upsert(self._connection, tables.audience_ref, [row])
 
     def save_match_estimate(self, estimate: MatchEstimate) -> None:

@@ -26,6 +26,20 @@ class Member(Struct, frozen=True):
     acknowledged_at: datetime
 
 
+class Ensured(Struct, frozen=True, kw_only=True):
+    """What the bridge remembers of an audience between runs, besides its ref.
+
+    `settings_digest` is of the destination's settings that it was made with, `wanted_name` its configured name when it
+    was last named, `given_name` what the platform called it then, `shown_size` the least size that the platform showed
+    when it last showed one.
+    """
+
+    settings_digest: str | None = None
+    wanted_name: str | None = None
+    given_name: str | None = None
+    shown_size: int | None = None
+
+
 class Delivery(Struct, frozen=True, kw_only=True):
     """A batch that is written down before it is sent: `sending`, or `pending` with the platform's reference."""
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Collection, Mapping
-from datetime import timedelta
 from typing import Any
 
 from msgspec.structs import replace
 
-from cdp_bridge.delivery.sender import Sender
 from cdp_bridge.delivery.transfer import Transfer
 from cdp_bridge.entities import Activation, CDPSegment, MatchEstimate
-from cdp_bridge.errors import BridgeError
 from cdp_bridge.failpoint import failpoint
-from cdp_bridge.model import Audience, AudienceRef
+from cdp_bridge.model import AudienceRef
 from cdp_bridge.sync.context import RunContext
 from cdp_bridge.sync.diff import Diff, Difference
-from cdp_bridge.sync.extract import Extract, digest_of, open_extract, read
+from cdp_bridge.sync.ensure import LostAudienceError, ensure
+from cdp_bridge.sync.extract import Extract, open_extract, read
 from cdp_bridge.sync.progress import Preview
 from cdp_bridge.sync.steps import (
     SAMPLE_MEMBERS,
@@ -32,18 +29,9 @@ from cdp_bridge.sync.steps import (
 
 log = logging.getLogger(__name__)
 
-ESTIMATE_LASTS = timedelta(days=1)
-"""How long state and size of an audience that does not change are good enough as the platform said them last."""
-
-
-class LostAudienceError(BridgeError):
-    """The platform has another audience than the ledger is about; the ledger has been emptied, so everything must be
-    read.
-    """
-
 
 def sync_audience(run: RunContext, *, approve_removals: bool) -> None:
-    """Bring the audience in sync with the segment; if the platform has lost the audience, fill it anew, once."""
+    """Bring the audience in sync with the segment; if the platform has lost what was in it, fill it anew, once."""
     try:
         _sync_once(run, approve_removals)
     except LostAudienceError as lost:
@@ -72,7 +60,7 @@ def _sync_once(run: RunContext, approve_removals: bool) -> None:
             diff = Diff(extract.stage, run.store, run.name)
             difference = _compare(extract, diff, transfer.in_flight)
             transfer.deferred += difference.waiting
-            ref = _find_or_make(run, sender, difference)
+            ref = ensure(run, sender, _activation(run))
             held = 0 if approve_removals else _hold_removals(run, extract, diff, difference)
             failpoint("diffed")
             difference = replace(difference, removes=difference.removes - held)
@@ -93,44 +81,6 @@ def _parts(diff: Diff, rows: int) -> Parts:
     yield "remove", diff.leaving(rows)
 
 
-def _find_or_make(run: RunContext, sender: Sender, difference: Difference) -> AudienceRef:
-    """The audience; the platform is asked for it only if there is something to send, or its last answer is old."""
-    before = run.store.audience_ref(run.name)
-    account, target = run.setup.account, run.setup.target.name
-    digest = digest_of(account.connector, account.settings, target)
-    is_same = run.store.settings_digest(run.name) == digest
-    if before and before.id and is_same and difference.is_empty and not _is_old(run, before):
-        return before
-    activation = _activation(run)
-    name = activation.audience_name or activation.segment
-    ref = sender.ensure(Audience(marker=_marker(run), name=name, ref=before, object=target))
-    ref = replace(ref, asked_at=run.log.sync_timestamp)
-    is_lost = before is not None and before.id not in ("", ref.id)
-    if is_lost:
-        _forget_ledger(run)
-    with run.transaction() as transaction:
-        transaction.save_audience(run.name, ref, digest)
-    if is_lost:
-        why = "the platform has lost the audience" if is_same else "the destination's settings lead to another audience"
-        raise LostAudienceError(f"{why}, so everybody in the segment is sent again")
-    return ref
-
-
-def _is_old(run: RunContext, ref: AudienceRef) -> bool:
-    return ref.asked_at is None or run.log.sync_timestamp - ref.asked_at > ESTIMATE_LASTS
-
-
-def _marker(run: RunContext) -> str:
-    """Unique to this bridge and activation, so that nobody else's audience is ever taken for ours."""
-    return hashlib.sha256(run.store.key("marker") + run.name.encode()).hexdigest()[:20]
-
-
-def _forget_ledger(run: RunContext) -> None:
-    for chunk in run.store.ledger.fingerprints(run.name):
-        with run.transaction() as transaction:
-            transaction.drop_members(run.name, [key for key, _ in chunk])
-
-
 def _hold_removals(run: RunContext, extract: Extract, diff: Diff, difference: Difference) -> int:
     """Hold back removals that look like a broken extract, never those of suppressed people; returns how many."""
     removal_limit, is_empty = _activation(run).removal_limit, _is_empty(run, extract)
@@ -139,7 +89,7 @@ def _hold_removals(run: RunContext, extract: Extract, diff: Diff, difference: Di
     held = diff.hold_removes()
     if held:
         why = "the extract is empty" if is_empty else f"they are {difference.removal_share:.0%} of the audience"
-        run.log.error = (
+        run.note(
             f"{held} removals wait for approval, since {why}. Check the segment, then sync with --approve-removals"
         )
     return held
@@ -173,8 +123,7 @@ def _conclude(run: RunContext, extract: Extract, transfer: Transfer, ref: Audien
     funnel = run.log.funnel
     if extract.is_whole and funnel.not_suppressed:
         run.log.match_rate = min(funnel.accepted / funnel.not_suppressed, 1.0)
-    if ref.asked_at == run.log.sync_timestamp:
-        funnel.matched_lower, funnel.matched_upper = ref.matched or (None, None)
+    funnel.matched_lower, funnel.matched_upper = ref.matched or (None, None)
     if held:
         run.log.status = "waiting"
 
@@ -186,7 +135,8 @@ def _finish(run: RunContext, extract: Extract, ref: AudienceRef, state: Mapping[
         if state is not None:
             cursor = {"basis": extract.basis(ref), "state": dict(state)}
             transaction.save_cursor(run.name, run.setup.stream, run.setup.segment, cursor)
-        if estimate := _match_estimate(run, ref):
+        told = ref.matched, ref.match_rate
+        if estimate := MatchEstimate.of(run.name, run.log.sync_timestamp, "audience", run.log.funnel.accepted, told):
             transaction.save_match_estimate(estimate)
         transaction.save_segment(
             replace(
@@ -197,14 +147,6 @@ def _finish(run: RunContext, extract: Extract, ref: AudienceRef, state: Mapping[
                 gone_since=None,
             )
         )
-
-
-def _match_estimate(run: RunContext, ref: AudienceRef) -> MatchEstimate | None:
-    """What the platform has said in this run of whom it knows in the audience."""
-    if ref.asked_at != run.log.sync_timestamp:
-        return None
-    told = ref.matched, ref.match_rate
-    return MatchEstimate.of(run.name, run.log.sync_timestamp, "audience", run.log.funnel.accepted, told)
 
 
 def _known_segment(run: RunContext) -> CDPSegment:

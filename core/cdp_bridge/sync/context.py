@@ -50,6 +50,10 @@ class RunContext(Struct, frozen=True, kw_only=True):
         log.rejected, log.unknown = counts.rejected, counts.unknown
         log.funnel.platform_reasons = dict(counts.reasons)
 
+    def note(self, words: str) -> None:
+        """Let the record say what a person should know, although the run goes on; empty `words` say nothing."""
+        self.log.error = ". ".join(filter(None, [self.log.error, words]))
+
     def delivering(self, phase: str, total: int) -> Callable[[int], None]:
         """Reports the progress of a phase: call it with the number of members that are done."""
         return lambda done: self.progress(Progress(phase, done, total))

@@ -41,7 +41,7 @@ def test_cursors_and_the_digests_among_them_stay(store_url: str) -> None:
         assert store.cursor("vip", "members", "s1") == {"basis": "b", "state": {"page": 3}}
         assert store.cursor("orders", "events", None) == {"basis": "c", "state": {"page": 4}}
         assert store.audience_ref("vip") == AudienceRef(id="a1", account="act_1", status="ready")
-        assert [store.settings_digest(name) for name in ("vip", "cart", "never made")] == ["abc", None, None]
+        assert [store.ensured(name).settings_digest for name in ("vip", "cart", "never made")] == ["abc", None, None]
         assert store.cursor("vip", "(destination)", None) is None
         with store._database.reading() as connection:
             assert connection.exec_driver_sql("SELECT count(*) FROM cursor").scalar() == 2

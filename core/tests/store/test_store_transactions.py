@@ -15,7 +15,7 @@ from cdp_bridge.entities import (
     SyncLog,
 )
 from cdp_bridge.model import AudienceRef
-from cdp_bridge.store import AudienceRow, Delivery, Store, Transaction
+from cdp_bridge.store import AudienceRow, Delivery, Ensured, Store, Transaction
 from cdp_bridge.testing.configuring import configure
 
 from .conftest import People
@@ -140,15 +140,16 @@ def test_segments_are_saved_by_connection_and_id(store: Store, at: datetime) -> 
 def test_audiences_are_listed_with_ref_size_and_last_run(store: Store, people: People, at: datetime) -> None:
     ref = AudienceRef(id="238", account="act_1", status="ready", lower_bound=1000)
     run = SyncLog(run_id="r1", audience="vip", sync_timestamp=at)
+    ensured = Ensured(settings_digest="d", wanted_name="VIP", given_name="VIP [1]", shown_size=1000)
     with store.transaction() as change:
         change.put_members("vip", people(4), "accepted", at)
         change.save_audience("vip", AudienceRef(id="238", account="act_1", upper_bound=9))
-        change.save_audience("vip", ref, "digest of the settings")
+        change.save_audience("vip", ref, ensured)
         change.save_run(run)
         change.put_members("cart", people(1), "accepted", at)
     assert store.audience_ref("vip") == ref
-    assert store.settings_digest("vip") == "digest of the settings"
-    assert (store.audience_ref("nobody"), store.settings_digest("nobody")) == (None, None)
+    assert store.ensured("vip") == ensured
+    assert (store.audience_ref("nobody"), store.ensured("nobody")) == (None, Ensured())
     assert store.audiences() == [
         AudienceRow(name="cart", ref=None, members=1, last_run=None, match=None),
         AudienceRow(name="vip", ref=ref, members=4, last_run=run, match=None),

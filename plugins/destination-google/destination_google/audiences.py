@@ -30,7 +30,7 @@ def ensure(client: Client, settings: Settings, audience: Audience) -> AudienceRe
             lambda: _find(client, settings, audience.marker), lambda: _create(client, settings, audience)
         )
         place = f"user list {user_list.id}"
-        return _ref(settings, _lasting(client, settings, _writable(user_list)))
+        return _ref(settings, _updated(client, settings, _writable(user_list), audience), audience.ref)
     except RejectedError as error:
         remedy = "Check the audience's name and membership_days"
         raise ConfigError(error.problem, place=place, remedy=remedy) from None
@@ -74,11 +74,8 @@ def _find(client: Client, settings: Settings, marker: str) -> UserList | None:
 
 
 def _create(client: Client, settings: Settings, audience: Audience) -> UserList:
-    # Names are unique in an account, those of audiences are not; the same marker gives the same name.
-    end = f" [{hashlib.sha256(audience.marker.encode()).hexdigest()[:8]}]"
-    name = audience.name[: MAX_NAME - len(end)] + end
     described = {"description": audience.description} if audience.description else {}
-    body = new_list(settings, name, integrationCode=_code(audience.marker), **described)
+    body = new_list(settings, _full_name(audience), integrationCode=_code(audience.marker), **described)
     return client.call("POST", user_lists_path(settings), json=body, type=UserList)
 
 
@@ -96,26 +93,41 @@ def _writable(user_list: UserList) -> UserList:
     return user_list
 
 
-def _lasting(client: Client, settings: Settings, user_list: UserList) -> UserList:
-    """The list with the membership of the settings: members are sent again before it ends."""
-    if user_list.membership_duration == _duration(settings):
+def _updated(client: Client, settings: Settings, user_list: UserList, audience: Audience) -> UserList:
+    """The list with the membership of the settings (members are sent again before it ends), and with a new name."""
+    wanted: dict[str, str] = {}
+    if user_list.membership_duration != _duration(settings):
+        wanted["membershipDuration"] = _duration(settings)
+    if audience.rename and user_list.display_name != _full_name(audience):
+        wanted["displayName"] = _full_name(audience)
+    if not wanted:
         return user_list
-    path, body = f"{user_lists_path(settings)}/{user_list.id}", {"membershipDuration": _duration(settings)}
-    return client.call("PATCH", path, params={"updateMask": "membershipDuration"}, json=body, type=UserList)
+    path, mask = f"{user_lists_path(settings)}/{user_list.id}", ",".join(wanted)
+    return client.call("PATCH", path, params={"updateMask": mask}, json=wanted, type=UserList)
 
 
-def _ref(settings: Settings, user_list: UserList) -> AudienceRef:
+def _full_name(audience: Audience) -> str:
+    """Names are unique in an account, those of audiences are not; the same marker gives the same end."""
+    end = f" [{hashlib.sha256(audience.marker.encode()).hexdigest()[:8]}]"
+    return audience.name[: MAX_NAME - len(end)] + end
+
+
+def _ref(settings: Settings, user_list: UserList, before: AudienceRef | None = None) -> AudienceRef:
     size = user_list.size_info.largest or None
     small = f"no size yet: Google wants {MIN_SIZE} active people" if size is None else "ready"
     if size is not None and size < MIN_SIZE:
         small = f"below Google's minimum of {MIN_SIZE} active people"
+    lower = upper = size
+    if size is None and before is not None and before.id == user_list.id and before.upper_bound is not None:
+        # Google has told a size of this list before, so this is no lack of an estimate.
+        lower, upper = 0, MIN_SIZE - 1
     return AudienceRef(
         id=user_list.id,
         account=settings.account,
         name=user_list.display_name,
         status=f"{user_list.membership_status}; {small}",
-        lower_bound=size,
-        upper_bound=size,
+        lower_bound=lower,
+        upper_bound=upper,
         match_rate=user_list.match_rate,
     )
 

@@ -206,3 +206,43 @@ def test_what_google_does_not_take_of_a_list_is_a_matter_of_settings(account: Ac
     account.fails("INVALID_ARGUMENT", LISTS, field="user_list.display_name", method="POST")
     with account.open() as writer, pytest.raises(ConfigError, match=r"INVALID_ARGUMENT.*Check the audience's name"):
         writer.ensure(account.audience())
+
+
+def test_a_new_name_keeps_the_marker_and_another_is_left_alone(account: Account) -> None:
+    with account.open() as writer:
+        ref = writer.ensure(account.audience())
+        renamed = writer.ensure(account.audience(name="Best customers", ref=ref, rename=True))
+        assert (renamed.id, renamed.name) == (ref.id, ref.name.replace("VIP", "Best customers"))
+        assert writer.ensure(account.audience(name="Other", ref=renamed)).name == renamed.name
+        assert writer.ensure(account.audience(name="Other")).id == ref.id
+    shown = account.call("GET", f"/{ref.id}")
+    assert (shown["displayName"], shown["integrationCode"]) == (renamed.name, "cdp-bridge:vip")
+
+
+def test_new_name_and_membership_are_one_change(account: Account) -> None:
+    with account.open() as writer:
+        ref = writer.ensure(account.audience())
+    account.fault("status", LISTS, "PATCH", after=1)
+    with account.open(membership_days=30) as writer:
+        renamed = writer.ensure(account.audience(name="Best customers", ref=ref, rename=True))
+    shown = account.call("GET", f"/{ref.id}")
+    assert (shown["displayName"], shown["membershipDuration"]) == (renamed.name, f"{30 * 86_400}s")
+
+
+def test_a_size_that_google_told_and_tells_no_more_is_below_the_minimum(account: Account) -> None:
+    with account.open() as writer:
+        ref = writer.ensure(account.audience())
+        assert (ref.lower_bound, ref.upper_bound) == (None, None)
+        assert writer.ensure(account.audience(ref=ref)).upper_bound is None
+        account.fault("status", LISTS, "GET", status=200, body=shown_list(ref.id, 1_200))
+        told = writer.ensure(account.audience(ref=ref))
+        assert (told.lower_bound, told.upper_bound) == (1_200, 1_200)
+        for _ in range(2):
+            told = writer.ensure(account.audience(ref=told))
+            assert (told.lower_bound, told.upper_bound) == (0, 99)
+
+
+def shown_list(number: str, size: int) -> dict[str, Any]:
+    """What Google tells of a list of this size."""
+    size_info = {"searchNetworkMembersCount": str(size)}
+    return {"id": number, "displayName": "x", "membershipDuration": "46656000s", "sizeInfo": size_info}

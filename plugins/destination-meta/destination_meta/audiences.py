@@ -13,7 +13,7 @@ from destination_meta.api import CustomAudience, ad_accounts, custom_audiences
 from destination_meta.errors import FLAGGED, GoneError
 from destination_meta.settings import Settings
 
-FIELDS = "approximate_count_lower_bound,approximate_count_upper_bound,delivery_status,operation_status"
+FIELDS = "name,approximate_count_lower_bound,approximate_count_upper_bound,delivery_status,operation_status"
 FLAGGED_STATUS = 471
 LAG_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds between reads of a new audience, which may not be readable at once (meta.md 1.2)."""
@@ -24,18 +24,18 @@ class _Created(msgspec.Struct):
 
 
 def ensure(client: Client, settings: Settings, audience: Audience) -> AudienceRef:
-    """The audience by its ref, by its marker, or new; with its statuses and size bounds.
+    """The audience by its ref, by its marker, or new; with its name, statuses and size bounds.
 
     Raises ConfigError when it may not be edited or made, TransientError when Meta stays unavailable.
     """
     try:
         if audience.ref is not None and audience.ref.account == settings.account:
             with contextlib.suppress(GoneError):
-                return _read(client, settings, audience.ref.id)
+                return _named(client, audience, _read(client, settings, audience.ref.id))
         audience_id = find_or_create(
             lambda: _find(client, settings, audience.marker), lambda: _create(client, settings, audience)
         )
-        return _read_when_visible(client, settings, audience_id)
+        return _named(client, audience, _read_when_visible(client, settings, audience_id))
     except RejectedError as error:
         remedy = "Check the audience's name and retention_days"
         raise ConfigError(error.problem, place=settings.account, remedy=remedy) from None
@@ -44,7 +44,7 @@ def ensure(client: Client, settings: Settings, audience: Audience) -> AudienceRe
 def inventory(client: Client, settings: Settings) -> Inventory:
     """The ad accounts that the token reaches, and the custom audiences of the one in the settings."""
     accounts = {account.id: account.name or "" for account in ad_accounts(client)}
-    audiences = [_ref(settings, audience) for audience in custom_audiences(client, settings, f"id,name,{FIELDS}")]
+    audiences = [_ref(settings, audience) for audience in custom_audiences(client, settings, f"id,{FIELDS}")]
     return Inventory(accounts=accounts, audiences=tuple(audiences))
 
 
@@ -80,6 +80,14 @@ def _read(client: Client, settings: Settings, audience_id: str) -> AudienceRef:
     if audience.operation_status.code == FLAGGED_STATUS:
         raise ConfigError(FLAGGED.problem, place=f"audience {audience_id}", remedy=FLAGGED.remedy)
     return _ref(settings, audience)
+
+
+def _named(client: Client, audience: Audience, ref: AudienceRef) -> AudienceRef:
+    """The audience under its new name, if it has one."""
+    if not audience.rename or ref.name == audience.name:
+        return ref
+    client.call("POST", f"/{ref.id}", json={"name": audience.name})
+    return msgspec.structs.replace(ref, name=audience.name)
 
 
 def _ref(settings: Settings, audience: CustomAudience) -> AudienceRef:

@@ -26,8 +26,8 @@ from cdp_bridge.sdk import (
 from destination_meta import audiences, conversions
 from destination_meta.api import JSON, connect
 from destination_meta.check import checks
-from destination_meta.errors import OverloadedError
-from destination_meta.members import MAX_ROWS, NO_IDENTIFIER, SCHEMA, Upload, outcome_of, upload
+from destination_meta.errors import OverloadedError, TooSmallError
+from destination_meta.members import MAX_ROWS, NO_IDENTIFIER, SCHEMA, TOO_SMALL, Upload, outcome_of, upload
 from destination_meta.sessions import Session, Sessions, Totals
 from destination_meta.settings import Settings
 from destination_meta.usage import pause
@@ -101,7 +101,11 @@ class MetaWriter:
         if len(sent.rows) > MAX_ROWS:
             raise RejectedError(f"the batch has more than {MAX_ROWS} rows", reason="meta:rows")
         session = self._sessions.session(batch.audience.id, batch.operation, sent.payload)
-        totals, wait = self._send(session, batch, sent)
+        try:
+            totals, wait = self._send(session, batch, sent)
+        except TooSmallError:
+            # It is for the audience, whoever is in the batch: halves would be refused too, and each run tries again.
+            return Outcome(rejected=dict.fromkeys(batch.keys, TOO_SMALL))
         received, invalid = session.advance(totals)
         if batch.last or not received:
             self._sessions.end(batch.audience.id, batch.operation)

@@ -25,6 +25,10 @@ class TooLargeError(RejectedError):
     """The request asks for, or brings, too much at once."""
 
 
+class TooSmallError(RejectedError):
+    """Meta takes nobody out of an audience that is so small."""
+
+
 TERMS = "The owner of the token must accept them at https://business.facebook.com/ads/manage/customaudiences/tos/"
 REAUTHORISE = "Make a new system user token with ads_management in Business Settings and set access_token"
 ASSIGN = "Give the system user ads_management and assign the ad account (and dataset) with the right to manage it"
@@ -40,6 +44,7 @@ NOT_ACCEPTED = ErrorRule(ConfigError, "the custom audience terms were not accept
 NOT_THERE = ErrorRule(GoneError, "it does not exist or the access token may not see it", f"Check the id. {ASSIGN}")
 FLAGGED = ErrorRule(ConfigError, "Meta flagged this audience for integrity and blocks its editing", NEUTRAL)
 BAD_REQUEST = ErrorRule(RejectedError, "Meta refuses the request")
+TOO_SMALL = ErrorRule(TooSmallError, "the audience is too small for Meta to remove anybody from it")
 TOO_LARGE = ErrorRule(TooLargeError, "the request is too large for Meta")
 
 ERRORS = ErrorTable(
@@ -68,7 +73,8 @@ ERRORS = ErrorTable(
         (200, 1870050): ErrorRule(
             ConfigError, "the ad account is not in a Business Manager", "Add it to one at business.facebook.com"
         ),
-        **dict.fromkeys([(200, 1870090), 2655, 2663, 2664], NOT_ACCEPTED),
+        **dict.fromkeys([(200, 1870034), (200, 1870090), 2655, 2663, 2664], NOT_ACCEPTED),
+        (200, 1870047): TOO_SMALL,
         368: ErrorRule(
             ConfigError, "Meta blocked this account for policy reasons", "See Account Quality in Business Settings"
         ),

@@ -33,6 +33,8 @@ LDU_CELLS: dict[str, tuple[Any, ...]] = {"california": (["LDU"], 1, 1000), "loca
 
 INVALID = "meta:invalid_entry"
 NO_IDENTIFIER = "meta:no_identifier"
+TOO_SMALL = "meta:too_small"
+"""Of a removal: Meta refuses all of them while the audience is so small."""
 
 Row = tuple[str, ...]
 

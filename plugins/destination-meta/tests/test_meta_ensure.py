@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from cdp_bridge.sdk import AudienceRef, ConfigError, TransientError
 from cdp_bridge.testing import numbered
+from msgspec.structs import replace
 from sandbox.trial import Clock
 
 from .conftest import Account
@@ -169,3 +170,24 @@ def test_row_10_no_room_for_another_audience(account: Account) -> None:
     account.fails(2654, path_regex="customaudiences", after=1)
     with account.open() as writer, pytest.raises(ConfigError, match="at most 500"):
         writer.ensure(account.audience())
+
+
+def test_a_new_name_keeps_the_marker_and_another_is_left_alone(account: Account) -> None:
+    with account.open() as writer:
+        ref = writer.ensure(account.audience())
+        assert ref.name == "VIP"
+        renamed = writer.ensure(replace(account.audience(ref=ref, rename=True), name="Best customers"))
+        assert (renamed.id, renamed.name) == (ref.id, "Best customers")
+        assert writer.ensure(replace(account.audience(ref=ref), name="Other")).name == "Best customers"
+        assert writer.ensure(replace(account.audience(), name="Other")).id == ref.id
+    held = account.held(ref.id)
+    assert (held["name"], held["description"]) == ("Best customers", "From the CDP [cdp-bridge:vip]")
+
+
+def test_a_name_that_it_has_already_is_not_set_again(account: Account) -> None:
+    with account.open() as writer:
+        ref = writer.ensure(account.audience())
+        account.fails(100, None, f"/{ref.id}$", method="POST", times=None)
+        assert writer.ensure(account.audience(ref=ref, rename=True)).name == "VIP"
+        with pytest.raises(ConfigError, match="Meta refuses the request"):
+            writer.ensure(replace(account.audience(ref=ref, rename=True), name="Best customers"))

@@ -21,7 +21,7 @@ OUTCOMES = [
     *[(code, None, STOP) for code in (3, 10, 102, 200, 250, 270, 294, 299, 368, 803, 1487301, 1487366)],
     *[(code, None, STOP) for code in (2500, 2650, 2654, 2655, 2656, 2663, 2664)],
     *[(2650, sub, STOP) for sub in (1870144, 1870147, 1870158, 1870159)],
-    *[(200, sub, STOP) for sub in (1870050, 1870090)],
+    *[(200, sub, STOP) for sub in (1870034, 1870050, 1870090)],
     *[(100, sub, STOP) for sub in (33, 1713228, 1713230, 1713231, 1487366)],
     *[(code, None, REFUSED) for code in (100, 105, 424242)],
     (100, 1234567, REFUSED),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from cdp_bridge.sdk import AudienceRef, ConfigError, RejectedError, TransientError
+from cdp_bridge.sdk import AudienceRef, ConfigError, Outcome, RejectedError, TransientError
 from cdp_bridge.testing import numbered
 from cdp_bridge.testing.numbered import keys
 from destination_meta import destination
@@ -276,3 +276,30 @@ def test_preview_is_the_request_without_credentials(
 
 def test_nothing_is_ever_pending(writer: MetaWriter, ref: AudienceRef) -> None:
     assert writer.settle(ref, "x").pending is None
+
+
+def test_a_too_small_audience_keeps_its_members_with_one_call_and_a_reason(
+    account: Account, batch: numbered.MakeBatch
+) -> None:
+    with account.open() as writer:
+        ref = writer.ensure(account.audience())
+        writer.write(batch(ref, range(5)))
+        account.configure(removal_minimum=100)
+        removal = batch(ref, range(2), operation="remove")
+        refused = writer.write(removal)
+        assert refused == Outcome(rejected=dict.fromkeys(removal.keys, "meta:too_small"))
+        assert (account.held(ref.id)["held_rows"], account.held(ref.id)["requests_remove"]) == (5, 0)
+        account.configure(removal_minimum=0)
+        assert writer.write(removal) == Outcome()
+    assert account.held(ref.id)["held_rows"] == 3
+
+
+@pytest.mark.parametrize("terms", ["terms_accepted", "user_terms_accepted"])
+def test_terms_that_hold_no_more_are_for_a_person_to_accept(
+    account: Account, batch: numbered.MakeBatch, terms: str
+) -> None:
+    with account.open() as writer:
+        ref = writer.ensure(account.audience())
+        account.configure_account(**{terms: False})
+        with pytest.raises(ConfigError, match=r"200/1870034.*must accept them at https://business\.facebook\.com/"):
+            writer.write(batch(ref, range(5)))

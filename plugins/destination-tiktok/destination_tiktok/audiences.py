@@ -10,11 +10,16 @@ import msgspec
 from cdp_bridge.sdk import Audience, AudienceRef, Client, ConfigError, Inventory, RejectedError, find_or_create
 
 from destination_tiktok.api import Answer, CustomAudience, custom_audiences
-from destination_tiktok.errors import GoneError
+from destination_tiktok.errors import BusyError, GoneError
 from destination_tiktok.settings import Settings
 
 MAX_NAME = 70
 """Characters; TikTok cuts a longer name, and with it the marker."""
+
+MIN_SIZE = 1_000
+"""Matched people below whom TikTok shows no size."""
+
+UPDATE = "/dmp/custom_audience/update/"
 
 OTHERS = {"streaming": "Customer File Audience", "file": "Partner Audience"}
 """Way of uploading -> what TikTok calls the audiences of the other way (tiktok.md 3)."""
@@ -37,13 +42,15 @@ def ensure(client: Client, settings: Settings, audience: Audience) -> AudienceRe
             ensured = find_or_create(
                 lambda: find(client, settings, audience), lambda: _create(client, settings, audience)
             )
-            return _ref(settings, ensured)
+            return _ref(settings, _named(client, settings, audience, ensured))
         existing = find(client, settings, audience)
         if existing is not None and existing.error_msg:
             # Fewer people would be left than TikTok demands, and nothing can be taken out of such an audience.
             _delete(client, settings, existing)
             existing = None
-        return _ref(settings, existing or CustomAudience("", full_name(audience)))
+        if existing is None:
+            return _ref(settings, CustomAudience("", full_name(audience)))
+        return _ref(settings, _named(client, settings, audience, existing))
     except RejectedError as error:
         raise explained(settings, error) from None
 
@@ -107,18 +114,37 @@ def _create(client: Client, settings: Settings, audience: Audience) -> CustomAud
         "custom_audience_name": full_name(audience),
     }
     created = client.call("POST", "/segment/audience/", json=body, type=Answer[_Created]).data
-    return CustomAudience(created.audience_id)
+    return CustomAudience(created.audience_id, full_name(audience))
+
+
+def _named(client: Client, settings: Settings, audience: Audience, existing: CustomAudience) -> CustomAudience:
+    """The audience under its new name, if it has one and TikTok renames it.
+
+    Renaming is documented for audiences from files only (tiktok.md 5.3); others keep their name where TikTok refuses.
+    """
+    name = full_name(audience)
+    if audience.rename and existing.name != name:
+        body = {
+            "advertiser_id": settings.advertiser_id,
+            "custom_audience_id": existing.audience_id,
+            "custom_audience_name": name,
+        }
+        with contextlib.suppress(BusyError, ConfigError, RejectedError):
+            client.call("POST", UPDATE, json=body)
+            return msgspec.structs.replace(existing, name=name)
+    return existing
 
 
 def _ref(settings: Settings, audience: CustomAudience) -> AudienceRef:
     size = audience.cover_num if audience.is_valid and audience.cover_num > 0 else None
+    is_small = audience.is_valid and not audience.cover_num
     return AudienceRef(
         id=audience.audience_id,
         account=settings.advertiser_id,
         name=audience.name,
         status=_status(audience),
-        lower_bound=size,
-        upper_bound=size,
+        lower_bound=0 if is_small else size,
+        upper_bound=MIN_SIZE - 1 if is_small else size,
         # Below TikTok's floor it is unknown, not nobody (tiktok.md 9).
         matched=None if size is None else (size, size),
     )

@@ -25,7 +25,7 @@ from destination_tiktok.members import NO_IDENTIFIER
 from destination_tiktok.rate_limit import RateLimit
 from destination_tiktok.settings import Settings
 
-UPLOAD, CREATE, UPDATE = (f"/dmp/custom_audience/{path}/" for path in ("file/upload", "create", "update"))
+UPLOAD, CREATE = (f"/dmp/custom_audience/{path}/" for path in ("file/upload", "create"))
 COLUMNS = {"email": "email_SHA256", "phone": "phone_SHA256", "mobile_ad_id": "MAID"}
 """Column of the profile `tiktok-audience` -> header of the file; a mobile id needs no word on whose phone it is."""
 
@@ -99,7 +99,7 @@ def preview(settings: Settings, batch: Batch) -> dict[str, Any]:
         "headers": headers,
         "fields": {"advertiser_id": settings.advertiser_id, **file.fields},
         "file": file.content.decode().splitlines(),
-        "then": {"method": "POST", "url": api + UPDATE, "headers": headers, "json": body},
+        "then": {"method": "POST", "url": api + audiences.UPDATE, "headers": headers, "json": body},
     }
 
 
@@ -206,7 +206,7 @@ class FileWriter:
         return audience_id
 
     def _change(self, audience_id: str, operation: str, path: str) -> None:
-        self._client.call("POST", UPDATE, json=_update(self._settings, audience_id, operation, path))
+        self._client.call("POST", audiences.UPDATE, json=_update(self._settings, audience_id, operation, path))
 
     def _upload(self, file: File) -> str:
         fields = {"advertiser_id": self._settings.advertiser_id, **file.fields}

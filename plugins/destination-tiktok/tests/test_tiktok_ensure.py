@@ -1,5 +1,6 @@
 """Finding and creating audiences: one for each marker, whatever happens on the way; their state and size."""
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -77,7 +78,8 @@ def test_size_and_state(account: Account, batch: numbered.MakeBatch, clock: Cloc
         assert (ref.status, ref.lower_bound, ref.upper_bound) == ("not computed yet", None, None)
         clock.advance(3_601)
         ref = writer.ensure(account.audience(ref=ref))
-        assert (ref.status, ref.lower_bound) == ("below TikTok's minimum of 1,000 matched people", None)
+        assert ref.status == "below TikTok's minimum of 1,000 matched people"
+        assert (ref.lower_bound, ref.upper_bound, ref.matched) == (0, 999, None)
 
 
 @pytest.mark.parametrize("upload", ["streaming", "file"])
@@ -87,7 +89,6 @@ def test_size_and_state(account: Account, batch: numbered.MakeBatch, clock: Cloc
         ({"cover_num": 1_840, "is_valid": True}, "ready", 1_840),
         ({"cover_num": 1_840, "is_valid": True, "is_expiring": True}, "ready, expires within 60 days", 1_840),
         ({"cover_num": 1_840, "is_valid": False}, "not computed yet", None),
-        ({"cover_num": 0, "is_valid": True}, "below TikTok's minimum of 1,000 matched people", None),
         ({"cover_num": 0, "is_valid": False, "expired_time": "2020-01-01 00:00:00"}, "expired", None),
         ({"cover_num": 1_840, "is_valid": True, "expired_time": "2199-01-01 00:00:00"}, "ready", 1_840),
     ],
@@ -117,3 +118,58 @@ def test_row_24_no_room_and_row_35_no_allow_list(account: Account) -> None:
         account.configure(app={"allow_list": False})
         with pytest.raises(ConfigError, match=r"allow-list.*40118.*representative"):
             writer.ensure(account.audience())
+
+
+@pytest.mark.parametrize("upload", ["streaming", "file"])
+def test_a_new_name_keeps_the_marker_and_another_is_left_alone(account: Account, upload: Any) -> None:
+    made = made_audience(account, upload)
+    with account.open(upload=upload) as writer:
+        ref = writer.ensure(account.audience(ref=made))
+        renamed = writer.ensure(account.audience(name="Best customers", ref=ref, rename=True))
+        assert (renamed.id, account.held(ref.id)["name"]) == (made.id, renamed.name)
+        assert renamed.name == ref.name.replace("VIP", "Best customers")
+        assert writer.ensure(account.audience(name="Other", ref=renamed)).name == renamed.name
+        # Found again without a ref: the marker is still there.
+        assert writer.ensure(account.audience(name="Other")).id == made.id
+    assert account.held(ref.id)["name"] == renamed.name
+
+
+@pytest.mark.parametrize("code", [40001, 40002, 40400])
+def test_where_tiktok_does_not_rename_the_audience_keeps_its_name(account: Account, code: int) -> None:
+    made = made_audience(account, "streaming")
+    account.fails(code, "/update/")
+    with account.open() as writer:
+        ref = writer.ensure(account.audience(name="Best customers", ref=made, rename=True))
+    assert ref.name == account.held(made.id)["name"]
+    assert ref.name.startswith("VIP [")
+
+
+def test_an_audience_that_is_there_costs_one_read(account: Account) -> None:
+    made = made_audience(account, "streaming")
+    before = account.control("GET", "requests")["total"]
+    with account.open() as writer:
+        writer.ensure(account.audience(ref=made))
+    assert account.control("GET", "requests")["total"] == before + 1
+
+
+def made_audience(account: Account, upload: str) -> AudienceRef:
+    """An audience that was made in this way, with the marker `vip`."""
+    with account.open() as writer:
+        ref = writer.ensure(account.audience())
+    if upload == "streaming":
+        return ref
+    account.call("segment/audience/", advertiser_id=account.number, action="delete", delete_audience_id=ref.id)
+    upload_file = f"{account.url}/open_api/v1.3/dmp/custom_audience/file/upload/"
+    content = b"0" * 63 + b"1\n"
+    fields = {
+        "advertiser_id": account.number,
+        "calculate_type": "EMAIL_SHA256",
+        "file_signature": hashlib.md5(content, usedforsecurity=False).hexdigest(),
+    }
+    files = {"file": ("members.csv", content, "text/csv")}
+    headers = {"Access-Token": account.token}
+    path = account.http.post(upload_file, data=fields, files=files, headers=headers).json()["data"]["file_path"]
+    body = {"custom_audience_name": ref.name, "file_paths": [path], "calculate_type": "EMAIL_SHA256"}
+    account.call("dmp/custom_audience/create/", advertiser_id=account.number, **body)
+    (found,) = account.audiences()
+    return AudienceRef(id=found["id"], account=account.number, name=ref.name)

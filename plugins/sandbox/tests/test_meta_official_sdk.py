@@ -83,6 +83,31 @@ def test_create_user_and_delete_users(audience: CustomAudience, meta_twin: MetaC
     assert meta_twin.lines(f"audiences/{audience['id']}/people") == ["p-bob"]
 
 
+def test_nobody_is_removed_from_a_small_audience_except_from_all(
+    account: AdAccount, audience: CustomAudience, meta_twin: MetaClient
+) -> None:
+    payload = {"schema": ["EMAIL"], "data": [[ANN], [BOB]]}
+    audience.create_user(params={"payload": payload})
+    meta_twin.configure(removal_minimum=3)
+    with pytest.raises(FacebookRequestError) as refused:
+        audience.delete_users(params={"payload": payload | {"data": [[ANN]]}})
+    error = refused.value
+    assert (error.http_status(), error.api_error_code(), error.api_error_subcode()) == (403, 200, 1870047)
+    assert "Audience Size too Low: You cannot remove users from this audience" in error.api_error_message()
+    assert meta_twin.lines(f"audiences/{audience['id']}/people") == ["p-ann", "p-bob"]
+    account.delete_users_of_any_audience(params={"payload": payload | {"data": [[ANN]]}})
+    assert meta_twin.lines(f"audiences/{audience['id']}/people") == ["p-bob"]
+
+
+def test_uploads_want_the_terms_accepted(audience: CustomAudience, meta_twin: MetaClient) -> None:
+    meta_twin.configure(accounts={"1001": {"terms_accepted": False}})
+    with pytest.raises(FacebookRequestError) as refused:
+        audience.create_user(params={"payload": {"schema": ["EMAIL"], "data": [[ANN]]}})
+    error = refused.value
+    assert (error.http_status(), error.api_error_code(), error.api_error_subcode()) == (403, 200, 1870034)
+    assert "https://business.facebook.com/ads/manage/customaudiences/tos/?act=1001" in error.api_error_message()
+
+
 def test_add_users_and_remove_users_of_the_mixin(audience: CustomAudience, meta_twin: MetaClient) -> None:
     schema = [CustomAudience.Schema.MultiKeySchema.email, CustomAudience.Schema.MultiKeySchema.fn]
     audience.add_users(schema, [["Ann@example.com", "Ann"], ["bob@example.com", "Bob"]], is_raw=True)

@@ -88,6 +88,15 @@ def test_a_customer_file_audience_from_upload_to_delete(
     tiktok_twin.advance(3_600)
     # The model fills in REPLACE by itself (contract 5.3).
     assert tiktok_twin.lines(f"audiences/{made}/people") == ["p-bob"]
+    # Nor do its REPLACE and no file change who is in.
+    named = business_api_client.CustomAudienceUpdateBody(
+        advertiser_id=A, custom_audience_id=made, custom_audience_name="Best customers"
+    )
+    audiences.dmp_custom_audience_update(TOKEN, body=named, **ONLY)
+    assert (tiktok_twin.held(made)["name"], tiktok_twin.lines(f"audiences/{made}/people")) == (
+        "Best customers",
+        ["p-bob"],
+    )
     listed = audiences.dmp_custom_audience_list(A, TOKEN, page=1, page_size=100, **ONLY)["data"]
     assert [one["audience_id"] for one in listed["list"]] == [made]
     assert listed["page_info"] == {"page": 1, "page_size": 100, "total_number": 1, "total_page": 1}

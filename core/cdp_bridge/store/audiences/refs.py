@@ -1,4 +1,4 @@
-"""Reads what the platforms call the audiences, and with which settings they were made."""
+"""Reads what the platforms call the audiences, and how they were when they were last ensured."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from cdp_bridge.model import AudienceRef
 from cdp_bridge.store import tables
 from cdp_bridge.store.database import Database, by_chunks, struct_of, structs_of
+from cdp_bridge.store.values import Ensured
 
 _ref, _name = tables.audience_ref, tables.audience.c.name
 # Made once: it takes as long as to run it.
@@ -26,11 +27,11 @@ def get(database: Database, audience: str) -> AudienceRef | None:
     return struct_of(AudienceRef, row) if row else None
 
 
-def settings_digest(database: Database, audience: str) -> str | None:
-    """See `Store.settings_digest`."""
-    query = sa.select(_ref.c.settings_digest).join(tables.audience).where(_name == audience)
+def ensured(database: Database, audience: str) -> Ensured:
+    """See `Store.ensured`."""
     with database.reading() as connection:
-        return connection.execute(query).scalar()
+        row = connection.execute(sa.select(_ref).join(tables.audience).where(_name == audience)).first()
+    return struct_of(Ensured, row) if row else Ensured()
 
 
 def by_name(database: Database, names: Sequence[str]) -> dict[str, AudienceRef]:

@@ -47,8 +47,9 @@ class Config(msgspec.Struct, forbid_unknown_fields=True):
     `create_lag`: a new audience answers 803 for so long. `populating`: operation_status 441 after an upload.
     `stuck_sessions`: sessions stay `uploading` with num_matched "-1". `empty_first_page`: a list begins with an empty
     page that has a `next`. `list_samples`: invalid_entry_samples as list instead of map. `max_page`: a page above it
-    is answered with code 1, "reduce the amount of data". `insights_job`: how long an asynchronous report runs, and
-    `insights_outcome` how it ends.
+    is answered with code 1, "reduce the amount of data". `removal_minimum`: nobody is removed from an audience of fewer
+    people (200/1870047); where Meta draws the line is not published. `insights_job`: how long an asynchronous report
+    runs, and `insights_outcome` how it ends.
     """
 
     app: App
@@ -61,6 +62,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True):
     list_samples: bool = False
     max_page: int = 500
     insights_job: float = 0
+    removal_minimum: int = 0
     insights_outcome: Literal["Job Completed", "Job Failed", "Job Skipped"] = "Job Completed"
 
 

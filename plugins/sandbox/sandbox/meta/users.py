@@ -16,6 +16,7 @@ EXTERN_LIFE = 90 * 24 * 3600.0
 def add(twin: Twin, call: Call, audience: Audience) -> dict[str, Any]:
     """`POST /{audience}/users`."""
     _check_open(twin, audience)
+    _check_terms(twin, audience)
     upload = payload.parse(call.value("payload"), needs_value=audience.value_based, rows_taken=call.rows_taken)
     return _upload(twin, call, audience, upload, "add")
 
@@ -23,6 +24,9 @@ def add(twin: Twin, call: Call, audience: Audience) -> dict[str, Any]:
 def remove(twin: Twin, call: Call, audience: Audience) -> dict[str, Any]:
     """`DELETE /{audience}/users`."""
     _check_open(twin, audience)
+    if len(audience.members.people()) < twin.config.removal_minimum:
+        message = "(#200) Audience Size too Low: You cannot remove users from this audience"
+        raise GraphError(200, message, subcode=1870047, status=403)
     upload = payload.parse(call.value("payload"), rows_taken=call.rows_taken)
     return _upload(twin, call, audience, upload, "remove")
 
@@ -30,6 +34,7 @@ def remove(twin: Twin, call: Call, audience: Audience) -> dict[str, Any]:
 def replace(twin: Twin, call: Call, audience: Audience) -> dict[str, Any]:
     """`POST /{audience}/usersreplace`: the first batch empties the audience, the following ones fill it."""
     _check_editable(audience)
+    _check_terms(twin, audience)
     now = twin.clock.now()
     batch = sessions.read_batch(call)
     if batch is None:
@@ -69,6 +74,15 @@ def _check_open(twin: Twin, audience: Audience) -> None:
     _check_editable(audience)
     if audience.replacing is not None and not audience.replacing.expired(twin.clock.now()):
         raise sessions.replace_running()
+
+
+def _check_terms(twin: Twin, audience: Audience) -> None:
+    """Raises GraphError 200/1870034 where the terms do not hold (any more); that uploads say so is a guess."""
+    account = twin.config.accounts[audience.account_id]
+    if not (account.terms_accepted and account.user_terms_accepted):
+        link = f"https://business.facebook.com/ads/manage/customaudiences/tos/?act={audience.account_id}"
+        message = f"(#200) Custom Audience Terms Not Accepted: accept them at {link}"
+        raise GraphError(200, message, subcode=1870034, status=403)
 
 
 def _source(audience: Audience, upload: Upload) -> str:
