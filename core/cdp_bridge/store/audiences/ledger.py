@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from cdp_bridge.storable import storable
 from cdp_bridge.store import tables
 from cdp_bridge.store.database import Database, by_chunks
 from cdp_bridge.store.values import Acknowledgement, Member, MemberRow
@@ -92,7 +93,8 @@ def put(
         return
     moment = tables.microseconds(at)
     if connection.dialect.name == "postgresql":
-        _copy(connection, [(audience_id, *row, outcome, moment) for row in members])
+        rows = ((key, digest, user and storable(user), packed) for key, digest, user, packed in members)
+        _copy(connection, [(audience_id, *row, outcome, moment) for row in rows])
         return
     for same in _by_lengths(members):
         keys, fingerprints, users, identifiers = zip(*same, strict=True)
