@@ -8,6 +8,8 @@ import re
 import sys
 from typing import Any
 
+from cdp_bridge.texts.visible import visible
+
 _secrets: set[str] = set()
 # Short secrets would blank out ordinary words; platforms do not issue credentials this short.
 _MIN_SECRET_LENGTH = 6
@@ -52,11 +54,11 @@ def redact(text: str) -> str:
 
 
 class RedactingFormatter(logging.Formatter):
-    """Formats a record as usual and redacts the whole line, tracebacks included."""
+    """Formats a record as usual, redacts it, and escapes control characters; tracebacks included."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One redacted line (or traceback)."""
-        return redact(super().format(record))
+        """One redacted line; further lines, as of a traceback, are indented, so that none looks like a record."""
+        return visible(redact(super().format(record))).replace("\n", "\n  ")
 
 
 class RedactedStdout(io.TextIOBase):
@@ -75,7 +77,7 @@ class RedactedStdout(io.TextIOBase):
         if len(self._rest) > _MAX_LINE_LENGTH:
             whole, self._rest = [*whole, self._rest], ""
         for line in whole:
-            print(redact(line), file=sys.stderr)
+            print(visible(redact(line)), file=sys.stderr)
         return len(text)
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from cdp_bridge.errors import ConfigError
 from cdp_bridge.files import Local
 from cdp_bridge.secrets import Resolver, Secret
 from cdp_bridge.structs import make_ready
+from cdp_bridge.texts.storable import unstorable
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -111,9 +112,12 @@ def check(settings: type[msgspec.Struct], raw: Any) -> None:
 
 
 def check_schema(json_schema: Json, raw: Any) -> None:
-    """Raise SettingsError if a value does not fit a JSON schema, naming every fault at once."""
+    """Raise SettingsError if a value cannot be stored or does not fit a JSON schema, naming every fault at once."""
     from jsonschema import Draft7Validator
 
+    # Before the schema: its patterns and bounds are not made for such values.
+    if wrong := list(unstorable(raw)):
+        raise SettingsError(wrong)
     faults = [fault for error in Draft7Validator(json_schema).iter_errors(raw) for fault in _explain(error)]
     if faults:
         # jsonschema names a missing setting once for each that is missing.

@@ -98,7 +98,11 @@ class _Builder:
             return self.mapping(node, inside)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(part, f"{inside}{number}") for number, part in enumerate(node.value)]
-        return self.loader.construct_object(node)
+        try:
+            return self.loader.construct_object(node)
+        except ValueError:
+            # Python reads no integer of thousands of digits.
+            raise _fault(node, "is a number of too many digits") from None
 
     def mapping(self, node: yaml.MappingNode, inside: str) -> dict[str, Any]:
         values: dict[str, Any] = {}

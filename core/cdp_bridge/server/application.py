@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Any
 
 from litestar import Litestar, Request, Router
-from litestar.connection import ASGIConnection
 from litestar.datastructures import MutableScopeHeaders
 from litestar.di import Provide
-from litestar.enums import ScopeType
-from litestar.middleware import ASGIMiddleware
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import Message, Scope
 
 from cdp_bridge.connectors.credentials import grants, resolver
 from cdp_bridge.connectors.registry import Registry
@@ -41,6 +37,7 @@ from cdp_bridge.server.web.endpoint import Core
 from cdp_bridge.server.web.idempotency import Idempotency
 from cdp_bridge.server.web.metrics import Metrics, metrics
 from cdp_bridge.server.web.paging import PageTokens
+from cdp_bridge.server.web.strict import Strict
 from cdp_bridge.store import Store
 
 MAX_BODY_BYTES = 4_000_000
@@ -99,7 +96,7 @@ def application(
             "core": Provide(lambda: core, sync_to_thread=False),
             "caller": Provide(_caller, sync_to_thread=False),
         },
-        middleware=[collected, Access(store), _Strict(), Idempotency(store)],
+        middleware=[collected, Access(store), Strict(), Idempotency(store)],
         exception_handlers=problems.HANDLERS,
         before_send=[_add_headers, collected.count],
         openapi_config=_openapi(),
@@ -121,27 +118,6 @@ async def _add_headers(message: Message, scope: Scope) -> None:
         headers = MutableScopeHeaders.from_message(message)
         for name, value in _HEADERS.items():
             headers.setdefault(name, value)
-
-
-class _Strict(ASGIMiddleware):
-    """Accepts only bodies that are declared as JSON."""
-
-    scopes = (ScopeType.HTTP,)
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Refuse a body of another content type."""
-        headers = ASGIConnection[Any, Any, Any, Any](scope).headers
-        content_type, _, rest = headers.get("content-type", "").partition(";")
-        has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
-        charset = rest.strip().lower().removeprefix("charset=").strip('"')
-        if has_body and (content_type.strip().lower() != "application/json" or charset not in ("", "utf-8")):
-            raise problems.problem(
-                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                "the body is not declared as JSON",
-                place="header Content-Type",
-                remedy="Send JSON in UTF-8 as application/json",
-            )
-        await next_app(scope, receive, send)
 
 
 def _openapi() -> OpenAPIConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import threading
@@ -19,6 +20,7 @@ import sqlalchemy as sa
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.redact import learn
 from cdp_bridge.store.failures import READ_ONLY, known, plainly
+from cdp_bridge.texts.storable import storable
 
 S = TypeVar("S", bound=msgspec.Struct)
 V = TypeVar("V")
@@ -68,6 +70,7 @@ class Database:
             address,
             hide_parameters=True,
             pool_pre_ping=self.path is None,
+            json_serializer=_to_json,
             json_deserializer=msgspec.json.decode,
             **_arguments(address),
         )
@@ -172,6 +175,11 @@ def by_chunks(values: Sequence[V]) -> Iterator[Sequence[V]]:
     return (values[start : start + CHUNK] for start in range(0, len(values), CHUNK))
 
 
+def _to_json(value: Any) -> str:
+    # Half of a surrogate pair could be written as its escape, but not read again.
+    return storable(json.dumps(value, ensure_ascii=False))
+
+
 def _address(url: str) -> sa.URL:
     try:
         address = sa.make_url(url)
@@ -223,6 +231,7 @@ def _arguments(address: sa.URL) -> dict[str, Any]:
     return {
         **_POOL,
         "connect_args": {
+            "client_encoding": "UTF8",
             "connect_timeout": CONNECT_SECONDS,
             "tcp_user_timeout": SILENCE_SECONDS * 1000,
             "keepalives_idle": SILENCE_SECONDS // 4,

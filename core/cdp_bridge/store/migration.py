@@ -21,9 +21,10 @@ _LOCK = 0x6364705F627269  # "cdp_bri": the advisory lock of processes that migra
 def upgrade(database: Database) -> None:
     """Create or migrate the tables as needed.
 
-    Raises ConfigError for a database that is not ours, damaged, newer than this version, or read-only.
+    Raises ConfigError for a database that is not ours, damaged, newer than this version, read-only, or not in UTF-8.
     """
     with database.reading() as connection:
+        _refuse_other_encoding(connection, database.place)
         version = _version(connection)
         _refuse_read_only(connection, database.place)
     if version != HEAD:
@@ -57,6 +58,19 @@ def _damage(connection: sa.Connection) -> Iterator[str]:
     yield from (fault for fault in connection.exec_driver_sql("PRAGMA integrity_check").scalars() if fault != "ok")
     for row in connection.exec_driver_sql("PRAGMA foreign_key_check"):
         yield f"a row of {row[0]} refers to a missing row of {row[2]}"
+
+
+def _refuse_other_encoding(connection: sa.Connection, place: str) -> None:
+    """ConfigError for a PostgreSQL database that cannot hold all names; SQLite stores all of Unicode in any case."""
+    if connection.dialect.name != "postgresql":
+        return
+    encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+    if encoding != "UTF8":
+        raise ConfigError(
+            f"the database stores text in {encoding}, which cannot hold every name",
+            place=place,
+            remedy="Make one in UTF-8: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0",
+        )
 
 
 def _version(connection: sa.Connection) -> str | None:

@@ -8,6 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import Dialect
 
+from cdp_bridge.texts.storable import storable
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -36,6 +38,17 @@ class Instant(sa.types.TypeDecorator[datetime]):
         return None if value is None else moment(value)
 
 
+class Text(sa.types.TypeDecorator[str]):
+    """A text; the characters that a database refuses, as a platform or connector may send them, become U+FFFD."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """As `storable`."""
+        return None if value is None else storable(value)
+
+
 metadata = sa.MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
@@ -49,18 +62,18 @@ metadata = sa.MetaData(
 Kind = type[sa.types.TypeEngine[Any]]
 
 
-def _column(name: str, kind: Kind = sa.Text, *, optional: bool = False) -> sa.Column[Any]:
+def _column(name: str, kind: Kind = Text, *, optional: bool = False) -> sa.Column[Any]:
     return sa.Column(name, kind, nullable=optional)
 
 
-def _key(name: str, kind: Kind = sa.Text, references: str | None = None) -> sa.Column[Any]:
+def _key(name: str, kind: Kind = Text, references: str | None = None) -> sa.Column[Any]:
     return sa.Column(
         name, kind, *([sa.ForeignKey(references)] if references else ()), primary_key=True, autoincrement=False
     )
 
 
 def _belongs_to(name: str, references: str) -> sa.Column[Any]:
-    return sa.Column(name, sa.Text, sa.ForeignKey(references), nullable=False)
+    return sa.Column(name, Text, sa.ForeignKey(references), nullable=False)
 
 
 Json = sa.JSON(none_as_null=True)
@@ -143,7 +156,7 @@ audience = sa.Table(
     "audience",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("name", Text, nullable=False, unique=True),
 )
 audience_ref = sa.Table(
     "audience_ref",
@@ -270,7 +283,7 @@ run_request = sa.Table(
     _column("state"),
     _column("attempt", sa.Integer),
     _column("slot", Instant, optional=True),
-    sa.Column("retry_of", sa.Text, nullable=True, unique=True),
+    sa.Column("retry_of", Text, nullable=True, unique=True),
     _column("not_before", Instant, optional=True),
     _column("requested_at", Instant),
     _column("requested_by"),
@@ -291,7 +304,7 @@ run_request = sa.Table(
 run_note = sa.Table(
     "run_note",
     metadata,
-    sa.Column("request_id", sa.Text, sa.ForeignKey("run_request.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("request_id", Text, sa.ForeignKey("run_request.id", ondelete="CASCADE"), primary_key=True),
     _key("number", sa.Integer),
     _column("at", Instant),
     _column("level"),

@@ -20,6 +20,8 @@ from schemathesis.specs.openapi.checks import (
 from .conftest import Api
 
 CANARY = "canary7f3a"
+STRAY = "stray_field"
+"""A field that no body has; fields are named in answers, if they look like names."""
 BODIES: dict[str, dict[str, Any]] = {
     "/v1/connections": {"name": "new", "cdp_provider": "source-shop", "api_credentials": {"account": "1"}},
     "/v1/destinations": {"name": "new", "connector": "destination-shop", "settings": {"account": "1"}},
@@ -41,7 +43,8 @@ BODIES: dict[str, dict[str, Any]] = {
 WRONG = [
     CANARY,
     f"{CANARY}@example.com",
-    {CANARY: CANARY},
+    {STRAY: CANARY},
+    {f"{CANARY}@example.com": CANARY},
     [CANARY],
     {"cron": CANARY},
     f"upper({CANARY})",
@@ -52,13 +55,36 @@ WRONG = [
 
 
 def spoilt(body: Any) -> list[Any]:
-    """The body with each of its parts replaced by each wrong thing, and with a canary as another key."""
+    """The body with each of its parts replaced by each wrong thing, and with other keys."""
     if isinstance(body, dict):
         inner = [{**body, key: wrong} for key, part in body.items() for wrong in spoilt(part)]
-        return [*inner, *({**body, key: wrong} for key in body for wrong in WRONG), {**body, CANARY: 1}]
+        return [*inner, *({**body, key: wrong} for key in body for wrong in WRONG), *stray(body)]
     if isinstance(body, list):
         return [[*body, wrong] for wrong in WRONG] + [[wrong] for part in body for wrong in spoilt(part)]
     return WRONG
+
+
+def stray(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """The body with another field: one that looks like a name, and others that may be values."""
+    return [{**body, key: 1} for key in (STRAY, f"{CANARY}@example.com", f"{CANARY} {CANARY}", "4915112345678")]
+
+
+@pytest.mark.parametrize("path", BODIES)
+def test_a_field_that_is_not_known_is_named(api: Api, path: str) -> None:
+    named, *others = [api.call("POST", path, body) for body in stray(BODIES[path])]
+    assert named.status_code == 400
+    assert [fault["place"] for fault in named.json()["errors"]] == [STRAY]
+    assert all(answer.json()["errors"][0]["place"] == "…" for answer in others)
+
+
+def test_a_setting_that_is_not_known_is_named(api: Api) -> None:
+    body = BODIES["/v1/connections"] | {"api_credentials": {"acount": "1", CANARY: CANARY}}
+    answer = api.call("POST", "/v1/connections", body)
+    assert answer.status_code == 422
+    faults = {fault["place"]: fault for fault in answer.json()["errors"]}
+    assert faults["api_credentials.acount"]["remedy"] == "Did you mean account?"
+    # A name that is also a value is hidden as such.
+    assert "api_credentials.…" in faults
 
 
 @pytest.mark.parametrize("path", BODIES)

@@ -227,3 +227,26 @@ def test_a_store_locked_for_too_long_is_transient(tmp_path: Path, people: People
         rival.execute("ROLLBACK")
         rival.close()
         assert store.ledger.count("vip") == 0
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "EUC_JP"])
+def test_a_database_that_cannot_hold_all_names_is_refused(postgres_server: str, encoding: str) -> None:
+    name = f"encoded_{encoding.lower()}"
+    with psycopg.connect(f"{postgres_server} dbname=postgres", autocommit=True) as server:
+        locale = "LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+        server.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' {locale}")
+        url = f"postgresql://postgres@/{name}?host={server.info.host}"
+        with pytest.raises(ConfigError, match=f"{name}: the database stores text in {encoding}.*ENCODING 'UTF8'"):
+            Store.open(url)
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.mark.postgres
+def test_names_come_back_whatever_encoding_the_client_asks_for(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    with Store.open(f"{postgres_url}&client_encoding=latin1") as store:
+        assert store.api_keys.create("Łódź \U0001f600", "viewer")[0].name == "Łódź \U0001f600"
+        assert [key.name for key in store.api_keys.all()] == ["Łódź \U0001f600"]

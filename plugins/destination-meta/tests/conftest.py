@@ -72,7 +72,9 @@ def twin_url() -> Iterator[str]:
 def account(twin_url: str) -> Iterator[Account]:
     account = Account(twin_url, next(NUMBERS))
     yield account
-    account.configure(empty_first_page=False, list_samples=False, max_page=500, removal_minimum=0, app={"demand_proof": False})
+    account.configure(
+        empty_first_page=False, list_samples=False, max_page=500, removal_minimum=0, app={"demand_proof": False}
+    )
     account.close()
 
 

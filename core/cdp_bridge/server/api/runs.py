@@ -19,13 +19,15 @@ from cdp_bridge.server.web.endpoint import Caller, CoreGiven, Filter, Limit, Pag
 from cdp_bridge.server.web.paging import Listing, page
 from cdp_bridge.server.web.problems import missing, problem
 from cdp_bridge.store import Store
+from cdp_bridge.store.runs.notes import MAX_NOTES
 
 FINAL_STATES = frozenset(get_args(RequestState)) - {"queued", "running"}
 POLL_SECONDS = 0.5
 PING_SECONDS = 15.0
 
 LastEventId = Annotated[
-    int | None, HeaderParameter(name="Last-Event-ID", ge=0, description="The id of the last event that was received")
+    int | None,
+    HeaderParameter(name="Last-Event-ID", ge=0, le=MAX_NOTES, description="The id of the last event that was received"),
 ]
 
 

@@ -52,7 +52,7 @@ def callback() -> HTTPRouteHandler:
         sync_to_thread=True,
         include_in_schema=False,
         guards=[_rate_limit()],
-        opt={"open": True},
+        opt={"open": True, "any_query": True},
     )
     def connected(core: CoreGiven, request: Request[Any, Any, Any]) -> Response[str]:
         """Finish a sign-in that was begun."""

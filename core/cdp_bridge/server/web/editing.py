@@ -17,7 +17,7 @@ from cdp_bridge.entities import ApiKey, Bridge, EntryKind
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.server.web.access import who
 from cdp_bridge.server.web.endpoint import Core
-from cdp_bridge.server.web.problems import Fault, ProblemError, faults_of, missing, problem
+from cdp_bridge.server.web.problems import Fault, ProblemError, faults_of, missing, nameable, problem
 from cdp_bridge.settings import SettingsError
 
 _WORD = re.compile(r"[\w@.+-]{3,}")
@@ -103,13 +103,15 @@ def refusal(core: Core, sent: Any, faults: Iterable[ConfigError], within: str = 
 
 
 class _Hidden:
-    """Hides the words of a body in error texts, apart from those that the configuration or its schema knows."""
+    """Hides the words of a body in error texts, apart from the names of its fields, and from those that the
+    configuration or its schema knows.
+    """
 
     def __init__(self, sent: Any, bridge: Bridge, connectors: Mapping[str, Any]) -> None:
         known = set(_words(configuration.schema())) | set(_words(msgspec.to_builtins(bridge))) | set(connectors)
         for connector in connectors.values():
             known.update(connector.settings.__struct_fields__)
-        words = {word for word in _words(msgspec.to_builtins(sent)) if word not in known}
+        words = {word for word in _words(msgspec.to_builtins(sent), names=False) if word not in known}
         longest_first = sorted(words, key=len, reverse=True)
         self._sent = re.compile("|".join(rf"(?<!\w){re.escape(word)}(?!\w)" for word in longest_first) or r"(?!)")
 
@@ -118,15 +120,16 @@ class _Hidden:
         return self._sent.sub("…", text)
 
 
-def _words(value: Any) -> Iterator[str]:
-    """All texts and keys, and the words in them."""
+def _words(value: Any, *, names: bool = True) -> Iterator[str]:
+    """All texts and keys, and the words in them; without `names`, no keys that look like names of fields."""
     match value:
         case str():
             yield from (value, *_WORD.findall(value)) if len(value) > 2 else ()
         case Mapping():
             for key, part in value.items():
-                yield from _words(key)
-                yield from _words(part)
+                if names or nameable(key) != key:
+                    yield from _words(key)
+                yield from _words(part, names=names)
         case list() | tuple():
             for part in value:
-                yield from _words(part)
+                yield from _words(part, names=names)

@@ -11,7 +11,7 @@ from litestar import delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, HeaderParameter, QueryParameter
+from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from msgspec import Struct
 
 from cdp_bridge.connectors.registry import Registry
@@ -27,10 +27,13 @@ from cdp_bridge.store.access.audit import AuditRecord
 
 Declare = Callable[[Callable[..., Any]], HTTPRouteHandler]
 Limit = Annotated[int, QueryParameter(ge=1, le=200, description="The maximum number of entries of a page")]
-PathText = FromPath[str]
+PathText = Annotated[str, PathParameter(max_length=200)]
 Filter = Annotated[str | None, QueryParameter(max_length=200)]
 PageToken = Annotated[str | None, QueryParameter(max_length=1_000, description="`next` of the page before")]
-IfMatch = Annotated[str | None, HeaderParameter(name="If-Match", description="The ETag of the resource as it was read")]
+IfMatch = Annotated[
+    str | None,
+    HeaderParameter(name="If-Match", max_length=200, description="The ETag of the resource as it was read"),
+]
 
 
 class Core(Struct, frozen=True):

@@ -31,10 +31,9 @@ _OF_STATUS = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("the body is too large", "Send less in one request"),
 }
 _REMEDY = "Correct it: /docs and /v1/connectors describe what is taken"
-_QUOTES = (
-    (re.compile(r"unknown field `.*`", re.DOTALL), "a field that is not known here"),
-    (re.compile(r"enum value .*", re.DOTALL), "value: it is none of those allowed"),
-)
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
+_UNKNOWN_FIELD = re.compile(r"unknown field `(.*)`", re.DOTALL)
+_QUOTES = ((re.compile(r"enum value .*", re.DOTALL), "value: it is none of those allowed"),)
 
 
 class Fault(Struct, frozen=True, kw_only=True):
@@ -68,6 +67,11 @@ def problem(
 ) -> ProblemError:
     """An error with one fault."""
     return ProblemError(status, [Fault(place=place, problem=text, remedy=remedy)], headers)
+
+
+def nameable(name: str) -> str:
+    """The name of a field or parameter that somebody sent, or `…` for what may be a value instead of a name."""
+    return name if _NAME.fullmatch(name) and redact(name) == name else "…"
 
 
 def missing(noun: str) -> ProblemError:
@@ -107,11 +111,14 @@ def _of_depth(_: Request[Any, Any, Any], __: RecursionError) -> Response[Problem
 
 def _of_validation(details: Mapping[str, str]) -> Fault:
     text = str(details.get("message", "is not valid"))
-    for pattern, instead in _QUOTES:
-        text = pattern.sub(instead, text)
     source, key = details.get("source", "body").lower(), details.get("key", "")
     # The framework names the body as a whole after its parameter.
     place = key.removeprefix("data") or "body" if source == "body" else f"{source} {key}"
+    if unknown := _UNKNOWN_FIELD.search(text):
+        place = f"{place}.{nameable(unknown[1])}".removeprefix("body.")
+        return Fault(place=place, problem="is not a known field", remedy="Take it out, or see /docs for its name")
+    for pattern, instead in _QUOTES:
+        text = pattern.sub(instead, text)
     return Fault(place=place, problem=text, remedy="Compare it with the description at /docs")
 
 

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from cdp_bridge.store import tables
 from cdp_bridge.store.database import Database, by_chunks
 from cdp_bridge.store.values import Acknowledgement, Member, MemberRow
+from cdp_bridge.texts.storable import storable
 
 ROWS = 50_000
 """Rows of one chunk of `fingerprints`; whole members come in smaller ones."""
@@ -92,7 +93,8 @@ def put(
         return
     moment = tables.microseconds(at)
     if connection.dialect.name == "postgresql":
-        _copy(connection, [(audience_id, *row, outcome, moment) for row in members])
+        rows = ((key, digest, user and storable(user), packed) for key, digest, user, packed in members)
+        _copy(connection, [(audience_id, *row, outcome, moment) for row in rows])
         return
     for same in _by_lengths(members):
         keys, fingerprints, users, identifiers = zip(*same, strict=True)
