@@ -11,6 +11,8 @@ from typing import Any
 
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.params import HeaderParameter, QueryParameter
+from litestar.typing import FieldDefinition
 from msgspec import Struct
 
 from cdp_bridge.errors import BridgeError, ConfigError, TransientError
@@ -99,7 +101,8 @@ def _of_problem(_: Request[Any, Any, Any], error: ProblemError) -> Response[Prob
 def _of_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[ProblemDetails]:
     status = HTTPStatus(error.status_code)
     if isinstance(error, ValidationException) and isinstance(error.extra, list):
-        return respond(ProblemError(status, map(_of_validation, error.extra)))
+        parameters = request.route_handler.parsed_fn_signature.parameters
+        return respond(ProblemError(status, [_of_validation(details, parameters) for details in error.extra]))
     text, remedy = _OF_STATUS.get(status, (status.phrase.lower(), "See /docs"))
     place = "body" if status in (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE) else ""
     return respond(problem(status, text, place=place, remedy=remedy, headers=error.headers))
@@ -109,9 +112,12 @@ def _of_depth(_: Request[Any, Any, Any], __: RecursionError) -> Response[Problem
     return respond(problem(HTTPStatus.BAD_REQUEST, "it is nested too deeply", place="body", remedy="Nest less"))
 
 
-def _of_validation(details: Mapping[str, str]) -> Fault:
+def _of_validation(details: Mapping[str, str], parameters: Mapping[str, FieldDefinition]) -> Fault:
     text = str(details.get("message", "is not valid"))
     source, key = details.get("source", "body").lower(), details.get("key", "")
+    kwarg = parameters[key].kwarg_definition if key in parameters else None
+    if isinstance(kwarg, HeaderParameter | QueryParameter) and kwarg.name:
+        key = kwarg.name
     # The framework names the body as a whole after its parameter.
     place = key.removeprefix("data") or "body" if source == "body" else f"{source} {key}"
     if unknown := _UNKNOWN_FIELD.search(text):

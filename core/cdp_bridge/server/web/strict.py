@@ -11,10 +11,10 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 import anyio
 from litestar import Request
-from litestar.enums import ParamType, ScopeType
+from litestar.enums import ScopeType
 from litestar.handlers import BaseRouteHandler
 from litestar.middleware import ASGIMiddleware
-from litestar.params import ParameterKwarg
+from litestar.params import QueryParameter
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from cdp_bridge.errors import ConfigError
@@ -53,11 +53,7 @@ class Strict(ASGIMiddleware):
 def known_parameters(handler: BaseRouteHandler) -> list[str]:
     """The query parameters that a handler declares, by name."""
     declared = ((field.kwarg_definition, field.name) for field in handler.parsed_fn_signature.parameters.values())
-    return sorted(
-        kwarg.name or name
-        for kwarg, name in declared
-        if isinstance(kwarg, ParameterKwarg) and kwarg.param_type is ParamType.QUERY
-    )
+    return sorted(kwarg.name or name for kwarg, name in declared if isinstance(kwarg, QueryParameter))
 
 
 def _faults_of_path(scope: Scope) -> list[Fault]:
