@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 import threading
@@ -12,6 +13,7 @@ from typing import NoReturn
 import click
 
 from cdp_bridge.errors import BridgeError
+from cdp_bridge.texts.visible import visible
 
 OK, FAILED, USAGE, PARTLY = 0, 1, 2, 3
 """Exit codes; PARTLY: done, but too much was rejected or waits for approval."""
@@ -73,6 +75,10 @@ def bridge(debug: bool) -> None:
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """The console script `cdp-bridge`."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What a terminal's encoding does not have is shown as "?".
+            stream.reconfigure(errors="replace")
     if threading.current_thread() is threading.main_thread():
         # As for Ctrl-C, so that processes and files of connectors are removed.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -98,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 
 def _fail(text: str) -> int:
-    click.echo(f"error: {text}", err=True)
+    click.echo(visible(f"error: {text}"), err=True)
     return FAILED
 
 
@@ -110,5 +116,5 @@ def _fail_with_bug(error: Exception, *, debug: bool) -> int:
 
     if debug:
         click.echo(redact("".join(traceback.format_exception(error))), err=True)
-    click.echo(sentence(error), err=True)
+    click.echo(visible(sentence(error)), err=True)
     return FAILED

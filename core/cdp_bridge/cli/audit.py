@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from cdp_bridge.cli.options import open_store, store_option
+from cdp_bridge.cli.output import print_json_line
 
 
 @click.command()
@@ -17,4 +18,4 @@ def audit(after: int, store_url: str) -> None:
     with open_store(store_url) as store:
         for entry, digest in store.audit.all(after):
             line = {**msgspec.to_builtins(entry), "digest": digest.hex() if digest else None}
-            click.echo(msgspec.json.encode(line))
+            print_json_line(line)

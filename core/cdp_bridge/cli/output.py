@@ -1,13 +1,17 @@
-"""Prints tables for people and JSON for programs."""
+"""Prints tables and lines for people and JSON for programs; control characters in the texts of others are escaped."""
 
 from __future__ import annotations
 
+import codecs
+import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
 import msgspec
+
+from cdp_bridge.texts.visible import visible, visible_json, visible_line
 
 NUMBER = 9
 """The width of a column of numbers in a table that is printed row by row, in characters."""
@@ -17,7 +21,17 @@ WIDE = 200
 
 def print_json(value: Any) -> None:
     """One JSON document, structs included, bytes as base64."""
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
+    click.echo(_printable_json(msgspec.json.format(msgspec.json.encode(value), indent=2)))
+
+
+def print_json_line(value: Any) -> None:
+    """The same in one line."""
+    click.echo(_printable_json(msgspec.json.encode(value)))
+
+
+def print_text(text: str, *, err: bool = False) -> None:
+    """A text, on stderr if `err`."""
+    click.echo(visible(text), err=err)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
@@ -61,11 +75,20 @@ class GrowingTable:
         self._print([_cell(value) for value in row])
 
     def _print(self, cells: Sequence[str]) -> None:
+        cells = list(map(visible_line, cells))
         padded = [
             cell.ljust(width) if position < self._texts else cell.rjust(width)
             for position, (cell, width) in enumerate(zip(cells, self._widths, strict=True))
         ]
         click.echo("  ".join(padded).rstrip(), file=self._out)
+
+
+def _printable_json(document: bytes) -> str:
+    """The document with escapes for what a terminal must not get, and for what the encoding of stdout does not have."""
+    text = visible_json(document.decode())
+    if codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8" or text.isascii():
+        return text
+    return "".join(character if character.isascii() else json.dumps(character)[1:-1] for character in text)
 
 
 def print_reasons(title: str, counts: Mapping[str, int], *, values: bool = False) -> None:
@@ -82,4 +105,4 @@ def _cell(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
+    return f"{value:.2f}" if isinstance(value, float) else visible(str(value))

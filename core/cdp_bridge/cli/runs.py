@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cdp_bridge.cli.options import json_option, open_store, store_option
-from cdp_bridge.cli.output import print_json, print_table
+from cdp_bridge.cli.output import print_json, print_table, print_text
 
 if TYPE_CHECKING:
     from cdp_bridge.entities import MatchEstimate, SyncLog
@@ -36,7 +36,7 @@ def runs(audience: str | None, limit: int, store_url: str, as_json: bool) -> Non
     print_table(("time", *RUN_COLUMNS), [(_time(log), *run_row(log)) for log in logs])
     for log in logs:
         if log.error:
-            click.echo(f"{_time(log)} {log.audience}: {log.error}")
+            print_text(f"{_time(log)} {log.audience}: {log.error}")
 
 
 @click.command()

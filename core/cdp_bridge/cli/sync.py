@@ -20,7 +20,7 @@ from cdp_bridge.cli.options import (
     open_store,
     store_option,
 )
-from cdp_bridge.cli.output import GrowingTable, print_json, print_reasons, print_table
+from cdp_bridge.cli.output import GrowingTable, print_json, print_reasons, print_table, print_text
 from cdp_bridge.cli.runs import RUN_COLUMNS, run_row
 from cdp_bridge.errors import BridgeError, ConfigError
 
@@ -167,7 +167,7 @@ class _Finished:
         with self._lock, self._without_bars():
             self._table.add(run_row(log))
             if log.error:
-                click.echo(f"{log.audience}: {log.error}", err=True)
+                print_text(f"{log.audience}: {log.error}", err=True)
 
     @contextmanager
     def _without_bars(self) -> Iterator[None]:
