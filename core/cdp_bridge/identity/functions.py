@@ -27,11 +27,10 @@ def register(connection: "duckdb.DuckDBPyConnection") -> None:
 
     for name, function in _FUNCTIONS.items():
         arity = function.__code__.co_argcount
-        kind = "BOOLEAN" if name == "real_phone" else "VARCHAR"
-        connection.create_function(name, function, ["VARCHAR"] * arity, kind, type=PythonUDFType.ARROW)
+        connection.create_function(name, function, ["VARCHAR"] * arity, "VARCHAR", type=PythonUDFType.ARROW)
 
 
-def _column(values: Iterable[str | bool]) -> Any:
+def _column(texts: Iterable[str]) -> Any:
     import pyarrow
 
-    return pyarrow.array(values)
+    return pyarrow.array(texts, type=pyarrow.string())

@@ -2,7 +2,9 @@
 
 import re
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 # Below this many digits a number must be one that the plan knows. From here on one that has a possible length is
 # enough: metadata trails the numbering plans, and platforms publish vectors that no plan assigns
@@ -46,7 +48,7 @@ RETIRED: dict[str, tuple[tuple[re.Pattern[str], str], ...]] = {
 }
 
 
-class Reading(NamedTuple):
+class Reading(msgspec.Struct, frozen=True):
     """A number as E.164, `known` if the plan has it; or `reason`, the code of why the digits are none."""
 
     number: str = ""
@@ -59,7 +61,7 @@ def international(digits: str) -> Reading:
     return _read("+" + digits, None)
 
 
-def national(digits: str, country: str, *, digits_only: bool) -> Reading:
+def national(digits: str, country: str, digits_only: bool) -> Reading:
     """Digits as people of the country (ISO 3166-1 alpha-2) write or dial them, or after its own calling code.
 
     `digits_only`: those after the calling code are the usual form, and win over a national number of the same digits.

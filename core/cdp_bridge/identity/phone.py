@@ -1,10 +1,10 @@
 """A telephone number as E.164, from what people and spreadsheets write."""
 
 import re
-from typing import NamedTuple
 from unicodedata import category, decimal, normalize
 
 import msgspec
+from msgspec.structs import replace
 
 from cdp_bridge.identity import numbering
 from cdp_bridge.identity.numbering import Reading
@@ -37,6 +37,7 @@ _TEXT = re.compile(
 _SEPARATORS = str.maketrans("[]", "()", " .-")
 # Where a second number or an extension may begin.
 _BOUNDARY = re.compile(r"[(/]")
+_ZEROS = re.compile("^(?:00)+")
 # A country code, and the zero that is dialled at home only.
 _CODE_AND_ZERO = re.compile(r"([1-9][0-9]{0,2})\(0\)")
 
@@ -96,29 +97,21 @@ def _unambiguous() -> str:
 UNAMBIGUOUS = _unambiguous()
 
 
-def e164(raw: str, country: str) -> str:
+def e164(raw: str, country: str, *, digits_only: bool = False) -> str:
     """`+` and digits without extension, or a refusal.
 
     A national number needs `country` (ISO 3166-1 alpha-2, `NO_COUNTRY`, or empty if the one given was refused). `+`
-    announces a country code, and so does `00` where the country does not read it otherwise.
+    announces a country code, and so does `00` where the country does not read it otherwise. `digits_only`: digits that
+    begin with the calling code of the country are international, though they may be a national number as well.
 
     Refusals: `no_country`, `unknown_country`, `too_long`, `too_short`, `scientific_notation`, `ambiguous` (two numbers
     are as likely), `placeholder` (no number, and made up), `unreadable` (all else).
     """
-    return _e164(raw, country, digits_only=False)
-
-
-def phone_digits(raw: str, country: str) -> str:
-    """As `e164` without `+`: digits that begin with the calling code of the country are in this form already."""
-    return _e164(raw, country, digits_only=True).removeprefix("+")
-
-
-def real_phone(number: str) -> bool:
-    """Whether a number, with or without `+`, does not look made up, or a plan knows it."""
-    return not numbering.is_made_up(number)
-
-
-def _e164(raw: str, country: str, *, digits_only: bool) -> str:
+    # Most numbers are digits at home, an area code in brackets before them, and nothing that needs a second look.
+    digits = raw.replace(" ", "").replace("-", "").replace("(", "").replace(")", "")
+    if len(country) == 2 and raw.isascii() and digits.isdecimal() and raw[-1] != ")" and raw.rfind("(") <= 0:
+        reading = numbering.national(digits, country, digits_only)
+        return reading.number or _refusal(reading, raw)
     text = _IDLE_BLANKS.sub("", raw.translate(_PLAIN))
     if _SCIENTIFIC.fullmatch(text):
         return refusal("scientific_notation")
@@ -129,13 +122,25 @@ def _e164(raw: str, country: str, *, digits_only: bool) -> str:
         return refusal("unreadable")
     before, body, tail = match.groups()
     person = _Person("+" in before, country, digits_only)
-    number = _with_tail(person, body, tail) if tail else person.read(body)
-    if number.number:
-        return number.number
-    return refusal("placeholder" if numbering.looks_made_up(_digits_of(text)) else number.reason)
+    reading = _with_tail(person, body, tail) if tail else person.read(body)
+    return reading.number or _refusal(reading, text)
 
 
-class _Person(NamedTuple):
+def phone_digits(raw: str, country: str) -> str:
+    """As `e164` without `+`, which is the form of `digits_only`."""
+    return e164(raw, country, digits_only=True).removeprefix("+")
+
+
+def real_phone(number: str) -> str:
+    """A number, with or without `+`, or a refusal (`placeholder`) if it looks made up and no plan knows it."""
+    return refusal("placeholder") if numbering.is_made_up(number) else number
+
+
+def _refusal(reading: Reading, text: str) -> str:
+    return refusal("placeholder" if numbering.looks_made_up(_digits_of(text)) else reading.reason)
+
+
+class _Person(msgspec.Struct, frozen=True):
     """What is known besides the digits."""
 
     has_plus: bool
@@ -146,9 +151,9 @@ class _Person(NamedTuple):
         """Digits with separators; of two numbers the first."""
         digits = body.translate(_SEPARATORS)
         if digits.isdecimal():
-            return self._number(digits)
+            return self.number(digits)
         zero = _CODE_AND_ZERO.match(digits)
-        announced = self._replace(has_plus=True) if zero and numbering.is_calling_code(zero[1]) else self
+        announced = replace(self, has_plus=True) if zero and numbering.is_calling_code(zero[1]) else self
         with_zero = announced._first(digits.replace("(0)", "0"))
         if with_zero.known or "(0)" not in digits:
             return with_zero
@@ -157,18 +162,19 @@ class _Person(NamedTuple):
         return without if without.known or not with_zero.number else with_zero
 
     def _first(self, digits: str) -> Reading:
-        whole = self._number(_digits_of(digits))
+        whole = self.number(_digits_of(digits))
         for boundary in _BOUNDARY.finditer(digits):
-            first = self._number(_digits_of(digits[: boundary.start()]))
+            first = self.number(_digits_of(digits[: boundary.start()]))
             if first.number:
                 return Reading(reason="ambiguous") if whole.known and whole.number != first.number else first
         return whole
 
-    def _number(self, digits: str) -> Reading:
+    def number(self, digits: str) -> Reading:
+        """Digits alone."""
         if self.has_plus:
-            return numbering.international(re.sub("^(?:00)+", "", digits))
-        if self.country not in ("", NO_COUNTRY):
-            return numbering.national(digits, self.country, digits_only=self.digits_only)
+            return numbering.international(_ZEROS.sub("", digits))
+        if len(self.country) == 2:
+            return numbering.national(digits, self.country, self.digits_only)
         if digits.startswith("00"):
             return numbering.international(digits[2:])
         return Reading(reason="unknown_country" if self.country == "" else "no_country")

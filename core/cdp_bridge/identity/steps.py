@@ -100,7 +100,7 @@ CHECKS: dict[str, str] = {
     f"'{_MAILBOX}+@({_LABEL}(({_LABEL}|-)*{_LABEL})?\\.)+({_TOP_LABEL}{{2,}}|xn--[a-z0-9-]+)')",
     "real_email": f"NOT regexp_full_match({{x}}, '{_PLACEHOLDER}@{_PLACEHOLDER}\\.[a-z.]+|{_NOBODY}@.*')",
     "real_phone": "CASE WHEN regexp_matches({x}, '(0{8,}|1{8,}|2{8,}|3{8,}|4{8,}|5{8,}|6{8,}|7{8,}|8{8,}|9{8,}"
-    "|1234567890|0123456789|9876543210)$') THEN real_phone({x}) ELSE TRUE END",
+    "|1234567890|0123456789|9876543210)$') THEN real_phone({x}) = {x} ELSE TRUE END",
     "has_letter": r"regexp_matches({x}, '\pL')",
     "a_to_z": "regexp_full_match({x}, '[a-z]+')",
     "postal_code": "regexp_full_match({x}, '[0-9A-Za-z][0-9A-Za-z -]{1,8}[0-9A-Za-z]')",
