@@ -1,14 +1,11 @@
 """rphonenumbers reads as phonenumbers does, and numbers that skip it come out as if they had not."""
 
-import json
 import re
-from importlib import import_module
-from typing import Any
 
 import duckdb
 import phonenumbers
 import pytest
-from cdp_bridge.identity import phone
+from cdp_bridge.identity import numbering
 from cdp_bridge.identity.phone import UNAMBIGUOUS, e164
 from cdp_bridge.identity.profile import read_data
 from cdp_bridge.identity.steps import STEPS
@@ -31,7 +28,7 @@ awkward = st.text(alphabet="0123456789+-() .x#/;,ext０９٣", max_size=22)
 def by_the_reference(text: str, region: str) -> str:
     """What our function makes of it when the reference library stands in for its Rust twin."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(phone, "_library", lambda: phonenumbers)
+        patch.setattr(numbering, "_library", lambda: phonenumbers)
         return e164(text, region)
 
 
@@ -72,48 +69,3 @@ def test_the_short_way_in_sql_is_the_long_way(
 def test_the_short_way_is_taken() -> None:
     assert re.fullmatch(UNAMBIGUOUS, "+447700900123")
     assert not re.fullmatch(UNAMBIGUOUS, "+4407700900123")
-
-
-def beginnings(pattern: Any) -> tuple[set[str], bool]:
-    """Digits that a match of the parsed pattern can begin with, and whether it can be empty."""
-    found: set[str] = set()
-    for operation, argument in pattern:
-        digits, empty = beginnings_of(str(operation), argument)
-        found |= digits
-        if not empty:
-            return found, False
-    return found, True
-
-
-def beginnings_of(operation: str, argument: Any) -> tuple[set[str], bool]:
-    if operation == "LITERAL":
-        return {chr(argument)}, False
-    if operation == "IN":
-        return set().union(*(members(str(kind), value) for kind, value in argument)), False
-    if operation == "BRANCH":
-        results = [beginnings(branch) for branch in argument[1]]
-        return set().union(*(digits for digits, _ in results)), any(empty for _, empty in results)
-    if operation == "SUBPATTERN":
-        return beginnings(argument[3])
-    assert operation in ("MAX_REPEAT", "MIN_REPEAT"), operation
-    digits, empty = beginnings(argument[2])
-    return digits, empty or argument[0] == 0
-
-
-def members(kind: str, value: Any) -> set[str]:
-    if kind == "CATEGORY":
-        return set("0123456789")
-    low, high = value if kind == "RANGE" else (value, value)
-    return {chr(code) for code in range(low, high + 1)}
-
-
-def test_no_unambiguous_number_begins_with_a_national_prefix() -> None:
-    parse = import_module("re._parser").parse
-    for digits, codes in json.loads(read_data("data/calling_codes.json")).items():
-        for code in map(int, codes):
-            region = phonenumbers.region_code_for_country_code(code)
-            metadata = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(code, region)
-            assert metadata is not None
-            prefix = metadata.national_prefix_for_parsing
-            prefixes = beginnings(parse(prefix))[0] if prefix else set()
-            assert not prefixes & set(digits), code
