@@ -149,6 +149,9 @@ def _read(text: str, country: str | None) -> Reading:
     is_possible = length == library.ValidationResult.IS_POSSIBLE and len(number) > _TRUSTED_DIGITS
     if not is_possible and number not in _PUBLISHED:
         return Reading(reason="too_short")
+    if country is None and text not in (number, f"+{code}0{number[1 + len(code) :]}"):
+        # More was taken off than the zero that people write after the country code.
+        return Reading(reason="too_long")
     # One trunk prefix is taken off; what then begins with another is no number.
     again = library.format_number(library.parse(number, None), library.PhoneNumberFormat.E164)
     return Reading(number) if again == number else Reading(reason="unreadable")

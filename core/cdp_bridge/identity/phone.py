@@ -44,7 +44,7 @@ _CODE_AND_ZERO = re.compile(r"([1-9][0-9]{0,2})\(0\)")
 # Letters that stand for the digits of their keys.
 _WORD = re.compile(r"[A-Z][A-Z -]*[A-Z]|[a-z][a-z -]*[a-z]")
 _FEWEST_LETTERS = 3
-_EXTENSION = re.compile(r"(?i)[,;: ]*(?:x+|#|~|ext[a-z]*)[ .:=#]*[0-9][0-9 ()-]*#?\W*")
+_EXTENSION = re.compile(r"(?i)[,;: ]*(?:x+|[#~]|ext[a-z]*|,,)[ .:=#]*[0-9][0-9 ()-]*#?\W*")
 # Digits that are masked, cut off, damaged, or letters by mistake.
 _UNCLEAR = re.compile(r"[*?_%=\\\u2026\ufffd]|[^\w]*[OoIl]+(?:[0-9]|\W|$)|.*phone-context", re.DOTALL)
 _MORE_DIGITS = re.compile(r"\W*[0-9]")
