@@ -19,12 +19,38 @@ every_region = pytest.mark.parametrize("region", REGIONS)
 # What follows, and leaves no doubt where the number ends.
 CLEAR_TAILS = (
     *("x123", " x 123", " ext. 101", " ext 101", ";ext=101", " extension 5", "#12", ",,101#", " (ext. 101)", " Axel"),
-    *(" (Axel)", " (work)", " - Axel", ", Anna Berg", " mobil", " доб. 101", " 携帯", " عمل", " | home", "\tAxel", " ☎"),
+    *(
+        " (Axel)",
+        " (work)",
+        " - Axel",
+        ", Anna Berg",
+        " mobil",
+        " доб. 101",
+        " 携帯",
+        " عمل",
+        " | home",
+        "\tAxel",
+        " ☎",
+    ),
     *('"', " /", ";", " Anna 2", " anna@example.com"),
 )
 # What follows, and may make another number of it in a plan of many lengths.
 DOUBTFUL_TAILS = (
-    *("Axel", "xyz", "(123)", " (123)", " [4]", "/22", " / 22233344", " / +49 89 111", "-12", "****", "…", "???", "O12"),
+    *(
+        "Axel",
+        "xyz",
+        "(123)",
+        " (123)",
+        " [4]",
+        "/22",
+        " / 22233344",
+        " / +49 89 111",
+        "-12",
+        "****",
+        "…",
+        "???",
+        "O12",
+    ),
     *(",5", "; 030 1234567", "~9", "_1", "=2", "%20", "\ufffd", " OO", "12345", ";phone-context=+44", "ABCDEF"),
 )
 
