@@ -10,7 +10,7 @@ import msgspec
 # enough: metadata trails the numbering plans, and platforms publish vectors that no plan assigns
 # (`+1 (555) 987-6543`, `07700 900123`).
 _TRUSTED_DIGITS = 10
-_MOST_DIGITS = 15
+_MAX_DIGITS = 15
 # Published by TikTok as it is, though it lacks a digit.
 _PUBLISHED = frozenset({"+1231234567"})
 _MADE_UP = re.compile(r"(?:([0-9])\1{7,}|1234567890|0123456789|9876543210)$")
@@ -142,7 +142,7 @@ def _read(text: str, country: str | None) -> Reading:
     if code in RETIRED and (today := _of_today(code, number[1 + len(code) :])):
         return today
     length = library.is_possible_number_with_reason(parsed)
-    if length == library.ValidationResult.TOO_LONG or len(number) > 1 + _MOST_DIGITS:
+    if length == library.ValidationResult.TOO_LONG or len(number) > 1 + _MAX_DIGITS:
         return Reading(reason="too_long")
     if length == library.ValidationResult.INVALID_LENGTH:
         return Reading(reason="unreadable")

@@ -14,7 +14,7 @@ from cdp_bridge.identity.refusal import refusal
 NO_COUNTRY = "none"
 """The country of a person of whom none is given."""
 
-_MOST_CHARACTERS = 250
+_MAX_CHARACTERS = 250
 _PLUS_SIGNS = "\u207a\u208a\u2795\ufb29"
 _DASHES = "\u02d7\u2043\u207b\u208b\u2212\u2796\u30fc\uff70"
 _DOTS = "\u00b7\u2027\u3002\uff61"
@@ -43,7 +43,7 @@ _CODE_AND_ZERO = re.compile(r"([1-9][0-9]{0,2})\(0\)")
 
 # Letters that stand for the digits of their keys.
 _WORD = re.compile(r"[A-Z][A-Z -]*[A-Z]|[a-z][a-z -]*[a-z]")
-_FEWEST_LETTERS = 3
+_MIN_LETTERS = 3
 _EXTENSION = re.compile(r"(?i)[,;: ]*(?:x+|[#~]|ext[a-z]*|,,)[ .:=#]*[0-9][0-9 ()-]*#?\W*")
 # Digits that are masked, cut off, damaged, or letters by mistake.
 _UNCLEAR = re.compile(r"[*?_%=\\\u2026\ufffd]|[^\w]*[OoIl]+(?:[0-9]|\W|$)|.*phone-context", re.DOTALL)
@@ -117,7 +117,7 @@ def e164(raw: str, country: str, *, digits_only: bool = False) -> str:
         return refusal("scientific_notation")
     if decimals := _DECIMALS.fullmatch(text):
         text = decimals[1]
-    match = _TEXT.fullmatch(text) if len(text) <= _MOST_CHARACTERS else None
+    match = _TEXT.fullmatch(text) if len(text) <= _MAX_CHARACTERS else None
     if match is None:
         return refusal("unreadable")
     before, body, tail = match.groups()
@@ -197,7 +197,7 @@ def _with_tail(person: _Person, body: str, tail: str) -> Reading:
 
 def _in_words(person: _Person, body: str, tail: str) -> Reading | None:
     """A number as it is advertised, such as 1-800-FLOWERS."""
-    if not _WORD.fullmatch(tail) or len(tail) < _FEWEST_LETTERS:
+    if not _WORD.fullmatch(tail) or len(tail) < _MIN_LETTERS:
         return None
     number = person.read(body + _digits_of(tail.lower().translate(_KEYS)))
     return number if number.known and numbering.is_service(number.number) else None
