@@ -67,10 +67,10 @@ def national(digits: str, country: str, digits_only: bool) -> Reading:
     `digits_only`: those after the calling code are the usual form, and win over a national number of the same digits.
     """
     at_home = _read(digits, country)
+    if not digits.startswith(_other_beginnings(country)):
+        return at_home
     if digits.startswith("00"):
         return _clear(at_home, international(digits[2:]))
-    if not digits.startswith(_calling_code(country)):
-        return at_home
     abroad = international(digits)
     if not abroad.known:
         return at_home if at_home.number else abroad
@@ -137,7 +137,7 @@ def _read(text: str, country: str | None) -> Reading:
         return Reading(reason=_reason(error, country))
     number: str = library.format_number(parsed, library.PhoneNumberFormat.E164)
     if library.is_valid_number(parsed):
-        return Reading(number, known=True)
+        return Reading(number, True)
     code = str(parsed.country_code)
     if code in RETIRED and (today := _of_today(code, number[1 + len(code) :])):
         return today
@@ -179,9 +179,10 @@ def _reason(error: Any, country: str | None) -> str:
 
 
 @cache
-def _calling_code(country: str) -> str:
-    """The digits of the country's calling code; for one without telephones what no number begins with."""
-    return str(_library().country_code_for_region(country) or "none")
+def _other_beginnings(country: str) -> tuple[str, ...]:
+    """How digits begin that may be no national number: `00`, and the country's calling code if it has one."""
+    code = _library().country_code_for_region(country)
+    return ("00", str(code)) if code else ("00",)
 
 
 @cache
