@@ -25,7 +25,11 @@ FORMATS = (
     phonenumbers.PhoneNumberFormat.INTERNATIONAL,
     phonenumbers.PhoneNumberFormat.NATIONAL,
 )
-international = st.from_regex(r"\+[0-9]{1,3}[0-9 ().-]{4,14}", fullmatch=True)
+international = st.one_of(
+    st.from_regex(r"\+[0-9]{1,3}[0-9 ().-]{4,14}", fullmatch=True),
+    st.from_regex(r"\+[0-9]{1,14} ?\([0-9]{1,4}\)[0-9 -]{0,9}", fullmatch=True),
+    st.from_regex(r"\+(1|44|49|52|55|91)[0-9]{8,10}([ .,(/-]{1,2}[0-9]{1,3}\)?)?", fullmatch=True),
+)
 awkward = st.text(alphabet="0123456789+-() .x#/;,ext０９٣", max_size=22)
 
 
