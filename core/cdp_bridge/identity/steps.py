@@ -82,7 +82,8 @@ STEPS: dict[str, str] = {
     "us_zip5": "CASE WHEN regexp_full_match({x}, '[0-9]{5}-[0-9]{4}') AND coalesce(nullif({country}, ''), 'US') = 'US' "
     "OR regexp_full_match({x}, '[0-9]{9}') AND {country} = 'US' THEN left({x}, 5) ELSE {x} END",
     # Digits behind the last bracket, or behind a dot, may be no part of the number.
-    "join_phone": r"CASE WHEN regexp_full_match({x}, '\+([0-9]+[ -][0-9 -]*|[0-9]{1,3} ?\([1-9][0-9]*\)[0-9 -]*[0-9])') "
+    "join_phone": r"CASE WHEN "
+    r"regexp_full_match({x}, '\+([0-9]+[ -][0-9 -]*|[0-9]{1,3} ?\([1-9][0-9]*\)[0-9 -]*[0-9])') "
     "THEN regexp_replace({x}, '[ ()-]+', '', 'g') ELSE {x} END",
     # What the functions would give back unchanged, but for the plus, need not go through Python.
     "phone": f"CASE WHEN {_IS_E164} THEN {{x}} WHEN {{x}} = '' THEN '' ELSE phone_e164({{x}}, {_PHONE_COUNTRY}) END",
