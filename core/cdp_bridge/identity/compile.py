@@ -55,7 +55,10 @@ class CompiledProfile(NamedTuple):
         return _replace({output: shape.survivors(output, field) for output, field, _ in outputs}, computed)
 
     def verdicts(self, fields: Sequence[str], source: str, *, single: Collection[str]) -> str:
-        """The page with every identifier normalised or refused (as text), and `person_country`, an alpha-2 code."""
+        """The page with every identifier normalised or refused (as text), and `person_country`.
+
+        That is an alpha-2 code, empty where the one given is none, and NULL where none is given.
+        """
         shape, rules = _Shape(single), self.profile.fields
         sql = _replace({field: shape.value(field) for field in fields}, f"SELECT * FROM {source}")
         if "country" in fields:
@@ -103,10 +106,10 @@ class _Shape(NamedTuple):
         )
 
     def first_country(self) -> str:
-        is_code = "strlen({x}) = 2"
         if "country" in self.single:
-            return f"CASE WHEN {is_code.replace('{x}', 'country')} THEN country END"
-        return f"list_filter(country, lambda x: {is_code.replace('{x}', 'x')})[1]"
+            return "CASE WHEN strlen(country) = 2 THEN country WHEN country <> '' THEN '' END"
+        first = "list_filter(country, lambda x: strlen(x) = 2)[1]"
+        return f"coalesce({first}, CASE WHEN len(list_filter(country, lambda x: x <> '')) > 0 THEN '' END)"
 
     def refused(self, fields: Sequence[str]) -> str:
         codes = {

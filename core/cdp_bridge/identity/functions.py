@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from cdp_bridge.identity.country import country_code, subdivision_code
 from cdp_bridge.identity.dates import birth_date
 from cdp_bridge.identity.html import html_text
-from cdp_bridge.identity.phone import e164
+from cdp_bridge.identity.phone import e164, phone_digits, real_phone
 
 if TYPE_CHECKING:
     import duckdb
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 # Arrow columns in, an Arrow column out. No cache behind them: personal data must not outlive its page.
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "phone_e164": lambda raw, country: _column(map(e164, raw.to_pylist(), country.to_pylist())),
+    "phone_digits": lambda raw, country: _column(map(phone_digits, raw.to_pylist(), country.to_pylist())),
+    "real_phone": lambda number: _column(map(real_phone, number.to_pylist())),
     "subdivision_code": lambda raw, country: _column(map(subdivision_code, raw.to_pylist(), country.to_pylist())),
     "country_code": lambda raw: _column(map(country_code, raw.to_pylist())),
     "birth_date": lambda raw: _column(map(birth_date, raw.to_pylist())),

@@ -1,11 +1,13 @@
 """The vocabulary of the profiles: SQL templates over one value `{x}` and the person's country `{country}`.
 
+The country is an alpha-2 code, empty if the one given was refused, NULL if none is given.
+
 A step turns text into text, or into a refusal (`refusal.py`). A check is a predicate over the normalised text.
 A part is what one output column holds of it. NULL in gives NULL out, everywhere.
 """
 
 from cdp_bridge.identity.country import country_codes
-from cdp_bridge.identity.phone import UNAMBIGUOUS
+from cdp_bridge.identity.phone import NO_COUNTRY, UNAMBIGUOUS
 from cdp_bridge.identity.refusal import MARK, refusal
 
 EMPTY_DIGEST = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -63,6 +65,9 @@ _PLAIN_ADDRESS = (
     "replace(split_part(split_part({x}, '@', 1), '+', 1), '.', '') || '@' || split_part({x}, '@', 2) ELSE {x} END"
 )
 
+_IS_E164 = f"strlen({{x}}) BETWEEN 11 AND 16 AND regexp_full_match({{x}}, '{UNAMBIGUOUS}')"
+_PHONE_COUNTRY = f"coalesce({{country}}, '{NO_COUNTRY}')"
+
 STEPS: dict[str, str] = {
     # Every field begins with these two; names begin with `html`, `trim`, `no_name`.
     "trim": f"CASE WHEN regexp_matches({{x}}, '^{_BLANK}|{_BLANK}$') "
@@ -88,15 +93,17 @@ STEPS: dict[str, str] = {
     "gender": f"CASE WHEN regexp_full_match({{x}}, '{_MALE}') THEN 'm' "
     f"WHEN regexp_full_match({{x}}, '{_FEMALE}') THEN 'f' WHEN {{x}} = '' THEN '' ELSE {refuse('unknown')} END",
     # Without a country only the form ZIP+4 tells that a code is American.
-    "us_zip5": "CASE WHEN regexp_full_match({x}, '[0-9]{5}-[0-9]{4}') AND coalesce({country}, 'US') = 'US' "
+    "us_zip5": "CASE WHEN regexp_full_match({x}, '[0-9]{5}-[0-9]{4}') AND coalesce(nullif({country}, ''), 'US') = 'US' "
     "OR regexp_full_match({x}, '[0-9]{9}') AND {country} = 'US' THEN left({x}, 5) ELSE {x} END",
     "remove_dashes": r"regexp_replace({x}, '[\p{Pd}\x{2212}]+', '', 'g')",
-    "join_phone": r"CASE WHEN regexp_full_match({x}, '\+[0-9]+[ ().-][0-9 ().-]*') "
-    "THEN regexp_replace({x}, '[ ().-]+', '', 'g') ELSE {x} END",
-    # What phone_e164 would give back unchanged need not go through Python.
-    "phone": f"CASE WHEN strlen({{x}}) BETWEEN 11 AND 16 AND regexp_full_match({{x}}, '{UNAMBIGUOUS}') THEN {{x}} "
-    "WHEN {x} = '' THEN '' ELSE phone_e164({x}, coalesce({country}, '')) END",
-    "drop_plus": "ltrim({x}, '+')",
+    # Digits behind the last bracket, or behind a dot, may be no part of the number.
+    "join_phone": r"CASE WHEN "
+    r"regexp_full_match({x}, '\+([0-9]+[ -][0-9 -]*|[0-9]{1,3} ?\([1-9][0-9]*\)[0-9 -]*[0-9])') "
+    "THEN regexp_replace({x}, '[ ()-]+', '', 'g') ELSE {x} END",
+    # What the functions would give back unchanged, but for the plus, need not go through Python.
+    "phone": f"CASE WHEN {_IS_E164} THEN {{x}} WHEN {{x}} = '' THEN '' ELSE phone_e164({{x}}, {_PHONE_COUNTRY}) END",
+    "phone_digits": f"CASE WHEN {_IS_E164} THEN substr({{x}}, 2) WHEN {{x}} = '' THEN '' "
+    f"ELSE phone_digits({{x}}, {_PHONE_COUNTRY}) END",
     "country": f"CASE WHEN regexp_full_match({{x}}, '(?i){'|'.join(country_codes())}') THEN upper({{x}}) "
     "WHEN {x} = '' THEN '' ELSE country_code({x}) END",
     # To ISO 3166 they are places of Saint Helena. Kosovo has no code there; XK is what the platforms use.
@@ -110,8 +117,8 @@ CHECKS: dict[str, str] = {
     "email": f"strlen({{x}}) <= 254 AND regexp_full_match({{x}}, "
     f"'{_MAILBOX}+@({_LABEL}(({_LABEL}|-)*{_LABEL})?\\.)+({_TOP_LABEL}{{2,}}|xn--[a-z0-9-]+)')",
     "real_email": f"NOT regexp_full_match({{x}}, '{_PLACEHOLDER}@{_PLACEHOLDER}\\.[a-z.]+|{_NOBODY}@.*')",
-    "real_phone": "NOT regexp_matches({x}, '(0{8,}|1{8,}|2{8,}|3{8,}|4{8,}|5{8,}|6{8,}|7{8,}|8{8,}|9{8,}"
-    "|1234567890|0123456789|9876543210)$')",
+    "real_phone": "CASE WHEN regexp_matches({x}, '(0{8,}|1{8,}|2{8,}|3{8,}|4{8,}|5{8,}|6{8,}|7{8,}|8{8,}|9{8,}"
+    "|1234567890|0123456789|9876543210)$') THEN real_phone({x}) = {x} ELSE TRUE END",
     "has_letter": rf"regexp_matches({{x}}, '[^\PL{_INVISIBLE}]')",
     "a_to_z": "regexp_full_match({x}, '[a-z]+')",
     "postal_code": "regexp_full_match({x}, '[0-9A-Za-z][0-9A-Za-z -]{1,8}[0-9A-Za-z]')",

@@ -45,7 +45,7 @@ def test_normalising_twice_is_normalising_once(profile: str, raws: list[str], co
 
 def with_plus(profile: str, field: str, normalised: str) -> str:
     """Digits that have lost their `+` would be read as a national number."""
-    is_without = "drop_plus" in compile_profile(profile).profile.fields[field].steps
+    is_without = "phone_digits" in compile_profile(profile).profile.fields[field].steps
     return "+" + normalised if is_without and len(normalised) < 64 else normalised
 
 
