@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -66,13 +67,16 @@ class _Compiler:
             settings.check_schema(validation.SCHEMA, mapping.validation)
         except SettingsError as error:
             self.adopt(error.errors, f"{number}.validation")
+        path = None if mapping.cdp_field is None else self.path(mapping.cdp_field, f"{number}.cdp_field")
+        rule = self.rule(mapping.transformation_rule, number)
         return Cell(
             number=number,
             field=mapping.omniads_field,
-            path=None if mapping.cdp_field is None else self.path(mapping.cdp_field, f"{number}.cdp_field"),
+            path=path,
             constant=mapping.constant,
             default=mapping.default,
-            rule=self.rule(mapping.transformation_rule, number),
+            rule=rule,
+            others=tuple(path for path, name in self.columns.items() if re.search(rf"\b{name}\b", rule or "")),
             validation=mapping.validation,
             on_invalid=mapping.on_invalid,
         )

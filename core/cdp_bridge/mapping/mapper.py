@@ -24,7 +24,9 @@ _NONE = "[]::VARCHAR[]"
 
 
 class Cell(Struct, frozen=True):
-    """One mapping, checked; in `rule` (SQL) the value is called `v<number>`, other fields as in the mapper's extras."""
+    """One mapping, checked; in `rule` (SQL) the value is called `v<number>`, `others`, fields that it names, as in the
+    mapper's extras.
+    """
 
     number: int
     field: str
@@ -32,6 +34,7 @@ class Cell(Struct, frozen=True):
     constant: str | None
     default: str | None
     rule: str | None
+    others: tuple[paths.Path, ...]
     validation: dict[str, Any]
     on_invalid: OnInvalid
 
@@ -49,6 +52,7 @@ class Cell(Struct, frozen=True):
 class Mapper:
     """Turns pages into identifiers. `fields` are the record paths that it needs, `columns` the resulting identifiers.
 
+    `required` are those of `fields` that some record must have: all but those for which a `default` stands in.
     `purposes` are those of the consents, in order. `is_events`: the records are conversions, not people.
     """
 
@@ -62,6 +66,9 @@ class Mapper:
         self._cells, self._extras, self._consents, self._functions = cells, extras, consents, functions
         needed = [*(cell.path for cell in cells if cell.path), *extras, *(path for path, _ in consents)]
         self.fields = tuple(dict.fromkeys(map(paths.dotted, needed)))
+        agreed = {path for path, _ in consents}
+        required = {path for cell in cells if cell.default is None for path in (cell.path, *cell.others)} | agreed
+        self.required = tuple(dict.fromkeys(paths.dotted(path) for path in needed if path in required))
         self.columns = tuple(field for field in IDENTIFIERS if any(cell.field == field for cell in cells))
         self.purposes = tuple(consent.purpose for _, consent in consents)
         self._events = tuple(field for field in events.FIELDS if any(cell.field == field for cell in cells))

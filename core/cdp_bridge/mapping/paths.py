@@ -69,7 +69,7 @@ def columns(count: int) -> str:
 
 def read(schema: pa.Schema, path: Path) -> Read:
     """SQL for a path over the aliased columns of a page; absent from the schema, it is one NULL."""
-    for run in _runs(path):
+    for run in runs(path):
         position = schema.names.index(run.key) if run.key in schema.names else -1
         if position >= 0:
             return _enter(f"c{position}", schema.field(position).type, run.rest, 0)
@@ -81,13 +81,23 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-class _Run(NamedTuple):
+class Run(NamedTuple):
+    """The first keys of a path as one key of a record, and the `rest` of the path."""
+
     key: str
     rest: Path
 
 
-def _runs(path: Path) -> Iterable[_Run]:
-    return (_Run(".".join(path[:count]), path[count:]) for count in range(len(path), 0, -1))
+class JsonPlaces(NamedTuple):
+    """SQL literals of a path into a JSON text: through objects, and through one array at each level."""
+
+    plain: str
+    arrays: tuple[str, ...]
+
+
+def runs(path: Path) -> Iterable[Run]:
+    """Every way to split off the first key; the longest, which wins, first."""
+    return (Run(".".join(path[:count]), path[count:]) for count in range(len(path), 0, -1))
 
 
 def _enter(sql: str, kind: pa.DataType, path: Path, depth: int) -> Read:
@@ -101,7 +111,7 @@ def _enter(sql: str, kind: pa.DataType, path: Path, depth: int) -> Read:
     if not path:
         return Read(_text(sql, kind), many=False)
     if is_.is_struct(kind):
-        for run in _runs(path):
+        for run in runs(path):
             if kind.get_field_index(run.key) >= 0:
                 return _enter(f"struct_extract({sql}, {literal(run.key)})", kind.field(run.key).type, run.rest, depth)
     elif is_.is_map(kind):
@@ -128,18 +138,26 @@ def _enter_list(sql: str, kind: pa.DataType, path: Path, depth: int) -> Read:
     return Read(f"flatten({each})" if inner.many else each, many=True)
 
 
+def json_places(path: Path) -> JsonPlaces:
+    """Where a path may lead in a JSON text."""
+    keys = ['."' + key.replace("\\", "\\\\").replace('"', '\\"') + '"' for key in path]
+    inside = ["$" + "".join(keys[:level]) + "[*]" + "".join(keys[level:]) for level in range(len(keys) + 1)]
+    return JsonPlaces(literal("$" + "".join(keys)), tuple(map(literal, reversed(inside))))
+
+
+def looks_like_json(sql: str) -> str:
+    """SQL: most texts are not JSON, and an error costs far more than a look at the first character."""
+    return f"ltrim({sql})[1] IN ('{{', '[')"
+
+
 def _enter_json(sql: str, path: Path) -> Read:
     """Values at a path of a JSON text: a plain one, the elements of an array, or of objects in one array on the way."""
-    keys = ['."' + key.replace("\\", "\\\\").replace('"', '\\"') + '"' for key in path]
-    whole = literal("$" + "".join(keys))
-    inside = [literal("$" + "".join(keys[:level]) + "[*]" + "".join(keys[level:])) for level in range(len(keys) + 1)]
-    arrays = ", ".join(f"json_extract_string({sql}, {place})" for place in reversed(inside))
-    plain = f"json_extract_string({sql}, {whole})"
-    # Most texts are not JSON, and an error costs far more than a look at the first character.
-    looks = f"ltrim({sql})[1] IN ('{{', '[')"
-    nested = f"coalesce(json_type({sql}, {whole}), 'ARRAY') = 'ARRAY'"
+    places = json_places(path)
+    arrays = ", ".join(f"json_extract_string({sql}, {place})" for place in places.arrays)
+    plain = f"json_extract_string({sql}, {places.plain})"
+    nested = f"coalesce(json_type({sql}, {places.plain}), 'ARRAY') = 'ARRAY'"
     values = f"CASE WHEN {nested} THEN flatten([{arrays}]) ELSE [{plain}] END"
-    return Read(f"CASE WHEN {looks} THEN TRY({values}) END", many=True)
+    return Read(f"CASE WHEN {looks_like_json(sql)} THEN TRY({values}) END", many=True)
 
 
 def _text(sql: str, kind: pa.DataType) -> str:

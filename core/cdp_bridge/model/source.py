@@ -69,10 +69,15 @@ class ReadRequest(Struct, frozen=True, kw_only=True):
 
 
 class Page(Struct, frozen=True):
-    """Some records of one stream: an Arrow record batch, or plain dicts."""
+    """Some records of one stream: an Arrow record batch, or plain dicts.
+
+    `table` names the file or table that they are rows of, if each has all of its columns: a field of the mapping that
+    is none of them then stops the run. (Of other records, a field that none has stops it once everything was read.)
+    """
 
     stream: str
     records: pa.RecordBatch | Sequence[Mapping[str, Any]]
+    table: str = ""
 
 
 class Checkpoint(Struct, frozen=True):

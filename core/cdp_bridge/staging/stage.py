@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from cdp_bridge.entities import Funnel
 from cdp_bridge.identity import HASHED, IDENTIFYING, compile_profile, load_profile, register, with_digests
-from cdp_bridge.mapping import refuse
+from cdp_bridge.mapping import MissingFields, refuse
 from cdp_bridge.staging.packing import EVENT, PACK_MACROS, pack_sql
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ class Stage:
         mapper.register(connection)
         for statement in (*PACK_MACROS, *_TABLES):
             connection.execute(statement).complete()
+        self._missing = MissingFields(mapper.fields, mapper.required)
         self._has_suppression = self._names_users = False
         # Field -> column of a usual digest of it, where the profile itself has none that a suppression list could have.
         self._digests: dict[str, str] = {}
@@ -119,8 +120,13 @@ class Stage:
         """
         self._known = ([row for row in chunk if row[0] not in without] for chunk in ledger) if without else ledger
 
-    def take(self, records: pa.RecordBatch) -> int:
-        """Stage what `record_batch` makes of a page, now or together with later ones; returns the number of records."""
+    def take(self, records: pa.RecordBatch, table: str = "") -> int:
+        """Stage what `record_batch` makes of a page, now or together with later ones; returns the number of records.
+
+        Raises ConfigError where a field of the mapping is no column of the `table` that they are rows of (see `Page`).
+        """
+        if table:
+            self._missing.check_table(records.schema, table)
         if not records.num_rows:
             return 0  # The last page of some vendors; Arrow makes no table of it.
         if self._waiting and self._waiting[0].schema != records.schema:
@@ -145,6 +151,12 @@ class Stage:
             "SELECT code, count(*) FROM (SELECT unnest(refused) AS code FROM staged) GROUP BY 1"
         ).fetchall()
         return count_funnel(counts, dict(refused))
+
+    def check_fields(self, place: str) -> None:
+        """ConfigError, at `place`, if no record had a field that the mapping needs; of an extract without records no
+        field is missed.
+        """
+        self._missing.check_all(place)
 
     def drop_known(self) -> None:
         """Free what `load_known` has loaded, once everything is staged and whoever needs it has a copy."""
@@ -171,6 +183,7 @@ class Stage:
         self._waiting.clear()
         self.connection.register("page", page)
         try:
+            self._missing.look(self.connection, page.schema)
             for statement in self._statements(page.schema):
                 self.connection.execute(statement).complete()
         finally:

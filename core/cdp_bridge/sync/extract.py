@@ -65,9 +65,15 @@ def open_extract(run: RunContext) -> Iterator[Extract]:
 
 
 def read(run: RunContext, extract: Extract) -> Mapping[str, Any] | None:
-    """Stage everything, and count the funnel; the state of the source's last checkpoint, if it keeps any."""
+    """Stage everything, and count the funnel; the state of the source's last checkpoint, if it keeps any.
+
+    ConfigError if everybody was read and no record has a field that the mapping or the consent names; among a few
+    records that have changed, one may well be missing.
+    """
     state = run.setup.ticket.read(extract.request, extract.stage, run.progress)
     run.log.funnel = extract.stage.finish()
+    if extract.is_whole:
+        extract.stage.check_fields(f"connections.{run.setup.connection.name}.{run.setup.stream}")
     return state
 
 

@@ -98,7 +98,7 @@ class SharedRead:
                 for reader in readers:
                     if not reader.end.done():
                         try:
-                            reader.take(records)
+                            reader.take(records, item.table)
                         except BaseException as error:
                             self._end([reader], error)
                 if all(reader.end.done() for reader in readers):
@@ -152,9 +152,9 @@ class _Reader:
         self._stage, self._progress = stage, progress
         self._done = 0
 
-    def take(self, records: Any) -> None:
-        """Stage some records."""
-        self._done += self._stage.take(records)
+    def take(self, records: Any, table: str) -> None:
+        """Stage some records, rows of the table, if it has a name."""
+        self._done += self._stage.take(records, table)
         self._progress(Progress("read", self._done))
 
 

@@ -179,5 +179,5 @@ def _from_the_wire(reply: wire.Reply) -> Page | Checkpoint:
             return Checkpoint(reply.stream, reply.state)
         case wire.Records():
             with pa.ipc.open_stream(reply.arrow) as stream:
-                return Page(reply.stream, stream.read_next_batch())
+                return Page(reply.stream, stream.read_next_batch(), reply.table)
     raise BridgeError("a page was expected")

@@ -101,4 +101,4 @@ def _on_the_wire(item: Page | Checkpoint) -> wire.Records | wire.State:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as stream:
         stream.write_batch(batch)
-    return wire.Records(item.stream, sink.getvalue().to_pybytes())
+    return wire.Records(item.stream, sink.getvalue().to_pybytes(), item.table)

@@ -91,6 +91,7 @@ class Records(Struct, frozen=True, tag=True):
 
     stream: str
     arrow: bytes
+    table: str = ""
 
 
 class State(Struct, frozen=True, tag=True):
