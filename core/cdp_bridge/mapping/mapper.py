@@ -25,7 +25,7 @@ _NONE = "[]::VARCHAR[]"
 
 class Cell(Struct, frozen=True):
     """One mapping, checked; in `rule` (SQL) the value is called `v<number>`, `others`, fields that it names, as in the
-    mapper's extras.
+    mapper's extras. `is_optional`: its fields may be missing from every record.
     """
 
     number: int
@@ -33,6 +33,7 @@ class Cell(Struct, frozen=True):
     path: paths.Path | None
     constant: str | None
     default: str | None
+    is_optional: bool
     rule: str | None
     others: tuple[paths.Path, ...]
     validation: dict[str, Any]
@@ -52,7 +53,7 @@ class Cell(Struct, frozen=True):
 class Mapper:
     """Turns pages into identifiers. `fields` are the record paths that it needs, `columns` the resulting identifiers.
 
-    `required` are those of `fields` that some record must have: all but those for which a `default` stands in.
+    `required` are those of `fields` that some record must have: all but those of mappings that are optional.
     `purposes` are those of the consents, in order. `is_events`: the records are conversions, not people.
     """
 
@@ -67,7 +68,7 @@ class Mapper:
         needed = [*(cell.path for cell in cells if cell.path), *extras, *(path for path, _ in consents)]
         self.fields = tuple(dict.fromkeys(map(paths.dotted, needed)))
         agreed = {path for path, _ in consents}
-        required = {path for cell in cells if cell.default is None for path in (cell.path, *cell.others)} | agreed
+        required = {path for cell in cells if not cell.is_optional for path in (cell.path, *cell.others)} | agreed
         self.required = tuple(dict.fromkeys(paths.dotted(path) for path in needed if path in required))
         self.columns = tuple(field for field in IDENTIFIERS if any(cell.field == field for cell in cells))
         self.purposes = tuple(consent.purpose for _, consent in consents)

@@ -70,7 +70,7 @@ class MissingFields:
             raise ConfigError(
                 f"no record has the field {field}, which the mapping or the consent needs",
                 place=place,
-                remedy=_remedy(field, self._names) + "; one that may be missing from every record takes a default",
+                remedy=_remedy(field, self._names) + "; a field that may be missing takes a default",
             )
 
 

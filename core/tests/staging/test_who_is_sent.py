@@ -53,7 +53,7 @@ def test_what_a_missing_consent_means_is_the_activations_word(
 ) -> None:
     harness.configure(consent=(Consent(purpose="ads", cdp_field="opt", missing=missing),))
     harness.cdp.people.clear()
-    harness.cdp.put("u0", email="u0@example.com", opt=True)
+    harness.cdp.put("u0", email="u0@example.com", phone="+14155550100", opt=True)
     harness.cdp.put("u1", email="u1@example.com")
     harness.cdp.put("u2", email="u2@example.com", opt=False)
     harness.sync()

@@ -46,8 +46,9 @@ class Shop:
         )
 
     def order(self, number: int, **more: Any) -> None:
+        none = dict.fromkeys((*FIELDS, "ip_address", "user_agent"))
         event = {"event_id": f"e{number}", "event_name": "purchase", "occurred_at": int(time.time())}
-        self.cdp.put(f"u{number}", **event, **{"email": f"u{number}@example.com"} | more)
+        self.cdp.put(f"u{number}", **none | event | {"email": f"u{number}@example.com"} | more)
 
     def sync(self) -> SyncLog:
         log: SyncLog = self.harness.sync()

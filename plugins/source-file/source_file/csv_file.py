@@ -240,13 +240,16 @@ def _fault(path: Path, dialect: Dialect, rows: Rows, width: int) -> Exception:
     except UnicodeDecodeError as error:
         line = rows.line + rows.text.count(dialect.newline, 0, error.start)
         return malformed(path, f"line {line} is not UTF-8", _encoding_remedy())
-    csv.field_size_limit(MAX_ROW_BYTES)
-    reader = _values(dialect, text)
-    begins = rows.line
-    for values in reader:
-        if values and len(values) != width:
-            return malformed(path, f"line {begins} has {len(values)} values, the header {width}", _QUOTING)
-        begins = rows.line + reader.line_num
+    begins, limit = rows.line, csv.field_size_limit(MAX_ROW_BYTES)
+    try:
+        reader = _values(dialect, text)
+        for values in reader:
+            if values and len(values) != width:
+                return malformed(path, f"line {begins} has {len(values)} values, the header {width}", _QUOTING)
+            begins = rows.line + reader.line_num
+    finally:
+        # The limit is that of the whole process.
+        csv.field_size_limit(limit)
     return malformed(path, f"line {rows.line} or one below is not well-formed CSV", _QUOTING)
 
 

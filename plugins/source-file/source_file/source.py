@@ -67,7 +67,8 @@ def read(settings: Settings, request: ReadRequest) -> Iterator[Page]:
                 selected = of_segment(rows, settings.segment_column, request.segment, path)
             count += len(selected)
             if len(selected):
-                yield Page(request.stream, selected)
+                # Each row of a table has all columns; JSON objects leave out what they do not have.
+                yield Page(request.stream, selected, str(path) if isinstance(selected, pa.RecordBatch) else "")
     if _fingerprint(settings) != before:
         raise _changed(settings)
     if not count:
