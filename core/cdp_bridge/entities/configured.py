@@ -33,8 +33,9 @@ class DataMapping(Struct, kw_only=True, forbid_unknown_fields=True, omit_default
     The value comes from `cdp_field` (a dotted path; a list gives several values) or is `constant`; `default` stands in
     for a missing one, and says that the field may be missing from every record (empty: nothing stands in).
     `transformation_rule` is a SQL scalar expression in which `value` is the mapped field and other record fields go by
-    their paths. `validation` holds JSON Schema keywords for each value; `on_invalid` says what a breach costs. `policy` narrows how the value may leave: `never` keeps it here, `hash` lets it out only hashed,
-    `clear` also in clear where the profile sends it in clear, or where an object of the destination has no profile.
+    their paths. `validation` holds JSON Schema keywords for each value; `on_invalid` says what a breach costs. `policy`
+    narrows how the value may leave: `never` keeps it here, `hash` lets it out only hashed, `clear` also in clear where
+    the profile sends it in clear, or where an object of the destination has no profile.
     """
 
     omniads_field: str
