@@ -17,7 +17,7 @@ from cdp_bridge.sync.extract import digest_of
 
 PROCESSING = timedelta(days=3)
 """For so long a size may still fall because of people whom the bridge removed; platforms say two days at most."""
-MOST_RUNS = 1_000
+MAX_RUNS = 1_000
 
 
 class LostAudienceError(BridgeError):
@@ -92,7 +92,7 @@ def _is_emptied(run: RunContext, last: Ensured, ref: AudienceRef) -> bool:
     if last.shown_size is None or ref.upper_bound is None or 2 * ref.upper_bound >= last.shown_size:
         return False
     since = run.log.sync_timestamp - PROCESSING
-    runs = run.store.runs(run.name, MOST_RUNS)
+    runs = run.store.runs(run.name, MAX_RUNS)
     removed = sum(earlier.removes + earlier.changes for earlier in runs if earlier.sync_timestamp > since)
     return 2 * ref.upper_bound < last.shown_size - removed
 

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from source_file.opening import BLOCK, malformed, opened
+from source_file.opening import BLOCK, TABBED, malformed, opened, refuse_twice
 from source_file.settings import Settings
 
 MAX_ROW_BYTES = 64_000_000
@@ -52,6 +52,7 @@ def read_csv(path: Path, settings: Settings) -> Iterator[pa.RecordBatch]:
         blocks = _without_lines(_utf8(path, stream, settings.encoding), settings.skip_lines)
         first = next(blocks, b"")
         dialect = _dialect(path, settings, first)
+        _refuse_other_separator(path, dialect, first)
         rows = _whole_rows(path, dialect, chain([first], blocks), settings.skip_lines + 1)
         header, below = _split_header(dialect, rows)
         if header is None:
@@ -63,12 +64,23 @@ def read_csv(path: Path, settings: Settings) -> Iterator[pa.RecordBatch]:
 
 
 def _dialect(path: Path, settings: Settings, first: bytes) -> Dialect:
-    delimiter = settings.delimiter or ("tab" if ".tsv" in map(str.lower, path.suffixes) else ",")
+    is_tabbed = not TABBED.isdisjoint(map(str.lower, path.suffixes))
+    delimiter = settings.delimiter or ("tab" if is_tabbed else ",")
     quote = "" if settings.quote == "none" else settings.quote
     if delimiter == quote:
         raise malformed(path, f"cannot have {quote} as delimiter and as quote", "Set quote to another, or to none")
     newline = b"\r" if b"\r" in first and b"\n" not in first else b"\n"
     return Dialect("\t" if delimiter == "tab" else delimiter, quote, newline)
+
+
+def _refuse_other_separator(path: Path, dialect: Dialect, first: bytes) -> None:
+    """ConfigError if the header has no delimiter, but something else that separates values in other files."""
+    lines = (line for line in first.split(dialect.newline, 100) if line.strip())
+    header = next(lines, b"").decode("utf-8", "replace")
+    found = next((mark for mark in _SEPARATORS if mark in header), None)
+    if found and dialect.delimiter not in header:
+        problem = f"has one column only: its separator seems to be {_SEPARATORS[found]}"
+        raise malformed(path, problem, f"Set delimiter to {'tab' if found == chr(9) else found}")
 
 
 def _utf8(path: Path, stream: pa.NativeFile, encoding: str) -> Iterator[bytes]:
@@ -204,13 +216,7 @@ def _names(path: Path, dialect: Dialect, header: Rows) -> list[str]:
         raise malformed(path, f"line {header.line} is not UTF-8", _encoding_remedy()) from None
     except (StopIteration, csv.Error):
         raise malformed(path, f"line {header.line} is no readable header", _QUOTING) from None
-    others = [other for other in _SEPARATORS if other != dialect.delimiter and other in names[0]]
-    if len(names) == 1 and others:
-        problem = f"has one column only: its separator seems to be {_SEPARATORS[others[0]]}"
-        raise malformed(path, problem, f"Set delimiter to {'tab' if others[0] == chr(9) else others[0]}")
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise malformed(path, f"has two columns named {twice[0]!r}", "Give each column its own name")
+    refuse_twice(path, names)
     return names
 
 

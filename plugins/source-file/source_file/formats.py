@@ -19,7 +19,7 @@ Rows: TypeAlias = "pa.RecordBatch | Sequence[Mapping[str, Any]]"
 Reader = Callable[[Path, Settings], Iterator[Rows]]
 
 READERS: dict[str, Reader] = {"csv": read_csv, "jsonl": read_json_lines, "parquet": read_parquet}
-SUFFIXES = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+SUFFIXES = {".csv": "csv", ".tsv": "csv", ".tab": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
 
 def read_rows(path: Path, settings: Settings) -> Iterator[Rows]:

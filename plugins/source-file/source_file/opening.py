@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pyarrow as pa
 from cdp_bridge.sdk import ConfigError
 
 SUFFIXES = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+TABBED = {".tsv", ".tab"}
 BLOCK = 1_000_000
 """Bytes that are read at a time."""
 _HEAD = 512
@@ -26,6 +27,14 @@ _PAGES = (b"<!doctype html", b"<html", b"<?xml", b"<head", b"<body")
 def malformed(path: Path, problem: str, remedy: str) -> ConfigError:
     """The error of a file; `problem` never quotes what is in it but for the names of columns."""
     return ConfigError(problem, place=str(path), remedy=remedy)
+
+
+def refuse_twice(path: Path, names: Sequence[str]) -> None:
+    """ConfigError if two columns have one name, which is not shown: without a header, it is a value."""
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            columns = f"columns {names.index(name) + 1} and {number + 1}"
+            raise malformed(path, f"has two columns of the same name: {columns}", "Give each column its own name")
 
 
 def compression_of(path: Path, setting: str) -> str | None:

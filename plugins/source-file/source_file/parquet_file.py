@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from source_file.json_lines import ROWS
-from source_file.opening import malformed
+from source_file.opening import malformed, refuse_twice
 from source_file.settings import Settings
 
 
@@ -17,10 +17,7 @@ def read_parquet(path: Path, settings: Settings) -> Iterator[pa.RecordBatch]:
     """Batches of rows; ConfigError for a file that is damaged or has two columns of one name."""
     try:
         with pa.parquet.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            twice = sorted({name for name in names if names.count(name) > 1})
-            if twice:
-                raise malformed(path, f"has two columns named {twice[0]!r}", "Give each column its own name")
+            refuse_twice(path, file.schema_arrow.names)
             yield from file.iter_batches(batch_size=ROWS)
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +25,7 @@ def of_segment(rows: Rows, column: str, segment: str, path: Path) -> Rows:
 def count_segments(rows: Rows, column: str, path: Path) -> Counter[str]:
     """Segment -> how many of the rows are in it."""
     if isinstance(rows, pa.RecordBatch):
-        return Counter(_texts(rows, column, path).drop_null().to_pylist())
+        return Counter(filter(None, _texts(rows, column, path).to_pylist()))
     return Counter(text for row in rows if (text := _text(row, column, path)) is not None)
 
 
@@ -48,12 +49,14 @@ def _text(row: Mapping[str, Any], column: str, path: Path) -> str | None:
 
 
 def _plain(value: Any) -> str | None:
-    """As CSV has it: `true`, and `1` for 1.0."""
-    if value is None:
+    """As CSV has it: `true`, `1` for 1.0, nothing for an empty text and for what is no number."""
+    if value is None or value == "":
         return None
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(int(value)) if not isinstance(value, str) and value == int(value) else str(value)
+    if isinstance(value, str) or not math.isfinite(value):
+        return value if isinstance(value, str) else None
+    return str(int(value)) if value == int(value) else str(value)
 
 
 def _no_text(path: Path, column: str, kind: str) -> Exception:

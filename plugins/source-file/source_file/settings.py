@@ -21,14 +21,17 @@ class Settings(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
         option("Path", "A file, or a pattern such as /exports/*.csv", local="pattern", examples=["/exports/vip.csv"]),
     ]
     format: Annotated[
-        Format, option("Format", "auto goes by the suffix: .csv or .tsv, .jsonl or .ndjson, .parquet")
+        Format, option("Format", "auto goes by the suffix: .csv, .tsv or .tab, .jsonl or .ndjson, .parquet")
     ] = "auto"
     compression: Annotated[
         Compression, option("Compression", "Of CSV and JSON lines; auto goes by a last suffix .gz, .bz2 or .zst")
     ] = "auto"
     delimiter: Annotated[
         Delimiter | None,
-        option("Delimiter", "Between the values of CSV: one character, or tab; a comma unless given, a tab in .tsv"),
+        option(
+            "Delimiter",
+            "Between values of CSV: one character, or tab; unless given a comma, in .tsv and .tab a tab",
+        ),
     ] = None
     quote: Annotated[Quote, option("Quote", "Around values of CSV: one character, doubled inside them, or none")] = '"'
     encoding: Annotated[

@@ -145,7 +145,8 @@ def _columns(rows: Rows) -> Iterable[str]:
 
 def _require(missing: Collection[str], known: Collection[str], path: Path) -> None:
     for column in sorted(missing):
-        close = difflib.get_close_matches(column, known, n=1)
-        nearest = f"Did you mean {close[0]}? " if close else ""
-        remedy = f"{nearest}It has: {', '.join(map(str, known))}"
+        # Only what looks like it is shown: in a file without a header, all others are values.
+        alike = {name.strip().casefold(): name for name in known}
+        close = difflib.get_close_matches(column.strip().casefold(), alike, n=1)
+        remedy = f"Did you mean {alike[close[0]]!r}?" if close else "No other column has a name like this"
         raise ConfigError(f"has no column {column}", place=str(path), remedy=remedy)

@@ -78,7 +78,7 @@ def test_the_segments_of_a_column_are_listed(tmp_path: Path, form: str) -> None:
 def test_columns_that_the_settings_name_must_exist(tmp_path: Path, form: str) -> None:
     WRITERS[form](tmp_path / f"people.{form}", PEOPLE)
     for option in ("id_column", "segment_column"):
-        with pytest.raises(ConfigError, match=rf"people\.{form}: has no column uid.*It has: .*email"):
+        with pytest.raises(ConfigError, match=rf"people\.{form}: has no column uid\. "):
             read(tmp_path / f"people.{form}", **{option: "uid"})
 
 
@@ -113,7 +113,7 @@ def test_a_pattern_reads_every_file_in_order(tmp_path: Path) -> None:
         ("c.csv", b"id,email\n1,ok\n2,z\xfcrich\n", "line 3 is not UTF-8"),
         ("d.csv", b"id,na\xefme\n1,x\n", "line 1 is not UTF-8"),
         ("e.csv", "id,email\n1,x\n".encode("utf-16"), "line 1 is not UTF-8"),
-        ("f.csv", b"id,id\n1,2\n", "two columns named 'id'"),
+        ("f.csv", b"id,id\n1,2\n", "two columns of the same name: columns 1 and 2"),
         ("g.csv", b"id,email\n", "holds no rows"),
         ("h.csv", b"", "holds no rows"),
         ("i.jsonl", b'{"id": 1}\n{"id": secret@example.com}\n', "line 2 is no JSON object"),
@@ -132,11 +132,15 @@ def test_a_pattern_reads_every_file_in_order(tmp_path: Path) -> None:
         ("w.csv", b"id\temail\n1\tsecret\n", "one column only: its separator seems to be a tab"),
         ("x.csv", b"\n\n<!DOCTYPE html>\n<p>secret", "HTML or XML page"),
         ("y.csv", b"PK\x03\x04secret", "zip archive or an Excel workbook"),
-        ("z.csv", gzip.compress(b"id,email\n1,secret\n"), "is compressed with gzip"),
-        ("1.csv.gz", gzip.compress(b"id,email\n1,secret\n")[:-9], "is damaged, or not compressed with gzip"),
+        ("z.csv", gzip.compress(b"id,email\n1,secret\n", mtime=0), "is compressed with gzip"),
+        ("1.csv.gz", gzip.compress(b"id,email\n1,secret\n", mtime=0)[:-9], "is damaged, or not compressed with gzip"),
         ("2.jsonl.gz", b"no gzip: secret", "is damaged, or not compressed with gzip"),
         ("3.jsonl", b'{"id": 1, "traits": {"a": "secret", "a": 2}}\n', "line 1 has the key 'a' twice"),
         ("4.csv", b"id,email\n1,x\n\n2,y,secret\n", "line 4 has 3 values, the header 2"),
+        ("6.jsonl", b'{"id"\t: 1, "id": 2}\n', "line 1 has the key 'id' twice"),
+        ("7.jsonl", b'{"i\\u0064": 1, "id": "\\":"}\n', "line 1 has the key 'id' twice"),
+        ("8.csv", b'"id";"email"\n"1";"secret,x"\n', "its separator seems to be a semicolon"),
+        ("9.csv", b"secret@example.com,x,secret@example.com\n1,2,3\n", "columns 1 and 3"),
         ("5.jsonl", '{"id": 1}'.encode("utf-16"), "line 1 is not UTF-8"),
     ],
 )
@@ -224,6 +228,7 @@ SEGMENTS: list[tuple[Any, str | None]] = [
     (7.0, "7"),
     (1.5, "1.5"),
     (None, None),
+    ("", None),
 ]
 
 
@@ -240,7 +245,7 @@ def test_a_segment_is_the_same_text_in_every_format(tmp_path: Path, form: str, v
     settings = checked.load(Settings, {"path": str(tmp_path / f"people.{form}"), "segment_column": "list"})
     (page,) = source.read(settings, ReadRequest(stream="segments"))
     assert page.records == ([] if text is None else [{"key": text, "size": 1}])
-    for asked in {"None", "null", "True", "7.0", "", text} - {None}:
+    for asked in {"None", "null", "True", "7.0", text} - {None}:
         if asked == text:
             assert [row["id"] for row in read(tmp_path / f"people.{form}", asked, segment_column="list")] == ["1"]
         else:
@@ -263,5 +268,13 @@ def test_a_column_that_only_some_json_objects_have_is_there(tmp_path: Path) -> N
 
 def test_a_column_that_is_misspelt_is_named(tmp_path: Path) -> None:
     write_csv(tmp_path / "people.csv", PEOPLE)
-    with pytest.raises(ConfigError, match=r"has no column teir\. Did you mean tier"):
+    with pytest.raises(ConfigError, match=r"has no column teir\. Did you mean 'tier'"):
         read(tmp_path / "people.csv", segment_column="teir")
+
+
+def test_what_is_no_number_names_no_segment(tmp_path: Path) -> None:
+    table = pa.table({"id": ["1", "2", "3"], "list": [float("nan"), float("inf"), 2.0]})
+    parquet.write_table(table, tmp_path / "people.parquet")
+    settings = checked.load(Settings, {"path": str(tmp_path / "people.parquet"), "segment_column": "list"})
+    (page,) = source.read(settings, ReadRequest(stream="segments"))
+    assert page.records == [{"key": "2", "size": 1}]
