@@ -89,6 +89,7 @@ def mailbox(engine: docker.APIClient, monkeypatch: pytest.MonkeyPatch) -> Iterat
         server.shutdown()
 
 
+@pytest.mark.usefixtures("no_network_variables")
 def test_people_go_from_one_image_to_another(mailbox: Mailbox, engine: docker.APIClient, tmp_path: Path) -> None:
     registry = Registry()
     text = BRIDGE.format(source=SOURCE, destination=DESTINATION, rows=ROWS, url=mailbox.url)

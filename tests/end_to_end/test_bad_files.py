@@ -18,13 +18,22 @@ BAD = {
         "line 3 has 3 values, the header 2",
     ),
     "latin.csv": (b"id,email\n1,z\xfcrich.secret.person@example.com\n", r"line 2 is not UTF-8\. Save it as UTF-8"),
-    "quote.csv": (b'id,email\n1,"secret.person@example.com\n', r"has a quote that does not end\. Quote whole values"),
-    "twice.csv": (b"id,id\n1,secret.person\n", r"has two columns named 'id'\. Give each column its own name"),
-    "empty.csv": (b"", r"holds no rows\. An empty file is no empty segment"),
+    "quote.csv": (
+        b'id,email\n1,"secret.person@example.com\n',
+        r"line 2 begins a value with a quote that does not end\. Quote whole values",
+    ),
+    "twice.csv": (
+        b"id,id\n1,secret.person\n",
+        r"has two columns of the same name: columns 1 and 2\. Give each column its own name",
+    ),
+    "empty.csv": (b"", r"holds no rows: an empty file is no empty segment"),
     "broken.jsonl": (b'{"id": "1"}\n{"id": secret.person}\n', r"line 2 is no JSON object in UTF-8\. Repair it"),
     "list.jsonl": (b'{"id": "1"}\n["secret.person"]\n', r"line 2 is no JSON object in UTF-8\. Repair it"),
     "deep.jsonl": (b'{"id": ' + b"[" * 50_000, r"line 1 is no JSON object in UTF-8\. Repair it"),
-    "cut.parquet": (b"PAR1 secret.person@example.com", r"is not a readable Parquet file\. Write it again"),
+    "cut.parquet": (
+        b"PAR1 secret.person@example.com",
+        r"is damaged, or not a readable Parquet file\. Write or copy it again",
+    ),
 }
 GONE = "gone.csv"
 NAMES = {file: file.replace(".", "-") for file in (*BAD, GONE)}

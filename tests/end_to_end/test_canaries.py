@@ -96,7 +96,10 @@ class Aviary:
             for segment, count in (("few", 3), ("one", 1), ("failing", 2), ("unwelcome", 2)):
                 csv.writer(file).writerows(rows(segment, range(count), shift))
         (self.inputs / "torn.csv").write_text('id,email,first\n1,kanarie1@example.com,"Kanarie\n2,kanarie2@example.com')
-        (self.inputs / "opted_out.txt").write_text("kanarie7@example.com\nKanarie ohne Adresse\n+1 201 555 0108\n")
+        # One line of forty is no reason to stop.
+        others = "".join(f"kanarie{number}@example.org\n" for number in range(40))
+        lines = f"kanarie7@example.com\nKanarie ohne Adresse\n+1 201 555 0108\n{others}"
+        (self.inputs / "opted_out.txt").write_text(lines)
         text = BRIDGE.format(inputs=self.inputs, segment=self.twins.segment, meta=self.twins.meta)
         (self.inputs / "bridge.yaml").write_text(text + "".join(AUDIENCE.format(*one) for one in AUDIENCES))
 
