@@ -6,6 +6,7 @@
 _packages="
 python3           python3-venv
 git               git
+openssl           openssl
 docker            docker.io
 dockerd           docker.io
 docker-compose    docker-compose

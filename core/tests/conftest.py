@@ -72,7 +72,7 @@ class Cdp:
         self.breaks: Exception | None = None
 
     def put(self, user_id: str, **record: Any) -> None:
-        self.people[user_id] = {"id": user_id, "ok": "yes"} | record
+        self.people[user_id] = {"id": user_id, "ok": "yes", "email": None, "phone": None} | record
         self.journal.append(user_id)
 
     def drop(self, *user_ids: str) -> None:

@@ -231,7 +231,7 @@ def test_a_token_revoked_on_the_way(account: Account) -> None:
 def test_an_audience_flagged_for_integrity(account: Account) -> None:
     account.sync()
     account.harness.meta(f"audiences/{account.audience_id}", {"operation_status": 471})
-    account.harness.suppress([])
+    account.harness.suppress(account.truth.population.suppressed[1::2])
     log = account.sync()
     assert log.status == "failed"
     assert "flagged this audience for integrity" in log.error
