@@ -64,10 +64,12 @@ class Target:
 def attacked(store: Store, *, allowed: tuple[str, ...] = (), **options: Any) -> Iterator[Target]:
     """A server over a store; the options are those of `application` and `configured`."""
     with listen("127.0.0.1", 0) as listener:
-        server = configured(application(store, Registry(), allowed=allowed), **options)
+        port = listener.getsockname()[1]
+        app = application(store, Registry(), allowed=allowed, public_url=f"http://127.0.0.1:{port}")
+        server = configured(app, **options)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
-        yield Target(store, listener.getsockname()[1])
+        yield Target(store, port)
         server.should_exit = True
         thread.join()
 

@@ -14,7 +14,20 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from .conftest import Clock
-from .twin import BACK, CONNECTOR, OWN_TERMS, TERMS, OwnWay, Platform, Settings, account, connect, opened, served, sign_in
+from .twin import (
+    BACK,
+    CONNECTOR,
+    OWN_TERMS,
+    TERMS,
+    OwnWay,
+    Platform,
+    Settings,
+    account,
+    connect,
+    opened,
+    served,
+    sign_in,
+)
 
 
 @pytest.fixture
@@ -30,9 +43,7 @@ def test_a_platform_with_names_of_its_own_is_connected_for_ever(
     connect(sign_ins, account(raw, OWN_TERMS))
     clock.now += 86_400 * 365
     assert (
-        settings.load(
-            Settings, raw, Resolver(stored=store.secrets.secret, granted=grants.token)
-        ).access_token.reveal()
+        settings.load(Settings, raw, Resolver(stored=store.secrets.secret, granted=grants.token)).access_token.reveal()
         == own.issued[1]
     )
     assert own.calls == ["own"]

@@ -125,7 +125,7 @@ def _address(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
 
 def _query(request: Request[Any, Any, Any]) -> dict[str, str]:
     """The parameters of a request; ConfigError if one is there twice (RFC 6749, section 3.1)."""
-    pairs = request.query_params.multi_items()
+    pairs = list(request.query_params.multi_items())
     query = dict(pairs)
     if len(query) < len(pairs):
         raise ConfigError("a parameter of the address is there twice", remedy="Begin again")
