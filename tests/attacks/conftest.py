@@ -61,13 +61,18 @@ class Target:
 
 
 @contextmanager
-def attacked(store: Store, *, allowed: tuple[str, ...] = (), **options: Any) -> Iterator[Target]:
-    """A server over a store; the options are those of `application` and `configured`."""
+def attacked(store: Store, *, allowed: tuple[str, ...] = (), public_url: str = "", **options: Any) -> Iterator[Target]:
+    """A server over a store; the options are those of `application` and `configured`.
+
+    Without a `public_url`, browsers find it where it listens.
+    """
     with listen("127.0.0.1", 0) as listener:
-        server = configured(application(store, Registry(), allowed=allowed), **options)
+        port = listener.getsockname()[1]
+        app = application(store, Registry(), allowed=allowed, public_url=public_url or f"http://127.0.0.1:{port}")
+        server = configured(app, **options)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
-        yield Target(store, listener.getsockname()[1])
+        yield Target(store, port)
         server.should_exit = True
         thread.join()
 

@@ -36,7 +36,7 @@ class Served:
         answer = requests.post(f"{self.url}/v1/{path}", json=body, headers=self._headers)
         assert answer.status_code < 300, answer.text
         self.answers.append(answer.text)
-        return answer.json()
+        return answer.json() if answer.content else None
 
     def get(self, path: str) -> str:
         return requests.get(f"{self.url}/v1/{path}", headers=self._headers).text
@@ -71,13 +71,19 @@ def test_a_person_connects_meta_and_a_run_uses_the_token(served: Served, tmp_pat
         assert "nobody has connected meta-main" in probe["detail"]
 
         begun = served.post("destinations/meta/connect")
-        assert begun["url"].startswith(f"{twins.meta}/v26.0/dialog/oauth?client_id=sandbox-app&")
-        page = requests.get(begun["url"])
-        assert page.url.startswith(f"{served.url}/oauth/callback?code=")
+        assert begun["url"].startswith(f"{served.url}/oauth/start/destination-meta?ticket=")
+        browser = requests.Session()
+        page = browser.get(begun["url"])
+        assert page.history[1].url.startswith(f"{twins.meta}/v26.0/dialog/oauth?client_id=sandbox-app&")
+        assert page.url.startswith(f"{served.url}/oauth/callback/destination-meta?code=")
         assert (page.status_code, page.headers["Cache-Control"]) == (200, "no-store")
-        assert "meta-main is connected" in page.text
-        assert requests.get(page.url).status_code == 400
+        confirmation = re.search("with the code ([A-Z2-7-]{19})<", page.text)
+        assert confirmation
+        assert browser.get(page.url).status_code == 400
+        (probe,) = served.post("destinations/meta/check")["probes"]
+        assert "nobody has connected meta-main" in probe["detail"]
 
+        served.post("destinations/meta/connect/confirm", {"code": confirmation[1]})
         assert served.post("destinations/meta/check")["passed"]
         source = {"path": str(tmp_path / "vip.csv")}
         served.post("connections", {"name": "crm", "cdp_provider": "source-file", "api_credentials": source})
@@ -90,11 +96,11 @@ def test_a_person_connects_meta_and_a_run_uses_the_token(served: Served, tmp_pat
         tokens = requests.get(f"{twins.meta}/_twin/config").json()["tokens"]
     granted = [token for token in tokens if token.startswith("EAAsandbox")]
     assert len(granted) == 2, "a short one, and the long one that it was traded for"
-    assert '"action":"connect"' in served.get("audit?limit=200")
+    assert all(f'"action":"{action}"' in served.get("audit?limit=200") for action in ("connect", "sign in", "confirm"))
     store = b"".join(path.read_bytes() for path in tmp_path.glob("cdp-bridge.db*") if path.suffix != ".keyring")
     code = re.search("code=([^&]+)", page.url)
     assert code
     said = "".join([*served.answers, served.get("destinations"), served.get("audit"), (tmp_path / "log").read_text()])
-    for secret in (*granted, APP_SECRET, code[1]):
+    for secret in (*granted, APP_SECRET, code[1], confirmation[1]):
         assert secret not in said
         assert secret.encode() not in store

@@ -47,6 +47,8 @@ class OAuth(Struct, frozen=True, kw_only=True):
     of that trade, and the name of its parameter (Meta: `fb_exchange_token`). Where it goes its own way (TikTok),
     `names` are what it calls `client_id`, `client_secret` and `code`: nothing more is sent, but for `state` and
     `redirect_uri` to sign in; the token is asked for in JSON, and is in `data` of the answer, beside a `code` of 0.
+    Where the platform says who it is when the browser returns (`iss`, RFC 9207), `issuer` is what it must say, a
+    template as the URLs are; an answer without it is refused then.
     """
 
     authorize_url: str
@@ -56,6 +58,7 @@ class OAuth(Struct, frozen=True, kw_only=True):
     access_token: str
     scope: str = ""
     exchange: str = ""
+    issuer: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
 
 

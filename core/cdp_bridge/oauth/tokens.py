@@ -67,6 +67,11 @@ class _Envelope(Struct, frozen=True):
     data: Any = None
 
 
+def sealed(value: Struct) -> Secret:
+    """A grant, or a sign-in on its way to one, as the store keeps it."""
+    return Secret(msgspec.json.encode(value).decode())
+
+
 def by_code(app: App, secret: Secret, code: str, verifier: str, redirect_uri: str, now: float) -> Grant:
     """The grant for a code; ConfigError if the platform refuses, TransientError if it cannot be reached."""
     given = {app.called("code"): code}

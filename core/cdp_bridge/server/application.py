@@ -12,7 +12,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import Message, Scope
 
-from cdp_bridge.connectors.credentials import grants, resolver
+from cdp_bridge.connectors.credentials import resolver, sign_ins
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import ApiKey
 from cdp_bridge.server.api import (
@@ -28,7 +28,7 @@ from cdp_bridge.server.api import (
     segments,
     suppressions,
 )
-from cdp_bridge.server.api.sign_in import callback
+from cdp_bridge.server.api.sign_in import pages
 from cdp_bridge.server.web import problems
 from cdp_bridge.server.web.access import Access, Rates
 from cdp_bridge.server.web.connector_calls import ConnectorCalls
@@ -67,11 +67,9 @@ def application(
     Without `connector_calls`, connectors run in this process; without a `public_url`, no account can be connected by
     OAuth. `allowed` is what of this machine an API key may name in settings.
     """
-    granted = grants(store, registry)
+    people = sign_ins(store, registry)
     connector_calls = connector_calls or ConnectorCalls(registry, resolver(store, registry))
-    core = Core(
-        store, registry, PageTokens(store), granted, connector_calls, public_url.rstrip("/"), allowed, *_rates()
-    )
+    core = Core(store, registry, PageTokens(store), people, connector_calls, public_url.rstrip("/"), allowed, *_rates())
     collected = Metrics(store)
     resources = Router(
         "/v1",
@@ -91,7 +89,7 @@ def application(
         ],
     )
     return Litestar(
-        [resources, callback(), metrics(collected)],
+        [resources, *pages(store), metrics(collected)],
         dependencies={
             "core": Provide(lambda: core, sync_to_thread=False),
             "caller": Provide(_caller, sync_to_thread=False),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cdp_bridge.oauth import Grants
+from cdp_bridge.oauth import Grants, SignIns
 from cdp_bridge.secrets import Resolver, Secret
 from cdp_bridge.store import Store
 from cdp_bridge.store.secrets.keyring import VARIABLE
@@ -62,3 +62,8 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Iter
 @pytest.fixture
 def grants(store: Store, clock: Clock) -> Grants:
     return Grants(store, Resolver(stored=store.secrets.secret), clock=clock, sleep=clock.sleep)
+
+
+@pytest.fixture
+def sign_ins(store: Store, clock: Clock) -> SignIns:
+    return SignIns(store, Resolver(stored=store.secrets.secret), clock=clock)

@@ -8,21 +8,24 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from cdp_bridge import settings
 from cdp_bridge.errors import ConfigError, TransientError
-from cdp_bridge.oauth import Grants
+from cdp_bridge.oauth import Grants, SignIns
 from cdp_bridge.secrets import Resolver
 from cdp_bridge.settings import SettingsError
 from cdp_bridge.store import Store
+from msgspec import structs
 
 from .conftest import Clock
-from .twin import BACK, TERMS, Platform, Settings, sign_in
+from .twin import BACK, CONNECTOR, TERMS, Platform, Settings, account, opened, sign_in
 
 
-def test_who_signs_in_connects_the_account(
-    store: Store, grants: Grants, raw: dict[str, Any], platform: Platform
+def test_who_signs_in_connects_the_account_once_it_is_confirmed(
+    store: Store, sign_ins: SignIns, grants: Grants, raw: dict[str, Any], platform: Platform
 ) -> None:
+    redirect = opened(sign_ins, account(raw))
+    done = sign_ins.finish(CONNECTOR, redirect.browser, sign_in(redirect.url))
+    assert (done.kind, done.name) == ("destination", "shop")
     assert not grants.is_connected("shop")
-    begun = grants.begin(TERMS, Settings, raw, BACK)
-    assert grants.finish(sign_in(begun.url)) == "shop"
+    sign_ins.confirm(account(raw), f" {done.code.lower()}")
     assert grants.is_connected("shop")
     loaded = settings.load(Settings, raw, Resolver(stored=store.secrets.secret, granted=grants.token))
     assert loaded.access_token.reveal() == platform.issued[1]
@@ -32,68 +35,165 @@ def test_who_signs_in_connects_the_account(
         settings.load(Settings, raw, Resolver(stored=store.secrets.secret, granted=grants.token))
 
 
-def test_each_sign_in_has_a_state_and_a_verifier_of_its_own(grants: Grants, raw: dict[str, Any]) -> None:
-    begun = [grants.begin(TERMS, Settings, raw, BACK) for _ in range(2)]
-    asked = [dict(parse_qsl(urlsplit(one.url).query)) for one in begun]
-    assert [one["state"] for one in asked] == [one.state for one in begun]
-    assert all(len(one.state) >= 43 for one in begun)
-    assert asked[0]["state"] != asked[1]["state"]
+def test_each_sign_in_has_secrets_of_its_own(sign_ins: SignIns, raw: dict[str, Any]) -> None:
+    first, second = (opened(sign_ins, account(raw)) for _ in range(2))
+    asked = [dict(parse_qsl(urlsplit(redirect.url).query)) for redirect in (first, second)]
+    assert [query["state"] for query in asked] == [first.state, second.state]
     assert asked[0]["code_challenge"] != asked[1]["code_challenge"]
+    secrets = {first.state, second.state, first.browser, second.browser}
+    assert len(secrets) == 4
+    assert all(len(secret) >= 43 for secret in secrets)
 
 
-def test_a_state_is_good_once(grants: Grants, raw: dict[str, Any], platform: Platform) -> None:
-    answer = sign_in(grants.begin(TERMS, Settings, raw, BACK).url)
-    grants.finish(answer)
+def test_a_ticket_a_state_and_a_code_are_good_once(
+    sign_ins: SignIns, grants: Grants, raw: dict[str, Any], platform: Platform
+) -> None:
+    ticket = sign_ins.begin(account(raw), BACK)
+    redirect = sign_ins.open(CONNECTOR, ticket)
+    with pytest.raises(ConfigError, match="opened already"):
+        sign_ins.open(CONNECTOR, ticket)
+    answer = sign_in(redirect.url)
+    done = sign_ins.finish(CONNECTOR, redirect.browser, answer)
     with pytest.raises(ConfigError, match="finished already"):
-        grants.finish(answer)
+        sign_ins.finish(CONNECTOR, redirect.browser, answer)
+    sign_ins.confirm(account(raw), done.code)
+    grants.forget("shop")
+    with pytest.raises(ConfigError, match="no sign-in of this account waits"):
+        sign_ins.confirm(account(raw), done.code)
     assert platform.calls == ["authorization_code"]
 
 
-@pytest.mark.parametrize("state", ["", "x", "é" * 50, "\ud800", "state:0", "%00"])
-def test_a_state_of_nobody_is_refused_before_the_platform_is_asked(
-    grants: Grants, raw: dict[str, Any], platform: Platform, state: str
+@pytest.mark.parametrize("guess", ["", "x", "é" * 50, "\ud800", "state:0", "%00", '", "'])
+def test_a_guess_is_refused_before_the_platform_is_asked_and_spoils_nothing(
+    sign_ins: SignIns, grants: Grants, raw: dict[str, Any], platform: Platform, guess: str
 ) -> None:
-    grants.begin(TERMS, Settings, raw, BACK)
-    with pytest.raises(ConfigError, match="not begun here"):
-        grants.finish({"state": state, "code": "code"})
+    ticket = sign_ins.begin(account(raw), BACK)
+    with pytest.raises(ConfigError, match="opened already, or is too old"):
+        sign_ins.open(CONNECTOR, guess)
+    redirect = sign_ins.open(CONNECTOR, ticket)
+    for browser, state in ((redirect.browser, guess), (guess, redirect.state), (guess, guess)):
+        for rest in ({"code": "code"}, {"error": "access_denied"}, {"code": "code", "iss": "https://evil.example"}):
+            with pytest.raises(ConfigError, match="not begun in this browser"):
+                sign_ins.finish(CONNECTOR, browser, {"state": state} | rest)
     assert platform.calls == []
+    done = sign_ins.finish(CONNECTOR, redirect.browser, sign_in(redirect.url))
+    for _ in range(20):
+        with pytest.raises(ConfigError, match="no sign-in of this account waits"):
+            sign_ins.confirm(account(raw), guess)
+    sign_ins.confirm(account(raw), done.code)
+    assert grants.is_connected("shop")
 
 
-def test_who_says_no_connects_nothing(grants: Grants, raw: dict[str, Any], platform: Platform) -> None:
-    answer = {"state": grants.begin(TERMS, Settings, raw, BACK).state, "error": "access_denied"}
+def test_an_address_of_another_connector_goes_on_with_nothing(
+    sign_ins: SignIns, raw: dict[str, Any], platform: Platform
+) -> None:
+    ticket = sign_ins.begin(account(raw), BACK)
+    with pytest.raises(ConfigError, match="opened already"):
+        sign_ins.open("destination-other", ticket)
+    redirect = sign_ins.open(CONNECTOR, ticket)
+    answer = sign_in(redirect.url)
+    with pytest.raises(ConfigError, match="not begun in this browser"):
+        sign_ins.finish("destination-other", redirect.browser, answer)
+    assert platform.calls == []
+    assert sign_ins.finish(CONNECTOR, redirect.browser, answer).code
+
+
+def test_who_says_no_connects_nothing(sign_ins: SignIns, raw: dict[str, Any], platform: Platform) -> None:
+    redirect = opened(sign_ins, account(raw))
+    answer = {"state": redirect.state, "error": "access_denied"}
     with pytest.raises(ConfigError, match=r"sign-in of shop was refused\. Begin again"):
-        grants.finish(answer)
-    with pytest.raises(ConfigError, match="not begun here"):
-        grants.finish(answer)
+        sign_ins.finish(CONNECTOR, redirect.browser, answer)
+    with pytest.raises(ConfigError, match="finished already"):
+        sign_ins.finish(CONNECTOR, redirect.browser, answer)
     assert platform.calls == []
 
 
-def test_who_takes_too_long_begins_again(grants: Grants, raw: dict[str, Any], clock: Clock) -> None:
-    answer = sign_in(grants.begin(TERMS, Settings, raw, BACK).url)
+def test_each_step_has_ten_minutes(sign_ins: SignIns, raw: dict[str, Any], clock: Clock) -> None:
+    ticket = sign_ins.begin(account(raw), BACK)
+    clock.now += 600
+    with pytest.raises(ConfigError, match="is too old"):
+        sign_ins.open(CONNECTOR, ticket)
+    redirect = opened(sign_ins, account(raw))
+    answer = sign_in(redirect.url)
     clock.now += 600
     with pytest.raises(ConfigError, match="took too long"):
-        grants.finish(answer)
+        sign_ins.finish(CONNECTOR, redirect.browser, answer)
+    redirect = opened(sign_ins, account(raw))
+    done = sign_ins.finish(CONNECTOR, redirect.browser, sign_in(redirect.url))
+    clock.now += 600
+    with pytest.raises(ConfigError, match="no sign-in of this account waits"):
+        sign_ins.confirm(account(raw), done.code)
 
 
-def test_a_code_of_another_sign_in_is_no_good(grants: Grants, raw: dict[str, Any]) -> None:
-    mine, theirs = (grants.begin(TERMS, Settings, raw, BACK) for _ in range(2))
+def test_a_code_of_another_sign_in_is_no_good(sign_ins: SignIns, raw: dict[str, Any]) -> None:
+    mine, theirs = (opened(sign_ins, account(raw)) for _ in range(2))
     stolen = sign_in(theirs.url)["code"]
     with pytest.raises(ConfigError, match=r"gives no token \(invalid_grant\)"):
-        grants.finish({"state": mine.state, "code": stolen})
-    assert not grants.is_connected("shop")
+        sign_ins.finish(CONNECTOR, mine.browser, {"state": mine.state, "code": stolen})
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [({"base_url": "https://evil.example"}, "shop"), ({"access_token": "oauth:other"}, "shop"), ({}, "x")],
+)
+def test_an_account_that_has_changed_meanwhile_gets_no_token(
+    sign_ins: SignIns, grants: Grants, raw: dict[str, Any], change: dict[str, str], name: str
+) -> None:
+    redirect = opened(sign_ins, account(raw))
+    done = sign_ins.finish(CONNECTOR, redirect.browser, sign_in(redirect.url))
+    with pytest.raises(ConfigError, match="no sign-in of this account waits"):
+        sign_ins.confirm(structs.replace(account(raw | change), name=name), done.code)
+    assert not grants.is_connected("other")
+    sign_ins.confirm(account(raw), done.code)
+    assert grants.is_connected("shop")
+
+
+ISSUER = "https://id.shop.example/tenant"
+
+
+@pytest.mark.parametrize(
+    ("known", "answered", "is_right"),
+    [
+        (ISSUER, ISSUER, True),
+        (ISSUER, "", False),
+        (ISSUER, "https://id.shop.example", False),
+        (ISSUER, f"{ISSUER}/", False),
+        ("{base_url}", "{base_url}", True),
+        ("{base_url}", "https://evil.example", False),
+        ("", "", True),
+        ("", "{base_url}", True),
+        ("", "{base_url}/tenant", True),
+        ("", "https://evil.example", False),
+        ("", "{base_url}.evil.example", False),
+        ("", "http://[", False),
+        ("", "x", False),
+    ],
+)
+def test_an_answer_is_of_the_server_that_was_asked(
+    sign_ins: SignIns, raw: dict[str, Any], platform: Platform, known: str, answered: str, is_right: bool
+) -> None:
+    platform.issuer = answered.format(base_url=platform.url)
+    redirect = opened(sign_ins, account(raw, structs.replace(TERMS, issuer=known)))
+    answer = sign_in(redirect.url)
+    if is_right:
+        assert sign_ins.finish(CONNECTOR, redirect.browser, answer).code
+    else:
+        with pytest.raises(ConfigError, match=r"^iss: the answer is not from the server that was asked"):
+            sign_ins.finish(CONNECTOR, redirect.browser, answer)
+        assert platform.calls == []
 
 
 @pytest.mark.parametrize(
     ("fault", "kind"), [(500, TransientError), (429, TransientError), (302, ConfigError), ("after", TransientError)]
 )
 def test_a_platform_that_fails_is_an_error_of_its_kind(
-    grants: Grants, raw: dict[str, Any], platform: Platform, fault: int | str, kind: type[Exception]
+    sign_ins: SignIns, raw: dict[str, Any], platform: Platform, fault: int | str, kind: type[Exception]
 ) -> None:
-    answer = sign_in(grants.begin(TERMS, Settings, raw, BACK).url)
+    redirect = opened(sign_ins, account(raw))
+    answer = sign_in(redirect.url)
     platform.faults.append(fault)
     with pytest.raises(kind):
-        grants.finish(answer)
-    assert not grants.is_connected("shop")
+        sign_ins.finish(CONNECTOR, redirect.browser, answer)
 
 
 @pytest.mark.parametrize(
@@ -107,22 +207,23 @@ def test_a_platform_that_fails_is_an_error_of_its_kind(
     ],
 )
 def test_settings_that_cannot_be_connected_are_explained(
-    grants: Grants, raw: dict[str, Any], change: dict[str, str], fault: str
+    sign_ins: SignIns, raw: dict[str, Any], change: dict[str, str], fault: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        grants.begin(TERMS, Settings, raw | change, BACK)
+        sign_ins.begin(account(raw | change), BACK)
     assert str(caught.value).startswith(fault)
 
 
 @pytest.mark.parametrize(
     "address", ["http://bridge.example/x", "https:///x", "https://a/x#y", "javascript:x", "http://["]
 )
-def test_a_code_never_comes_back_in_the_clear(grants: Grants, raw: dict[str, Any], address: str) -> None:
+def test_a_code_never_comes_back_in_the_clear(sign_ins: SignIns, raw: dict[str, Any], address: str) -> None:
     with pytest.raises(ConfigError, match="unencrypted"):
-        grants.begin(TERMS, Settings, raw, address)
+        sign_ins.begin(account(raw), address)
 
 
 def test_no_secret_is_in_a_url_a_log_an_error_or_a_file(
+    sign_ins: SignIns,
     grants: Grants,
     raw: dict[str, Any],
     platform: Platform,
@@ -131,7 +232,10 @@ def test_no_secret_is_in_a_url_a_log_an_error_or_a_file(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    grants.finish(sign_in(grants.begin(TERMS, Settings, raw, BACK).url))
+    ticket = sign_ins.begin(account(raw), BACK)
+    redirect = sign_ins.open(CONNECTOR, ticket)
+    done = sign_ins.finish(CONNECTOR, redirect.browser, sign_in(redirect.url))
+    sign_ins.confirm(account(raw), done.code)
     clock.now += 1_801
     platform.faults.append(500)
     grants.token("shop")
@@ -143,6 +247,6 @@ def test_no_secret_is_in_a_url_a_log_an_error_or_a_file(
     files = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.name != "keyring")
     said = "\n".join([*platform.urls, caplog.text, str(caught.value), repr(caught.value)])
     assert len(platform.issued) == 5
-    for secret in [*platform.issued, "app-secret-1"]:
+    for secret in [*platform.issued, "app-secret-1", ticket, redirect.browser, done.code, done.code.replace("-", "")]:
         assert secret not in said
         assert secret.encode() not in files

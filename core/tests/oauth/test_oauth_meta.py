@@ -10,7 +10,7 @@ import requests
 from aiohttp import web
 from cdp_bridge import settings
 from cdp_bridge.model import OAuth
-from cdp_bridge.oauth import Grants
+from cdp_bridge.oauth import Grants, SignIns
 from cdp_bridge.secrets import Resolver, Secret
 from cdp_bridge.settings import option
 from cdp_bridge.store import Store
@@ -18,7 +18,7 @@ from msgspec import Struct
 from sandbox import meta
 
 from .conftest import Clock
-from .twin import BACK, sign_in
+from .twin import account, connect
 
 TERMS = OAuth(
     authorize_url="{login_url}/{api_version}/dialog/oauth",
@@ -68,7 +68,7 @@ def test_a_person_connects_meta_and_the_token_lasts(store: Store, clock: Clock, 
     urls = {"base_url": twin, "login_url": twin}
     raw = {"app_id": "sandbox-app", "app_secret": "store:meta-app", "access_token": "oauth:meta", **urls}
     grants = Grants(store, Resolver(stored=store.secrets.secret), clock=clock)
-    assert grants.finish(sign_in(grants.begin(TERMS, Settings, raw, BACK).url)) == "meta"
+    connect(SignIns(store, Resolver(stored=store.secrets.secret), clock=clock), account(raw, TERMS, Settings))
     seen = []
     for days in (0, 29, 2):
         clock.now += days * 86_400

@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 from cdp_bridge.errors import ConfigError, TransientError
-from cdp_bridge.oauth import Grants
+from cdp_bridge.oauth import Grants, SignIns
 from cdp_bridge.secrets import Resolver, Secret
 from cdp_bridge.store import Store
 
 from .conftest import Clock
-from .twin import BACK, TERMS, Platform, Settings, sign_in
+from .twin import Platform, account, connect
 
 
 @pytest.fixture
-def connected(grants: Grants, raw: dict[str, Any]) -> Grants:
-    grants.finish(sign_in(grants.begin(TERMS, Settings, raw, BACK).url))
+def connected(sign_ins: SignIns, grants: Grants, raw: dict[str, Any]) -> Grants:
+    connect(sign_ins, account(raw))
     return grants
 
 
@@ -46,10 +46,10 @@ def test_renewal_goes_on_for_ever(connected: Grants, platform: Platform, clock: 
 
 @pytest.mark.parametrize("life", [None, 0, 1e300])
 def test_a_token_without_end_is_never_renewed(
-    grants: Grants, raw: dict[str, Any], platform: Platform, clock: Clock, life: float | None
+    sign_ins: SignIns, grants: Grants, raw: dict[str, Any], platform: Platform, clock: Clock, life: float | None
 ) -> None:
     platform.life = life
-    grants.finish(sign_in(grants.begin(TERMS, Settings, raw, BACK).url))
+    connect(sign_ins, account(raw))
     clock.now += 86_400 * 365 * 20
     assert token(grants) == platform.issued[1]
     assert platform.calls == ["authorization_code"]

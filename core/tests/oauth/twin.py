@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import threading
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Annotated, Any
@@ -14,12 +14,15 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import msgspec
 import requests
-from cdp_bridge.model import OAuth
+from cdp_bridge.model import Connector, OAuth
+from cdp_bridge.oauth import Account, SignIns
+from cdp_bridge.oauth.sign_ins import Redirect
 from cdp_bridge.secrets import Secret
 from cdp_bridge.settings import option
 from msgspec import Struct
 
-BACK = "https://bridge.example/v1/oauth/callback"
+CONNECTOR = "destination-shop"
+BACK = f"https://bridge.example/oauth/callback/{CONNECTOR}"
 TERMS = OAuth(
     authorize_url="{base_url}/authorize?prompt=consent",
     token_url="{base_url}/token/",
@@ -49,6 +52,24 @@ class Settings(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     base_url: Annotated[str, option("Base URL")]
 
 
+def account(raw: Mapping[str, Any], terms: OAuth = TERMS, schema: type[Struct] = Settings) -> Account:
+    """An account with these settings."""
+    connector = Connector(name=CONNECTOR, kind="destination", settings=schema, load="shop", oauth=terms)
+    return Account(connector=connector, kind="destination", name="shop", settings=raw)
+
+
+def opened(sign_ins: SignIns, account: Account) -> Redirect:
+    """A sign-in that was begun and opened."""
+    return sign_ins.open(CONNECTOR, sign_ins.begin(account, BACK))
+
+
+def connect(sign_ins: SignIns, account: Account) -> None:
+    """Connect an account, with each step as it should be."""
+    redirect = opened(sign_ins, account)
+    done = sign_ins.finish(CONNECTOR, redirect.browser, sign_in(redirect.url))
+    sign_ins.confirm(account, done.code)
+
+
 class RefusalError(Exception):
     """An error of RFC 6749, section 5.2."""
 
@@ -60,6 +81,7 @@ class Platform:
         self.url = ""
         self.life: float | None = 3_600
         self.rotates = True
+        self.issuer = ""
         self.codes: dict[str, dict[str, str]] = {}
         self.refresh_tokens: set[str] = set()
         self.faults: list[int | str] = []
@@ -75,7 +97,8 @@ class Platform:
         assert query["prompt"] == "consent"
         code = self._new("code")
         self.codes[code] = query
-        return f"{query['redirect_uri']}?{urlencode({'code': code, 'state': query['state']})}"
+        answer = {"code": code, "state": query["state"]} | ({"iss": self.issuer} if self.issuer else {})
+        return f"{query['redirect_uri']}?{urlencode(answer)}"
 
     def token(self, form: dict[str, str]) -> dict[str, Any]:
         """New tokens; RefusalError."""

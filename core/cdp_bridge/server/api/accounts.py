@@ -14,7 +14,7 @@ from cdp_bridge.entities import ApiKey, CDPConnection, CDPSegment, DestinationAc
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.model import Inventory, Probe, Stream
 from cdp_bridge.server.api.segments import listed, remember
-from cdp_bridge.server.api.sign_in import SignIn, begin
+from cdp_bridge.server.api.sign_in import Confirmation, SignIn, begin, confirm
 from cdp_bridge.server.web.connector_calls import NoAnswerError
 from cdp_bridge.server.web.editing import change_entry, create, delete_entry, entry, etag
 from cdp_bridge.server.web.endpoint import (
@@ -133,6 +133,11 @@ class Connections(Controller):
         """Where a person signs in at the CDP, so that the token becomes that of the connection."""
         return begin(core, caller, entry(core, "connection", name))
 
+    @posts("/{name:str}/connect/confirm", "admin", status_code=204)
+    def confirm_connection(self, core: CoreGiven, caller: Caller, name: PathText, data: JSONBody[Confirmation]) -> None:
+        """Let the connection use what a person has granted, with the code that the browser showed."""
+        confirm(core, caller, entry(core, "connection", name), data.code)
+
     @posts("/{name:str}/discover", status_code=200)
     def discover_connection(self, core: CoreGiven, caller: Caller, name: PathText) -> Discovered:
         """Ask the CDP for its streams and segments; the segments are recorded."""
@@ -229,6 +234,13 @@ class Destinations(Controller):
     def connect_destination(self, core: CoreGiven, caller: Caller, name: PathText) -> SignIn:
         """Where a person signs in at the platform, so that the token becomes that of the destination."""
         return begin(core, caller, entry(core, "destination", name))
+
+    @posts("/{name:str}/connect/confirm", "admin", status_code=204)
+    def confirm_destination(
+        self, core: CoreGiven, caller: Caller, name: PathText, data: JSONBody[Confirmation]
+    ) -> None:
+        """Let the destination use what a person has granted, with the code that the browser showed."""
+        confirm(core, caller, entry(core, "destination", name), data.code)
 
 
 def _named(name: str, data: A) -> A:

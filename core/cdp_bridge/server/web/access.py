@@ -26,7 +26,7 @@ A_SECOND, BURST = 300.0, 600.0
 STRANGERS_A_SECOND, STRANGERS_BURST = 5.0, 100.0
 """The rate limit of requests without a valid key, by address."""
 REFUSALS_BURST = 60.0
-"""How many refused keys of different addresses are audited at once; then one a minute."""
+"""How many refusals of different addresses are audited at once; then one a minute."""
 MAX_CALLERS = 10_000
 
 
@@ -49,6 +49,19 @@ class Rates:
         return 0.0 if taken else (1 - left) / self._a_second
 
 
+class Refusals:
+    """Writes down that an address was refused: once a minute for each, and not for too many addresses."""
+
+    def __init__(self, store: Store, kind: str) -> None:
+        self._store, self._kind = store, kind
+        self._all, self._of_one = Rates(1 / 60, REFUSALS_BURST), Rates(1 / 60, 1)
+
+    def audit(self, address: str) -> None:
+        """Write it down, unless there was too much of it."""
+        if not self._of_one.wait(address) and not self._all.wait(""):
+            self._store.audit.add(AuditRecord(who=address, action="refuse", kind=self._kind, name=""))
+
+
 class Access(ASGIMiddleware):
     """Requires a valid API key of the handler's `role` or a higher one; it becomes `connection.user`.
 
@@ -63,7 +76,7 @@ class Access(ASGIMiddleware):
         self.should_bypass_for_scope = _is_description
         self._callers = Rates(A_SECOND, BURST)
         self._strangers = Rates(STRANGERS_A_SECOND, STRANGERS_BURST)
-        self._refusals, self._refusals_of_one = Rates(1 / 60, REFUSALS_BURST), Rates(1 / 60, 1)
+        self._refusals = Refusals(store, "api key")
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Find the key, count the request, compare the roles."""
@@ -76,7 +89,7 @@ class Access(ASGIMiddleware):
             address = connection.client.host if connection.client else ""
             count(self._strangers, address)
             if text:
-                await anyio.to_thread.run_sync(self._audit_refusal, address)
+                await anyio.to_thread.run_sync(self._refusals.audit, address)
             raise problem(
                 HTTPStatus.UNAUTHORIZED,
                 "no valid API key is presented",
@@ -88,11 +101,6 @@ class Access(ASGIMiddleware):
         _compare(key.role, scope["route_handler"].opt.get("role", "viewer"))
         scope["user"], scope["auth"] = key, key.role
         await next_app(scope, receive, send)
-
-    def _audit_refusal(self, address: str) -> None:
-        """Write down that an address has sent a wrong key, once a minute and not for too many addresses."""
-        if not self._refusals_of_one.wait(address) and not self._refusals.wait(""):
-            self._store.audit.add(AuditRecord(who=address, action="refuse", kind="api key", name=""))
 
 
 def _is_description(scope: Scope) -> bool:

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import ApiKey, Role
-from cdp_bridge.oauth import Grants
+from cdp_bridge.oauth import SignIns
 from cdp_bridge.server.web.access import Rates, who
 from cdp_bridge.server.web.connector_calls import ConnectorCalls
 from cdp_bridge.server.web.paging import PageTokens
@@ -46,7 +46,7 @@ class Core(Struct, frozen=True):
     store: Store
     registry: Registry
     page_tokens: PageTokens
-    grants: Grants
+    sign_ins: SignIns
     connector_calls: ConnectorCalls
     public_url: str
     allowed: tuple[str, ...]
