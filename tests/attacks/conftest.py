@@ -61,10 +61,12 @@ class Target:
 
 
 @contextmanager
-def attacked(store: Store, *, allowed: tuple[str, ...] = (), **options: Any) -> Iterator[Target]:
+def attacked(
+    store: Store, *, allowed: tuple[str, ...] = (), allowed_hosts: tuple[str, ...] = (), **options: Any
+) -> Iterator[Target]:
     """A server over a store; the options are those of `application` and `configured`."""
     with listen("127.0.0.1", 0) as listener:
-        server = configured(application(store, Registry(), allowed=allowed), **options)
+        server = configured(application(store, Registry(), allowed=allowed, allowed_hosts=allowed_hosts), **options)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         yield Target(store, listener.getsockname()[1])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from cdp_bridge import secrets, settings
-from cdp_bridge.configuration import document, paths, schedules
+from cdp_bridge.configuration import document, hosts, open_secrets, paths, schedules
 from cdp_bridge.entities import Bridge, ConversionFeed
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.mapping import compile_mapping
@@ -46,7 +46,7 @@ def load(path: Path, registry: Registry) -> Bridge:
     except SettingsError as error:
         raise SettingsError([read.relocate(fault) for fault in error.errors]) from None
     bridge = msgspec.convert(value, Bridge)
-    if wrong := faults(bridge, registry):
+    if wrong := [*faults(bridge, registry), *_unencrypted(bridge, registry)]:
         raise SettingsError([read.relocate(fault) for fault in wrong])
     # Where it was named, not where a link leads: what mounts a configuration often changes that with each version.
     return paths.anchored(bridge, registry, Path(os.path.abspath(path)).parent)
@@ -127,6 +127,19 @@ def _settings_faults(
                 place=".".join((place, *path)),
                 remedy="Name where it is kept: env:NAME, file:PATH, store:NAME, or a reference of a secrets plugin",
             )
+    yield from _within(open_secrets.faults(settings.schema(connector.settings), raw), place)
+
+
+def _unencrypted(bridge: Bridge, registry: Registry) -> Iterator[ConfigError]:
+    accounts = [
+        *(("connections", "api_credentials", each.cdp_provider, each.api_credentials) for each in bridge.connections),
+        *(("destinations", "settings", each.connector, each.settings) for each in bridge.destinations),
+    ]
+    for number, (kind, field, name, raw) in enumerate(accounts):
+        if connector := registry.known(name):
+            position = number if kind == "connections" else number - len(bridge.connections)
+            errors = hosts.unencrypted(settings.schema(connector.settings), raw)
+            yield from _within(errors, f"{kind}.{position}.{field}")
 
 
 def is_reference(value: str, registry: Registry) -> bool:
