@@ -193,7 +193,10 @@ def test_a_warehouse_is_at_a_listed_host(listing: Target, url: str, status: int)
 
 def test_a_host_of_bridge_yaml_may_stay_where_it_is(target: Target) -> None:
     given = META | {"access_token": "env:META_TOKEN", "base_url": "http://127.0.0.1:8001"}
-    configure(target.store, Bridge(destinations=(DestinationAccount(name="ads", connector="destination-meta", settings=given),)))
+    configure(
+        target.store,
+        Bridge(destinations=(DestinationAccount(name="ads", connector="destination-meta", settings=given),)),
+    )
     kept = destination(given | {"ad_account_id": "act_2"})
     assert target.replace("/v1/destinations/ads", kept).status_code == 200
     refused(target, given | {"login_url": "http://127.0.0.1:8001"}, "login_url", "not the vendor's")
@@ -210,7 +213,11 @@ def test_the_secrets_of_a_program_follow_no_change_of_its_config(listing: Target
     given = airbyte({"host": "crm.example.com"})
     configure(
         listing.store,
-        Bridge(connections=(CDPConnection(name="crm", cdp_provider="source-airbyte", api_credentials=given["api_credentials"]),)),
+        Bridge(
+            connections=(
+                CDPConnection(name="crm", cdp_provider="source-airbyte", api_credentials=given["api_credentials"]),
+            )
+        ),
     )
     members = {"members": {"stream": "people"}}
     assert listing.replace("/v1/connections/crm", airbyte({"host": "crm.example.com"}, **members)).status_code == 200

@@ -28,6 +28,11 @@ class Leaf(NamedTuple):
         return not {"type", "enum", "const"} & self.schema.keys()
 
     @property
+    def name(self) -> str:
+        """What it is called; in a list, what the list is called."""
+        return next((part for part in reversed(self.path) if isinstance(part, str)), "")
+
+    @property
     def place(self) -> str:
         """Its dotted path."""
         return ".".join(map(str, self.path))

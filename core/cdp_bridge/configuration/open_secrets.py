@@ -27,7 +27,7 @@ _ENDINGS = (
     "accountkey",
     "signature",
 )
-_NAMES = {"pass", "pwd", "pw", "auth", "authorization", "bearer", "cookie", "key", "sas", "sig"}
+_NAMES = {"pass", "pwd", "authorization", "bearer", "cookie", "sas", "sig"}
 _NAMES |= {"secretaccesskey", "serviceaccountinfo", "serviceaccountjson", "credentialsjson", "connectionstring"}
 
 
@@ -39,7 +39,7 @@ def faults(schema: Json, raw: Any) -> Iterator[ConfigError]:
 
 
 def _problem(leaf: Leaf) -> str:
-    if leaf.is_free and _holds_value(leaf.value) and any(map(_is_telling, leaf.path)):
+    if leaf.is_free and _holds_value(leaf.value) and _is_telling(leaf.name):
         return "looks like a secret, and is in a setting that is not kept secret"
     if not isinstance(leaf.value, str):
         return ""
@@ -55,10 +55,8 @@ def _holds_value(value: Any) -> bool:
     return value not in (None, "") and not isinstance(value, bool)
 
 
-def _is_telling(name: str | int) -> bool:
+def _is_telling(name: str) -> bool:
     """Whether what is called so is a secret, however the name is written: `apiKey`, `api-key`, `API_KEYS`."""
-    if isinstance(name, int):
-        return False
     plain = re.sub(r"[^a-z0-9]", "", name.lower())
     return any(word in _NAMES or word.endswith(_ENDINGS) for word in (plain, plain.removesuffix("s")))
 
