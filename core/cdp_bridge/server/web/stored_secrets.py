@@ -107,7 +107,9 @@ class _Sent:
 
     def _granted(self) -> set[str]:
         bridge = self._core.store.bridge()
-        return referenced(OAUTH, [described(account)[2] for account in (*bridge.connections, *bridge.destinations)])
+        settings_of_all = [account.api_credentials for account in bridge.connections]
+        settings_of_all += [account.settings for account in bridge.destinations]
+        return referenced(OAUTH, settings_of_all)
 
 
 def _within(field: str, fault: ConfigError) -> ConfigError:
