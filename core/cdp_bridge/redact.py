@@ -16,15 +16,15 @@ _MIN_SECRET_LENGTH = 6
 _MAX_LINE_LENGTH = 10_000
 
 _CREDENTIAL = r"(?i)\b(authorization|access_token|appsecret_proof|writekey|password|token|secret)"
-# Bounded, as addresses are: without that, long text without a blank costs the square of its length.
+# Bounded, as numbers are: without that, long text costs the square of its length.
 _ADDRESS = r"[^\s\"'<>(){}\[\],;:=|/\\*]{1,320}(@|%40)[^\s\"'<>(){}\[\],;:=|/\\&]+"
 _NO_NUMBER = r"\d{4}-\d\d-\d\d[ T]\d\d:|(\d{1,3}\.){3}\d{1,3}(?![\d.])"
-_NUMBER = rf"(?<![\w.:-])(?!{_NO_NUMBER})\+?\(?\d[\d\s().-]{{7,}}\d(?![\w-]|:\d)"
+_NUMBER = rf"(?<![\w.:-])(?!{_NO_NUMBER})\+?\(?\d(?:[\d\s().-]{{7,60}}|\d{{61,}})\d(?![\w-]|:\d)"
 _MASKS = tuple(
     (re.compile(pattern), mask)
     for pattern, mask in (
         (r"\b(\w+://)[^\s/@]+@", r"\1***@"),
-        (r"(https?://[^\s?\"']+)\?[^\s\"']*", r"\1?***"),
+        (r"(https?://(?:(?!https?://)[^\s?\"'])+)\?[^\s\"']*", r"\1?***"),
         (_CREDENTIAL + r"([\"']?\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|(bearer|basic)\s+\S+)", r"\1\2***"),
         (_CREDENTIAL + r"([=:])[^\s\"'&,;]+", r"\1\2***"),
         # Shorter words after a colon and a blank are messages about a setting, such as "token: is missing".

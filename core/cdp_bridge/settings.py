@@ -150,14 +150,15 @@ def local(json_schema: Json, raw: Any, path: tuple[str | int, ...] = ()) -> Iter
             yield from local({**json_schema.get("items", {}), **marked}, value, (*path, number))
     elif isinstance(raw, Mapping):
         for variant in json_schema.get("oneOf", ()):
-            yield from local(variant, raw, path) if _is_chosen(variant, raw) else ()
+            yield from local(variant, raw, path) if is_chosen(variant, raw) else ()
         named, others = json_schema.get("properties", {}), json_schema.get("additionalProperties")
         for name, value in raw.items():
             part = named.get(name, others)
             yield from local(part, value, (*path, str(name))) if isinstance(part, dict) else ()
 
 
-def _is_chosen(variant: Json, raw: Mapping[str, Any]) -> bool:
+def is_chosen(variant: Mapping[str, Any], raw: Mapping[str, Any]) -> bool:
+    """Whether raw settings have the tag of a variant."""
     parts = variant.get("properties", {}).items()
     return all(raw.get(name) == part["const"] for name, part in parts if "const" in part)
 

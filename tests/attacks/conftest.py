@@ -61,14 +61,22 @@ class Target:
 
 
 @contextmanager
-def attacked(store: Store, *, allowed: tuple[str, ...] = (), public_url: str = "", **options: Any) -> Iterator[Target]:
+def attacked(
+    store: Store,
+    *,
+    allowed: tuple[str, ...] = (),
+    allowed_hosts: tuple[str, ...] = (),
+    public_url: str = "",
+    **options: Any,
+) -> Iterator[Target]:
     """A server over a store; the options are those of `application` and `configured`.
 
     Without a `public_url`, browsers find it where it listens.
     """
     with listen("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
-        app = application(store, Registry(), allowed=allowed, public_url=public_url or f"http://127.0.0.1:{port}")
+        address = public_url or f"http://127.0.0.1:{port}"
+        app = application(store, Registry(), public_url=address, allowed=allowed, allowed_hosts=allowed_hosts)
         server = configured(app, **options)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()

@@ -42,6 +42,13 @@ def account() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
+def target(store: Store) -> Iterator[Target]:
+    """A server whose accounts may be at the twin."""
+    with attacked(store, allowed_hosts=("127.0.0.1",)) as running:
+        yield running
+
+
+@pytest.fixture
 def begin(target: Target, account: dict[str, str]) -> str:
     """The path at which sign-ins of the destination `meta` begin."""
     body = {"name": "meta", "connector": "destination-meta", "settings": account}
@@ -110,7 +117,8 @@ def test_whose_answer_came_is_no_use_until_an_administrator_confirms_it(target: 
 
 
 def test_a_code_confirms_its_own_account_as_it_was(target: Target, begin: str, account: dict[str, str]) -> None:
-    body = {"name": "other", "connector": "destination-meta", "settings": account}
+    settings = account | {"access_token": "oauth:meta-other"}
+    body = {"name": "other", "connector": "destination-meta", "settings": settings}
     target.call("POST", "/v1/destinations", body).raise_for_status()
     person = Browser()
     shown = code(person.get(person.sign_in(url(target, begin))))
@@ -164,7 +172,7 @@ def test_nothing_of_a_sign_in_is_in_a_log_or_an_answer_for_others(
 def test_a_cookie_is_for_this_host_and_no_script(
     store: Store, account: dict[str, str], public_url: str, prefix: str, is_secure: bool
 ) -> None:
-    with attacked(store, public_url=public_url) as target:
+    with attacked(store, public_url=public_url, allowed_hosts=("127.0.0.1",)) as target:
         body = {"name": "meta", "connector": "destination-meta", "settings": account}
         target.call("POST", "/v1/destinations", body).raise_for_status()
         begun = url(target, "/v1/destinations/meta/connect")

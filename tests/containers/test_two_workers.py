@@ -122,7 +122,9 @@ class Site:
     def busy(self, name: str) -> tuple[str, int]:
         """An audience that a host is working on, in the middle of its run, and the fencing token."""
         query = """SELECT lease.name, lease.token FROM lease JOIN run ON 'audience:' || run.audience = lease.name
-                   WHERE holder LIKE %s AND expires_at > 0 AND run.status = 'running' AND run.adds > 0"""
+                   JOIN run_request ON run_request.audience = run.audience AND run_request.token = lease.token
+                   WHERE holder LIKE %s AND expires_at > 0 AND run.status = 'running' AND run.adds > 0
+                   AND run_request.state = 'running'"""
         while True:
             with psycopg.connect(STORE) as connection:
                 row = connection.execute(query, [f"% on {name} %"]).fetchone()

@@ -45,6 +45,7 @@ class Served:
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
     command = [str(CLI), "serve", "--port", "0", "--health-port", "0", "--allow-local", str(tmp_path)]
+    command += ["--allow-host", "127.0.0.1"]
     with (
         (tmp_path / "log").open("w") as log,
         subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=log, text=True) as process,

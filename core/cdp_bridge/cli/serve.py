@@ -64,6 +64,14 @@ queue_options = (
     help="A folder, program, image or database file that API keys may name in settings; may be repeated.",
 )
 @click.option(
+    "--allow-host",
+    "allowed_hosts",
+    envvar="CDP_BRIDGE_ALLOWED_HOSTS",
+    multiple=True,
+    metavar="HOST",
+    help="A host that API keys may name in settings besides the vendors': HOST, HOST:PORT, *.DOMAIN; may be repeated.",
+)
+@click.option(
     "--first-key-file",
     envvar="CDP_BRIDGE_FIRST_KEY_FILE",
     default="cdp-bridge-first-key",
@@ -96,6 +104,7 @@ def serve(  # noqa: PLR0913 - a parameter for each option
     health_port: int,
     proxies: tuple[str, ...],
     allowed: tuple[str, ...],
+    allowed_hosts: tuple[str, ...],
     first_key_file: Path,
     public_url: str | None,
     workers: int,
@@ -111,6 +120,9 @@ def serve(  # noqa: PLR0913 - a parameter for each option
         from cdp_bridge.orchestration.worker import stop_on_signals
         from cdp_bridge.server.first_key import first_key
         from cdp_bridge.server.service import Listeners, Parts, Service, listen
+    from cdp_bridge.configuration.hosts import listed
+
+    listed(allowed_hosts)
     registry = find_plugins()
     launcher = registry.launcher(launcher_name) if launcher_name else None
     with (
@@ -138,6 +150,7 @@ def serve(  # noqa: PLR0913 - a parameter for each option
             public_url or url,
             proxies=networks(proxies),
             allowed=allowed,
+            allowed_hosts=allowed_hosts,
         )
         ended_well = Service(parts, Listeners(listener, health_listener), stop).run()
     click.get_current_context().exit(0 if ended_well else 1)

@@ -8,7 +8,7 @@ entries that it names, and so removes the mark; entries that only the API made s
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -114,7 +114,7 @@ def create(store: Store, registry: Registry, key: EntryKey, value: Entry, who: s
         _refuse_unknown_segments(store, stored.bridge, after.bridge, only=key.name)
         return _edit(stored, after, differences(stored.bridge, after.bridge), who)
 
-    store.edit_bridge(edit)
+    _change(store, edit)
 
 
 def replace(store: Store, registry: Registry, key: EntryKey, value: Entry, version: str | None, who: str) -> None:
@@ -134,7 +134,7 @@ def replace(store: Store, registry: Registry, key: EntryKey, value: Entry, versi
             api_fields |= {ApiField(*key, field.field) for change in changes for field in change.fields}
         return _edit(stored, Configured(bridge, api_fields), changes, who)
 
-    store.edit_bridge(edit)
+    _change(store, edit)
 
 
 def delete(store: Store, key: EntryKey, version: str | None, who: str) -> None:
@@ -149,12 +149,21 @@ def delete(store: Store, key: EntryKey, version: str | None, who: str) -> None:
         after = Configured(with_entries(stored.bridge, key.kind, known), _of_others(stored, key))
         return _edit(stored, after, differences(stored.bridge, after.bridge), who)
 
-    store.edit_bridge(edit)
+    _change(store, edit)
 
 
 def entry_version(value: Entry) -> str:
     """The version of an entry: a digest that changes with its configuration, and not with the result of a check."""
     return _digest(_unchecked(value))
+
+
+def _change(store: Store, edit: Callable[[Configured], Edit]) -> None:
+    """Carry out an edit; a first time without the transaction, where long checks would hold up everybody else.
+
+    In the transaction, what these checks compiled is remembered.
+    """
+    edit(store.configured())
+    store.edit_bridge(edit)
 
 
 def _version(stored: Configured) -> str:

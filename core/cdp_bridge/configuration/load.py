@@ -5,14 +5,15 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from cdp_bridge import secrets, settings
-from cdp_bridge.configuration import document, paths, schedules
-from cdp_bridge.entities import Bridge, ConversionFeed
+from cdp_bridge.configuration import document, hosts, open_secrets, paths, schedules
+from cdp_bridge.entities import Bridge, ConversionFeed, DataMapping
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.mapping import compile_mapping
 from cdp_bridge.mapping.paths import parse
@@ -46,7 +47,7 @@ def load(path: Path, registry: Registry) -> Bridge:
     except SettingsError as error:
         raise SettingsError([read.relocate(fault) for fault in error.errors]) from None
     bridge = msgspec.convert(value, Bridge)
-    if wrong := faults(bridge, registry):
+    if wrong := [*faults(bridge, registry), *_unencrypted(bridge, registry)]:
         raise SettingsError([read.relocate(fault) for fault in wrong])
     # Where it was named, not where a link leads: what mounts a configuration often changes that with each version.
     return paths.anchored(bridge, registry, Path(os.path.abspath(path)).parent)
@@ -69,10 +70,11 @@ def _faults_of_names(bridge: Bridge) -> Iterator[ConfigError]:
         ("audiences", bridge.audiences),
         ("conversions", bridge.conversions),
     ):
-        names = [entry.name for entry in entries]
-        for number, name in enumerate(names):
-            if name in names[:number]:
+        taken: set[str] = set()
+        for number, name in enumerate(entry.name for entry in entries):
+            if name in taken:
                 yield ConfigError(f"the name {name} is taken", place=f"{room}.{number}.name", remedy="Choose another")
+            taken.add(name)
     audiences = {audience.name for audience in bridge.audiences}
     for number, feed in enumerate(bridge.conversions):
         if feed.name in audiences:
@@ -127,6 +129,19 @@ def _settings_faults(
                 place=".".join((place, *path)),
                 remedy="Name where it is kept: env:NAME, file:PATH, store:NAME, or a reference of a secrets plugin",
             )
+    yield from _within(open_secrets.faults(settings.schema(connector.settings), raw), place)
+
+
+def _unencrypted(bridge: Bridge, registry: Registry) -> Iterator[ConfigError]:
+    accounts = [
+        *(("connections", "api_credentials", each.cdp_provider, each.api_credentials) for each in bridge.connections),
+        *(("destinations", "settings", each.connector, each.settings) for each in bridge.destinations),
+    ]
+    for number, (kind, field, name, raw) in enumerate(accounts):
+        if connector := registry.known(name):
+            position = number if kind == "connections" else number - len(bridge.connections)
+            errors = hosts.unencrypted(settings.schema(connector.settings), raw)
+            yield from _within(errors, f"{kind}.{position}.{field}")
 
 
 def is_reference(value: str, registry: Registry) -> bool:
@@ -140,10 +155,10 @@ def is_reference(value: str, registry: Registry) -> bool:
 def _faults_of_mappings(bridge: Bridge, registry: Registry) -> Iterator[ConfigError]:
     of_events: dict[str, bool] = {}
     for name, mappings in bridge.mappings.items():
-        try:
-            of_events[name] = compile_mapping(mappings, (), registry.functions).is_events
-        except SettingsError as error:
-            yield from _within(error.errors, f"mappings.{name}")
+        verdict = _verdict(msgspec.json.encode(mappings), registry)
+        if verdict.is_events is not None:
+            of_events[name] = verdict.is_events
+        yield from _within(verdict.errors, f"mappings.{name}")
     for place, sync in schedules.placed(bridge):
         wants_events = isinstance(sync, ConversionFeed)
         if of_events.get(sync.mapping, wants_events) != wants_events:
@@ -157,6 +172,23 @@ def _faults_of_mappings(bridge: Bridge, registry: Registry) -> Iterator[ConfigEr
                 parse(consent.cdp_field)
             except ConfigError as error:
                 yield ConfigError(error.problem, place=f"{place}.consent.{position}.cdp_field", remedy=error.remedy)
+
+
+class _Verdict(NamedTuple):
+    """What compiling a list of mappings says of it; `is_events` is None if it cannot be compiled."""
+
+    is_events: bool | None
+    errors: tuple[ConfigError, ...] = ()
+
+
+# Compiling takes milliseconds a list, and every edit checks all lists.
+@lru_cache(maxsize=2_000)
+def _verdict(encoded: bytes, registry: Registry) -> _Verdict:
+    mappings = msgspec.json.decode(encoded, type=tuple[DataMapping, ...])
+    try:
+        return _Verdict(compile_mapping(mappings, (), registry.functions).is_events)
+    except SettingsError as error:
+        return _Verdict(None, tuple(error.errors))
 
 
 def _within(errors: Iterable[ConfigError], place: str) -> Iterator[ConfigError]:

@@ -62,7 +62,7 @@ def _is_allowed(kind: Local, value: str, allowed: tuple[str, ...]) -> bool:
     if kind in ("program", "image"):
         return value in allowed
     if kind == "database":
-        if _is_at_host(value):
+        if is_at_host(value):
             return True
         value = "/" + value.partition(":")[2].lstrip("/")
     # Links are followed, so that none leads out of a folder; a pattern is judged by what is above its first wildcard.
@@ -70,7 +70,7 @@ def _is_allowed(kind: Local, value: str, allowed: tuple[str, ...]) -> bool:
     return os.path.isabs(value) and ".." not in value.split("/") and any(_is_below(real, place) for place in allowed)
 
 
-def _is_at_host(url: str) -> bool:
+def is_at_host(url: str) -> bool:
     """Whether a database is reached at the host in its URL, by which it is judged elsewhere, and not through a file."""
     scheme, _, rest = url.partition("://")
     names = {name for part in rest.partition("?")[2].split("&") for name in [part.partition("=")[0].lower()]}

@@ -16,6 +16,7 @@ from cdp_bridge.entities.configured import (
     Policy,
     Retry,
     Role,
+    Rules,
     Schedule,
     Sync,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "RequestState",
     "Retry",
     "Role",
+    "Rules",
     "Run",
     "RunNote",
     "RunRequest",

@@ -69,6 +69,7 @@ class _Compiler:
             self.adopt(error.errors, f"{number}.validation")
         path = None if mapping.cdp_field is None else self.path(mapping.cdp_field, f"{number}.cdp_field")
         rule = self.rule(mapping.transformation_rule, number)
+        words = set(re.findall(r"\w+", rule or ""))
         return Cell(
             number=number,
             field=mapping.omniads_field,
@@ -77,7 +78,7 @@ class _Compiler:
             default=mapping.default or None,
             is_optional=mapping.default is not None,
             rule=rule,
-            others=tuple(path for path, name in self.columns.items() if re.search(rf"\b{name}\b", rule or "")),
+            others=tuple(path for path, name in self.columns.items() if name in words),
             validation=mapping.validation,
             on_invalid=mapping.on_invalid,
         )
@@ -135,7 +136,7 @@ class _Compiler:
         import duckdb
 
         remedy = "Every field is text: cast it to compute" if place.endswith("rule") else "Use RE2's syntax"
-        names = [f"v{cell.number}", *self.columns.values()]
+        names = [f"v{cell.number}", *(self.columns[path] for path in cell.others)]
         fields = ", ".join(f"NULL::VARCHAR AS {name}" for name in names)
         try:
             connection.execute(f"SELECT {sql} FROM (SELECT {fields})")

@@ -33,7 +33,7 @@ SCHEMA: dict[str, Any] = {
         "minLength": _COUNT,
         "maxLength": _COUNT,
         "pattern": {"type": "string", "description": "A regular expression (RE2) that matches somewhere in the value"},
-        "enum": {"type": "array", "items": _VALUE, "minItems": 1},
+        "enum": {"type": "array", "items": _VALUE, "minItems": 1, "maxItems": 1_000},
         "const": _VALUE,
         "minimum": _NUMBER,
         "maximum": _NUMBER,

@@ -38,10 +38,6 @@ class Grants:
     ) -> None:
         self._store, self._resolver, self._clock, self._sleep = store, resolver, clock, sleep
 
-    def is_connected(self, name: str) -> bool:
-        """Whether somebody has connected `oauth:NAME`."""
-        return self._store.secrets.get(place_of(name)) is not None
-
     def forget(self, name: str) -> None:
         """Delete the tokens of an account, if there are any."""
         self._store.secrets.drop(place_of(name))

@@ -77,6 +77,10 @@ class SignIns:
     def __init__(self, store: Store, resolver: Resolver, *, clock: Callable[[], float] = time.time) -> None:
         self._secrets, self._resolver, self._clock = store.secrets, resolver, clock
 
+    def is_connected(self, name: str) -> bool:
+        """Whether somebody has connected `oauth:NAME`."""
+        return self._secrets.get(grants.place_of(name)) is not None
+
     def begin(self, account: Account, redirect_uri: str) -> str:
         """Begin to connect an account in whose settings the token is `oauth:NAME`; the ticket that opens the sign-in.
 

@@ -61,15 +61,27 @@ def application(
     connector_calls: ConnectorCalls | None = None,
     public_url: str = "",
     allowed: tuple[str, ...] = (),
+    allowed_hosts: tuple[str, ...] = (),
 ) -> Litestar:
     """The API over a store.
 
     Without `connector_calls`, connectors run in this process; without a `public_url`, no account can be connected by
-    OAuth. `allowed` is what of this machine an API key may name in settings.
+    OAuth. `allowed` is what of this machine an API key may name in settings, `allowed_hosts` the hosts besides
+    those of the vendors.
     """
     people = sign_ins(store, registry)
     connector_calls = connector_calls or ConnectorCalls(registry, resolver(store, registry))
-    core = Core(store, registry, PageTokens(store), people, connector_calls, public_url.rstrip("/"), allowed, *_rates())
+    core = Core(
+        store,
+        registry,
+        PageTokens(store),
+        people,
+        connector_calls,
+        public_url.rstrip("/"),
+        allowed,
+        allowed_hosts,
+        *_rates(),
+    )
     collected = Metrics(store)
     resources = Router(
         "/v1",

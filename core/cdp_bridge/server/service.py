@@ -55,7 +55,7 @@ class Parts(Struct, frozen=True):
 
     Once a day it deletes what is older than `keep` allows. `public_url` is its address for browsers, `proxies` the
     addresses and networks of proxies whose `X-Forwarded-For` is believed, `allowed` what of this machine an API key may
-    name in settings.
+    name in settings, `allowed_hosts` the hosts besides those of the vendors.
     """
 
     store: Store
@@ -67,6 +67,7 @@ class Parts(Struct, frozen=True):
     public_url: str = ""
     proxies: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
 
 
 class Listeners(Struct, frozen=True):
@@ -121,6 +122,7 @@ class Service:
             connector_calls=connector_calls,
             public_url=parts.public_url,
             allowed=parts.allowed,
+            allowed_hosts=parts.allowed_hosts,
         )
         return configured(app, proxies=parts.proxies)
 

@@ -24,9 +24,9 @@ def test_who_signs_in_connects_the_account_once_it_is_confirmed(
     redirect = opened(sign_ins, account(raw))
     done = sign_ins.finish(CONNECTOR, redirect.browser, sign_in(redirect.url))
     assert (done.kind, done.name) == ("destination", "shop")
-    assert not grants.is_connected("shop")
+    assert not sign_ins.is_connected("shop")
     sign_ins.confirm(account(raw), f" {done.code.lower()}")
-    assert grants.is_connected("shop")
+    assert sign_ins.is_connected("shop")
     loaded = settings.load(Settings, raw, Resolver(stored=store.secrets.secret, granted=grants.token))
     assert loaded.access_token.reveal() == platform.issued[1]
     assert platform.calls == ["authorization_code"]
@@ -81,7 +81,7 @@ def test_a_guess_is_refused_before_the_platform_is_asked_and_spoils_nothing(
         with pytest.raises(ConfigError, match="no sign-in of this account waits"):
             sign_ins.confirm(account(raw), guess)
     sign_ins.confirm(account(raw), done.code)
-    assert grants.is_connected("shop")
+    assert sign_ins.is_connected("shop")
 
 
 def test_an_address_of_another_connector_goes_on_with_nothing(
@@ -143,9 +143,9 @@ def test_an_account_that_has_changed_meanwhile_gets_no_token(
     done = sign_ins.finish(CONNECTOR, redirect.browser, sign_in(redirect.url))
     with pytest.raises(ConfigError, match="no sign-in of this account waits"):
         sign_ins.confirm(structs.replace(account(raw | change), name=name), done.code)
-    assert not grants.is_connected("other")
+    assert not sign_ins.is_connected("other")
     sign_ins.confirm(account(raw), done.code)
-    assert grants.is_connected("shop")
+    assert sign_ins.is_connected("shop")
 
 
 ISSUER = "https://id.shop.example/tenant"

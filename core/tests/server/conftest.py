@@ -85,7 +85,7 @@ def serving(store: Store, plugins: Registry | None = None, launcher: Launcher | 
     url = "https://bridge.example/"
     found = plugins or registry(cdp)
     connector_calls = ConnectorCalls(found, resolver(store, found), launcher)
-    app = application(store, found, connector_calls=connector_calls, public_url=url)
+    app = application(store, found, connector_calls=connector_calls, public_url=url, allowed_hosts=("127.0.0.1",))
     listener, server = listen("127.0.0.1", 0), configured(app)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 import sqlalchemy as sa
+from cdp_bridge.entities import DestinationAccount
 from cdp_bridge.secrets import Secret
 from cdp_bridge.store import tables
 from cdp_bridge.store.secrets.keyring import VARIABLE
@@ -169,10 +170,12 @@ def test_without_a_keyring_no_secret_is_taken(api: Api, monkeypatch: pytest.Monk
 
 
 def test_what_was_granted_is_forgotten_with_the_last_account_that_uses_it(api: Api) -> None:
-    path, _, field, entry = KINDS[1]
-    for name in ("second", "third"):
-        made = api.call("POST", f"/v1/{path}", entry | {"name": name, field: {"token": "oauth:club"}})
-        assert made.status_code == 201, made.text
+    entry = KINDS[1][3]
+    accounts = tuple(
+        DestinationAccount(name=name, connector="destination-shop", settings={"token": "oauth:club"})
+        for name in ("second", "third")
+    )
+    configure(api.store, replace(BRIDGE, destinations=(*BRIDGE.destinations, *accounts)))
     api.store.secrets.put("oauth:club", Secret("{}"))
     api.call("DELETE", "/v1/destinations/second", if_match="*")
     assert names(api) == {"oauth:club"}

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from cdp_bridge.entities import MatchEstimate
 from cdp_bridge.model import Outcome
+from msgspec.structs import replace
 
 from ..conftest import SyncHarness
 
@@ -30,8 +31,10 @@ def test_the_estimate_of_the_audience_is_recorded_when_the_platform_is_asked(eac
     assert harness.store.match_estimates.newest("vip") == [estimate]
     assert harness.store.match_estimates.last(["vip", "nobody"]) == {"vip": estimate}
     assert (log.match_rate, log.funnel.matched_lower, log.funnel.matched_upper) == (1.0, 7, 9)
-    harness.sync()
-    assert harness.store.match_estimates.newest("vip") == [estimate]
+    # A run with nothing to send asks as well.
+    newer = replace(estimate, at=harness.sync().sync_timestamp)
+    assert harness.store.match_estimates.newest("vip") == [newer, estimate]
+    assert harness.store.match_estimates.last(["vip"]) == {"vip": newer}
 
 
 def test_the_estimate_of_an_upload_is_recorded_apart(harness: SyncHarness) -> None:

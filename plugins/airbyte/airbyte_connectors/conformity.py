@@ -57,13 +57,20 @@ def _faults(error: ValidationError) -> Iterator[str]:
             yield f"{where} breaks the rule {other}"
 
 
-def _secret_paths(schema: Json, config: Json, prefix: str = "") -> Iterator[str]:
-    """The dotted paths of given config values that the schema marks as secrets."""
-    for name, part in schema.get("properties", {}).items():
-        if name not in config or not isinstance(part, dict):
-            continue
-        if part.get("airbyte_secret"):
-            yield prefix + name
-        elif isinstance(config[name], dict):
-            for form in (part, *part.get("oneOf", ())):
-                yield from _secret_paths(form, config[name], f"{prefix}{name}.")
+def _secret_paths(schema: Any, config: Any, path: str = "") -> Iterator[str]:
+    """The dotted paths of given config values that the schema marks as secrets, in whichever of its forms."""
+    if not isinstance(schema, dict):
+        return
+    if schema.get("airbyte_secret"):
+        yield path
+        return
+    for form in (form for choice in ("oneOf", "anyOf", "allOf") for form in schema.get(choice, ())):
+        yield from _secret_paths(form, config, path)
+    parts: list[tuple[Any, Any, Any]] = []
+    if isinstance(config, dict):
+        named, others = schema.get("properties", {}), schema.get("additionalProperties")
+        parts = [(name, named.get(name, others), value) for name, value in config.items()]
+    elif isinstance(config, list):
+        parts = [(number, schema.get("items"), value) for number, value in enumerate(config)]
+    for name, part, value in parts:
+        yield from _secret_paths(part, value, f"{path}.{name}".removeprefix("."))

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from cdp_bridge.sdk import Secret, option
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 Config = Annotated[
     dict[str, Any],
@@ -71,7 +71,7 @@ class Members(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
 
 
 Hosts = Annotated[
-    tuple[str, ...],
+    tuple[Annotated[str, Meta(extra_json_schema={"format": "hostname"})], ...],
     option(
         "Hosts",
         "What an image may reach, besides the URLs in its config: a host, or scheme://host:port where it is not HTTPS",

@@ -39,7 +39,8 @@ IfMatch = Annotated[
 class Core(Struct, frozen=True):
     """What handlers work with; `public_url` is the address of this server for browsers.
 
-    `allowed` is what of this machine an API key may name in settings: folders, programs, images, database files.
+    `allowed` is what of this machine an API key may name in settings: folders, programs, images, database files;
+    `allowed_hosts` are the hosts it may name besides those of the vendors.
     `reads_of_people` and `counts_of_people` limit how often a key asks for what can be learnt of people.
     """
 
@@ -50,6 +51,7 @@ class Core(Struct, frozen=True):
     connector_calls: ConnectorCalls
     public_url: str
     allowed: tuple[str, ...]
+    allowed_hosts: tuple[str, ...]
     reads_of_people: Rates
     counts_of_people: Rates
 
