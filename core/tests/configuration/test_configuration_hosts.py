@@ -193,3 +193,19 @@ def test_bridge_yaml_names_any_host_but_sends_nothing_in_the_open(
     assert problem in error.problem
     assert "5:" in error.place
     assert "pw" not in str(error)
+
+
+@pytest.mark.parametrize("part", ["x", "1", "a.", "?", "?a", "a://", "http://", "jdbc:", "-----BEGIN ", "&a"])
+@pytest.mark.parametrize("end", ["", "://", "@", "=x"])
+def test_a_million_characters_of_anything_are_judged(part: str, end: str) -> None:
+    """By a pattern that looks again from each character, this would take hours."""
+    text = part * (1_000_000 // len(part)) + end
+    places = {
+        *foreign({"note": text}),
+        *(error.place for error in open_secrets.faults(settings.schema(Account), {"note": text})),
+    }
+    assert places <= {"note"}
+
+
+def test_a_url_in_the_middle_of_a_word_is_seen() -> None:
+    assert foreign({"note": "1.2https://evil.example.net"}) == ["note"]
