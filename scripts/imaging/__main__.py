@@ -1,4 +1,7 @@
-"""Makes the images of the bridge and of every connector, or only those that are named; prints what there is then."""
+"""Makes the images of the bridge and of every connector, or only those that are named, and a bill of materials of each.
+
+Prints what there is then.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+from scripts.inventory import images
 
 from . import base, database
 from .dated import date
@@ -53,8 +58,12 @@ def main(names: Sequence[str]) -> None:
         _build(image)
     if stale:
         date([image.tag for image in stale])
+    unknown = [fault for image in made for fault in _bill(image, core)]
     for tag in [*(image.tag for image in made), *([database.image()] if database.TAG in names else [])]:
         print(f"{tag}  {_inspect(tag, '{{.Id}}')}")
+    if unknown and "BASE" not in os.environ:
+        place = "drop it in scripts/imaging/base.py, or name its licence in scripts/inventory/debian.py"
+        sys.exit("\n".join(f"{fault}: its licence is unknown; {place}" for fault in unknown))
 
 
 def _chosen(everything: Sequence[Program], names: Sequence[str]) -> Iterator[Program]:
@@ -115,6 +124,11 @@ def _writable() -> Path:
 
 def _sources(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.iterdir()) if path.name != "tests"]
+
+
+def _bill(image: Image, core: Image) -> list[str]:
+    layers = dict.fromkeys([*core.layers.values(), *image.layers.values()])
+    return images.write(image.tag, project(image.project)["version"], layers)
 
 
 def _is_there(image: Image) -> bool:

@@ -35,12 +35,14 @@ _DROPPED = (
     "usr/lib/python3.11/test",
     "usr/lib/x86_64-linux-gnu/perl",
     "usr/lib/x86_64-linux-gnu/perl-base",
-    # Copyleft: GNU Readline (GPL), Berkeley DB (Sleepycat). Nothing here imports the modules that need them.
-    "**/libreadline.so*",
-    "**/libhistory.so*",
-    "**/libdb-5.3.so",
-    "usr/lib/python3.11/lib-dynload/readline.*",
-    "usr/lib/python3.11/lib-dynload/_dbm.*",
+    # GNU Readline is under the GPL, Berkeley DB under a licence much like it. No program here imports their modules.
+    *(f"usr/lib/python3.11/lib-dynload/{module}.*" for module in ("_dbm", "nis", "readline")),
+    *(f"**/{library}.so*" for library in ("libdb-5.3", "libhistory", "libreadline")),
+    # Of the module nis.
+    *(f"**/{library}.so*" for library in ("libcom_err", "libgssapi_krb5", "libk5crypto", "libkeyutils", "libkrb5*")),
+    *("**/libnsl.so.2*", "**/libtirpc.so*", "usr/lib/x86_64-linux-gnu/krb5"),
+    # Of dpkg and tar, which are not here.
+    *(f"**/{library}.so*" for library in ("libacl", "libmd", "libpcre2-8", "libselinux")),
 )
 STATUS = "var/lib/dpkg/status.d"
 """The folder where published images without a package manager, too, have one file for each Debian package in them."""

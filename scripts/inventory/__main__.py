@@ -40,7 +40,9 @@ def judge(package: Locked) -> tuple[str, str | None]:
     if fault and licence:
         fault += "; take another package, or give a reason in NAMED of scripts/inventory/licences.py"
     elif fault:
-        fault += f" (its metadata says: {licences.said(metadata)}); read its licence and name it, with where you read it, "
+        fault += (
+            f" (its metadata says: {licences.said(metadata)}); read its licence and name it, with where you read it, "
+        )
         fault += "in NAMED of scripts/inventory/licences.py"
     named = licences.NAMED.get(package.name)
     return licence or (f"{named.licence} (named)" if named else f"unknown ({licences.said(metadata)})"), fault

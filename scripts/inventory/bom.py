@@ -20,7 +20,7 @@ _NAMESPACE = uuid.UUID("0f4b1f6e-6a3c-4b5e-9d0f-2b8a7c1d5e93")
 
 
 class Part(NamedTuple):
-    """A package: its licence as an SPDX expression if it is known, the SHA-256 of each file that it may have come as."""
+    """A package: its licence in SPDX if it is known, and the SHA-256 of each file that it may have come as."""
 
     purl: PackageURL
     licence: str | None

@@ -29,12 +29,15 @@ class Named(NamedTuple):
     reason: str
 
 
-_PSYCOPG = "imported as a package of its own and passed on unmodified, so that anybody can put another version in its place"
+_PSYCOPG = (
+    "imported as a package of its own and passed on unmodified, so that anybody can put another version in its place"
+)
 NAMED = {
     "psycopg": Named("LGPL-3.0-only", _PSYCOPG),
     "psycopg-binary": Named("LGPL-3.0-only", _PSYCOPG),
+    "rich-click": Named("MIT", "its metadata has the whole text of the MIT licence in the field License"),
 }
-"""By canonical name. The reason says where the licence was read, or why it does no harm; it holds for this licence only."""
+"""By canonical name. The reason says where the licence was read, or why it does no harm: this licence, no other."""
 
 _CLASSIFIERS = {
     "Apache Software License": "Apache-2.0",
@@ -78,6 +81,12 @@ def installed(package: Locked) -> Message | None:
     return cast(Message, found.metadata) if found.version == package.version else None
 
 
+def of(name: str, metadata: Message) -> str | None:
+    """The licence of a package, by its metadata or, where this does not say it, by `NAMED`."""
+    named = NAMED.get(canonicalize_name(name))
+    return expression(metadata) or (named.licence if named else None)
+
+
 def expression(metadata: Message) -> str | None:
     """The licence, or None if the metadata does not say it in words that have one meaning.
 
@@ -97,7 +106,9 @@ def expression(metadata: Message) -> str | None:
 def said(metadata: Message) -> str:
     """What the metadata says on the licence, for a message."""
     fields = ("License-Expression", "License", "License-File")
-    lines = [f"{field}: {metadata[field].strip().splitlines()[0]}" for field in fields if metadata.get(field, "").strip()]
+    lines = [
+        f"{field}: {metadata[field].strip().splitlines()[0]}" for field in fields if metadata.get(field, "").strip()
+    ]
     return "; ".join(lines + [one for one in metadata.get_all("Classifier", []) if _is_licence(one)]) or "nothing"
 
 
