@@ -61,7 +61,7 @@ def main(names: Sequence[str]) -> None:
     unknown = [fault for image in made for fault in _bill(image, core)]
     for tag in [*(image.tag for image in made), *([database.image()] if database.TAG in names else [])]:
         print(f"{tag}  {_inspect(tag, '{{.Id}}')}")
-    if unknown and "BASE" not in os.environ:
+    if unknown and not os.environ.get("BASE"):
         place = "drop it in scripts/imaging/base.py, or name its licence in scripts/inventory/debian.py"
         sys.exit("\n".join(f"{fault}: its licence is unknown; {place}" for fault in unknown))
 

@@ -15,7 +15,22 @@ ROOT = Path(__file__).parents[2]
 LIST = ROOT / "scripts/programs.sh"
 FOLDERS = (".ci", "core", "docker", "plugins", "scripts", "tests")
 EVERYWHERE = {
-    *("apt-get", "awk", "base64", "basename", "bash", "cat", "chmod", "cp", "dirname", "flock", "head", "id", "mkdir"),
+    *(
+        "apt-get",
+        "awk",
+        "base64",
+        "basename",
+        "bash",
+        "cat",
+        "chmod",
+        "cp",
+        "dirname",
+        "dpkg-deb",
+        "flock",
+        "head",
+        "id",
+        "mkdir",
+    ),
     *("mktemp", "rm", "setsid", "sha256sum", "sleep", "sort", "tar", "tr", "unshare"),
 }
 """What a Debian has that has nothing else."""
