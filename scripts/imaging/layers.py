@@ -27,7 +27,9 @@ def run(*command: str | Path) -> bytes:
     """What a command prints; exits with its complaint if it fails."""
     done = subprocess.run(list(map(str, command)), capture_output=True, check=False)
     if done.returncode:
-        sys.exit(f"{' '.join(map(str, command[:4]))} ... failed:\n{(done.stderr or done.stdout).decode()}")
+        sys.exit(
+            f"{' '.join(map(str, command[:4]))} ... failed:\n{(done.stderr or done.stdout).decode(errors='replace')}"
+        )
     return done.stdout
 
 

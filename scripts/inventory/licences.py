@@ -93,8 +93,8 @@ def expression(metadata: Message) -> str | None:
 
     All that it says must hold: classifiers that go beyond the field `License` are added to it.
     """
-    if said := metadata.get("License-Expression"):
-        return _spdx(said)
+    if stated := metadata.get("License-Expression"):
+        return _spdx(stated)
     field = _spdx(metadata.get("License", ""))
     classified = [one.rpartition(" :: ")[2] for one in metadata.get_all("Classifier", []) if _is_licence(one)]
     if any(name not in _CLASSIFIERS for name in classified):

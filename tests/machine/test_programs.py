@@ -33,7 +33,7 @@ EVERYWHERE = {
     *("mkdir", "mktemp", "rm", "setsid", "sha256sum", "sleep", "sort", "tar", "tr", "unshare"),
 }
 """What a Debian has that has nothing else."""
-WRAPPERS = {"scripts/imaging": "run", "core/cdp_bridge/connectors/launch": "_run"}
+WRAPPERS = {"scripts/imaging": "run", "scripts/inventory": "run", "core/cdp_bridge/connectors/launch": "_run"}
 """Functions, by where they are called, that take a command as `subprocess.run` does, or as their arguments."""
 
 
