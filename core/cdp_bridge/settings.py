@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import msgspec
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound=msgspec.Struct)
 Json = dict[str, Any]
+_SETTING = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 class LocalSetting(NamedTuple):
@@ -27,6 +29,12 @@ class LocalSetting(NamedTuple):
     path: tuple[str | int, ...]
     kind: Local
     value: str
+
+
+class Described(msgspec.Struct, kw_only=True, frozen=True):
+    """The base of settings types that a schema describes and no code: their values are as in JSON, and secrets."""
+
+    json_schema: ClassVar[Json]
 
 
 class SettingsError(ConfigError):
@@ -56,6 +64,8 @@ def schema(settings: type[msgspec.Struct]) -> Json:
 
     Raises ConfigError for a type that has no such schema.
     """
+    if issubclass(settings, Described):
+        return settings.json_schema
     try:
         raw = msgspec.json.schema(settings, schema_hook=_secret_schema)
     except TypeError as error:
@@ -63,6 +73,28 @@ def schema(settings: type[msgspec.Struct]) -> Json:
         raise ConfigError(f"cannot be described: {error}", place=settings.__qualname__, remedy=remedy) from None
     plain = _inline({"$ref": raw["$ref"]}, raw["$defs"])
     return {"$schema": "http://json-schema.org/draft-07/schema#", **plain}
+
+
+def described(json_schema: Json) -> type[msgspec.Struct]:
+    """The settings type with that schema, which is one of `schema`; ConfigError if it can be that of no type."""
+    names = {name: re.sub(r"\W", "_", name) for name in json_schema.get("properties", {})}
+    needed = json_schema.get("required", ())
+    fields = [(field, Any) if name in needed else (field, Any, msgspec.UNSET) for name, field in names.items()]
+    try:
+        if not all(_SETTING.fullmatch(name) for name in names):
+            raise ValueError("names of settings are letters, digits, - and _")
+        settings = msgspec.defstruct(
+            str(json_schema.get("title", "Settings")),
+            fields,
+            bases=(Described,),
+            namespace={"json_schema": json_schema},
+            rename={field: name for name, field in names.items()},
+            kw_only=True,
+            frozen=True,
+        )
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"is the schema of no settings: {error}") from None
+    return settings
 
 
 def load(settings: type[S], raw: Mapping[str, Any], resolver: Resolver | None = None) -> S:
@@ -74,17 +106,21 @@ def load(settings: type[S], raw: Mapping[str, Any], resolver: Resolver | None = 
     check(settings, raw)
     faults: list[ConfigError] = []
 
-    def decode(expected: type, value: Any) -> Any:
-        if expected is not Secret:
-            raise NotImplementedError
+    def resolve(value: Any) -> Secret:
         try:
             return resolver.secret(value)
         except ConfigError as error:
             faults.append(ConfigError(error.problem, place=_place_of(value, raw), remedy=error.remedy))
             return Secret("")
 
+    def decode(expected: type, value: Any) -> Any:
+        if expected is not Secret:
+            raise NotImplementedError
+        return resolve(value)
+
+    given = _complete(settings.json_schema, raw, resolve) if issubclass(settings, Described) else dict(raw)
     make_ready()
-    loaded = msgspec.convert(dict(raw), settings, dec_hook=decode)
+    loaded = msgspec.convert(given, settings, dec_hook=decode)
     if faults:
         raise SettingsError(faults)
     return loaded
@@ -155,6 +191,22 @@ def local(json_schema: Json, raw: Any, path: tuple[str | int, ...] = ()) -> Iter
         for name, value in raw.items():
             part = named.get(name, others)
             yield from local(part, value, (*path, str(name))) if isinstance(part, dict) else ()
+
+
+def _complete(part: Json, raw: Any, resolve: Callable[[Any], Secret]) -> Any:
+    """A given value with the defaults of what it leaves out, and with secrets in place of references."""
+    if part.get("airbyte_secret"):
+        return resolve(raw)
+    if isinstance(raw, list | tuple):
+        return [_complete(part.get("items", {}), value, resolve) for value in raw]
+    if not isinstance(raw, Mapping):
+        return raw
+    chosen = [variant for variant in part.get("oneOf", ()) if _is_chosen(variant, raw)]
+    named = {name: each for node in (part, *chosen) for name, each in node.get("properties", {}).items()}
+    others = part.get("additionalProperties")
+    defaults = {name: each["default"] for name, each in named.items() if "default" in each}
+    unnamed = others if isinstance(others, dict) else {}
+    return {name: _complete(named.get(name, unnamed), value, resolve) for name, value in {**defaults, **raw}.items()}
 
 
 def _is_chosen(variant: Json, raw: Mapping[str, Any]) -> bool:
