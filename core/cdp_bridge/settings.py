@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import msgspec
 
+from cdp_bridge.engine import connect
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.files import Local
 from cdp_bridge.secrets import Resolver, Secret
@@ -84,7 +86,7 @@ def described(json_schema: Json) -> type[msgspec.Struct]:
         if not all(_SETTING.fullmatch(name) for name in names):
             raise ValueError("names of settings are letters, digits, - and _")
         settings = msgspec.defstruct(
-            str(json_schema.get("title", "Settings")),
+            "Settings",
             fields,
             bases=(Described,),
             namespace={"json_schema": json_schema},
@@ -144,20 +146,45 @@ def unseal(settings: type[S], sealed: bytes) -> S:
 
 def check(settings: type[msgspec.Struct], raw: Any) -> None:
     """Raise SettingsError if the raw settings do not fit the type's schema."""
-    check_schema(schema(settings), raw)
+    check_schema(schema(settings), raw, by_others=issubclass(settings, Described))
 
 
-def check_schema(json_schema: Json, raw: Any) -> None:
-    """Raise SettingsError if a value cannot be stored or does not fit a JSON schema, naming every fault at once."""
+def check_schema(json_schema: Json, raw: Any, *, by_others: bool = False) -> None:
+    """Raise SettingsError if a value cannot be stored or does not fit a JSON schema, naming every fault at once.
+
+    The patterns of a schema `by_others` may be meant to stop us: they are those of RE2.
+    """
     from jsonschema import Draft7Validator
+    from jsonschema.validators import extend
 
     # Before the schema: its patterns and bounds are not made for such values.
     if wrong := list(unstorable(raw)):
         raise SettingsError(wrong)
-    faults = [fault for error in Draft7Validator(json_schema).iter_errors(raw) for fault in _explain(error)]
+    validator = extend(Draft7Validator, {"pattern": _pattern}) if by_others else Draft7Validator
+    faults = [fault for error in validator(json_schema).iter_errors(raw) for fault in _explain(error)]
     if faults:
         # jsonschema names a missing setting once for each that is missing.
         raise SettingsError(list({str(fault): fault for fault in faults}.values()))
+
+
+def is_in(pattern: str, text: str) -> bool:
+    """Whether a text has a pattern of RE2 in it, whose time grows with the text only; ConfigError for no such one."""
+    import duckdb
+
+    with contextlib.closing(connect("64MB", threads=1)) as connection:
+        try:
+            found = connection.execute("SELECT regexp_matches(?, ?)", [text, pattern]).fetchone()
+        except duckdb.Error:
+            raise ConfigError(f"is no pattern of RE2: {pattern}") from None
+    return found == (True,)
+
+
+def _pattern(_validator: object, pattern: str, value: Any, _schema: object) -> Iterator[ValidationError]:
+    """The keyword `pattern` of JSON schemas, by RE2."""
+    from jsonschema.exceptions import ValidationError
+
+    if isinstance(value, str) and not is_in(pattern, value):
+        yield ValidationError("does not match")
 
 
 def secrets(json_schema: Json, raw: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], str]:
@@ -194,7 +221,10 @@ def local(json_schema: Json, raw: Any, path: tuple[str | int, ...] = ()) -> Iter
 
 
 def _complete(part: Json, raw: Any, resolve: Callable[[Any], Secret]) -> Any:
-    """A given value with the defaults of what it leaves out, and with secrets in place of references."""
+    """A given value with the defaults of what it leaves out, and with secrets in place of references.
+
+    What stands in a default is resolved to no secret: whoever wrote the schema would choose which.
+    """
     if part.get("airbyte_secret"):
         return resolve(raw)
     if isinstance(raw, list | tuple):
@@ -206,7 +236,8 @@ def _complete(part: Json, raw: Any, resolve: Callable[[Any], Secret]) -> Any:
     others = part.get("additionalProperties")
     defaults = {name: each["default"] for name, each in named.items() if "default" in each}
     unnamed = others if isinstance(others, dict) else {}
-    return {name: _complete(named.get(name, unnamed), value, resolve) for name, value in {**defaults, **raw}.items()}
+    given = {name: _complete(named.get(name, unnamed), value, resolve) for name, value in raw.items()}
+    return {**defaults, **given}
 
 
 def _is_chosen(variant: Json, raw: Mapping[str, Any]) -> bool:

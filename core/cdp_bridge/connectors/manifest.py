@@ -1,0 +1,133 @@
+"""Reads and writes what a package says of its connectors in a file, by which they are known without its code."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, get_args
+
+import msgspec
+
+from cdp_bridge import packages, settings
+from cdp_bridge.errors import ConfigError
+from cdp_bridge.files import Local
+from cdp_bridge.model import Connector
+
+FILE = "connectors.json"
+"""The name of the file in the package of a plugin's entry point."""
+MAX_BYTES = 1_000_000
+MAX_NAME = 63
+"""Characters of a connector's name."""
+MAX_DEPTH = 20
+"""Of nested settings."""
+_NAME = re.compile(r"(source|destination)(-[a-z0-9]+)+")
+_HOST = re.compile(r"(\*\.)?([a-z0-9_-]+\.)+[a-z0-9-]+(:[0-9]{1,5})?")
+_TEMPLATE = re.compile(r"(https://|\{\w+\})([^{}]|\{\w+\})*")
+"""Of a URL in which settings stand, and nothing of Python that hangs on them."""
+_IMAGE = re.compile(r"[a-z0-9]+([._:/@-]{1,2}[A-Za-z0-9]+)*")
+_DATA = ("default", "examples", "enum", "const")
+_LOCALS = get_args(Local)
+
+
+def read(module: str) -> list[Connector]:
+    """The connectors of the package of a module, by its file; ConfigError if it has none, or one that is unusable."""
+    package = packages.package_of(module)
+    file = packages.folder(package).joinpath(FILE) if package else None
+    if package is None or file is None or not file.is_file():
+        raise ConfigError(f"it has no {FILE}")
+    with file.open("rb") as stream:
+        text = stream.read(MAX_BYTES + 1)
+    if len(text) > MAX_BYTES:
+        raise ConfigError(f"its {FILE} has more than {MAX_BYTES:,} bytes")
+    try:
+        connectors = msgspec.json.decode(text, type=list[Connector], dec_hook=_settings)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"its {FILE} cannot be read: {error}") from None
+    for connector in connectors:
+        if fault := next(_faults(connector, package.name), None):
+            raise ConfigError(f"its {FILE} cannot be used: {fault}", place=connector.name)
+    return connectors
+
+
+def written(connectors: Iterable[Connector]) -> str:
+    """The file for these connectors."""
+    document = msgspec.to_builtins(list(connectors), enc_hook=_schema)
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _schema(value: Any) -> Any:
+    return settings.schema(value)
+
+
+def _settings(_: type, value: Any) -> Any:
+    if not isinstance(value, dict):
+        raise ValueError("settings are a JSON schema")  # noqa: TRY004 - what msgspec takes for a fault of the file
+    if fault := next(_faults_of_schema(value, "settings", 0), None):
+        raise ValueError(fault)
+    from jsonschema import Draft7Validator, SchemaError
+
+    try:
+        Draft7Validator.check_schema(value)
+    except SchemaError as error:
+        raise ValueError(f"no JSON schema at {error.json_path}") from None
+    return settings.described(value)
+
+
+def _faults(connector: Connector, package: str) -> Iterator[str]:
+    """What is not taken from a package whose code may not be run here."""
+    is_name = _NAME.fullmatch(connector.name) and len(connector.name) <= MAX_NAME
+    if not is_name or not connector.name.startswith(f"{connector.kind}-"):
+        yield f"a {connector.kind} is named {connector.kind}-..., of lower-case letters, digits and single hyphens"
+    path = connector.load.partition(":")[0]
+    if path != package and not path.startswith(f"{package}."):
+        yield f"its code is in another package: {connector.load}"
+    if connector.program:
+        yield "it works by a program of its own, outside of containers"
+    yield from (f"no host: {host}" for host in connector.hosts if not _HOST.fullmatch(host))
+    if connector.image and not _IMAGE.fullmatch(connector.image):
+        yield f"no image: {connector.image}"
+    for url in (connector.oauth.authorize_url, connector.oauth.token_url) if connector.oauth else ():
+        if not _TEMPLATE.fullmatch(url):
+            yield f"no URL with settings in it: {url}"
+    if connector.documentation and not connector.documentation.startswith("https://"):
+        yield f"no documentation: {connector.documentation}"
+
+
+def _faults_of_schema(node: Any, place: str, depth: int) -> Iterator[str]:
+    """What keeps a schema from being one of settings as `settings.schema` writes them."""
+    if not isinstance(node, dict) or depth > MAX_DEPTH:
+        yield f"{place} is no schema of settings"
+        return
+    parts: list[tuple[str, Any]] = []
+    for key, value in node.items():
+        at = f"{place}.{key}"
+        match key:
+            case "properties" if isinstance(value, dict):
+                parts += [(f"{at}.{name}", part) for name, part in value.items()]
+            case "oneOf" if isinstance(value, list):
+                parts += [(at, part) for part in value]
+            case "items" | "propertyNames" | "additionalProperties" if not isinstance(value, bool):
+                parts.append((at, value))
+            case "items" | "propertyNames":
+                yield f"{at} is no schema"
+            case "pattern":
+                yield from _faults_of_pattern(value, at)
+            case "local" if value not in _LOCALS:
+                yield f"{at} is none of {', '.join(_LOCALS)}"
+            case _ if key not in _DATA and not _is_plain(value):
+                yield f"{at} is not known in a schema of settings"
+    for at, part in parts:
+        yield from _faults_of_schema(part, at, depth + 1)
+
+
+def _faults_of_pattern(pattern: Any, place: str) -> Iterator[str]:
+    try:
+        settings.is_in(str(pattern), "")
+    except ConfigError as error:
+        yield f"{place} {error.problem}"
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value has no schema in it."""
+    return all(isinstance(part, str | int | float | None) for part in (value if isinstance(value, list) else [value]))
