@@ -160,7 +160,7 @@ def serve(  # noqa: PLR0913 - a parameter for each option
 @launcher_option
 @trust_option
 @store_option
-def worker(  # noqa: PLR0913 - a parameter for each option
+def worker(
     slots: int,
     queue_folder: Path,
     queue: str | None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 
@@ -13,6 +13,9 @@ from cdp_bridge import packages, settings
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.files import Local
 from cdp_bridge.model import Connector
+
+if TYPE_CHECKING:
+    from importlib.abc import Traversable
 
 FILE = "connectors.json"
 """The name of the file in the package of a plugin's entry point."""
@@ -32,9 +35,8 @@ _LOCALS = get_args(Local)
 
 def read(module: str) -> list[Connector]:
     """The connectors of the package of a module, by its file; ConfigError if it has none, or one that is unusable."""
-    package = packages.package_of(module)
-    file = packages.folder(package).joinpath(FILE) if package else None
-    if package is None or file is None or not file.is_file():
+    file = _file(module)
+    if file is None:
         raise ConfigError(f"it has no {FILE}")
     with file.open("rb") as stream:
         text = stream.read(MAX_BYTES + 1)
@@ -45,24 +47,47 @@ def read(module: str) -> list[Connector]:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"its {FILE} cannot be read: {error}") from None
     for connector in connectors:
-        if fault := next(_faults(connector, package.name), None):
+        if fault := next(_faults(connector, module.partition(".")[0]), None):
             raise ConfigError(f"its {FILE} cannot be used: {fault}", place=connector.name)
     return connectors
 
 
+def package_of(connector: Connector) -> str:
+    """The package in whose file a connector stands."""
+    return connector.load.partition(":")[0].partition(".")[0]
+
+
 def written(connectors: Iterable[Connector]) -> str:
-    """The file for these connectors."""
-    document = msgspec.to_builtins(list(connectors), enc_hook=_schema)
-    return json.dumps(document, indent=2) + "\n"
+    """The file of the package of these connectors."""
+    return json.dumps([description(connector) for connector in connectors], indent=2) + "\n"
 
 
-def _schema(value: Any) -> Any:
-    return settings.schema(value)
+def description(connector: Connector) -> dict[str, Any]:
+    """What a file says of a connector."""
+    document = msgspec.to_builtins(connector, enc_hook=settings.schema)
+    return dict(json.loads(json.dumps(document)))
+
+
+def described(connector: Connector) -> dict[str, Any] | None:
+    """What the file of its package says of a connector; None without a file, empty if it says nothing of it."""
+    names = connector.load.partition(":")[0].split(".")
+    found = (_file(".".join(names[:length])) for length in range(len(names), 0, -1))
+    file = next((file for file in found if file), None)
+    if file is None:
+        return None
+    documents = json.loads(file.read_text(encoding="utf-8"))
+    return next((dict(each) for each in documents if each["name"] == connector.name), {})
+
+
+def _file(module: str) -> Traversable | None:
+    package = packages.package_of(module)
+    file = packages.folder(package).joinpath(FILE) if package else None
+    return file if file and file.is_file() else None
 
 
 def _settings(_: type, value: Any) -> Any:
     if not isinstance(value, dict):
-        raise ValueError("settings are a JSON schema")  # noqa: TRY004 - what msgspec takes for a fault of the file
+        raise ValueError("settings are a JSON schema")
     if fault := next(_faults_of_schema(value, "settings", 0), None):
         raise ValueError(fault)
     from jsonschema import Draft7Validator, SchemaError
@@ -79,8 +104,7 @@ def _faults(connector: Connector, package: str) -> Iterator[str]:
     is_name = _NAME.fullmatch(connector.name) and len(connector.name) <= MAX_NAME
     if not is_name or not connector.name.startswith(f"{connector.kind}-"):
         yield f"a {connector.kind} is named {connector.kind}-..., of lower-case letters, digits and single hyphens"
-    path = connector.load.partition(":")[0]
-    if path != package and not path.startswith(f"{package}."):
+    if package_of(connector) != package:
         yield f"its code is in another package: {connector.load}"
     if connector.program:
         yield "it works by a program of its own, outside of containers"
