@@ -154,13 +154,13 @@ def check_schema(json_schema: Json, raw: Any, *, by_others: bool = False) -> Non
 
     The patterns of a schema `by_others` may be meant to stop us: they are those of RE2.
     """
-    from jsonschema import Draft7Validator
-    from jsonschema.validators import extend
+    from jsonschema import Draft7Validator, validators
 
     # Before the schema: its patterns and bounds are not made for such values.
     if wrong := list(unstorable(raw)):
         raise SettingsError(wrong)
-    validator = extend(Draft7Validator, {"pattern": _pattern}) if by_others else Draft7Validator
+    untyped: Any = validators
+    validator = untyped.extend(Draft7Validator, {"pattern": _pattern}) if by_others else Draft7Validator
     faults = [fault for error in validator(json_schema).iter_errors(raw) for fault in _explain(error)]
     if faults:
         # jsonschema names a missing setting once for each that is missing.

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 
-from cdp_bridge import packages, settings
+from cdp_bridge import settings
 from cdp_bridge.errors import ConfigError
-from cdp_bridge.files import Local
+from cdp_bridge.files import Local, packages
 from cdp_bridge.model import Connector
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from cdp_bridge import packages
 from cdp_bridge.errors import ConfigError
+from cdp_bridge.files import packages
 from cdp_bridge.identity.profile import FIELDS, Profile
 from cdp_bridge.identity.steps import CHECKS, PARTS, STEPS
 
