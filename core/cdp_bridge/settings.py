@@ -85,6 +85,8 @@ def described(json_schema: Json) -> type[msgspec.Struct]:
     try:
         if not all(_SETTING.fullmatch(name) for name in names):
             raise ValueError("names of settings are letters, digits, - and _")
+        if len({*names.values()}) < len(names):
+            raise ValueError("two settings have the same name in Python")
         settings = msgspec.defstruct(
             "Settings",
             fields,

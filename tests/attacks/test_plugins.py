@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import requests
 from cdp_bridge import settings
@@ -74,7 +75,11 @@ class Package:
     def __post_init__(self) -> None:
         self.folder = self.site / "evil"
         self.folder.mkdir(parents=True)
-        for name, text in {"__init__": CODE.format(mark=str(self.mark)), "settings": SETTINGS, "source": SOURCE}.items():
+        for name, text in {
+            "__init__": CODE.format(mark=str(self.mark)),
+            "settings": SETTINGS,
+            "source": SOURCE,
+        }.items():
             (self.folder / f"{name}.py").write_text(text)
         info = self.site / "evil_source-1.0.dist-info"
         info.mkdir()
@@ -253,7 +258,9 @@ FAULTS: dict[str, tuple[Callable[[Package], None], str]] = {
         "no documentation: javascript:",
     ),
     "reads the machine by a template": (
-        lambda package: package.change(oauth=OAUTH | {"authorize_url": "https://x/{token.reveal.__func__.__globals__}"}),
+        lambda package: package.change(
+            oauth=OAUTH | {"authorize_url": "https://x/{token.reveal.__func__.__globals__}"}
+        ),
         "no URL with settings in it",
     ),
     "has no schema": (lambda package: package.change(settings="x"), "settings are a JSON schema"),
@@ -281,7 +288,7 @@ FAULTS: dict[str, tuple[Callable[[Package], None], str]] = {
     ),
     "has two settings for one": (
         lambda package: package.change_settings(**{"a-b": {"type": "string"}, "a_b": {"type": "string"}}),
-        "is the schema of no settings",
+        "two settings have the same name",
     ),
 }
 
@@ -319,7 +326,9 @@ def test_metadata_without_a_name_are_of_nobody(package: Package, monkeypatch: py
     assert "is not trusted" in reasons(found(package, monkeypatch))
 
 
-def test_an_entry_point_of_somebody_else_is_taken_for_no_ones(package: Package, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_entry_point_of_somebody_else_is_taken_for_no_ones(
+    package: Package, monkeypatch: pytest.MonkeyPatch
+) -> None:
     points = package.site / "evil_source-1.0.dist-info" / "entry_points.txt"
     points.write_text("[cdp_bridge]\nsource-file = evil\nevil = source_file\n")
     registry = found(package, monkeypatch)
@@ -331,8 +340,7 @@ def test_an_entry_point_of_somebody_else_is_taken_for_no_ones(package: Package, 
 def test_a_compiled_package_is_not_loaded_to_look_into_it(package: Package, monkeypatch: pytest.MonkeyPatch) -> None:
     (package.folder / "__init__.py").unlink()
     (package.folder / "profiles").mkdir()
-    compiled = next(Path(sysconfig.get_path("platstdlib"), "lib-dynload").glob("_json.*.so"))
-    shutil.copy(compiled, package.folder / f"__init__{sysconfig.get_config_var('EXT_SUFFIX')}")
+    shutil.copy(msgspec._core.__file__, package.folder / f"__init__{sysconfig.get_config_var('EXT_SUFFIX')}")
     registry = found(package, monkeypatch)
     assert "source-evil" in registry.connectors
     assert not [failure for failure in installed().failures if failure[0] == "evil"]

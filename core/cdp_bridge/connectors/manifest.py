@@ -135,6 +135,8 @@ def _faults_of_schema(node: Any, place: str, depth: int) -> Iterator[str]:
                 parts.append((at, value))
             case "items" | "propertyNames":
                 yield f"{at} is no schema"
+            case _ if key.startswith("$") and key != "$schema":
+                yield f"{at} is not known in a schema of settings"
             case "pattern":
                 yield from _faults_of_pattern(value, at)
             case "local" if value not in _LOCALS:
