@@ -39,10 +39,7 @@ def test_an_administrator_gives_no_right_that_they_lack(target: Target) -> None:
 
 def test_a_key_is_shown_once_and_expires_unless_asked_otherwise(target: Target) -> None:
     headers = {"Authorization": f"Bearer {target.keys['admin']}", "Idempotency-Key": "twice"}
-    made = [
-        requests.post(f"{target.url}/v1/api-keys", json={"name": "me"}, headers=headers).json()
-        for _ in range(2)
-    ]
+    made = [requests.post(f"{target.url}/v1/api-keys", json={"name": "me"}, headers=headers).json() for _ in range(2)]
     assert made[0]["text"] != made[1]["text"], "no answer with a key is kept for a repeat"
     end = datetime.fromisoformat(made[0]["key"]["expires_at"])
     assert timedelta(days=89) < end - datetime.now(UTC) <= timedelta(days=90)

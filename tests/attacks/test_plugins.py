@@ -227,14 +227,14 @@ def test_only_who_is_named_is_trusted(package: Package, tmp_path: Path, name: st
         assert probe["passed"]
 
 
-NESTED = {"type": "object"}
+NESTED: Json = {"type": "object"}
 for _ in range(30):
     NESTED = {"type": "object", "properties": {"a": NESTED}}
 OAUTH = {"token_url": "https://evil.example", "client_id": "a", "client_secret": "b", "access_token": "token"}
-FAULTS: dict[str, tuple[Callable[[Package], None], str]] = {
+FAULTS: dict[str, tuple[Callable[[Package], object], str]] = {
     "has none": (lambda package: package.manifest.unlink(), "it has no connectors.json"),
     "is a folder": (
-        lambda package: (package.manifest.unlink(), package.manifest.mkdir()),
+        lambda package: package.manifest.rename(package.folder / "other.json").with_name(manifest.FILE).mkdir(),
         "it has no connectors.json",
     ),
     "is no JSON": (lambda package: package.manifest.write_text("[{"), "cannot be read"),
