@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import hypothesis
@@ -20,6 +22,7 @@ from cdp_bridge.files import packages
 from cdp_bridge.model import Connector
 from cdp_bridge.secrets import Resolver, Secret
 from cdp_bridge.settings import SettingsError
+from cdp_bridge.testing import SourceSuite
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -145,3 +148,22 @@ def test_code_that_is_not_trusted_is_opened_with_a_launcher_only(site: Site) -> 
 def test_spec_prints_the_manifest_of_the_package(cli: Cli) -> None:
     printed = cli("spec", "destination-airbyte", "--manifest")
     assert printed.out == (ROOT / "plugins/airbyte/airbyte_connectors/connectors.json").read_text()
+
+
+def test_the_kit_finds_a_manifest_that_is_out_of_date(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli("new", "source", "late", "--in", tmp_path).code == 0
+    made = tmp_path / "source-late"
+    monkeypatch.syspath_prepend(str(made))
+
+    class Suite(SourceSuite):
+        connector = import_module("source_late").CONNECTOR
+
+    request: Any = SimpleNamespace(path=made / "tests" / "test_conformance.py")
+    schema = settings.schema(Suite.connector.settings)
+    Suite().test_must_03_settings_stay_compatible(schema, request)
+    file = made / "source_late" / manifest.FILE
+    file.write_text(file.read_text().replace("late.example", "early.example"))
+    with pytest.raises(AssertionError, match=r"cdp-bridge spec source-late --manifest > source_late/connectors.json"):
+        Suite().test_must_03_settings_stay_compatible(schema, request)

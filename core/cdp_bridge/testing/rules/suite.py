@@ -101,10 +101,7 @@ class ConnectorSuite(FaultSuite):
         assert not shown, f"a password, an address or a number in the twin's settings; make it a Secret: {shown}"
 
     def test_must_03_settings_stay_compatible(self, schema: dict[str, Any], request: pytest.FixtureRequest) -> None:
-        """Settings that the committed schema accepts are accepted, and those that it marks as secret stay marked.
-
-        And connectors.json in the package, if there is one, says what the code says.
-        """
+        """Settings of the committed schema are taken, secrets stay marked, and connectors.json is true to the code."""
         file = Path("connector_specs") / f"{self.connector.name}.json"
         committed = next((path / file for path in request.path.parents if (path / file).is_file()), None)
         if committed is None:
