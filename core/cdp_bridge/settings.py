@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import msgspec
@@ -18,6 +18,7 @@ from cdp_bridge.structs import make_ready
 from cdp_bridge.texts.storable import unstorable
 
 if TYPE_CHECKING:
+    import duckdb
     from jsonschema.exceptions import ValidationError
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -173,12 +174,18 @@ def is_in(pattern: str, text: str) -> bool:
     """Whether a text has a pattern of RE2 in it, whose time grows with the text only; ConfigError for no such one."""
     import duckdb
 
-    with contextlib.closing(connect("64MB", threads=1)) as connection:
+    with _matcher().cursor() as cursor:
         try:
-            found = connection.execute("SELECT regexp_matches(?, ?)", [text, pattern]).fetchone()
+            found = cursor.execute("SELECT regexp_matches(?, ?)", [text, pattern]).fetchone()
         except duckdb.Error:
             raise ConfigError(f"is no pattern of RE2: {pattern}") from None
     return found == (True,)
+
+
+@cache
+def _matcher() -> duckdb.DuckDBPyConnection:
+    """A connection is 16 ms to open, and a schema may have thousands of patterns."""
+    return connect("64MB", threads=1)
 
 
 def _pattern(_validator: object, pattern: str, value: Any, _schema: object) -> Iterator[ValidationError]:

@@ -240,8 +240,8 @@ FAULTS: dict[str, tuple[Callable[[Package], object], str]] = {
     "is no JSON": (lambda package: package.manifest.write_text("[{"), "cannot be read"),
     "is no text": (lambda package: package.manifest.write_bytes(b'["\xff"]'), "cannot be read"),
     "is another shape": (lambda package: package.manifest.write_text('{"name": 1}'), "Expected `array`, got `object`"),
-    "is huge": (lambda package: package.manifest.write_text("[" + " " * 2_000_000 + "]"), "more than 1,000,000 bytes"),
-    "is deep": (lambda package: package.manifest.write_text("[" * 400_000), "cannot be read"),
+    "is huge": (lambda package: package.manifest.write_text("[" + " " * 2_000_000 + "]"), "more than 250,000 bytes"),
+    "is deep": (lambda package: package.manifest.write_text("[" * 200_000), "cannot be read"),
     "is of another version": (lambda package: package.change(api_version=9), "is built for API version 9"),
     "claims another's name": (lambda package: package.change(name="source-file"), "source-file exists already"),
     "leaves its folder": (lambda package: package.change(name="source-../../bin/sh"), "a source is named source-..."),
@@ -365,3 +365,12 @@ def test_a_pattern_stops_nobody(package: Package, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(settings.SettingsError, match="must match the pattern"):
         settings.check(connector.settings, {"token": "t", "region": "a" * 5_000})
     assert time.monotonic() - began < 5
+
+
+def test_thousands_of_patterns_do_not_hold_up_the_start(package: Package, monkeypatch: pytest.MonkeyPatch) -> None:
+    package.change_settings(
+        **{f"s{number}": {"pattern": f"^[a-z]{{1,{number % 900 + 1}}}$"} for number in range(4_000)}
+    )
+    began = time.monotonic()
+    assert "source-evil" in found(package, monkeypatch).connectors
+    assert time.monotonic() - began < 60

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FILE = "connectors.json"
 """The name of the file in the package of a plugin's entry point."""
-MAX_BYTES = 1_000_000
+MAX_BYTES = 250_000
 MAX_NAME = 63
 """Characters of a connector's name."""
 MAX_DEPTH = 20

@@ -15,6 +15,8 @@ import pytest
 from cdp_bridge import settings
 from cdp_bridge.connectors import manifest
 from cdp_bridge.connectors.handle import open_connector
+from cdp_bridge.connectors.launch.docker import find_image
+from cdp_bridge.connectors.launch.hardening import Box
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.connectors.trust import OWN, Trust
 from cdp_bridge.errors import ConfigError
@@ -25,6 +27,7 @@ from cdp_bridge.settings import SettingsError
 from cdp_bridge.testing import SourceSuite
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from .conftest import Cli, Site
 
@@ -167,3 +170,17 @@ def test_the_kit_finds_a_manifest_that_is_out_of_date(
     file.write_text(file.read_text().replace("late.example", "early.example"))
     with pytest.raises(AssertionError, match=r"cdp-bridge spec source-late --manifest > source_late/connectors.json"):
         Suite().test_must_03_settings_stay_compatible(schema, request)
+
+
+def test_a_connector_may_name_its_image() -> None:
+    asked: list[str] = []
+
+    class Engine:
+        def inspect_image(self, name: str) -> dict[str, str]:
+            asked.append(name)
+            return {"Id": "sha256:0"}
+
+    named = replace(DESCRIBED["source-segment"], image="registry.example/segment:1")
+    for connector in (named, DESCRIBED["source-segment"]):
+        find_image(Engine(), Box(), connector)
+    assert asked == ["registry.example/segment:1", "cdp-bridge-source-segment"]
