@@ -37,7 +37,7 @@ class LocalSetting(NamedTuple):
 class Described(msgspec.Struct, kw_only=True, frozen=True):
     """The base of settings types that a schema describes and no code: their values are as in JSON, and secrets."""
 
-    json_schema: ClassVar[Json]
+    __json_schema__: ClassVar[Json]
 
 
 class SettingsError(ConfigError):
@@ -68,7 +68,7 @@ def schema(settings: type[msgspec.Struct]) -> Json:
     Raises ConfigError for a type that has no such schema.
     """
     if issubclass(settings, Described):
-        return settings.json_schema
+        return settings.__json_schema__
     try:
         raw = msgspec.json.schema(settings, schema_hook=_secret_schema)
     except TypeError as error:
@@ -92,7 +92,7 @@ def described(json_schema: Json) -> type[msgspec.Struct]:
             "Settings",
             fields,
             bases=(Described,),
-            namespace={"json_schema": json_schema},
+            namespace={"__json_schema__": json_schema},
             rename={field: name for name, field in names.items()},
             kw_only=True,
             frozen=True,
@@ -123,7 +123,7 @@ def load(settings: type[S], raw: Mapping[str, Any], resolver: Resolver | None = 
             raise NotImplementedError
         return resolve(value)
 
-    given = _complete(settings.json_schema, raw, resolve) if issubclass(settings, Described) else dict(raw)
+    given = _complete(settings.__json_schema__, raw, resolve) if issubclass(settings, Described) else dict(raw)
     make_ready()
     loaded = msgspec.convert(given, settings, dec_hook=decode)
     if faults:

@@ -25,7 +25,7 @@ from cdp_bridge.connectors import manifest
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.connectors.trust import Trust
 from cdp_bridge.identity import installed
-from cdp_bridge.secrets import Resolver
+from cdp_bridge.secrets import Resolver, Secret
 from cdp_bridge.store import Store
 
 CODE = """
@@ -109,7 +109,7 @@ class Package:
         (connector,) = json.loads(self.manifest.read_text())
         self.manifest.write_text(json.dumps([connector | fields]))
 
-    def change_settings(self, **properties: Any) -> None:
+    def change_settings(self, /, **properties: Any) -> None:
         (connector,) = json.loads(self.manifest.read_text())
         schema = connector["settings"]
         self.change(settings=schema | {"properties": schema["properties"] | properties})
@@ -245,6 +245,7 @@ FAULTS: dict[str, tuple[Callable[[Package], object], str]] = {
     "is of another version": (lambda package: package.change(api_version=9), "is built for API version 9"),
     "claims another's name": (lambda package: package.change(name="source-file"), "source-file exists already"),
     "leaves its folder": (lambda package: package.change(name="source-../../bin/sh"), "a source is named source-..."),
+    "writes on the terminal": (lambda package: package.change(hosts=["\x1b[2J" * 9_000]), "no host: \\x1b[2J"),
     "names a program of the machine": (lambda package: package.change(name="sh"), "a source is named source-..."),
     "is of another kind": (lambda package: package.change(kind="destination"), "a destination is named"),
     "loads another's code": (lambda package: package.change(load="source_file.source"), "code is in another package"),
@@ -265,7 +266,7 @@ FAULTS: dict[str, tuple[Callable[[Package], object], str]] = {
     ),
     "has no schema": (lambda package: package.change(settings="x"), "settings are a JSON schema"),
     "has a schema of something else": (lambda package: package.change(settings={"type": 5}), "no JSON schema at"),
-    "is nested": (lambda package: package.change(settings=NESTED), "is no schema of settings"),
+    "is nested": (lambda package: package.change(settings=NESTED), "nested more than 20 deep"),
     "fetches a schema": (
         lambda package: package.change_settings(region={"$ref": "http://169.254.169.254/latest"}),
         "settings.properties.region.$ref is not known",
@@ -316,6 +317,8 @@ def test_a_manifest_that(fault: str, package: Package, monkeypatch: pytest.Monke
     assert reason in reasons(registry)
     assert "--trust-plugin evil-source" in reasons(registry)
     assert "source-evil" not in registry.connectors
+    assert len(reasons(registry)) < 1_000
+    assert "\x1b" not in reasons(registry)
 
 
 def test_metadata_without_a_name_are_of_nobody(package: Package, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -374,3 +377,12 @@ def test_thousands_of_patterns_do_not_hold_up_the_start(package: Package, monkey
     began = time.monotonic()
     assert "source-evil" in found(package, monkeypatch).connectors
     assert time.monotonic() - began < 60
+
+
+@pytest.mark.parametrize("name", ["json_schema", "class", "self", "mro"])
+def test_no_name_of_a_setting_stands_in_the_way(name: str, package: Package, monkeypatch: pytest.MonkeyPatch) -> None:
+    package.change_settings(**{name: {"type": "string"}})
+    connector = found(package, monkeypatch).connector("source-evil")
+    assert name in settings.schema(connector.settings)["properties"]
+    raw = {"token": "t", name: "x"}
+    assert b"x" in settings.seal(settings.load(connector.settings, raw, Resolver(plugins=Secret)))

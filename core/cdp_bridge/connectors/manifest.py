@@ -120,7 +120,10 @@ def _faults(connector: Connector, package: str) -> Iterator[str]:
 
 def _faults_of_schema(node: Any, place: str, depth: int) -> Iterator[str]:
     """What keeps a schema from being one of settings as `settings.schema` writes them."""
-    if not isinstance(node, dict) or depth > MAX_DEPTH:
+    if depth > MAX_DEPTH:
+        yield f"settings are nested more than {MAX_DEPTH} deep"
+        return
+    if not isinstance(node, dict):
         yield f"{place} is no schema of settings"
         return
     parts: list[tuple[str, Any]] = []

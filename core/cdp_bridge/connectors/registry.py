@@ -29,10 +29,13 @@ from cdp_bridge.model import (
 )
 from cdp_bridge.redact import RedactedStdout, redact
 from cdp_bridge.secrets import Secret
+from cdp_bridge.texts.visible import visible_line
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
+MAX_QUOTED = 200
+"""Characters of a text by others in a message."""
 EVENT_SECONDS = 5.0
 """The time that one plugin has to handle a lifecycle event."""
 
@@ -199,7 +202,9 @@ class Registry:
             try:
                 connectors = manifest.read(point.module)
             except ConfigError as error:
-                raise ConfigError(error.problem, place=error.place, remedy=remedy) from None
+                # It quotes what somebody has packed.
+                problem, place = (visible_line(text)[:MAX_QUOTED] for text in (error.problem, error.place))
+                raise ConfigError(problem, place=place, remedy=remedy) from None
             self._points[point.name] = point
             for connector in connectors:
                 if self._add_connector(point.name, connector):
