@@ -134,17 +134,15 @@ def _faults_of_schema(node: Any, place: str, depth: int) -> Iterator[str]:
                 parts += [(f"{at}.{name}", part) for name, part in value.items()]
             case "oneOf" if isinstance(value, list):
                 parts += [(at, part) for part in value]
-            case "items" | "propertyNames" | "additionalProperties" if not isinstance(value, bool):
-                parts.append((at, value))
             case "items" | "propertyNames":
-                yield f"{at} is no schema"
-            case _ if key.startswith("$") and key != "$schema":
-                yield f"{at} is not known in a schema of settings"
+                parts.append((at, value))
+            case "additionalProperties" if not isinstance(value, bool):
+                parts.append((at, value))
             case "pattern":
                 yield from _faults_of_pattern(value, at)
             case "local" if value not in _LOCALS:
                 yield f"{at} is none of {', '.join(_LOCALS)}"
-            case _ if key not in _DATA and not _is_plain(value):
+            case _ if not _is_known(key, value):
                 yield f"{at} is not known in a schema of settings"
     for at, part in parts:
         yield from _faults_of_schema(part, at, depth + 1)
@@ -157,6 +155,8 @@ def _faults_of_pattern(pattern: Any, place: str) -> Iterator[str]:
         yield f"{place} {error.problem}"
 
 
-def _is_plain(value: Any) -> bool:
-    """Whether a value has no schema in it."""
-    return all(isinstance(part, str | int | float | None) for part in (value if isinstance(value, list) else [value]))
+def _is_known(key: str, value: Any) -> bool:
+    """Whether a key is of data, or has a value without a schema in it and without a way to one."""
+    parts = value if isinstance(value, list) else [value]
+    is_plain = all(isinstance(part, str | int | float | None) for part in parts)
+    return key in (*_DATA, "$schema") or (is_plain and not key.startswith("$"))
