@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cdp_bridge.cli.options import find_plugins, launcher_option, open_store, store_option
+from cdp_bridge.cli.options import launcher_option, open_store, store_option
 from cdp_bridge.cli.prune import retention, retention_options
 from cdp_bridge.errors import ConfigError
 
@@ -33,6 +33,14 @@ queue_options = (
         metavar="FILE",
         help="A NATS cluster instead: JSON with url and credentials (secrets may be references).",
     ),
+)
+trust_option = click.option(
+    "--trust-plugin",
+    "trusted",
+    envvar="CDP_BRIDGE_TRUSTED_PLUGINS",
+    multiple=True,
+    metavar="DISTRIBUTION",
+    help="A package that is not ours whose plugins may run in this process; may be repeated.",
 )
 
 
@@ -96,6 +104,7 @@ queue_options = (
 @queue_options[0]
 @queue_options[1]
 @launcher_option
+@trust_option
 @retention_options
 @store_option
 def serve(  # noqa: PLR0913 - a parameter for each option
@@ -111,6 +120,7 @@ def serve(  # noqa: PLR0913 - a parameter for each option
     queue_folder: Path,
     queue: str | None,
     launcher_name: str | None,
+    trusted: tuple[str, ...],
     store_url: str,
     **kept: int,
 ) -> None:
@@ -123,7 +133,7 @@ def serve(  # noqa: PLR0913 - a parameter for each option
     from cdp_bridge.configuration.hosts import listed
 
     listed(allowed_hosts)
-    registry = find_plugins()
+    registry = trusted_plugins(trusted)
     launcher = registry.launcher(launcher_name) if launcher_name else None
     with (
         open_store(store_url) as store,
@@ -161,19 +171,35 @@ def serve(  # noqa: PLR0913 - a parameter for each option
 @queue_options[0]
 @queue_options[1]
 @launcher_option
+@trust_option
 @store_option
-def worker(slots: int, queue_folder: Path, queue: str | None, launcher_name: str | None, store_url: str) -> None:
+def worker(
+    slots: int,
+    queue_folder: Path,
+    queue: str | None,
+    launcher_name: str | None,
+    trusted: tuple[str, ...],
+    store_url: str,
+) -> None:
     """Execute runs beside a `serve` that shares store and queues, until SIGTERM."""
     with needing_server():
         from cdp_bridge.flow import Flow, local
         from cdp_bridge.orchestration.runner import Runner
         from cdp_bridge.orchestration.worker import stop_on_signals, sync_on_request, work
-    registry = find_plugins()
+    registry = trusted_plugins(trusted)
     launcher = registry.launcher(launcher_name) if launcher_name else None
     find = cluster(registry, queue) if queue else local(queue_folder)
     with open_store(store_url) as store, Flow(find) as flow:
         run_sync = sync_on_request(Runner(store, registry, launcher))
         work(flow, store, run_sync, slots=slots, stop=stop_on_signals())
+
+
+def trusted_plugins(trusted: tuple[str, ...]) -> Registry:
+    """The plugins of this environment, for a process that others reach: of what is not trusted, no code is run."""
+    from cdp_bridge.connectors.registry import Registry
+    from cdp_bridge.connectors.trust import Trust
+
+    return Registry(trust=Trust(trusted))
 
 
 def networks(proxies: Iterable[str]) -> tuple[str, ...]:
