@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .conftest import Target
 
 
-def rules(count: int) -> list[dict[str, object]]:
+def rules(count: int) -> list[dict[str, Any]]:
     """Mappings of one list, each with an expression and a pattern of its own."""
     return [
         {"omniads_field": "user_id", "cdp_field": "id"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -130,9 +131,11 @@ def serve(  # noqa: PLR0913 - a parameter for each option
         from cdp_bridge.orchestration.worker import stop_on_signals
         from cdp_bridge.server.first_key import first_key
         from cdp_bridge.server.service import Listeners, Parts, Service, listen
-    from cdp_bridge.configuration.hosts import listed
+    from cdp_bridge.http.allowed_hosts import VARIABLE, listed
 
     listed(allowed_hosts)
+    # Connectors look there, in this process and in those that it starts.
+    os.environ[VARIABLE] = " ".join(allowed_hosts)
     registry = trusted_plugins(trusted)
     launcher = registry.launcher(launcher_name) if launcher_name else None
     with (

@@ -12,6 +12,7 @@ from cdp_bridge import configuration, settings
 from cdp_bridge.configuration import hosts, open_secrets
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.errors import ConfigError
+from cdp_bridge.http import allowed_hosts
 from cdp_bridge.model import Connector, OAuth
 from cdp_bridge.sdk import Secret, option
 from cdp_bridge.settings import SettingsError
@@ -103,7 +104,7 @@ def test_a_list_names_hosts(entry: str, url: str, is_allowed: bool) -> None:
 @pytest.mark.parametrize("entry", ["", "*", "https://x", "x/y", "*.*.x/", "a b", "x:port", "me@x"])
 def test_what_is_no_host_is_not_listed(entry: str) -> None:
     with pytest.raises(ConfigError, match=r"--allow-host .*is no host\. Write HOST"):
-        hosts.listed([entry])
+        allowed_hosts.listed([entry])
 
 
 @pytest.mark.parametrize(
@@ -179,7 +180,7 @@ def test_what_is_no_secret_may_be_in_the_open(raw: Mapping[str, Any]) -> None:
 def test_bridge_yaml_names_any_host_but_sends_nothing_in_the_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, problem: str
 ) -> None:
-    monkeypatch.setenv(hosts.VARIABLE, "other.example.net http://plain.example.net:8002")
+    monkeypatch.setenv(allowed_hosts.VARIABLE, "other.example.net http://plain.example.net:8002")
     registry = Registry()
     registry.connectors = {CONNECTOR.name: CONNECTOR}
     file = tmp_path / "bridge.yaml"
