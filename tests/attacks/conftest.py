@@ -13,12 +13,34 @@ from typing import Any
 import pytest
 import requests
 from cdp_bridge.connectors.registry import Registry
-from cdp_bridge.entities import Role
+from cdp_bridge.entities import (
+    Activation,
+    Bridge,
+    CDPConnection,
+    ConversionFeed,
+    DataMapping,
+    DestinationAccount,
+    Role,
+)
 from cdp_bridge.server.application import application
 from cdp_bridge.server.service import configured, listen
 from cdp_bridge.store import Store
+from cdp_bridge.testing.configuring import configure
+from litestar import Litestar
 
 ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
+NAMES = {
+    "connectors": "source-file",
+    "connections": "crm",
+    "destinations": "ads",
+    "mappings": "people",
+    "audiences": "vip",
+    "conversions": "orders",
+}
+"""What `furnish` configures, by the part of the address that it is under."""
+RULES = tuple(DataMapping(omniads_field=name, cdp_field=name) for name in ("user_id", "email"))
+ORDERS = tuple(DataMapping(omniads_field=name, cdp_field=name) for name in ("event_id", "event_name", "occurred_at"))
+SYNC = {"connection": "crm", "destination": "ads"}
 
 
 @dataclass
@@ -77,12 +99,34 @@ def attacked(
         port = listener.getsockname()[1]
         address = public_url or f"http://127.0.0.1:{port}"
         app = application(store, Registry(), public_url=address, allowed=allowed, allowed_hosts=allowed_hosts)
-        server = configured(app, **options)
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        yield Target(store, port)
-        server.should_exit = True
-        thread.join()
+        with serving(app, listener, **options):
+            yield Target(store, port)
+
+
+@contextmanager
+def serving(app: Litestar, listener: socket.socket, **options: Any) -> Iterator[None]:
+    """An application behind a listening socket; the options are those of `configured`."""
+    server = configured(app, **options)
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    yield
+    server.should_exit = True
+    thread.join()
+
+
+def furnish(store: Store, folder: Path) -> None:
+    """Configure one of everything, with files in a folder."""
+    file = folder / "people.csv"
+    file.write_text("user_id,email\n1,ada@example.com\n")
+    crm = CDPConnection(name="crm", cdp_provider="source-file", api_credentials={"path": str(file)})
+    ads = DestinationAccount(name="ads", connector="destination-file", settings={"path": str(folder / "out")})
+    vip = Activation(name="vip", segment="people", mapping="people", **SYNC)
+    orders = ConversionFeed(name="orders", mapping="orders", **SYNC)
+    mappings = {"people": RULES, "orders": ORDERS}
+    configure(
+        store,
+        Bridge(connections=(crm,), destinations=(ads,), mappings=mappings, audiences=(vip,), conversions=(orders,)),
+    )
 
 
 @pytest.fixture

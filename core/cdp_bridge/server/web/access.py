@@ -81,14 +81,13 @@ class Access(ASGIMiddleware):
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Find the key, count the request, compare the roles."""
         connection: ASGIConnection[Any, Any, Any, Any] = ASGIConnection(scope)
-        scheme, _, text = connection.headers.get("authorization", "").partition(" ")
-        key = None
-        if scheme.lower() == "bearer" and text:
-            key = await limited_read(self._store.api_keys.find, text.strip())
+        credentials = connection.headers.getall("authorization", [])
+        text = _key_text(credentials)
+        key = await limited_read(self._store.api_keys.find, text) if text else None
         if key is None:
             address = connection.client.host if connection.client else ""
             count(self._strangers, address)
-            if text:
+            if credentials:
                 await anyio.to_thread.run_sync(self._refusals.audit, address)
             raise problem(
                 HTTPStatus.UNAUTHORIZED,
@@ -101,6 +100,12 @@ class Access(ASGIMiddleware):
         _compare(key.role, scope["route_handler"].opt.get("role", "viewer"))
         scope["user"], scope["auth"] = key, key.role
         await next_app(scope, receive, send)
+
+
+def _key_text(credentials: list[str]) -> str:
+    """The key that a request presents; none of several headers, since a proxy may judge another than this server."""
+    scheme, _, text = credentials[0].partition(" ") if len(credentials) == 1 else ("", "", "")
+    return text.strip() if scheme.lower() == "bearer" else ""
 
 
 def _is_description(scope: Scope) -> bool:
