@@ -18,7 +18,7 @@ from typing import IO
 from cdp_bridge.connectors.launch.hardening import PREFIX, RUN, TOKEN
 from cdp_bridge.connectors.transport import Pipes
 from cdp_bridge.errors import ConfigError
-from cdp_bridge.http import network
+from cdp_bridge.http import allowed_hosts, network
 from cdp_bridge.model import Channel, Connector
 from cdp_bridge.redact import redact
 
@@ -26,6 +26,8 @@ GRACE = 5.0
 """Seconds that a process has to end by itself."""
 MAX_LINE_BYTES = 2_000
 _INHERITED = {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", *network.PROXIES, *network.AUTHORITIES}
+# A process that dials by itself judges addresses by it.
+_INHERITED |= {allowed_hosts.VARIABLE}
 # By this an image of the bridge finds packages outside the interpreter.
 _INHERITED |= {"PYTHONPATH"}
 _WARNING = re.compile(r"\S+ \S+ (WARNING|ERROR|CRITICAL) \S+ (.*)")
