@@ -36,6 +36,8 @@ environment() {
   local folder="$root/.cache/$1"
   [ "$1" != development ] || folder="$root/.venv"
   _install "$folder" "$1"
+  # What resolves and builds packages is there too, whoever made the environment.
+  _uv --version > /dev/null
   export PATH="$folder/bin:$PATH"
 }
 

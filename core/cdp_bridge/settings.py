@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import msgspec
 
+from cdp_bridge.engine import connect
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.files import Local
 from cdp_bridge.secrets import Resolver, Secret
@@ -15,10 +18,12 @@ from cdp_bridge.structs import make_ready
 from cdp_bridge.texts.storable import unstorable
 
 if TYPE_CHECKING:
+    import duckdb
     from jsonschema.exceptions import ValidationError
 
 S = TypeVar("S", bound=msgspec.Struct)
 Json = dict[str, Any]
+_SETTING = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 class LocalSetting(NamedTuple):
@@ -27,6 +32,12 @@ class LocalSetting(NamedTuple):
     path: tuple[str | int, ...]
     kind: Local
     value: str
+
+
+class Described(msgspec.Struct, kw_only=True, frozen=True):
+    """The base of settings types that a schema describes and no code: their values are as in JSON, and secrets."""
+
+    __json_schema__: ClassVar[Json]
 
 
 class SettingsError(ConfigError):
@@ -56,6 +67,8 @@ def schema(settings: type[msgspec.Struct]) -> Json:
 
     Raises ConfigError for a type that has no such schema.
     """
+    if issubclass(settings, Described):
+        return settings.__json_schema__
     try:
         raw = msgspec.json.schema(settings, schema_hook=_secret_schema)
     except TypeError as error:
@@ -63,6 +76,30 @@ def schema(settings: type[msgspec.Struct]) -> Json:
         raise ConfigError(f"cannot be described: {error}", place=settings.__qualname__, remedy=remedy) from None
     plain = _inline({"$ref": raw["$ref"]}, raw["$defs"])
     return {"$schema": "http://json-schema.org/draft-07/schema#", **plain}
+
+
+def described(json_schema: Json) -> type[msgspec.Struct]:
+    """The settings type with that schema, which is one of `schema`; ConfigError if it can be that of no type."""
+    names = {name: re.sub(r"\W", "_", name) for name in json_schema.get("properties", {})}
+    needed = json_schema.get("required", ())
+    fields = [(field, Any) if name in needed else (field, Any, msgspec.UNSET) for name, field in names.items()]
+    try:
+        if not all(_SETTING.fullmatch(name) for name in names):
+            raise ValueError("names of settings are letters, digits, - and _")
+        if len({*names.values()}) < len(names):
+            raise ValueError("two settings have the same name in Python")
+        settings = msgspec.defstruct(
+            "Settings",
+            fields,
+            bases=(Described,),
+            namespace={"__json_schema__": json_schema},
+            rename={field: name for name, field in names.items()},
+            kw_only=True,
+            frozen=True,
+        )
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"is the schema of no settings: {error}") from None
+    return settings
 
 
 def load(settings: type[S], raw: Mapping[str, Any], resolver: Resolver | None = None) -> S:
@@ -74,17 +111,21 @@ def load(settings: type[S], raw: Mapping[str, Any], resolver: Resolver | None = 
     check(settings, raw)
     faults: list[ConfigError] = []
 
-    def decode(expected: type, value: Any) -> Any:
-        if expected is not Secret:
-            raise NotImplementedError
+    def resolve(value: Any) -> Secret:
         try:
             return resolver.secret(value)
         except ConfigError as error:
             faults.append(ConfigError(error.problem, place=_place_of(value, raw), remedy=error.remedy))
             return Secret("")
 
+    def decode(expected: type, value: Any) -> Any:
+        if expected is not Secret:
+            raise NotImplementedError
+        return resolve(value)
+
+    given = _complete(settings.__json_schema__, raw, resolve) if issubclass(settings, Described) else dict(raw)
     make_ready()
-    loaded = msgspec.convert(dict(raw), settings, dec_hook=decode)
+    loaded = msgspec.convert(given, settings, dec_hook=decode)
     if faults:
         raise SettingsError(faults)
     return loaded
@@ -108,20 +149,51 @@ def unseal(settings: type[S], sealed: bytes) -> S:
 
 def check(settings: type[msgspec.Struct], raw: Any) -> None:
     """Raise SettingsError if the raw settings do not fit the type's schema."""
-    check_schema(schema(settings), raw)
+    check_schema(schema(settings), raw, by_others=issubclass(settings, Described))
 
 
-def check_schema(json_schema: Json, raw: Any) -> None:
-    """Raise SettingsError if a value cannot be stored or does not fit a JSON schema, naming every fault at once."""
-    from jsonschema import Draft7Validator
+def check_schema(json_schema: Json, raw: Any, *, by_others: bool = False) -> None:
+    """Raise SettingsError if a value cannot be stored or does not fit a JSON schema, naming every fault at once.
+
+    The patterns of a schema `by_others` may be meant to stop us: they are those of RE2.
+    """
+    from jsonschema import Draft7Validator, validators
 
     # Before the schema: its patterns and bounds are not made for such values.
     if wrong := list(unstorable(raw)):
         raise SettingsError(wrong)
-    faults = [fault for error in Draft7Validator(json_schema).iter_errors(raw) for fault in _explain(error)]
+    untyped: Any = validators
+    validator = untyped.extend(Draft7Validator, {"pattern": _pattern}) if by_others else Draft7Validator
+    faults = [fault for error in validator(json_schema).iter_errors(raw) for fault in _explain(error)]
     if faults:
         # jsonschema names a missing setting once for each that is missing.
         raise SettingsError(list({str(fault): fault for fault in faults}.values()))
+
+
+def is_in(pattern: str, text: str) -> bool:
+    """Whether a text has a pattern of RE2 in it, whose time grows with the text only; ConfigError for no such one."""
+    import duckdb
+
+    with _matcher().cursor() as cursor:
+        try:
+            found = cursor.execute("SELECT regexp_matches(?, ?)", [text, pattern]).fetchone()
+        except duckdb.Error:
+            raise ConfigError(f"is no pattern of RE2: {pattern}") from None
+    return found == (True,)
+
+
+@cache
+def _matcher() -> duckdb.DuckDBPyConnection:
+    """A connection is 16 ms to open, and a schema may have thousands of patterns."""
+    return connect("64MB", threads=1)
+
+
+def _pattern(_validator: object, pattern: str, value: Any, _schema: object) -> Iterator[ValidationError]:
+    """The keyword `pattern` of JSON schemas, by RE2."""
+    from jsonschema.exceptions import ValidationError
+
+    if isinstance(value, str) and not is_in(pattern, value):
+        yield ValidationError("does not match")
 
 
 def secrets(json_schema: Json, raw: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], str]:
@@ -157,7 +229,27 @@ def local(json_schema: Json, raw: Any, path: tuple[str | int, ...] = ()) -> Iter
             yield from local(part, value, (*path, str(name))) if isinstance(part, dict) else ()
 
 
-def is_chosen(variant: Mapping[str, Any], raw: Mapping[str, Any]) -> bool:
+def _complete(part: Json, raw: Any, resolve: Callable[[Any], Secret]) -> Any:
+    """A given value with the defaults of what it leaves out, and with secrets in place of references.
+
+    What stands in a default is resolved to no secret: whoever wrote the schema would choose which.
+    """
+    if part.get("airbyte_secret"):
+        return resolve(raw)
+    if isinstance(raw, list | tuple):
+        return [_complete(part.get("items", {}), value, resolve) for value in raw]
+    if not isinstance(raw, Mapping):
+        return raw
+    chosen = [variant for variant in part.get("oneOf", ()) if is_chosen(variant, raw)]
+    named = {name: each for node in (part, *chosen) for name, each in node.get("properties", {}).items()}
+    others = part.get("additionalProperties")
+    defaults = {name: each["default"] for name, each in named.items() if "default" in each}
+    unnamed = others if isinstance(others, dict) else {}
+    given = {name: _complete(named.get(name, unnamed), value, resolve) for name, value in raw.items()}
+    return {**defaults, **given}
+
+
+def is_chosen(variant: Json, raw: Mapping[str, Any]) -> bool:
     """Whether raw settings have the tag of a variant."""
     parts = variant.get("properties", {}).items()
     return all(raw.get(name) == part["const"] for name, part in parts if "const" in part)

@@ -86,3 +86,12 @@ def test_log_lines_and_tracebacks_are_masked(log: io.StringIO) -> None:
 def test_short_secrets_do_not_blank_out_words() -> None:
     redact.learn("run")
     assert redact.redact("the run ended") == "the run ended"
+
+
+@pytest.mark.parametrize(
+    "part", ["x", "1", "1- ", "1 ", "1.", "http://", "a://", "token:'", "token ", "a%40", "@", "?"]
+)
+def test_a_million_characters_of_anything_are_redacted(part: str) -> None:
+    """By a pattern that looks again from each character, this would take hours."""
+    text = part * (1_000_000 // len(part))
+    assert len(redact.redact(text)) <= len(text) + 10

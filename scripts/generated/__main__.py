@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 def main(only_check: bool) -> int:
     """Write or name each file that differs, and remove or name each schema of no connector."""
     pages = {reference.FILE: reference.page(), kit.FILE: kit.page()}
-    wanted = specs.files() | pages | {connectors.FILE: connectors.page(_results(only_check))}
+    wanted = specs.files() | specs.manifests() | pages | {connectors.FILE: connectors.page(_results(only_check))}
     present = {*wanted, *(path.relative_to(ROOT) for path in (ROOT / specs.FOLDER).glob("*.json"))}
     stale = sorted(path for path in present if wanted.get(path) != _text(path))
     for path in stale:

@@ -1,4 +1,7 @@
-"""Makes the images of the bridge and of every connector, or only those that are named; prints what there is then."""
+"""Makes the images of the bridge and of every connector, or only those that are named, and a bill of materials of each.
+
+Prints what there is then.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +9,20 @@ import os
 import subprocess
 import sys
 import tempfile
-import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from scripts.inventory import images
 
 from . import base, database
 from .dated import date
 from .layers import CACHE, LOCK, ROOT, closure, digest, install, install_own, kept, layer, pack, run
+from .packages import CORE, EXTRAS, SANDBOX, Program, programs, programs_of, project, wanted
 
-CORE, SANDBOX = ROOT / "core", ROOT / "plugins/sandbox"
 BRIDGE, TWINS = "cdp-bridge", "cdp-bridge-sandbox"
 INPUTS = "cdp-bridge.inputs"
 """The label that holds a digest of all that an image was made of."""
-
-
-class Program(NamedTuple):
-    """The console script of a connector, and the folder of its package."""
-
-    name: str
-    folder: Path
 
 
 class Image(NamedTuple):
@@ -48,7 +45,7 @@ class Image(NamedTuple):
 
 def main(names: Sequence[str]) -> None:
     """Make what is missing."""
-    everything = [program for folder in sorted((ROOT / "plugins").iterdir()) for program in _programs(folder)]
+    everything = programs()
     named = [name for name in names if name not in (BRIDGE, TWINS, database.TAG)]
     core = _core()
     made = [core, *(_connector(program, core) for program in (_chosen(everything, named) if names else everything))]
@@ -61,21 +58,17 @@ def main(names: Sequence[str]) -> None:
         _build(image)
     if stale:
         date([image.tag for image in stale])
+    unknown = [fault for image in made for fault in _bill(image, core)]
     for tag in [*(image.tag for image in made), *([database.image()] if database.TAG in names else [])]:
         print(f"{tag}  {_inspect(tag, '{{.Id}}')}")
-
-
-def _programs(folder: Path) -> Iterator[Program]:
-    """The connectors that a package brings; none if it announces none."""
-    if (folder / "pyproject.toml").exists():
-        project = _project(folder)
-        if "cdp_bridge" in project.get("entry-points", {}):
-            yield from (Program(name, folder) for name in project.get("scripts", {}))
+    if unknown and not os.environ.get("BASE"):
+        place = "drop it in scripts/imaging/base.py, or name its licence in scripts/inventory/debian.py"
+        sys.exit("\n".join(f"{fault}: its licence is unknown; {place}" for fault in unknown))
 
 
 def _chosen(everything: Sequence[Program], names: Sequence[str]) -> Iterator[Program]:
     for name in names:
-        found = [program for program in everything if program.name == name] or list(_programs(Path(name).resolve()))
+        found = [program for program in everything if program.name == name] or list(programs_of(Path(name).resolve()))
         if not found:
             known = ", ".join(program.name for program in everything)
             sys.exit(f"There is no connector {name}, and no package with connectors at that path. There are: {known}")
@@ -83,8 +76,8 @@ def _chosen(everything: Sequence[Program], names: Sequence[str]) -> Iterator[Pro
 
 
 def _core() -> Image:
-    wanted = closure(_wanted(CORE))
-    dependencies = layer("dependencies", digest(["\n".join(wanted).encode()]), lambda home: install(home, wanted))
+    locked = closure(wanted(CORE))
+    dependencies = layer("dependencies", digest(["\n".join(locked).encode()]), lambda home: install(home, locked))
     core = layer("core", digest(_sources(CORE)), lambda home: install_own(home, CORE))
     below = os.environ.get("BASE") or base.image()
     layers = {"dependencies": dependencies, "core": core, "writable": _writable()}
@@ -103,8 +96,7 @@ def _connector(program: Program, core: Image) -> Image:
 def _bridge(everything: Sequence[Program], core: Image) -> Image:
     folders = list(dict.fromkeys(program.folder for program in everything))
     sources = [source for folder in folders for source in _sources(folder)]
-    extras = ("docker", "server", "embedded")
-    packages = layer("connectors", digest([LOCK, *sources]), lambda home: _packages(home, folders, *extras))
+    packages = layer("connectors", digest([LOCK, *sources]), lambda home: _packages(home, folders, *EXTRAS))
     return Image.of(BRIDGE, CORE, "bridge", (core.tag, core.key), connectors=packages)
 
 
@@ -115,9 +107,9 @@ def _sandbox(core: Image) -> Image:
 
 def _packages(home: Path, folders: Sequence[Path], *extras: str) -> None:
     """Some of our packages, and what they need that the core does not."""
-    alone = closure(_wanted(CORE))
-    shared = closure(_wanted(CORE, *extras) + [wanted for folder in folders for wanted in _wanted(folder)])
-    install(home, [wanted for wanted in shared if wanted not in alone])
+    alone = closure(wanted(CORE))
+    shared = closure(wanted(CORE, *extras) + [requirement for folder in folders for requirement in wanted(folder)])
+    install(home, [locked for locked in shared if locked not in alone])
     install_own(home, *folders)
 
 
@@ -130,20 +122,13 @@ def _writable() -> Path:
     return kept("writable", "1", make)
 
 
-def _wanted(folder: Path, *extras: str) -> list[str]:
-    """The requirements of a package besides the core."""
-    project = _project(folder)
-    lists = [project.get("dependencies", []), *(project["optional-dependencies"][extra] for extra in extras)]
-    return [wanted for one in lists for wanted in one if not wanted.startswith("cdp-bridge")]
-
-
-def _project(folder: Path) -> dict[str, Any]:
-    project: dict[str, Any] = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
-    return project
-
-
 def _sources(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.iterdir()) if path.name != "tests"]
+
+
+def _bill(image: Image, core: Image) -> list[str]:
+    layers = dict.fromkeys([*core.layers.values(), *image.layers.values()])
+    return images.write(image.tag, project(image.project)["version"], layers)
 
 
 def _is_there(image: Image) -> bool:
@@ -157,12 +142,12 @@ def _inspect(tag: str, form: str) -> str:
 
 
 def _build(image: Image) -> None:
-    project = _project(image.project)
+    described = project(image.project)
     labels = {
         "org.opencontainers.image.title": image.tag,
-        "org.opencontainers.image.description": project["description"],
-        "org.opencontainers.image.version": project["version"],
-        "org.opencontainers.image.licenses": project.get("license", ""),
+        "org.opencontainers.image.description": described["description"],
+        "org.opencontainers.image.version": described["version"],
+        "org.opencontainers.image.licenses": described.get("license", ""),
         INPUTS: image.key,
     }
     with tempfile.TemporaryDirectory(dir=CACHE) as context:

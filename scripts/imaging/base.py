@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import compileall
+import io
+import os
 import py_compile
 import shutil
+import tarfile
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +30,22 @@ _KEPT = (
     "etc/ssl",
     "etc/ld.so.conf.d",
 )
-_DROPPED = ("usr/lib/python3.11/test", "usr/lib/x86_64-linux-gnu/perl", "usr/lib/x86_64-linux-gnu/perl-base")
+_DROPPED = (
+    "lib/systemd",
+    "usr/lib/python3.11/test",
+    "usr/lib/x86_64-linux-gnu/perl",
+    "usr/lib/x86_64-linux-gnu/perl-base",
+    # GNU Readline is under the GPL, Berkeley DB under a licence much like it. No program here imports their modules.
+    *(f"usr/lib/python3.11/lib-dynload/{module}.*" for module in ("_dbm", "nis", "readline")),
+    *(f"**/{library}.so*" for library in ("libdb-5.3", "libhistory", "libreadline")),
+    # Of the module nis.
+    *(f"**/{library}.so*" for library in ("libcom_err", "libgssapi_krb5", "libk5crypto", "libkeyutils", "libkrb5*")),
+    *("**/libnsl.so.2*", "**/libtirpc.so*", "usr/lib/x86_64-linux-gnu/krb5"),
+    # Of dpkg and tar, which are not here.
+    *(f"**/{library}.so*" for library in ("libacl", "libmd", "libpcre2-8", "libselinux")),
+)
+STATUS = "var/lib/dpkg/status.d"
+"""The folder where published images without a package manager, too, have one file for each Debian package in them."""
 
 
 def image() -> str:
@@ -45,29 +63,44 @@ def imported(tag: str, tar: Path, *changes: str) -> str:
     return tag
 
 
-def unpack(packages: str, parts: Sequence[str], root: Path) -> None:
-    """Those parts of Debian's packages and of what they need, and every notice of copyright, into a folder."""
+def unpack(packages: str, parts: Sequence[str], dropped: Sequence[str], root: Path) -> None:
+    """Those parts of Debian's packages and of what they need, without what is dropped, into a folder.
+
+    With them comes every notice of copyright, and which packages they are of.
+    """
     with tempfile.TemporaryDirectory() as place:
-        everything = Path(place) / "everything"
+        everything, archives = Path(place) / "everything", Path(place) / "archives"
+        archives.mkdir()
+        keep = f'--extract-hook=cp "$1"/var/cache/apt/archives/*.deb {archives}'
         # Unpacks packages and runs none of their scripts, so there is no shell, no user list and no package database.
-        run("mmdebstrap", "--variant=extract", f"--include={packages}", "bookworm", everything)
+        run("mmdebstrap", "--variant=extract", f"--include={packages}", keep, "bookworm", everything)
         for part in parts:
             if (everything / part).is_dir():
                 shutil.copytree(everything / part, root / part, symlinks=True)
             elif (everything / part).exists():
                 (root / part).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(everything / part, root / part, follow_symlinks=False)
+        for path in [path for pattern in dropped for path in root.glob(pattern)]:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for archive in sorted(archives.iterdir()):
+            _note(archive, root)
         for notice in everything.glob("usr/share/doc/*/copyright"):
             (root / notice.parent.relative_to(everything)).mkdir(parents=True)
             shutil.copy2(notice, root / notice.relative_to(everything))
 
 
+def _note(archive: Path, root: Path) -> None:
+    """Write down a package if a file of it is there."""
+    with tarfile.open(fileobj=io.BytesIO(run("dpkg-deb", "--fsys-tarfile", archive))) as files:
+        if any(os.path.lexists(root / member.name) for member in files if not member.isdir()):
+            (root / STATUS).mkdir(parents=True, exist_ok=True)
+            (root / STATUS / archive.name.partition("_")[0]).write_bytes(run("dpkg-deb", "--field", archive))
+
+
 def _make(path: Path) -> None:
     with tempfile.TemporaryDirectory() as place:
         root = Path(place) / "root"
-        unpack(_PACKAGES, _KEPT, root)
-        for part in _DROPPED:
-            shutil.rmtree(root / part, ignore_errors=True)
+        unpack(_PACKAGES, _KEPT, _DROPPED, root)
         _trust(root)
         unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
         library = root / "usr/lib/python3.11"

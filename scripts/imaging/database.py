@@ -14,7 +14,7 @@ _PROGRAMS = "usr/lib/postgresql/15/bin"
 _KEPT = (*LIBRARIES, "usr/lib/postgresql", "usr/share/postgresql", "usr/share/zoneinfo", "bin/dash")
 _DATA = "var/lib/postgresql/data"
 # Just-in-time compilation, which is not used here, is 100 MB.
-_DROPPED = "usr/lib/x86_64-linux-gnu/libLLVM*"
+_DROPPED = ("usr/lib/x86_64-linux-gnu/libLLVM*",)
 _ENTRY = """#!/bin/sh
 set -e
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
@@ -42,9 +42,7 @@ def image() -> str:
 def _make(path: Path) -> None:
     with tempfile.TemporaryDirectory() as place:
         root = Path(place) / "root"
-        unpack("postgresql-15,dash", _KEPT, root)
-        for library in root.glob(_DROPPED):
-            library.unlink()
+        unpack("postgresql-15,dash", _KEPT, _DROPPED, root)
         for folder in (_DATA, "var/run/postgresql", "tmp", "etc"):
             (root / folder).mkdir(parents=True)
         (root / "etc/passwd").write_text(f"postgres:x:{USER}:{USER}::/{_DATA}:/bin/sh\n")

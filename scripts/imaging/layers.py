@@ -23,11 +23,14 @@ LOCK = ROOT / "requirements/development.txt"
 _UV = ROOT / ".cache/uv/bin/uv"
 
 
-def run(*command: str | Path) -> None:
-    """Run a command that is quiet while all is well; exits with its complaint."""
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+def run(*command: str | Path) -> bytes:
+    """What a command prints; exits with its complaint if it fails."""
+    done = subprocess.run(list(map(str, command)), capture_output=True, check=False)
     if done.returncode:
-        sys.exit(f"{' '.join(map(str, command[:4]))} ... failed:\n{done.stderr or done.stdout}")
+        sys.exit(
+            f"{' '.join(map(str, command[:4]))} ... failed:\n{(done.stderr or done.stdout).decode(errors='replace')}"
+        )
+    return done.stdout
 
 
 def digest(parts: Iterable[bytes | Path]) -> str:
@@ -99,11 +102,16 @@ def install(folder: Path, requirements: list[str]) -> None:
     _compile(folder)
 
 
+def build(project: Path, folder: Path) -> None:
+    """Put the wheel of a package of ours into a folder."""
+    run(_UV, "build", "--quiet", "--wheel", "--build-constraints", LOCK, "--out-dir", folder, project)
+
+
 def install_own(folder: Path, *projects: Path) -> None:
     """Build and unpack packages of ours, with their console scripts."""
     with tempfile.TemporaryDirectory() as wheels:
         for project in projects:
-            run(_UV, "build", "--quiet", "--wheel", "--build-constraints", LOCK, "--out-dir", wheels, project)
+            build(project, Path(wheels))
         _unpack(folder, "--no-index", "--find-links", wheels, *Path(wheels).glob("*.whl"))
     for script in _scripts(folder):
         script.write_text("#!/usr/bin/python3\n" + script.read_text().partition("\n")[2])

@@ -144,6 +144,9 @@ def copy(tmp_path: Path) -> Path:
     for project in ROOT.glob("plugins/*/pyproject.toml"):
         (tmp_path / "plugins" / project.parent.name).mkdir(parents=True)
         shutil.copy(project, tmp_path / "plugins" / project.parent.name)
+    for manifest in ROOT.glob("plugins/*/*/connectors.json"):
+        (tmp_path / manifest.relative_to(ROOT)).parent.mkdir()
+        shutil.copy(manifest, tmp_path / manifest.relative_to(ROOT))
     return tmp_path
 
 
@@ -160,6 +163,7 @@ def test_a_stale_file_is_named(copy: Path) -> None:
     (copy / connectors.FILE).write_text(TABLE.replace("idempotent", "append"))
     (copy / "connector_specs" / "source-gone.json").write_text("{}")
     (copy / "connector_specs" / "source-file.json").unlink()
+    (copy / "plugins" / "source-file" / "source_file" / "connectors.json").write_text("[]")
     code, said = check(copy)
     assert code == 1
     assert sorted(line.split()[0] for line in said.splitlines()) == [
@@ -168,4 +172,5 @@ def test_a_stale_file_is_named(copy: Path) -> None:
         "docs/connectors.md",
         "docs/kit.md",
         "docs/sdk.md",
+        "plugins/source-file/source_file/connectors.json",
     ]

@@ -15,11 +15,25 @@ ROOT = Path(__file__).parents[2]
 LIST = ROOT / "scripts/programs.sh"
 FOLDERS = (".ci", "core", "docker", "plugins", "scripts", "tests")
 EVERYWHERE = {
-    *("apt-get", "awk", "base64", "basename", "bash", "cat", "chmod", "cp", "dirname", "flock", "head", "id", "mkdir"),
-    *("mktemp", "rm", "setsid", "sha256sum", "sleep", "sort", "tar", "tr", "unshare"),
+    *(
+        "apt-get",
+        "awk",
+        "base64",
+        "basename",
+        "bash",
+        "cat",
+        "chmod",
+        "cp",
+        "dirname",
+        "dpkg-deb",
+        "flock",
+        "head",
+        "id",
+    ),
+    *("mkdir", "mktemp", "rm", "setsid", "sha256sum", "sleep", "sort", "tar", "tr", "unshare"),
 }
 """What a Debian has that has nothing else."""
-WRAPPERS = {"scripts/imaging": "run", "core/cdp_bridge/connectors/launch": "_run"}
+WRAPPERS = {"scripts/imaging": "run", "scripts/inventory": "run", "core/cdp_bridge/connectors/launch": "_run"}
 """Functions, by where they are called, that take a command as `subprocess.run` does, or as their arguments."""
 
 

@@ -44,11 +44,21 @@ def connectors(as_json: bool) -> None:
 
 @click.command()
 @click.argument("name")
-def spec(name: str) -> None:
+@click.option("--manifest", "of_package", is_flag=True, help="Print connectors.json of its package instead.")
+def spec(name: str, of_package: bool) -> None:
     """Print a connector's specification (settings as JSON Schema)."""
+    registry = find_plugins()
+    connector = registry.connector(name)
+    if of_package:
+        from cdp_bridge.connectors.manifest import package_of, written
+
+        package = package_of(connector)
+        found = [each for each in registry.connectors.values() if package_of(each) == package]
+        click.echo(written(found), nl=False)
+        return
     from cdp_bridge.protocol.description import specification
 
-    print_json(specification(find_plugins().connector(name)))
+    print_json(specification(connector))
 
 
 @click.command()

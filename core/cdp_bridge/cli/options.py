@@ -87,7 +87,7 @@ def _name_of(user: int) -> str:
 
 
 def find_plugins() -> Registry:
-    """The plugins of this environment."""
+    """The plugins of this environment, for a command of somebody who may run their code anyway."""
     from cdp_bridge.connectors.registry import Registry
 
     return Registry()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cdp_bridge.cli.options import find_plugins, launcher_option, open_store, store_option
+from cdp_bridge.cli.options import launcher_option, open_store, store_option
 from cdp_bridge.cli.prune import retention, retention_options
 from cdp_bridge.errors import ConfigError
 
@@ -33,6 +34,14 @@ queue_options = (
         metavar="FILE",
         help="A NATS cluster instead: JSON with url and credentials (secrets may be references).",
     ),
+)
+trust_option = click.option(
+    "--trust-plugin",
+    "trusted",
+    envvar="CDP_BRIDGE_TRUSTED_PLUGINS",
+    multiple=True,
+    metavar="DISTRIBUTION",
+    help="A package that is not ours whose plugins may run in this process; may be repeated.",
 )
 
 
@@ -96,6 +105,7 @@ queue_options = (
 @queue_options[0]
 @queue_options[1]
 @launcher_option
+@trust_option
 @retention_options
 @store_option
 def serve(  # noqa: PLR0913 - a parameter for each option
@@ -111,6 +121,7 @@ def serve(  # noqa: PLR0913 - a parameter for each option
     queue_folder: Path,
     queue: str | None,
     launcher_name: str | None,
+    trusted: tuple[str, ...],
     store_url: str,
     **kept: int,
 ) -> None:
@@ -120,10 +131,12 @@ def serve(  # noqa: PLR0913 - a parameter for each option
         from cdp_bridge.orchestration.worker import stop_on_signals
         from cdp_bridge.server.first_key import first_key
         from cdp_bridge.server.service import Listeners, Parts, Service, listen
-    from cdp_bridge.configuration.hosts import listed
+    from cdp_bridge.http.allowed_hosts import VARIABLE, listed
 
     listed(allowed_hosts)
-    registry = find_plugins()
+    # Connectors look there, in this process and in those that it starts.
+    os.environ[VARIABLE] = " ".join(allowed_hosts)
+    registry = trusted_plugins(trusted)
     launcher = registry.launcher(launcher_name) if launcher_name else None
     with (
         open_store(store_url) as store,
@@ -161,19 +174,35 @@ def serve(  # noqa: PLR0913 - a parameter for each option
 @queue_options[0]
 @queue_options[1]
 @launcher_option
+@trust_option
 @store_option
-def worker(slots: int, queue_folder: Path, queue: str | None, launcher_name: str | None, store_url: str) -> None:
+def worker(
+    slots: int,
+    queue_folder: Path,
+    queue: str | None,
+    launcher_name: str | None,
+    trusted: tuple[str, ...],
+    store_url: str,
+) -> None:
     """Execute runs beside a `serve` that shares store and queues, until SIGTERM."""
     with needing_server():
         from cdp_bridge.flow import Flow, local
         from cdp_bridge.orchestration.runner import Runner
         from cdp_bridge.orchestration.worker import stop_on_signals, sync_on_request, work
-    registry = find_plugins()
+    registry = trusted_plugins(trusted)
     launcher = registry.launcher(launcher_name) if launcher_name else None
     find = cluster(registry, queue) if queue else local(queue_folder)
     with open_store(store_url) as store, Flow(find) as flow:
         run_sync = sync_on_request(Runner(store, registry, launcher))
         work(flow, store, run_sync, slots=slots, stop=stop_on_signals())
+
+
+def trusted_plugins(trusted: tuple[str, ...]) -> Registry:
+    """The plugins of this environment, for a process that others reach: of what is not trusted, no code is run."""
+    from cdp_bridge.connectors.registry import Registry
+    from cdp_bridge.connectors.trust import Trust
+
+    return Registry(trust=Trust(trusted))
 
 
 def networks(proxies: Iterable[str]) -> tuple[str, ...]:

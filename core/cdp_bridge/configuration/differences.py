@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -75,12 +76,17 @@ def _settled(entry: Entry) -> Any:
 def _plain(value: Any) -> Any:
     """The value without its defaults; msgspec's own `omit_defaults` knows a default only by its identity."""
     if isinstance(value, msgspec.Struct):
-        given = {field.name: getattr(value, field.name) for field in msgspec.structs.fields(value)}
-        defaults = {field.name: _default(field) for field in msgspec.structs.fields(value)}
-        return {name: _plain(part) for name, part in given.items() if part != defaults[name]}
+        given = ((name, getattr(value, name), default) for name, default in _defaults(type(value)))
+        return {name: _plain(part) for name, part, default in given if part != default}
     if isinstance(value, dict):
         return {key: _plain(part) for key, part in value.items()}
     return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+@cache
+def _defaults(kind: type[msgspec.Struct]) -> list[tuple[str, Any]]:
+    """The fields of a type, each with its default; finding them takes longer than all else about an entry."""
+    return [(field.name, _default(field)) for field in msgspec.structs.fields(kind)]
 
 
 def _default(field: msgspec.structs.FieldInfo) -> Any:

@@ -2,82 +2,35 @@
 
 from __future__ import annotations
 
-import ipaddress
-import os
 import re
 import string
 from collections.abc import Container, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from cdp_bridge import settings
 from cdp_bridge.configuration.leaves import Leaf, leaves
 from cdp_bridge.configuration.machine import is_at_host
 from cdp_bridge.errors import ConfigError
+from cdp_bridge.http.allowed_hosts import HOST, VARIABLE, Origin, listed, listed_here, matches, named
 
 if TYPE_CHECKING:
     from cdp_bridge.model import Connector
 
 Settings = Mapping[str, Any]
 Path = tuple[str | int, ...]
-VARIABLE = "CDP_BRIDGE_ALLOWED_HOSTS"
-_HOST = r"(?P<host>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
 # Stricter than RFC 3986: programs differ in what host they read in odd URLs, such as those with a backslash.
 _URL = re.compile(
-    rf"(?:jdbc:)?(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[^\x00-\x20\x7f/?#\\@]*@)?{_HOST}"
+    rf"(?:jdbc:)?(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[^\x00-\x20\x7f/?#\\@]*@)?{HOST}"
     r"(?:/[^\x00-\x20\x7f\\?#]*)?(?:\?(?P<query>[^\x00-\x20\x7f\\#]*))?(?:#[^\x00-\x20\x7f\\]*)?",
     re.IGNORECASE | re.ASCII,
 )
 _BEGINS = re.compile(r"(?:jdbc:)?[a-z][a-z0-9+.-]*://", re.IGNORECASE | re.ASCII)
 # Begins where a word does: from each letter of a long one, the search would cost the square of its length.
 _ANYWHERE = re.compile(r"(?<![a-z0-9+.-])[0-9+.-]*((?:jdbc:)?[a-z][a-z0-9+.-]*://\S*)", re.IGNORECASE | re.ASCII)
-_ENTRY = re.compile(rf"(?P<plain>http://)?(?P<below>\*\.)?{_HOST}", re.IGNORECASE | re.ASCII)
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "postgres": 5432, "redshift": 5439, "mysql": 3306}
 # Others may lead elsewhere than to the host of a database's URL, or name files.
 _HARMLESS = {"sslmode", "ssl", "connect_timeout", "application_name", "charset"}
 _AUTHORITY = re.compile(r"(?:[^/]*://)?[^/]*")
-
-
-class Origin(NamedTuple):
-    """Where a URL leads; the port is None if it is not known."""
-
-    scheme: str
-    host: str
-    port: int | None
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether what is sent there could be read on the way."""
-        return self.scheme == "http" and not _is_loopback(self.host)
-
-
-class Listed(NamedTuple):
-    """An entry of the list of hosts that an API key may name: `*.` before those below; None: any port."""
-
-    pattern: str
-    port: int | None
-    is_plain: bool
-
-    def covers(self, origin: Origin) -> bool:
-        """Whether it allows what leads there; unencrypted only if it says so."""
-        if origin.is_plain and not self.is_plain:
-            return False
-        return _matches(self.pattern, origin.host) and self.port in (None, origin.port)
-
-
-def listed(entries: Iterable[str]) -> list[Listed]:
-    """The entries of a list: HOST, HOST:PORT, *.DOMAIN; `http://` before one allows to send unencrypted there.
-
-    Raises ConfigError for one that is none of these.
-    """
-    found = []
-    for entry in entries:
-        match = _ENTRY.fullmatch(entry)
-        if match is None:
-            remedy = "Write HOST, HOST:PORT or *.DOMAIN, with http:// before it only where there is no TLS"
-            raise ConfigError("is no host", place=f"--allow-host {entry}", remedy=remedy)
-        host, port = _named(match)
-        found.append(Listed(f"{match['below'] or ''}{host}", port, match["plain"] is not None))
-    return found
 
 
 def unencrypted(schema: Settings, raw: Any) -> Iterator[ConfigError]:
@@ -85,7 +38,7 @@ def unencrypted(schema: Settings, raw: Any) -> Iterator[ConfigError]:
 
     The list in this process's environment may allow it.
     """
-    allowed = listed(os.environ.get(VARIABLE, "").split())
+    allowed = listed_here()
     for leaf in leaves(schema, raw):
         match = _URL.fullmatch(leaf.value.strip()) if isinstance(leaf.value, str) else None
         if match and (origin := _origin(match)).is_plain and not any(entry.covers(origin) for entry in allowed):
@@ -116,7 +69,7 @@ def foreign(
                 continue
             if origin.is_plain:
                 yield _unencrypted(leaf)
-            elif not any(_matches(known.host, origin.host) and known.port == origin.port for known in vendor):
+            elif not any(matches(known.host, origin.host) and known.port == origin.port for known in vendor):
                 yield ConfigError(
                     "leads to a host that is not the vendor's, which only bridge.yaml may name",
                     place=leaf.place,
@@ -184,12 +137,8 @@ def _leads_only_there(match: re.Match[str]) -> bool:
 
 def _origin(match: re.Match[str]) -> Origin:
     scheme = match["scheme"].lower()
-    host, port = _named(match)
+    host, port = named(match)
     return Origin(scheme, host, port or _PORTS.get(scheme.partition("+")[0]))
-
-
-def _named(match: re.Match[str]) -> tuple[str, int | None]:
-    return match["host"].lower().strip("[]"), int(match["port"]) if match["port"] else None
 
 
 def _vendor(connector: Connector) -> Iterator[Origin]:
@@ -205,17 +154,6 @@ def _defaults(schema: Settings) -> Iterator[Any]:
         for inner in part if isinstance(part, list) else (part,):
             if isinstance(inner, Mapping):
                 yield from _defaults(inner)
-
-
-def _matches(pattern: str, host: str) -> bool:
-    return host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _ambiguous(leaf: Leaf) -> ConfigError:

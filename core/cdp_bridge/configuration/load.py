@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from cdp_bridge.model import Connector, Kind
 
 Settings = dict[str, Any]
+# An edit checks the whole configuration, so that none of its lists may grow without end.
+MAX_ENTRIES = 10_000
+MAX_RULES = 500
+MAX_ITEMS = 100
 
 
 def schema() -> dict[str, Any]:
@@ -54,13 +58,33 @@ def load(path: Path, registry: Registry) -> Bridge:
 
 
 def faults(bridge: Bridge, registry: Registry) -> list[ConfigError]:
-    """Every fault of a configuration whose shape is right, by dotted paths."""
-    return [
+    """Every fault of a configuration whose shape is right, by dotted paths; of one with lists too long, these only."""
+    return list(_faults_of_sizes(bridge)) or [
         *_faults_of_names(bridge),
         *_faults_of_settings(bridge, registry),
         *_faults_of_mappings(bridge, registry),
         *schedules.faults(bridge),
     ]
+
+
+def _faults_of_sizes(bridge: Bridge) -> Iterator[ConfigError]:
+    lists: list[tuple[str, Sized, int]] = [
+        ("connections", bridge.connections, MAX_ENTRIES),
+        ("destinations", bridge.destinations, MAX_ENTRIES),
+        ("mappings", bridge.mappings, MAX_ENTRIES),
+        ("audiences", bridge.audiences, MAX_ENTRIES),
+        ("conversions", bridge.conversions, MAX_ENTRIES),
+        ("suppressions", bridge.suppressions, MAX_ITEMS),
+        *((f"mappings.{name}", rules, MAX_RULES) for name, rules in bridge.mappings.items()),
+    ]
+    for place, sync in schedules.placed(bridge):
+        lists.append((f"{place}.consent", sync.consent, MAX_ITEMS))
+        lists += [(f"{place}.consent.{n}.granted", each.granted, MAX_ITEMS) for n, each in enumerate(sync.consent)]
+        lists.append((f"{place}.schedule.after", sync.schedule.after if sync.schedule else (), MAX_ITEMS))
+    for place, items, most in lists:
+        if len(items) > most:
+            remedy = "Split it, or let a rule or a plugin function stand for several"
+            yield ConfigError(f"has {len(items)} items, and may have {most}", place=place, remedy=remedy)
 
 
 def _faults_of_names(bridge: Bridge) -> Iterator[ConfigError]:

@@ -13,7 +13,8 @@ import pluggy
 from msgspec import Struct
 
 from cdp_bridge import hooks
-from cdp_bridge.connectors import launch, loading
+from cdp_bridge.connectors import launch, loading, manifest
+from cdp_bridge.connectors.trust import Trust, distribution
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.model import (
     API_VERSION,
@@ -28,10 +29,13 @@ from cdp_bridge.model import (
 )
 from cdp_bridge.redact import RedactedStdout, redact
 from cdp_bridge.secrets import Secret
+from cdp_bridge.texts.visible import visible_line
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
+MAX_QUOTED = 200
+"""Characters of a text by others in a message."""
 EVENT_SECONDS = 5.0
 """The time that one plugin has to handle a lifecycle event."""
 
@@ -44,9 +48,14 @@ class PluginFailure(Struct, frozen=True):
 
 
 class Registry:
-    """The plugins of this process: `connectors` and `functions` by name."""
+    """The plugins of this process: `connectors` and `functions` by name.
 
-    def __init__(self, points: Iterable[EntryPoint] | None = None) -> None:
+    Without `trust`, the code of all of them is imported. Of those that it does not cover there are the connectors that
+    a file in their package describes (see `manifest`), and their code works only where a launcher starts it.
+    """
+
+    def __init__(self, points: Iterable[EntryPoint] | None = None, trust: Trust | None = None) -> None:
+        self._described: set[str] = set()
         self._failures: list[PluginFailure] = []
         self.connectors: dict[str, Connector] = {}
         self.functions: dict[str, MappingFunction] = {}
@@ -55,7 +64,9 @@ class Registry:
         self._manager = pluggy.PluginManager(hooks.PROJECT)
         self._manager.add_hookspecs(hooks)
         self._manager.register(launch, name="cdp-bridge")
-        for point in self._find() if points is None else points:
+        # Each is judged by itself: entry points of several distributions may be equal.
+        found = [(point, not trust or trust.covers(point)) for point in (self._find() if points is None else points)]
+        for point in (point for point, is_trusted in found if is_trusted):
             with self._reporting(point.name, "cannot be used"):
                 self._load(point)
         for implementation in self._implementations("bridge_connectors"):
@@ -68,6 +79,9 @@ class Registry:
             with self._reporting(plugin, "bridge_functions failed"):
                 for name, function in dict(_call(implementation)).items():
                     self._add_function(plugin, name, function)
+        # Last, so that none of them takes a name of those that are trusted.
+        for point in (point for point, is_trusted in found if not is_trusted):
+            self._describe(point)
 
     @property
     def failures(self) -> list[PluginFailure]:
@@ -99,7 +113,14 @@ class Registry:
         return distribution.version if distribution else ""
 
     def load(self, connector: Connector) -> Any:
-        """The module or object that does the connector's work, imported now."""
+        """The module or object that does the connector's work, imported now; ConfigError if that may not be here."""
+        if connector.name in self._described:
+            name = distribution(self._points[self._origins[connector.name]])
+            raise ConfigError(
+                f"{name}, which brings it, is not trusted, so it cannot work in this process",
+                place=connector.name,
+                remedy=f"Start with --launcher docker, which gives it a container, or with --trust-plugin {name}",
+            )
         return loading.implementation(connector)
 
     def secret(self, reference: str) -> Secret | None:
@@ -171,6 +192,26 @@ class Registry:
             raise
         self._points[point.name] = point
 
+    def _describe(self, point: EntryPoint) -> None:
+        """Add the connectors of a plugin whose code may not be imported."""
+        name = distribution(point)
+        remedy = f"Start with --trust-plugin {name} if you trust it with all that this process may"
+        with self._reporting(point.name, f"{name} is not trusted, and not used"):
+            if point.name in self._points:
+                raise ConfigError("a plugin of this name is loaded already")
+            try:
+                connectors = manifest.read(point.module)
+            except ConfigError as error:
+                # It quotes what somebody has packed.
+                problem, place = (visible_line(text)[:MAX_QUOTED] for text in (error.problem, error.place))
+                raise ConfigError(problem, place=place, remedy=remedy) from None
+            self._points[point.name] = point
+            for connector in connectors:
+                if self._add_connector(point.name, connector):
+                    self._described.add(connector.name)
+            problem = f"{name} is not trusted: its connectors work with a launcher only, and nothing else of it"
+            self.report(point.name, f"{problem}. {remedy}")
+
     def _refuse_misfits(self, plugin: Any) -> None:
         callers = self._manager.get_hookcallers(plugin)
         if not callers:
@@ -199,13 +240,15 @@ class Registry:
         with self._reporting(implementation.plugin_name, f"bridge_event {event.name} failed"):
             _call(implementation, event=event)
 
-    def _add_connector(self, plugin: str, connector: Any) -> None:
+    def _add_connector(self, plugin: str, connector: Any) -> bool:
+        """Whether it is one that can be used."""
         fault = _fault(connector)
         if fault or connector.name in self.connectors:
             self.report(plugin, fault or f"a connector named {connector.name} exists already; this one is not used")
-        else:
-            self.connectors[connector.name] = connector
-            self._origins[connector.name] = plugin
+            return False
+        self.connectors[connector.name] = connector
+        self._origins[connector.name] = plugin
+        return True
 
     def _add_function(self, plugin: str, name: Any, function: Any) -> None:
         if not (isinstance(name, str) and name.isidentifier() and callable(function)):
@@ -251,6 +294,7 @@ def _fault(connector: Any) -> str | None:
         "documentation": isinstance(connector.documentation, str),
         "local": isinstance(connector.local, bool),
         "program": isinstance(connector.program, str),
+        "image": isinstance(connector.image, str),
         "oauth": isinstance(connector.oauth, OAuth | None),
     }
     wrong = [name for name, fits in expected.items() if not fits]

@@ -16,7 +16,6 @@ from cdp_bridge.entities.configured import (
     Policy,
     Retry,
     Role,
-    Rules,
     Schedule,
     Sync,
 )
@@ -60,7 +59,6 @@ __all__ = [
     "RequestState",
     "Retry",
     "Role",
-    "Rules",
     "Run",
     "RunNote",
     "RunRequest",

@@ -48,10 +48,6 @@ class DataMapping(Struct, kw_only=True, forbid_unknown_fields=True, omit_default
     policy: Policy = "hash"
 
 
-Rules = Annotated[tuple[DataMapping, ...], Meta(max_length=500)]
-"""A list of mappings, which has a name."""
-
-
 class CDPConnection(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A configured CDP account; `cdp_provider` is the source connector's name, `api_credentials` its settings with
     secrets as references.
@@ -83,7 +79,7 @@ class Consent(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=Tr
 
     purpose: Name
     cdp_field: str
-    granted: Annotated[tuple[str, ...], Meta(max_length=100)] = ("true", "1", "yes", "granted")
+    granted: tuple[str, ...] = ("true", "1", "yes", "granted")
     missing: Literal["denied", "granted"] = "denied"
 
 
@@ -106,7 +102,7 @@ class Schedule(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=T
 
     cron: str | None = None
     every: Interval | None = None
-    after: Annotated[tuple[Name, ...], Meta(max_length=100)] = ()
+    after: tuple[Name, ...] = ()
     time_zone: str = "UTC"
     jitter: Interval | None = None
     catch_up: Literal["skip", "once", "all"] = "once"
@@ -128,7 +124,7 @@ class Sync(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True)
     mapping: str
     stream: str | None = None
     object: str | None = None
-    consent: Annotated[tuple[Consent, ...], Meta(max_length=20)] = ()
+    consent: tuple[Consent, ...] = ()
     incremental: bool = False
     schedule: Schedule | None = None
 
@@ -148,21 +144,17 @@ class ConversionFeed(Sync, kw_only=True, forbid_unknown_fields=True, omit_defaul
     """The conversions in one stream of a connection, each told to a destination once."""
 
 
-# An edit checks all of them, so that no list may grow without end.
-_ENTRIES = Meta(max_length=10_000)
-
-
 class Bridge(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Everything that `bridge.yaml` says; `mappings` are named lists, `suppressions` files with who must be in no
     audience: an e-mail, phone or hash a line, or a CSV. No two of `audiences` and `conversions` have the same name.
     """
 
-    connections: Annotated[tuple[CDPConnection, ...], _ENTRIES] = ()
-    destinations: Annotated[tuple[DestinationAccount, ...], _ENTRIES] = ()
-    mappings: Annotated[dict[str, Rules], _ENTRIES] = field(default_factory=dict)
-    audiences: Annotated[tuple[Activation, ...], _ENTRIES] = ()
-    conversions: Annotated[tuple[ConversionFeed, ...], _ENTRIES] = ()
-    suppressions: Annotated[tuple[str, ...], Meta(max_length=100)] = ()
+    connections: tuple[CDPConnection, ...] = ()
+    destinations: tuple[DestinationAccount, ...] = ()
+    mappings: dict[str, tuple[DataMapping, ...]] = field(default_factory=dict)
+    audiences: tuple[Activation, ...] = ()
+    conversions: tuple[ConversionFeed, ...] = ()
+    suppressions: tuple[str, ...] = ()
 
     @property
     def syncs(self) -> tuple[Sync, ...]:

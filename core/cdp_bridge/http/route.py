@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 
 from cdp_bridge.errors import ConfigError, TransientError, TypedError
+from cdp_bridge.http.dialling import CheckingAdapter
 from cdp_bridge.http.network import BUNDLES, authorities, way_out
 
 E = TypeVar("E", bound=BaseException)
@@ -45,8 +45,10 @@ class Route:
         session.trust_env = False
         if self._proxy:
             session.proxies = dict.fromkeys(("http", "https"), self._proxy.url)
-        if self._authorities.are_named:
-            session.mount("https://", _Adapter(self._authorities.file, self._authorities.folders))
+        session.mount("http://", CheckingAdapter())
+        is_named = self._authorities.are_named
+        trusting = _Adapter(self._authorities.file, self._authorities.folders) if is_named else CheckingAdapter()
+        session.mount("https://", trusting)
         return session
 
     def refusal(self, response: requests.Response) -> TypedError | None:
@@ -116,7 +118,7 @@ class Route:
         return f" through {self._proxy}" if self._proxy and not self._proxy.is_ours else ""
 
 
-class _Adapter(HTTPAdapter):
+class _Adapter(CheckingAdapter):
     """Verifies certificates by a file, by folders, or by both; requests itself takes only one of them."""
 
     def __init__(self, file: str | None, folders: str | None) -> None:

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import re
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from importlib import resources
 from importlib.machinery import ModuleSpec
 from importlib.metadata import distributions
-from importlib.util import module_from_spec
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from cdp_bridge.errors import ConfigError
+from cdp_bridge.files import packages
 from cdp_bridge.identity.profile import FIELDS, Profile
 from cdp_bridge.identity.steps import CHECKS, PARTS, STEPS
 
@@ -77,7 +75,7 @@ def _packages() -> Iterator[tuple[str, ModuleSpec]]:
     """Each package that has plugins, once, with the name of the first."""
     seen = set()
     for plugin, module in dict([_OWN, *sorted(_plugins())]).items():
-        package = _package(module)
+        package = packages.package_of(module)
         if package is not None and package.name not in seen:
             seen.add(package.name)
             yield plugin, package
@@ -93,27 +91,8 @@ def _plugins() -> Iterator[tuple[str, str]]:
                 yield point.name, point.module
 
 
-def _package(module: str) -> ModuleSpec | None:
-    """The innermost package of a dotted path, found as an import finds it, but with nothing run."""
-    package: ModuleSpec | None = None
-    name = ""
-    for part in module.split("."):
-        name = f"{name}.{part}" if name else part
-        spec = _spec(name, package.submodule_search_locations if package else None)
-        if spec is None or spec.submodule_search_locations is None:
-            return package
-        package = spec
-    return package
-
-
-def _spec(name: str, path: Sequence[str] | None) -> ModuleSpec | None:
-    # importlib.util.find_spec would import the packages above.
-    specs = (finder.find_spec(name, path) for finder in sys.meta_path)
-    return next((spec for spec in specs if spec is not None), None)
-
-
 def _files(package: ModuleSpec) -> Iterable[Traversable]:
-    folder = resources.files(module_from_spec(package)).joinpath(_FOLDER)
+    folder = packages.folder(package).joinpath(_FOLDER)
     return folder.iterdir() if folder.is_dir() else ()
 
 

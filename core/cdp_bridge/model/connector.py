@@ -71,7 +71,8 @@ class Connector(Struct, frozen=True, kw_only=True):
     below one; `host:port` where it is not 443): a container reaches them, and what its settings name. `documentation`
     is the URL of the vendor's, `oauth` how an account is connected by signing in, if it can be. `local` says that it
     works with files of this machine, so never in a container. `program` is the console script that works for it, where
-    that is not its name: it starts a container itself, and is never in one.
+    that is not its name: it starts a container itself, and is never in one. `image` is its container image, where that
+    is not named as the machine's configuration says.
     A connector for another `api_version` is reported and not used.
     """
 
@@ -87,6 +88,7 @@ class Connector(Struct, frozen=True, kw_only=True):
     oauth: OAuth | None = None
     local: bool = False
     program: str = ""
+    image: str = ""
 
 
 class Probe(Struct, frozen=True):

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import pytest
 from cdp_bridge import testing
+from cdp_bridge.connectors import manifest
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.protocol.description import specification
 
@@ -112,7 +113,7 @@ def test_new_leaves_no_variable_unfilled(cli: Cli, tmp_path: Path) -> None:
     for kind in ("source", "destination"):
         cli("new", kind, "acme", "--in", tmp_path)
         files = [path for path in (tmp_path / f"{kind}-acme").rglob("*") if path.is_file()]
-        assert len(files) == (10 if kind == "source" else 11)
+        assert len(files) == (11 if kind == "source" else 12)
         for path in files:
             assert not re.search(r"\{\{|\{%|\.jinja", f"{path} {path.read_text()}"), path
             assert path.name in ("py.typed", "__init__.py") or path.read_text().endswith("\n")
@@ -136,6 +137,7 @@ def test_the_longest_name_still_gives_clean_code_and_a_true_spec(
     package = __import__(made.name.replace("-", "_"))
     committed = json.loads((made / "connector_specs" / f"{made.name}.json").read_text())
     assert committed == specification(package.CONNECTOR)
+    assert (made / package.__name__ / manifest.FILE).read_text() == manifest.written(package.bridge_connectors())
     assert package.bridge_connectors() == [package.CONNECTOR]
     assert callable(Registry([]).load(package.CONNECTOR).check)
 

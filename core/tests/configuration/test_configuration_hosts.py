@@ -12,6 +12,7 @@ from cdp_bridge import configuration, settings
 from cdp_bridge.configuration import hosts, open_secrets
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.errors import ConfigError
+from cdp_bridge.http import allowed_hosts
 from cdp_bridge.model import Connector, OAuth
 from cdp_bridge.sdk import Secret, option
 from cdp_bridge.settings import SettingsError
@@ -103,7 +104,7 @@ def test_a_list_names_hosts(entry: str, url: str, is_allowed: bool) -> None:
 @pytest.mark.parametrize("entry", ["", "*", "https://x", "x/y", "*.*.x/", "a b", "x:port", "me@x"])
 def test_what_is_no_host_is_not_listed(entry: str) -> None:
     with pytest.raises(ConfigError, match=r"--allow-host .*is no host\. Write HOST"):
-        hosts.listed([entry])
+        allowed_hosts.listed([entry])
 
 
 @pytest.mark.parametrize(
@@ -179,7 +180,7 @@ def test_what_is_no_secret_may_be_in_the_open(raw: Mapping[str, Any]) -> None:
 def test_bridge_yaml_names_any_host_but_sends_nothing_in_the_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, problem: str
 ) -> None:
-    monkeypatch.setenv(hosts.VARIABLE, "other.example.net http://plain.example.net:8002")
+    monkeypatch.setenv(allowed_hosts.VARIABLE, "other.example.net http://plain.example.net:8002")
     registry = Registry()
     registry.connectors = {CONNECTOR.name: CONNECTOR}
     file = tmp_path / "bridge.yaml"
@@ -193,3 +194,19 @@ def test_bridge_yaml_names_any_host_but_sends_nothing_in_the_open(
     assert problem in error.problem
     assert "5:" in error.place
     assert "pw" not in str(error)
+
+
+@pytest.mark.parametrize("part", ["x", "1", "a.", "?", "?a", "a://", "http://", "jdbc:", "-----BEGIN ", "&a"])
+@pytest.mark.parametrize("end", ["", "://", "@", "=x"])
+def test_a_million_characters_of_anything_are_judged(part: str, end: str) -> None:
+    """By a pattern that looks again from each character, this would take hours."""
+    text = part * (1_000_000 // len(part)) + end
+    places = {
+        *foreign({"note": text}),
+        *(error.place for error in open_secrets.faults(settings.schema(Account), {"note": text})),
+    }
+    assert places <= {"note"}
+
+
+def test_a_url_in_the_middle_of_a_word_is_seen() -> None:
+    assert foreign({"note": "1.2https://evil.example.net"}) == ["note"]

@@ -229,3 +229,14 @@ def test_the_schema_knows_the_validation_keywords() -> None:
     )
     with pytest.raises(SettingsError, match=r"validation.minLen: is not a known setting. Did you mean minLength"):
         check_schema(configuration.schema(), {"mappings": {"m": [{"omniads_field": "x", "validation": {"minLen": 1}}]}})
+
+
+def test_no_list_grows_without_end(load: Load) -> None:
+    """An edit checks the whole configuration."""
+    rules = "".join(f"\n    - {{omniads_field: email, cdp_field: e{number}}}" for number in range(501))
+    assert "may have 500" in refusal(load, f"mappings:\n  people:{rules}")
+    lists = "".join(f"\n  - list{number}.csv" for number in range(101))
+    assert "may have 100" in refusal(load, f"suppressions:{lists}")
+    values = ", ".join(f"v{number}" for number in range(1_001))
+    rule = f"{{omniads_field: email, cdp_field: e, validation: {{enum: [{values}]}}}}"
+    assert "enum" in refusal(load, f"mappings:\n  people:\n    - {rule}")

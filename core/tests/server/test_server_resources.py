@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cdp_bridge.entities import DeadLetter, Funnel, SyncLog
 from cdp_bridge.store import MemberRow
+from cdp_bridge.store.secrets.keyring import VARIABLE
 from msgspec.structs import replace
 
 from .conftest import Api
@@ -287,7 +289,10 @@ def test_every_change_is_in_the_audit_log(each_api: Api) -> None:
     assert datetime.now(UTC) - datetime.fromisoformat(newest[0]["at"]) < timedelta(minutes=1)
 
 
-def test_the_settings_of_an_account_are_not_in_the_audit_log(each_api: Api) -> None:
+def test_the_settings_of_an_account_are_not_in_the_audit_log(
+    each_api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "keyring"))
     body = ENTRIES["connections"] | {"api_credentials": {"token": "canary", "account": "canary"}}
     assert each_api.call("POST", "/v1/connections", body).status_code == 201
     each_api.call("PUT", "/v1/connections/second", body | {"api_credentials": {"account": "bird"}}, if_match="*")

@@ -192,12 +192,13 @@ class Container:
 def find_image(api: Engine, box: Box, connector: Connector) -> str:
     """The digest of a connector's image; ConfigError if the engine has none."""
     is_theirs = connector.name.startswith(IMAGE)
-    name = connector.name.removeprefix(IMAGE) if is_theirs else box.image.format(connector=connector.name)
+    ours = connector.image or box.image.format(connector=connector.name)
+    name = connector.name.removeprefix(IMAGE) if is_theirs else ours
     try:
         digest: str = api.inspect_image(name)["Id"]
     except docker.errors.ImageNotFound:
         remedy = f"Run: docker pull {name}"
-        if not is_theirs:
+        if not (is_theirs or connector.image):
             remedy = f"Make it with scripts/images {connector.name}, or pull it"
         raise ConfigError(f"the Docker engine has no image {name}", remedy=remedy) from None
     return digest

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from cdp_bridge.configuration.differences import entries
 from cdp_bridge.connectors.probing import Account
-from cdp_bridge.entities import ApiKey, CDPConnection, DataMapping, Name, Rules
+from cdp_bridge.entities import ApiKey, CDPConnection, DataMapping, Name
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.identity import load_profile
 from cdp_bridge.model import ReadRequest
@@ -39,6 +39,7 @@ MAX_RECORDS = 50
 """The records of a preview that shows each."""
 MIN_COUNTED, MAX_COUNTED = 50, 500
 """The records of a preview that is counted only."""
+Rules = tuple[DataMapping, ...]
 
 
 class MappingList(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -110,7 +110,7 @@ class _Hidden:
     def __init__(self, sent: Any, bridge: Bridge, connectors: Mapping[str, Any]) -> None:
         known = set(_words(configuration.schema())) | set(_words(msgspec.to_builtins(bridge))) | set(connectors)
         for connector in connectors.values():
-            known.update(connector.settings.__struct_fields__)
+            known.update(connector.settings.__struct_encode_fields__)
         words = {word for word in _words(msgspec.to_builtins(sent), names=False) if word not in known}
         longest_first = sorted(words, key=len, reverse=True)
         self._sent = re.compile("|".join(rf"(?<!\w){re.escape(word)}(?!\w)" for word in longest_first) or r"(?!)")

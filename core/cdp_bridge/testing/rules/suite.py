@@ -18,6 +18,7 @@ from jsonschema import Draft7Validator
 from msgspec import Struct
 
 from cdp_bridge import settings
+from cdp_bridge.connectors import manifest
 from cdp_bridge.model import Connector, Probe, Stream
 from cdp_bridge.testing import leaks, waits
 from cdp_bridge.testing.executable import Executable
@@ -100,7 +101,7 @@ class ConnectorSuite(FaultSuite):
         assert not shown, f"a password, an address or a number in the twin's settings; make it a Secret: {shown}"
 
     def test_must_03_settings_stay_compatible(self, schema: dict[str, Any], request: pytest.FixtureRequest) -> None:
-        """Settings that the committed schema accepts are accepted, and those that it marks as secret stay marked."""
+        """Settings of the committed schema are taken, secrets stay marked, and connectors.json is true to the code."""
         file = Path("connector_specs") / f"{self.connector.name}.json"
         committed = next((path / file for path in request.path.parents if (path / file).is_file()), None)
         if committed is None:
@@ -109,6 +110,11 @@ class ConnectorSuite(FaultSuite):
         narrowed = schemas.narrowed(old.get("connectionSpecification", old), schema)
         assert not narrowed, (
             f"refuses settings that {file} accepts; give them a default, or take the old form too: {narrowed}"
+        )
+        described = manifest.described(self.connector)
+        assert described in (None, manifest.description(self.connector)), (
+            f"{manifest.FILE} does not say what the code says; cdp-bridge spec {self.connector.name} --manifest"
+            f" > {manifest.package_of(self.connector)}/{manifest.FILE}"
         )
 
     def test_must_04_spec_loads_nothing_heavy(self, executable: Executable) -> None:
