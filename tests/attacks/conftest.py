@@ -41,6 +41,7 @@ NAMES = {
 RULES = tuple(DataMapping(omniads_field=name, cdp_field=name) for name in ("user_id", "email"))
 ORDERS = tuple(DataMapping(omniads_field=name, cdp_field=name) for name in ("event_id", "event_name", "occurred_at"))
 SYNC = {"connection": "crm", "destination": "ads"}
+"""What a body of an audience or a conversion feed names of it."""
 
 
 @dataclass
@@ -120,8 +121,8 @@ def furnish(store: Store, folder: Path) -> None:
     file.write_text("user_id,email\n1,ada@example.com\n")
     crm = CDPConnection(name="crm", cdp_provider="source-file", api_credentials={"path": str(file)})
     ads = DestinationAccount(name="ads", connector="destination-file", settings={"path": str(folder / "out")})
-    vip = Activation(name="vip", segment="people", mapping="people", **SYNC)
-    orders = ConversionFeed(name="orders", mapping="orders", **SYNC)
+    vip = Activation(name="vip", connection="crm", segment="people", destination="ads", mapping="people")
+    orders = ConversionFeed(name="orders", connection="crm", destination="ads", mapping="orders")
     mappings = {"people": RULES, "orders": ORDERS}
     configure(
         store,
