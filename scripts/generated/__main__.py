@@ -29,7 +29,7 @@ def main(only_check: bool) -> int:
 
 
 def _results(only_check: bool) -> dict[str, str]:
-    """The words on each suite: what the page has, since to run the kit takes a minute, or what the kit says now."""
+    """The words on each suite: what the page has, since to run the kit takes minutes, or what the kit says now."""
     return connectors.results_in(_text(connectors.FILE)) if only_check else connectors.results()
 
 
