@@ -53,7 +53,7 @@ def results_in(text: str) -> dict[str, str]:
 
 
 def results() -> dict[str, str]:
-    """The words on each suite, from running the kit on every package; ConfigError of one without a suite or with a fault."""
+    """The words on each suite, from running the kit on every package; ConfigError of one without, or with a fault."""
     tests = [test for folder, _ in packages() for test in run_kit(folder, show=False)]
     faults = "\n".join(f"  {test.connector}: {test.name}: {test.reason}" for test in tests if test.outcome == "failed")
     if faults:
