@@ -20,6 +20,7 @@ import phonenumbers
 import pytest
 import sandbox
 from cdp_bridge.store import Store
+from cdp_bridge.store.window import Window
 
 PEOPLE = 10_000
 TOKEN, PASSWORD, WRONG = "kanarie-token-1f3a9c", "kanarie-password-77b2", "kanarie-wrong-token-5d"
@@ -126,7 +127,7 @@ class Aviary:
         with Store.open(self.environment["CDP_BRIDGE_STORE"]) as store:
             return {
                 f"dead letter {number}": repr(one).encode()
-                for number, one in enumerate(store.dead_letters.newest(limit=None))
+                for number, one in enumerate(store.dead_letters.listed(window=Window(limit=None)))
             }
 
     def kept(self) -> Iterator[tuple[str, bytes]]:

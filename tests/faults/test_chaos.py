@@ -18,6 +18,7 @@ from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DeadLetter, DestinationAccount, SyncLog
 from cdp_bridge.staging.packing import unpack
 from cdp_bridge.store import Store
+from cdp_bridge.store.window import Window
 from cdp_bridge.sync.run import open_run
 from cdp_bridge.testing.configuring import configure
 from destination_chaos import held
@@ -111,7 +112,7 @@ class SyncHarness:
         return {one.member_key.hex(): _plain(one.identifiers) for one in found}
 
     def dead_letters(self) -> list[DeadLetter]:
-        return self.store.dead_letters.newest(NAME, limit=None)
+        return self.store.dead_letters.listed(NAME, window=Window(limit=None))
 
     @property
     def dead(self) -> set[str]:

@@ -19,6 +19,7 @@ from cdp_bridge.cli.sync import _Watcher
 from cdp_bridge.entities import Activation, Bridge, CDPConnection, DataMapping, DestinationAccount
 from cdp_bridge.staging.packing import unpack
 from cdp_bridge.store import Store
+from cdp_bridge.store.window import Window
 from cdp_bridge.testing.configuring import configure
 from cdp_bridge.testing.vendor import SEGMENT, TOKEN, Vendor
 from hostile.misdeeds import PERSON, PHONE
@@ -182,7 +183,7 @@ class SyncHarness:
     def reasons(self) -> set[str]:
         """Why people are dead letters."""
         with Store.open(self._store) as store:
-            return {letter.reason for letter in store.dead_letters.newest(NAME, limit=None)}
+            return {letter.reason for letter in store.dead_letters.listed(NAME, window=Window(limit=None))}
 
     def read(self, misdeed: str, at: str) -> tuple[int, str]:
         """`cdp-bridge read` of the source: exit code and stdout, which is full of people."""

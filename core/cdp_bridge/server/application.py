@@ -8,7 +8,6 @@ from litestar import Litestar, Request, Router
 from litestar.datastructures import MutableScopeHeaders
 from litestar.di import Provide
 from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import Message, Scope
 
@@ -32,11 +31,11 @@ from cdp_bridge.server.api.sign_in import pages
 from cdp_bridge.server.web import problems
 from cdp_bridge.server.web.access import Access, Rates
 from cdp_bridge.server.web.connector_calls import ConnectorCalls
-from cdp_bridge.server.web.description import STYLE_SOURCE, Page
+from cdp_bridge.server.web.description import STYLE_SOURCE, Json, Page
 from cdp_bridge.server.web.endpoint import Core
 from cdp_bridge.server.web.idempotency import Idempotency
 from cdp_bridge.server.web.metrics import Metrics, metrics
-from cdp_bridge.server.web.paging import PageTokens
+from cdp_bridge.server.web.paging import LogPage, PageTokens
 from cdp_bridge.server.web.strict import Strict
 from cdp_bridge.store import Store
 
@@ -105,6 +104,8 @@ def application(
         dependencies={
             "core": Provide(lambda: core, sync_to_thread=False),
             "caller": Provide(_caller, sync_to_thread=False),
+            "of": Provide(audiences.SyncFilter, sync_to_thread=False),
+            "log_page": Provide(LogPage, sync_to_thread=False),
         },
         middleware=[collected, Access(store), Strict(), Idempotency(store)],
         exception_handlers=problems.HANDLERS,
@@ -136,7 +137,7 @@ def _openapi() -> OpenAPIConfig:
         version="1",
         description="Keeps the audiences of ad platforms in sync with the segments of customer data platforms.",
         path="/docs",
-        render_plugins=[Page(), JsonRenderPlugin()],
+        render_plugins=[Page(), Json()],
         use_handler_docstrings=True,
         security=[{"key": []}],
         components=Components(security_schemes={"key": SecurityScheme(type="http", scheme="bearer")}),

@@ -12,7 +12,7 @@ from cdp_bridge.store import tables
 from cdp_bridge.store.database import Database
 from cdp_bridge.store.failures import READ_ONLY, known
 
-HEAD = "0018"
+HEAD = "0019"
 """The newest migration in `migrations/versions`; a test keeps it true."""
 VERSION_TABLE = "cdp_bridge_version"
 _LOCK = 0x6364705F627269  # "cdp_bri": the advisory lock of processes that migrate a PostgreSQL store.

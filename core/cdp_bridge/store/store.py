@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import Any
 
-from cdp_bridge.entities import Bridge, CDPSegment, SuppressionCount, SyncLog
+from cdp_bridge.entities import Bridge, CDPSegment, EntryKind, SuppressionCount, SyncLog
 from cdp_bridge.model import AudienceRef, Limits
 from cdp_bridge.store import budgets, keys, leases, migration, retention
 from cdp_bridge.store.access.api_keys import ApiKeys
@@ -20,7 +20,9 @@ from cdp_bridge.store.audiences.ledger import Ledger
 from cdp_bridge.store.audiences.match_estimates import MatchEstimates
 from cdp_bridge.store.audiences.overview import overview
 from cdp_bridge.store.configuration import bridge as configuration
+from cdp_bridge.store.configuration import entry_times
 from cdp_bridge.store.configuration.bridge import Configured, Edit
+from cdp_bridge.store.configuration.entry_times import EntryTimes
 from cdp_bridge.store.database import Clock, Database
 from cdp_bridge.store.leases import Lease
 from cdp_bridge.store.runs import cursors, sync_logs
@@ -106,6 +108,10 @@ class Store:
     def configured(self) -> Configured:
         """The configuration with the origin of its fields."""
         return configuration.configured(self._database)
+
+    def entry_times(self, kind: EntryKind) -> dict[str, EntryTimes]:
+        """When each entry of that kind was created and last changed, by name."""
+        return entry_times.all_times(self._database, kind)
 
     def edit_bridge(self, change: Callable[[Configured], Edit]) -> None:
         """Replace the configuration by the result of `change`, in one transaction; see `configuration.changes`.

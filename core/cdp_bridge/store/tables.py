@@ -134,6 +134,9 @@ activation = sa.Table(
 suppression_list = sa.Table("suppression_list", metadata, _key("source"), _column("position", sa.Integer))
 # Fields (dotted paths) that were set through the API, all others came from bridge.yaml; "" is the entry as a whole.
 api_field = sa.Table("api_field", metadata, _key("kind"), _key("name"), _key("field"))
+entry_time = sa.Table(
+    "entry_time", metadata, _key("kind"), _key("name"), _column("created_at", Instant), _column("updated_at", Instant)
+)
 
 # Segments, audiences, and row by row what the platform has acknowledged.
 

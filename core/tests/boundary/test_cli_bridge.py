@@ -115,7 +115,7 @@ def test_apply_refuses_when_somebody_edits_while_it_asks(world: World, monkeypat
 def test_apply_is_audited_with_the_name_of_the_user(world: World) -> None:
     world.apply()
     with Store.open(world.url) as store:
-        entries = store.audit.newest()
+        entries = store.audit.listed()
     assert [entry.name for entry in reversed(entries)] == ["shop", "shelf", "people", "vips"]
     assert {entry.who for entry in entries} == {f"cli:{pwd.getpwuid(os.getuid()).pw_name}"}
     assert str(world.notes) not in repr(entries)

@@ -17,6 +17,7 @@ from cdp_bridge.secrets import Secret as Hidden
 from cdp_bridge.settings import SettingsError
 from cdp_bridge.store import Store, tables
 from cdp_bridge.store.secrets.keyring import VARIABLE
+from cdp_bridge.store.window import Window
 from msgspec.structs import replace
 
 CANARY = "env:CANARY_OF_A_SECRET"
@@ -102,11 +103,11 @@ def shown(planned: Plan) -> list[tuple[str, str, str, list[str]]]:
 def test_a_plan_made_before_an_edit_is_refused_and_changes_nothing(configuration: Configuration) -> None:
     planned = configuration.plan(replace(FILE, audiences=()))
     configuration.replace("audience", replace(AUDIENCE, segment="s2"))
-    before, entries = configuration.store.configured(), configuration.store.audit.newest()
+    before, entries = configuration.store.configured(), configuration.store.audit.listed()
     with pytest.raises(changes.VersionError, match=r"has changed since the plan was made. Run plan again"):
         apply(configuration.store, planned, CLI)
     assert configuration.store.configured() == before
-    assert configuration.store.audit.newest() == entries
+    assert configuration.store.audit.listed() == entries
 
 
 def test_a_plan_is_refused_when_only_the_origin_changed(configuration: Configuration) -> None:
@@ -144,7 +145,7 @@ def test_of_two_concurrent_applies_one_wins(configuration: Configuration) -> Non
         thread.join()
     assert len(refused) == 1
     assert configuration.store.bridge().audiences[0].segment in ("a", "b")
-    assert [entry.action for entry in configuration.store.audit.newest()].count("change") == 1
+    assert [entry.action for entry in configuration.store.audit.listed()].count("change") == 1
 
 
 def test_apply_writes_one_audit_entry_a_change_with_fields_and_no_secret(configuration: Configuration) -> None:
@@ -157,7 +158,7 @@ def test_apply_writes_one_audit_entry_a_change_with_fields_and_no_secret(configu
             suppressions=(),
         )
     )
-    entries = configuration.store.audit.newest()
+    entries = configuration.store.audit.listed()
     told = [
         (entry.who, entry.action, entry.kind, entry.name, [(f.field, f.action, f.old, f.new) for f in entry.changes])
         for entry in reversed(entries)
@@ -183,7 +184,7 @@ def test_an_edit_of_the_api_is_audited_alike(configuration: Configuration) -> No
     configuration.replace("audience", replace(VIPS, removal_limit=0.5))
     configuration.replace("connection", replace(CONNECTION, api_credentials={"token": CANARY, "region": "us"}))
     configuration.delete("audience", "vips")
-    deleted, connection, changed, created = configuration.store.audit.newest(limit=4)
+    deleted, connection, changed, created = configuration.store.audit.listed(window=Window(limit=4))
     assert {entry.who for entry in (deleted, connection, changed, created)} == {KEY}
     assert [(f.field, f.new) for f in created.changes][:2] == [("connection", "cdp"), ("destination", "ads")]
     assert [(f.field, f.old, f.new) for f in changed.changes] == [("removal_limit", None, 0.5)]
@@ -242,7 +243,7 @@ def test_a_field_that_the_api_changed_is_set_back_and_the_plan_says_so(configura
     configuration.apply(wanted)
     assert configuration.store.bridge() == wanted
     assert configuration.store.configured().api_fields == frozenset()
-    (audience, connection) = configuration.store.audit.newest(limit=2)
+    (audience, connection) = configuration.store.audit.listed(window=Window(limit=2))
     assert [field.through_api for field in audience.changes] == [True, True, False]
     assert [field.through_api for field in connection.changes] == [True, True]
 
@@ -312,7 +313,7 @@ def test_an_edit_that_cannot_be_made_is_refused(configuration: Configuration) ->
     with pytest.raises(SettingsError, match=r"^mapping: there is no mapping peple. Did you mean people?"):
         configuration.create("audience", replace(VIPS, mapping="peple"))
     assert configuration.store.bridge() == FILE
-    assert {entry.who for entry in configuration.store.audit.newest()} == {CLI}
+    assert {entry.who for entry in configuration.store.audit.listed()} == {CLI}
 
 
 @pytest.mark.parametrize("way", ["apply", "prune", "replace", "delete"])

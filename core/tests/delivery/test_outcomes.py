@@ -21,7 +21,7 @@ def test_a_rejected_member_becomes_a_dead_letter_and_is_not_tried_again(harness:
     hate(harness, "u3", "meta:invalid_entry")
     log = harness.sync()
     assert (log.status, log.rejected, log.errors, log.records_processed) == ("partial", 1, 1, 5)
-    (letter,) = harness.store.dead_letters.newest("vip")
+    (letter,) = harness.store.dead_letters.listed("vip")
     assert (letter.operation, letter.reason, letter.run_id) == ("add", "meta:invalid_entry", log.run_id)
     assert set(harness.ledger()) == {"u0", "u1", "u2", "u4"}
     assert log.match_rate == pytest.approx(0.8)
@@ -37,7 +37,7 @@ def test_a_rejected_member_is_tried_again_once_anything_of_it_changes(harness: S
     assert harness.sync().membership_calls == 0
     harness.cdp.put("u3", email="better@example.com")
     assert harness.sync().rejected == 0
-    assert harness.store.dead_letters.newest("vip") == []
+    assert harness.store.dead_letters.listed("vip") == []
     harness.assert_equal()
 
 
@@ -51,7 +51,7 @@ def test_a_change_that_is_rejected_leaves_nothing_of_the_old(harness: SyncHarnes
     harness.cdp.put("u3", email="u3@example.com", phone="+14155550103")
     harness.sync()
     harness.assert_equal()
-    assert harness.store.dead_letters.newest("vip") == []
+    assert harness.store.dead_letters.listed("vip") == []
 
 
 def test_a_removal_that_is_rejected_is_tried_again(harness: SyncHarness) -> None:
@@ -61,11 +61,11 @@ def test_a_removal_that_is_rejected_is_tried_again(harness: SyncHarness) -> None
     log = harness.sync()
     assert (log.status, log.rejected) == ("partial", 1)
     assert "u3" in harness.ledger()
-    assert [letter.operation for letter in harness.store.dead_letters.newest("vip")] == ["remove"]
+    assert [letter.operation for letter in harness.store.dead_letters.listed("vip")] == ["remove"]
     harness.platform.hated.clear()
     harness.sync()
     harness.assert_equal()
-    assert harness.store.dead_letters.newest("vip") == []
+    assert harness.store.dead_letters.listed("vip") == []
 
 
 def test_a_refused_removal_does_not_keep_a_member_from_being_sent_again(harness: SyncHarness) -> None:
@@ -190,7 +190,7 @@ def test_who_is_rejected_when_settled_is_not_accepted(harness: SyncHarness) -> N
     harness.platform.settlements = [Outcome(rejected={bad: "late"})]
     log = harness.sync()
     assert (log.rejected, log.funnel.accepted, log.membership_calls) == (1, 4, 0)
-    assert [letter.reason for letter in harness.store.dead_letters.newest("vip")] == ["late"]
+    assert [letter.reason for letter in harness.store.dead_letters.listed("vip")] == ["late"]
     assert harness.sync().membership_calls == 0
 
 
@@ -221,7 +221,7 @@ def test_who_is_rejected_at_once_is_not_accepted_when_the_others_are_settled(har
     harness.platform.settlements = [Outcome()]
     log = harness.sync()
     assert (log.status, log.funnel.accepted, log.membership_calls) == ("succeeded", 4, 0)
-    assert len(harness.store.dead_letters.newest("vip")) == 1
+    assert len(harness.store.dead_letters.listed("vip")) == 1
 
 
 def test_a_pending_job_that_the_platform_has_forgotten_is_sent_again(harness: SyncHarness) -> None:
@@ -244,7 +244,7 @@ def test_a_poison_batch_is_cut_and_the_others_arrive(harness: SyncHarness) -> No
     harness.platform.answers = [whole_or_nothing] * 20
     log = harness.sync()
     assert (log.status, log.rejected) == ("partial", 1)
-    assert [letter.reason for letter in harness.store.dead_letters.newest("vip")] == ["meta:100"]
+    assert [letter.reason for letter in harness.store.dead_letters.listed("vip")] == ["meta:100"]
     assert len(harness.platform.held) == 4
 
 
@@ -253,7 +253,7 @@ def test_what_is_deferred_is_sent_by_the_next_run(harness: SyncHarness, monkeypa
     harness.platform.answers = [RejectedError("too large", reason="http:413")]
     log = harness.sync()
     assert (log.status, log.errors, log.funnel.sent) == ("partial", 5, 0)
-    assert harness.store.dead_letters.newest("vip") == []
+    assert harness.store.dead_letters.listed("vip") == []
     harness.sync()
     harness.assert_equal()
 

@@ -78,7 +78,7 @@ def test_all_sides_are_equal_whatever_became_of_it(
     # Whoever was held back comes with the next run; whose addition was refused, once there is something new of it.
     harness.sync(approve_removals=True)
     if (operation, how) == ("add", "rejected"):
-        assert [letter.reason for letter in harness.store.dead_letters.newest("vip")] == ["late"]
+        assert [letter.reason for letter in harness.store.dead_letters.listed("vip")] == ["late"]
         harness.cdp.put("u0", email="better@example.com")
         harness.sync()
     harness.assert_equal()

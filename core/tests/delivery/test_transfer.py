@@ -71,7 +71,7 @@ def test_counts_are_complete_when_the_transaction_that_records_them_ends(harness
         recorder = Recorder(audience="vip", run_id="trigger 1", transaction=recorded, counts=counts)
         deliver(Transfer(harness.store, recorder, Sender(harness.platform, Limits()), ("email",)), "ada", "bob", "cyd")
     assert saved == [(0, 0, 0, {}), (1, 1, 0, {}), (2, 1, 1, {}), (3, 1, 2, {"too_old": 1})]
-    (letter,) = harness.store.dead_letters.newest("vip")
+    (letter,) = harness.store.dead_letters.listed("vip")
     assert (letter.reason, letter.run_id) == ("bad", "trigger 1")
 
 

@@ -82,7 +82,7 @@ def test_a_run_that_kills_its_worker_each_time_is_given_up(
     working(note(tried))
     until(lambda: states(store) == {"failed"})
     assert tried == []
-    (run,) = store.history.newest()
+    (run,) = store.history.listed()
     assert run.log
     assert (run.log.run_id, run.log.status) == ("begun", "failed")
     assert run.log.error == "given up, since its worker died or was cut off 4 times. See the workers' logs"
@@ -200,7 +200,7 @@ def test_a_run_that_cannot_begin_has_failed(
     working(sync)
     until(lambda: states(store) == {"failed"})
     assert "the run of vip has failed: it could not begin: " in caplog.text
-    (run,) = store.history.newest()
+    (run,) = store.history.listed()
     assert run.log
     assert run.log.error.startswith("it could not begin: ")
     assert "anna" not in caplog.text

@@ -140,7 +140,8 @@ class Caller:
         if kind == "array":
             return [self.example(schema.get("items", {}))]
         if kind == "object":
-            return {key: self.example(part, key) for key, part in schema.get("properties", {}).items()}
+            parts = schema.get("properties", {}).items()
+            return {key: self.example(part, key) for key, part in parts if not part.get("readOnly")}
         return {"integer": 1, "number": 0.5, "boolean": False}.get(kind if isinstance(kind, str) else "", "text")
 
 

@@ -46,7 +46,7 @@ def test_a_revoked_key_lets_nobody_in(keys: Callable[..., str], sqlite_url: str)
         assert store.api_keys.find(made["key"]) is None
         with pytest.raises(ConfigError, match="no key of that id in use"):
             store.api_keys.revoke(made["id"])
-        assert [entry.action for entry in store.audit.newest()] == ["revoke", "create"]
+        assert [entry.action for entry in store.audit.listed()] == ["revoke", "create"]
 
 
 def test_a_key_expires(store_url: str) -> None:

@@ -37,7 +37,7 @@ def test_a_log_that_nobody_has_touched_is_whole(store: Store) -> None:
 @pytest.mark.parametrize("column", ["at", "who", "action", "kind", "name", "changes", "digest"])
 def test_a_changed_entry_shows(store: Store, column: str) -> None:
     fill(store)
-    other = {"at": store.audit.newest()[0].at + timedelta(days=1), "changes": [], "digest": b"x"}.get(column, "eve")
+    other = {"at": store.audit.listed()[0].at + timedelta(days=1), "changes": [], "digest": b"x"}.get(column, "eve")
     execute(store, sa.update(audit).where(audit.c.id == 3).values({column: other}))
     assert 3 in store.audit.verify().changed
 
@@ -57,7 +57,7 @@ def test_entries_from_before_the_chain_are_no_fault(store: Store) -> None:
 def test_what_retention_deletes_leaves_no_gap(store: Store) -> None:
     fill(store)
     # A clock that was set back: the entry in the middle is the oldest.
-    execute(store, sa.update(audit).where(audit.c.id == 3).values(at=store.audit.newest()[0].at - timedelta(days=50)))
+    execute(store, sa.update(audit).where(audit.c.id == 3).values(at=store.audit.listed()[0].at - timedelta(days=50)))
     changed = store.audit.verify().changed
     store.prune(Retention(audit=40))
     assert store.audit.verify().length == 5

@@ -59,7 +59,7 @@ def test_entries_that_the_audit_log_says_were_created_came_through_the_api(store
     )
     with Store.open(store_url) as store:
         assert store.configured().api_fields == {ApiField("mapping", "by-api", "")}
-        assert [(entry.kind, entry.name, entry.changes) for entry in store.audit.newest()] == [
+        assert [(entry.kind, entry.name, entry.changes) for entry in store.audit.listed()] == [
             ("mapping", "gone", []),
             ("mapping", "by-file", []),
             ("mapping", "by-api", []),

@@ -138,7 +138,7 @@ def test_many_are_deleted_in_batches_that_let_others_write(
     clock.now += 86_400 * 11
     assert store.prune(KEEP).dead_letters == 250
     assert deleted == [100, 100, 50]
-    assert store.dead_letters.newest() == []
+    assert store.dead_letters.listed() == []
 
 
 CANARIES = (b"canary-user-77", b"canary-digest-77")

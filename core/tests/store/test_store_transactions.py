@@ -16,6 +16,7 @@ from cdp_bridge.entities import (
 )
 from cdp_bridge.model import AudienceRef
 from cdp_bridge.store import AudienceRow, Delivery, Ensured, Store, Transaction
+from cdp_bridge.store.window import Window
 from cdp_bridge.testing.configuring import configure
 
 from .conftest import People
@@ -72,9 +73,9 @@ def test_a_dead_letter_is_replaced_by_a_newer_one_and_deleted(store: Store, at: 
         change.save_dead_letters([])
     with store.transaction() as change:
         change.save_dead_letters([newer])
-    assert store.dead_letters.newest("vip") == [newer, dead_letter(2, at)]
-    assert store.dead_letters.newest(limit=1) == [newer]
-    assert len(store.dead_letters.newest()) == 3
+    assert store.dead_letters.listed("vip") == [newer, dead_letter(2, at)]
+    assert store.dead_letters.listed(window=Window(limit=1)) == [newer]
+    assert len(store.dead_letters.listed()) == 3
     with store.transaction() as change:
         change.delete_dead_letters("vip", [newer.member_key, b"nobody"])
     assert store.dead_letters.fingerprints("vip") == {dead_letter(2, at).member_key: dead_letter(2, at).fingerprint}
@@ -82,13 +83,13 @@ def test_a_dead_letter_is_replaced_by_a_newer_one_and_deleted(store: Store, at: 
 
 
 def test_dead_letters_of_an_audience_are_deleted_by_reason(store: Store, at: datetime) -> None:
-    others = [dead_letter(1, at, audience="cart"), dead_letter(2, at, reason="meta:200")]
+    others = [dead_letter(2, at, reason="meta:200"), dead_letter(1, at, audience="cart")]
     with store.transaction() as change:
         change.save_dead_letters([dead_letter(1, at), *others, dead_letter(3, at)])
     assert store.dead_letters.delete("vip", "meta:100") == 2
-    assert store.dead_letters.newest() == others
+    assert store.dead_letters.listed() == others
     assert store.dead_letters.delete("vip") == 1
-    assert store.dead_letters.newest() == others[:1]
+    assert store.dead_letters.listed() == others[1:]
     assert store.dead_letters.delete("nobody") == 0
 
 
@@ -201,7 +202,7 @@ def test_an_exception_undoes_everything(store: Store, people: People, at: dateti
         work(change)
     assert store.audiences() == []
     assert not store.runs()
-    assert not store.dead_letters.newest()
+    assert not store.dead_letters.listed()
     assert not store.deliveries("vip")
     assert store.cursor("vip", "members", None) is None
 

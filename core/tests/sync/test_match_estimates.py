@@ -28,19 +28,19 @@ def test_the_estimate_of_the_audience_is_recorded_when_the_platform_is_asked(eac
         lower_rate=1.0,
         upper_rate=1.0,
     )
-    assert harness.store.match_estimates.newest("vip") == [estimate]
+    assert harness.store.match_estimates.listed("vip") == [estimate]
     assert harness.store.match_estimates.last(["vip", "nobody"]) == {"vip": estimate}
     assert (log.match_rate, log.funnel.matched_lower, log.funnel.matched_upper) == (1.0, 7, 9)
     # A run with nothing to send asks as well.
     newer = replace(estimate, at=harness.sync().sync_timestamp)
-    assert harness.store.match_estimates.newest("vip") == [newer, estimate]
+    assert harness.store.match_estimates.listed("vip") == [newer, estimate]
     assert harness.store.match_estimates.last(["vip"]) == {"vip": newer}
 
 
 def test_the_estimate_of_an_upload_is_recorded_apart(harness: SyncHarness) -> None:
     harness.platform.answers.append(lambda _: Outcome(match_rate=(0.41, 0.5)))
     harness.sync()
-    audience, upload = sorted(harness.store.match_estimates.newest("vip"), key=lambda estimate: estimate.source)
+    audience, upload = sorted(harness.store.match_estimates.listed("vip"), key=lambda estimate: estimate.source)
     assert (upload.members, upload.lower_people, upload.lower_rate, upload.upper_rate) == (5, None, 0.41, 0.5)
     assert harness.store.match_estimates.last(["vip"]) == {"vip": audience}
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Literal
 
 from litestar import Controller, Response
-from litestar.params import JSONBody
+from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
 from cdp_bridge.entities import ApiKey, Role
-from cdp_bridge.server.web.endpoint import Caller, CoreGiven, Limit, PageToken, PathText, deletes, posts, reads
-from cdp_bridge.server.web.paging import Listing, page_of_all
+from cdp_bridge.server.web.endpoint import Caller, CoreGiven, PathText, deletes, posts, reads
+from cdp_bridge.server.web.paging import Limit, Listing, PageRequest, PageToken
 from cdp_bridge.server.web.problems import missing, problem
 from cdp_bridge.store.access.api_keys import FIRST_KEY, KEY_DAYS, MAX_KEY_DAYS
+
+KeyOrder = Literal["name", "-name", "created_at", "-created_at", "expires_at", "-expires_at"]
 
 
 class WantedKey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,12 +42,22 @@ class ApiKeys(Controller):
     tags = ("api keys",)
 
     @reads("/", "admin")
-    def list_keys(self, core: CoreGiven, limit: Limit = 50, cursor: PageToken = None) -> Listing[ApiKey]:
-        """List keys by id, revoked and expired ones too."""
-        keys = sorted(core.store.api_keys.all(), key=lambda key: key.id)
-        return page_of_all(core.page_tokens, keys, limit, cursor, lambda key: [key.id])
+    def list_keys(
+        self,
+        core: CoreGiven,
+        role: Annotated[Role | None, QueryParameter()] = None,
+        sort: Annotated[KeyOrder, QueryParameter(description="With `-`, the largest comes first")] = "name",
+        limit: Limit = 50,
+        cursor: PageToken = None,
+    ) -> Listing[ApiKey]:
+        """List keys, revoked and expired ones too."""
+        keys = [key for key in core.store.api_keys.all() if role in (None, key.role)]
+        field = sort.removeprefix("-")
+        return core.page_tokens.page_of_all(
+            PageRequest(limit, cursor, sort), keys, lambda key: getattr(key, field), lambda key: [key.id]
+        )
 
-    @posts("/", "admin", opt={"unrecorded": True})
+    @posts("/", "admin", also=(403,), opt={"unrecorded": True})
     def create_key(self, core: CoreGiven, caller: Caller, data: JSONBody[WantedKey]) -> Response[MadeKey]:
         """Make a key. One that sees hashes takes a caller that does; the first key of a store makes one only."""
         if data.sees_hashes and not caller.sees_hashes:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from litestar import Controller
 
 from cdp_bridge.entities import AuditEntry
-from cdp_bridge.server.web.endpoint import CoreGiven, Limit, PageToken, reads
-from cdp_bridge.server.web.paging import Listing, page
+from cdp_bridge.server.web.endpoint import CoreGiven, Filter, reads
+from cdp_bridge.server.web.paging import Listing, LogPageGiven
 
 
 class AuditLog(Controller):
@@ -16,7 +16,16 @@ class AuditLog(Controller):
     tags = ("audit",)
 
     @reads("/", "admin")
-    def list_audit(self, core: CoreGiven, limit: Limit = 50, cursor: PageToken = None) -> Listing[AuditEntry]:
-        """List changes, newest first: who, when, entry, and fields before and after; settings without values."""
-        entries = core.store.audit.newest(core.page_tokens.open(cursor, int), limit + 1)
-        return page(core.page_tokens, entries, limit, lambda entry: entry.number)
+    def list_audit(
+        self,
+        core: CoreGiven,
+        log_page: LogPageGiven,
+        who: Filter = None,
+        action: Filter = None,
+        kind: Filter = None,
+        name: Filter = None,
+    ) -> Listing[AuditEntry]:
+        """List what was done: who, when, entry, and fields before and after; settings without values."""
+        window = core.page_tokens.window(log_page, tuple[int])
+        entries = core.store.audit.listed(window, who=who, action=action, kind=kind, name=name)
+        return core.page_tokens.page(log_page, entries, lambda entry: (entry.number,))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Controller
+from litestar.params import QueryParameter
 from msgspec import Struct
 
 from cdp_bridge import settings
 from cdp_bridge.model import Connector, DeliveryGuarantee, Kind
-from cdp_bridge.server.web.endpoint import Core, CoreGiven, Limit, PageToken, PathText, reads
-from cdp_bridge.server.web.paging import Listing, page_of_all
+from cdp_bridge.server.web.endpoint import Core, CoreGiven, PathText, reads
+from cdp_bridge.server.web.paging import Limit, Listing, PageRequest, PageToken
 from cdp_bridge.server.web.problems import missing
 
 
@@ -33,11 +34,18 @@ class Connectors(Controller):
     tags = ("connectors",)
 
     @reads("/")
-    def list_connectors(self, core: CoreGiven, limit: Limit = 50, cursor: PageToken = None) -> Listing[ConnectorView]:
-        """List the installed connectors, by name."""
-        listed = page_of_all(
-            core.page_tokens, core.registry.connectors.values(), limit, cursor, lambda connector: [connector.name]
-        )
+    def list_connectors(
+        self,
+        core: CoreGiven,
+        kind: Annotated[Kind | None, QueryParameter()] = None,
+        sort: Annotated[Literal["name", "-name"], QueryParameter()] = "name",
+        limit: Limit = 50,
+        cursor: PageToken = None,
+    ) -> Listing[ConnectorView]:
+        """List the installed connectors."""
+        wanted = PageRequest(limit, cursor, sort)
+        chosen = [each for each in core.registry.connectors.values() if kind in (None, each.kind)]
+        listed = core.page_tokens.page_of_all(wanted, chosen, lambda each: each.name, lambda each: [each.name])
         return Listing(items=[_view(core, connector) for connector in listed.items], next=listed.next)
 
     @reads("/{name:str}")

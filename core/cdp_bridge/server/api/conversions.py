@@ -3,38 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any
 
 from litestar import Controller, Response
 from litestar.params import JSONBody
-from msgspec import Struct
 
 from cdp_bridge.entities import ConversionFeed, RunRequest, SyncLog
-from cdp_bridge.errors import ConfigError
-from cdp_bridge.server.api.audiences import ask, set_paused
-from cdp_bridge.server.web.editing import change_entry, create, delete_entry, entry, etag
+from cdp_bridge.server.api.audiences import SyncFilterGiven, ask, set_paused
+from cdp_bridge.server.web.editing import entry
 from cdp_bridge.server.web.endpoint import (
     Caller,
     Core,
     CoreGiven,
-    Filter,
     IfMatch,
-    Limit,
-    PageToken,
     PathText,
     deletes,
+    patches,
     posts,
     puts,
     reads,
 )
-from cdp_bridge.server.web.paging import Listing, page_of_all
+from cdp_bridge.server.web.paging import Limit, Listing, PageRequest, PageToken
+from cdp_bridge.server.web.resources import READ_ONLY, Patch, Resources, Sort
 
 
-class ConversionsView(Struct, frozen=True, kw_only=True):
-    """A conversion feed, and its last run with funnel and share of accepted events."""
+class ConversionResource(ConversionFeed, kw_only=True, forbid_unknown_fields=True, omit_defaults=False):
+    """The conversions in a stream of a connection that a destination is told of, and how that goes.
 
-    feed: ConversionFeed
-    paused: bool
-    last_run: SyncLog | None = None
+    `last_run` has funnel and share of accepted events. A `paused` one is started by hand only.
+    """
+
+    created_at: Annotated[datetime | None, READ_ONLY] = None
+    updated_at: Annotated[datetime | None, READ_ONLY] = None
+    paused: Annotated[bool, READ_ONLY] = False
+    last_run: Annotated[SyncLog | None, READ_ONLY] = None
+
+
+class _Conversions(Resources[ConversionResource]):
+    def state(self, core: Core, names: Sequence[str], *, whole: bool) -> dict[str, dict[str, Any]]:
+        """How the feeds are."""
+        runs, paused = core.store.last_runs(names), core.store.schedules.paused(names)
+        return {name: {"paused": name in paused, "last_run": runs.get(name)} for name in names}
+
+
+CONVERSIONS = _Conversions("conversion", ConversionResource, ConversionFeed)
 
 
 class Conversions(Controller):
@@ -47,48 +60,48 @@ class Conversions(Controller):
     def list_conversions(
         self,
         core: CoreGiven,
-        connection: Filter = None,
-        destination: Filter = None,
+        of: SyncFilterGiven,
+        sort: Sort = "name",
         limit: Limit = 50,
         cursor: PageToken = None,
-    ) -> Listing[ConversionsView]:
-        """List conversion feeds, by name."""
-        chosen = [
-            feed
-            for feed in core.store.bridge().conversions
-            if connection in (None, feed.connection) and destination in (None, feed.destination)
-        ]
-        listed = page_of_all(core.page_tokens, chosen, limit, cursor, lambda feed: [feed.name])
-        return Listing(items=_views(core, listed.items), next=listed.next)
+    ) -> Listing[ConversionResource]:
+        """List conversion feeds."""
+        chosen = {feed.name: feed for feed in of.chosen(core, core.store.bridge().conversions)}
+        return CONVERSIONS.page(core, chosen, PageRequest(limit, cursor, sort))
 
     @posts("/")
-    def feed(self, core: CoreGiven, caller: Caller, data: JSONBody[ConversionFeed]) -> Response[ConversionFeed]:
+    def feed(self, core: CoreGiven, caller: Caller, data: JSONBody[ConversionResource]) -> Response[ConversionResource]:
         """Send the conversions in a stream to a destination, from now on."""
-        create(core, caller, "conversion", data.name, data)
-        headers = {"ETag": etag(data), "Location": f"/v1/conversions/{data.name}"}
-        return Response(data, status_code=201, headers=headers)
+        return CONVERSIONS.create(core, caller, data)
 
     @reads("/{name:str}")
-    def conversion_feed(self, core: CoreGiven, name: PathText) -> Response[ConversionsView]:
+    def conversion_feed(self, core: CoreGiven, name: PathText) -> Response[ConversionResource]:
         """One conversion feed."""
-        feed = entry(core, "conversion", name)
-        (view,) = _views(core, [feed])
-        return Response(view, headers={"ETag": etag(feed)})
+        return CONVERSIONS.read(core, name)
 
     @puts("/{name:str}")
     def replace_conversion_feed(
-        self, core: CoreGiven, caller: Caller, name: PathText, data: JSONBody[ConversionFeed], if_match: IfMatch = None
-    ) -> Response[ConversionFeed]:
+        self,
+        core: CoreGiven,
+        caller: Caller,
+        name: PathText,
+        data: JSONBody[ConversionResource],
+        if_match: IfMatch = None,
+    ) -> Response[ConversionResource]:
         """Replace the feed; events that were sent are not sent again."""
-        if data.name != name:
-            raise ConfigError("is not the name in the address", place="name", remedy="Names cannot be changed")
-        change_entry(core, caller, "conversion", name, data, if_match)
-        return Response(data, headers={"ETag": etag(data)})
+        return CONVERSIONS.replace(core, caller, name, data, if_match)
 
-    @deletes("/{name:str}")
+    @patches("/{name:str}")
+    def patch_conversion_feed(
+        self, core: CoreGiven, caller: Caller, name: PathText, data: Patch, if_match: IfMatch = None
+    ) -> Response[ConversionResource]:
+        """Change fields of the feed; events that were sent are not sent again."""
+        return CONVERSIONS.patch(core, caller, name, data, if_match)
+
+    @deletes("/{name:str}", also=(409,))
     def delete_conversion_feed(self, core: CoreGiven, caller: Caller, name: PathText, if_match: IfMatch = None) -> None:
         """Send no more of it."""
-        delete_entry(core, caller, "conversion", name, if_match)
+        CONVERSIONS.delete(core, caller, name, if_match)
 
     @posts("/{name:str}/sync", status_code=202)
     def sync_conversions(self, core: CoreGiven, caller: Caller, name: PathText) -> RunRequest:
@@ -97,24 +110,13 @@ class Conversions(Controller):
         return ask(core, caller, name, "sync")
 
     @posts("/{name:str}/pause", status_code=200)
-    def pause_conversions(self, core: CoreGiven, caller: Caller, name: PathText) -> ConversionsView:
+    def pause_conversions(self, core: CoreGiven, caller: Caller, name: PathText) -> Response[ConversionResource]:
         """Start it on schedule no more."""
-        return _set_paused(core, caller, name, paused=True)
+        set_paused(core, caller, "conversion", name, paused=True)
+        return CONVERSIONS.read(core, name)
 
     @posts("/{name:str}/resume", status_code=200)
-    def resume_conversions(self, core: CoreGiven, caller: Caller, name: PathText) -> ConversionsView:
+    def resume_conversions(self, core: CoreGiven, caller: Caller, name: PathText) -> Response[ConversionResource]:
         """Start it on schedule again, with the next slot."""
-        return _set_paused(core, caller, name, paused=False)
-
-
-def _set_paused(core: Core, caller: Caller, name: str, *, paused: bool) -> ConversionsView:
-    feed = entry(core, "conversion", name)
-    set_paused(core, caller, "conversion", name, paused)
-    (view,) = _views(core, [feed])
-    return view
-
-
-def _views(core: Core, feeds: Sequence[ConversionFeed]) -> list[ConversionsView]:
-    names = [feed.name for feed in feeds]
-    runs, paused = core.store.last_runs(names), core.store.schedules.paused(names)
-    return [ConversionsView(feed=feed, paused=feed.name in paused, last_run=runs.get(feed.name)) for feed in feeds]
+        set_paused(core, caller, "conversion", name, paused=False)
+        return CONVERSIONS.read(core, name)

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from cdp_bridge.entities import DeadLetter, RunRequest
 from cdp_bridge.server.api.audiences import ask
 from cdp_bridge.server.web.access import count
-from cdp_bridge.server.web.endpoint import Caller, CoreGiven, Filter, Limit, PageToken, posts, reads
-from cdp_bridge.server.web.paging import Listing, page
+from cdp_bridge.server.web.endpoint import Caller, CoreGiven, Filter, posts, reads
+from cdp_bridge.server.web.paging import Listing, LogPageGiven
 
 
 class Replay(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,24 +41,23 @@ class DeadLetters(Controller):
         self,
         core: CoreGiven,
         caller: Caller,
+        log_page: LogPageGiven,
         audience: Filter = None,
         reason: Filter = None,
-        limit: Limit = 50,
-        cursor: PageToken = None,
     ) -> Listing[DeadLetter]:
-        """List refused members, newest first; member keys and fingerprints are for those who may see hashes."""
-        before = core.page_tokens.open(cursor, tuple[datetime, str, bytes])
+        """List refused members; member keys and fingerprints are for those who may see hashes."""
+        window = core.page_tokens.window(log_page, tuple[datetime, str, bytes])
         count(core.reads_of_people, caller.id)
         core.audit(caller, "read", "dead letters", audience or "")
-        found = core.store.dead_letters.newest(audience, reason, before, limit + 1)
-        listed = page(core.page_tokens, found, limit, lambda one: (one.created_at, one.audience, one.member_key))
+        found = core.store.dead_letters.listed(audience, reason, window)
+        listed = core.page_tokens.page(log_page, found, lambda one: (one.created_at, one.audience, one.member_key))
         if caller.sees_hashes:
             return listed
         return Listing(
             items=[replace(item, member_key=b"", fingerprint=b"") for item in listed.items], next=listed.next
         )
 
-    @posts("/replay", status_code=202)
+    @posts("/replay", status_code=202, also=(404,))
     def replay(self, core: CoreGiven, caller: Caller, data: JSONBody[Replay]) -> Replayed:
         """Send refused members again with the next run, and request that run now."""
         run = ask(core, caller, data.audience, "replay dead letters")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -16,22 +17,23 @@ from cdp_bridge.errors import ConfigError
 from cdp_bridge.identity import load_profile
 from cdp_bridge.model import ReadRequest
 from cdp_bridge.server.web.access import count
-from cdp_bridge.server.web.editing import change_entry, create, delete_entry, entry, etag, refusal
+from cdp_bridge.server.web.editing import entry, refusal
 from cdp_bridge.server.web.endpoint import (
+    FROM_CONNECTOR,
     Caller,
     Core,
     CoreGiven,
     IfMatch,
-    Limit,
-    PageToken,
     PathText,
     deletes,
+    patches,
     posts,
     puts,
     reads,
 )
-from cdp_bridge.server.web.paging import Listing, page_of_all
+from cdp_bridge.server.web.paging import Limit, Listing, PageRequest, PageToken
 from cdp_bridge.server.web.problems import problem
+from cdp_bridge.server.web.resources import READ_ONLY, Patch, Resources, Sort
 from cdp_bridge.settings import SettingsError
 from cdp_bridge.staging.preview import PreviewCounts, PreviewedRecord, counts, preview
 
@@ -42,11 +44,31 @@ MIN_COUNTED, MAX_COUNTED = 50, 500
 Rules = tuple[DataMapping, ...]
 
 
-class MappingList(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class MappingList(Struct, kw_only=True, forbid_unknown_fields=True):
     """A named list of mappings."""
 
     name: Name
     rules: Rules
+
+
+class MappingResource(MappingList, kw_only=True, forbid_unknown_fields=True):
+    """A named list of mappings, by which audiences and conversion feeds fill the fields that a platform takes."""
+
+    created_at: Annotated[datetime | None, READ_ONLY] = None
+    updated_at: Annotated[datetime | None, READ_ONLY] = None
+
+
+class _Mappings(Resources[MappingResource]):
+    def unnamed(self, configured: MappingList) -> Rules:
+        """The rules."""
+        return configured.rules
+
+    def named(self, name: str, entry: Rules) -> MappingList:
+        """The rules with their name."""
+        return MappingList(name=name, rules=entry)
+
+
+MAPPINGS = _Mappings("mapping", MappingResource, MappingList)
 
 
 class Sample(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,19 +103,20 @@ class Mappings(Controller):
     tags = ("mappings",)
 
     @reads("/")
-    def list_mappings(self, core: CoreGiven, limit: Limit = 50, cursor: PageToken = None) -> Listing[MappingList]:
-        """List mappings, by name."""
-        lists = [MappingList(name=name, rules=rules) for name, rules in core.store.bridge().mappings.items()]
-        return page_of_all(core.page_tokens, lists, limit, cursor, lambda mapping: [mapping.name])
+    def list_mappings(
+        self, core: CoreGiven, sort: Sort = "name", limit: Limit = 50, cursor: PageToken = None
+    ) -> Listing[MappingResource]:
+        """List mappings."""
+        return MAPPINGS.page(core, core.store.bridge().mappings, PageRequest(limit, cursor, sort))
 
     @posts("/")
-    def create_mapping(self, core: CoreGiven, caller: Caller, data: JSONBody[MappingList]) -> Response[MappingList]:
+    def create_mapping(
+        self, core: CoreGiven, caller: Caller, data: JSONBody[MappingResource]
+    ) -> Response[MappingResource]:
         """Create a list of mappings."""
-        create(core, caller, "mapping", data.name, data.rules)
-        headers = {"ETag": etag(data.rules), "Location": f"/v1/mappings/{data.name}"}
-        return Response(data, status_code=201, headers=headers)
+        return MAPPINGS.create(core, caller, data)
 
-    @posts("/preview", status_code=200, opt={"unrecorded": True})
+    @posts("/preview", status_code=200, also=(403, 404, *FROM_CONNECTOR), opt={"unrecorded": True})
     def preview_mapping(self, core: CoreGiven, caller: Caller, data: JSONBody[PreviewRequest]) -> Preview:
         """Map some records; nothing is stored.
 
@@ -118,25 +141,33 @@ class Mappings(Controller):
         return Preview(records=[record.without_values() for record in previewed])
 
     @reads("/{name:str}")
-    def mapping(self, core: CoreGiven, name: PathText) -> Response[MappingList]:
+    def mapping(self, core: CoreGiven, name: PathText) -> Response[MappingResource]:
         """One list of mappings."""
-        rules = entry(core, "mapping", name)
-        return Response(MappingList(name=name, rules=rules), headers={"ETag": etag(rules)})
+        return MAPPINGS.read(core, name)
 
     @puts("/{name:str}")
     def replace_mapping(
-        self, core: CoreGiven, caller: Caller, name: PathText, data: JSONBody[MappingList], if_match: IfMatch = None
-    ) -> Response[MappingList]:
+        self,
+        core: CoreGiven,
+        caller: Caller,
+        name: PathText,
+        data: JSONBody[MappingResource],
+        if_match: IfMatch = None,
+    ) -> Response[MappingResource]:
         """Replace a list of mappings; the next runs use it."""
-        if data.name != name:
-            raise ConfigError("is not the name in the address", place="name", remedy="Names cannot be changed")
-        change_entry(core, caller, "mapping", name, data.rules, if_match)
-        return Response(data, headers={"ETag": etag(data.rules)})
+        return MAPPINGS.replace(core, caller, name, data, if_match)
 
-    @deletes("/{name:str}")
+    @patches("/{name:str}")
+    def patch_mapping(
+        self, core: CoreGiven, caller: Caller, name: PathText, data: Patch, if_match: IfMatch = None
+    ) -> Response[MappingResource]:
+        """Change fields of a list of mappings, its rules as a whole; the next runs use it."""
+        return MAPPINGS.patch(core, caller, name, data, if_match)
+
+    @deletes("/{name:str}", also=(409,))
     def delete_mapping(self, core: CoreGiven, caller: Caller, name: PathText, if_match: IfMatch = None) -> None:
         """Delete a list of mappings that no audience uses."""
-        delete_entry(core, caller, "mapping", name, if_match)
+        MAPPINGS.delete(core, caller, name, if_match)
 
 
 def _either(first: str, given: Any, second: str, instead: Any) -> Any:

@@ -15,8 +15,8 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from cdp_bridge.entities import ApiKey, RequestState, Run, RunNote, RunRequest
 from cdp_bridge.server.api.audiences import ask
-from cdp_bridge.server.web.endpoint import Caller, CoreGiven, Filter, Limit, PageToken, PathText, posts, reads
-from cdp_bridge.server.web.paging import Listing, page
+from cdp_bridge.server.web.endpoint import Caller, CoreGiven, Filter, PathText, posts, reads
+from cdp_bridge.server.web.paging import Listing, LogPageGiven
 from cdp_bridge.server.web.problems import missing, problem
 from cdp_bridge.store import Store
 from cdp_bridge.store.runs.notes import MAX_NOTES
@@ -41,15 +41,14 @@ class Runs(Controller):
     def list_runs(
         self,
         core: CoreGiven,
+        log_page: LogPageGiven,
         audience: Filter = None,
         run_state: Annotated[RequestState | None, QueryParameter(name="state")] = None,
-        limit: Limit = 50,
-        cursor: PageToken = None,
     ) -> Listing[Run]:
-        """List runs, newest first; those of the command line included."""
-        before = core.page_tokens.open(cursor, tuple[datetime, str])
-        rows = core.store.history.newest(audience, run_state, before, limit + 1)
-        return page(core.page_tokens, rows, limit, lambda run: (run.at, run.id))
+        """List runs by their time; those of the command line included."""
+        window = core.page_tokens.window(log_page, tuple[datetime, str])
+        rows = core.store.history.listed(audience, run_state, window)
+        return core.page_tokens.page(log_page, rows, lambda run: (run.at, run.id))
 
     @reads("/{run_id:str}")
     def run(self, core: CoreGiven, run_id: PathText) -> Run:

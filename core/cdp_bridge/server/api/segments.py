@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from litestar import Controller
+from litestar.params import QueryParameter
 from msgspec import Struct
 
 from cdp_bridge.connectors.probing import Account
@@ -14,8 +15,8 @@ from cdp_bridge.entities import CDPSegment
 from cdp_bridge.errors import BridgeError
 from cdp_bridge.model import ReadRequest
 from cdp_bridge.server.web.connector_calls import ConnectorCalls
-from cdp_bridge.server.web.endpoint import CoreGiven, Filter, Limit, PageToken, reads
-from cdp_bridge.server.web.paging import Listing, page_of_all
+from cdp_bridge.server.web.endpoint import CoreGiven, Filter, reads
+from cdp_bridge.server.web.paging import Limit, Listing, PageRequest, PageToken
 from cdp_bridge.store import Store
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ MAX_SEGMENTS = 10_000
 MAX_LENGTH = 500
 """The most characters of a segment id or name."""
 MAX_MEMBER_COUNT = 2**53
+SegmentOrder = Literal["segment_name", "-segment_name", "member_count", "-member_count", "last_sync", "-last_sync"]
 
 
 class Listed(Struct, frozen=True):
@@ -48,17 +50,24 @@ class Segments(Controller):
         core: CoreGiven,
         connection: Filter = None,
         name: Filter = None,
+        sort: Annotated[SegmentOrder, QueryParameter(description="With `-`, the largest comes first")] = "segment_name",
         limit: Limit = 50,
         cursor: PageToken = None,
     ) -> Listing[CDPSegment]:
-        """List the segments of the CDPs by name; `name` selects those whose name contains it."""
+        """List the segments of the CDPs; `name` selects those whose name contains it."""
         part = (name or "").casefold()
         segments = [
             segment
             for segment in core.store.segments()
             if connection in (None, segment.connection) and part in segment.segment_name.casefold()
         ]
-        return page_of_all(core.page_tokens, segments, limit, cursor, _place)
+        field = sort.removeprefix("-")
+        return core.page_tokens.page_of_all(
+            PageRequest(limit, cursor, sort),
+            segments,
+            lambda segment: getattr(segment, field),
+            lambda segment: [segment.connection, segment.segment_id],
+        )
 
 
 def save_segments(store: Store, connector_calls: ConnectorCalls) -> None:
@@ -85,10 +94,6 @@ def remember(store: Store, connection: str, segments: Listed | None) -> list[CDP
     if segments is None:
         return []
     return store.record_segments(connection, list(_segments(segments.records, connection)), whole=segments.whole)
-
-
-def _place(segment: CDPSegment) -> list[str]:
-    return [segment.segment_name.casefold(), segment.connection, segment.segment_id]
 
 
 def _segments(records: list[Mapping[str, Any]], connection: str) -> Iterator[CDPSegment]:

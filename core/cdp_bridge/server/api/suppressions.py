@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from litestar import Controller
-from litestar.params import JSONBody
+from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
 from cdp_bridge.entities import SuppressionCount
-from cdp_bridge.server.web.endpoint import Caller, CoreGiven, Limit, PageToken, posts, reads
-from cdp_bridge.server.web.paging import Listing, page_of_all
+from cdp_bridge.server.web.endpoint import Caller, CoreGiven, posts, reads
+from cdp_bridge.server.web.paging import Limit, Listing, PageRequest, PageToken
 from cdp_bridge.staging.suppression import digests
 
 SOURCE = "api"
@@ -39,11 +39,19 @@ class Suppressions(Controller):
 
     @reads("/")
     def list_suppressions(
-        self, core: CoreGiven, limit: Limit = 50, cursor: PageToken = None
+        self,
+        core: CoreGiven,
+        sort: Annotated[Literal["source", "-source", "count", "-count"], QueryParameter()] = "source",
+        limit: Limit = 50,
+        cursor: PageToken = None,
     ) -> Listing[SuppressionCount]:
         """How many digests each list has; nobody is shown whose."""
         counts = core.store.count_suppressions()
-        return page_of_all(core.page_tokens, counts, limit, cursor, lambda count: [count.source])
+        wanted = PageRequest(limit, cursor, sort)
+        field = sort.removeprefix("-")
+        return core.page_tokens.page_of_all(
+            wanted, counts, lambda count: getattr(count, field), lambda count: [count.source]
+        )
 
     @posts("/", status_code=200)
     def suppress(self, core: CoreGiven, caller: Caller, data: JSONBody[People]) -> Understood:

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from typing import Any
 
-from litestar import Request
+from litestar import Litestar, Request
 from litestar.enums import MediaType
-from litestar.openapi.plugins import OpenAPIRenderPlugin
+from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
+from litestar.routes import HTTPRoute
+from msgspec import inspect
 
-Json = Mapping[str, Any]
+Schema = Mapping[str, Any]
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
@@ -39,10 +41,46 @@ class Page(OpenAPIRenderPlugin):
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         """The page."""
+        _say_closed(request.app, openapi_schema)
         return "\n".join(_page(openapi_schema)).encode()
 
 
-def _page(schema: Json) -> Iterator[str]:
+class Json(JsonRenderPlugin):
+    """Renders the description for programs."""
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """The document."""
+        _say_closed(request.app, openapi_schema)
+        return super().render(request, openapi_schema)
+
+
+def _say_closed(app: Litestar, schema: dict[str, Any]) -> None:
+    """Say which objects of bodies take no other fields than theirs, since the framework does not."""
+    for route in app.routes:
+        for handler in route.route_handlers if isinstance(route, HTTPRoute) else ():
+            if body := handler.parsed_fn_signature.parameters.get("data"):
+                for name in _closed(inspect.type_info(body.annotation)):
+                    schema["components"]["schemas"][name]["additionalProperties"] = False
+
+
+def _closed(kind: inspect.Type) -> Iterator[str]:
+    """The names of the types in a body that take no other fields."""
+    match kind:
+        case inspect.StructType():
+            if kind.forbid_unknown_fields:
+                yield kind.cls.__name__
+            for field in kind.fields:
+                yield from _closed(field.type)
+        case inspect.UnionType():
+            for part in kind.types:
+                yield from _closed(part)
+        case inspect.ListType() | inspect.VarTupleType():
+            yield from _closed(kind.item_type)
+        case inspect.Metadata():
+            yield from _closed(kind.type)
+
+
+def _page(schema: Schema) -> Iterator[str]:
     title, about = escape(schema["info"]["title"]), _text(schema["info"]["description"])
     sections: dict[str, list[str]] = {}
     for path, item in sorted(schema["paths"].items()):
@@ -61,7 +99,7 @@ def _page(schema: Json) -> Iterator[str]:
         yield from _named(name, described)
 
 
-def _operation(method: str, path: str, operation: Json) -> Iterator[str]:
+def _operation(method: str, path: str, operation: Schema) -> Iterator[str]:
     yield f"<h3><code>{method.upper()} {escape(path)}</code></h3>\n<p>{_text(operation.get('description', ''))}</p>"
     rows = [
         (
@@ -79,14 +117,14 @@ def _operation(method: str, path: str, operation: Json) -> Iterator[str]:
     yield _table(rows)
 
 
-def _named(name: str, schema: Json) -> Iterator[str]:
+def _named(name: str, schema: Schema) -> Iterator[str]:
     yield f'<h3 id="{escape(name)}"><code>{_short(name)}</code></h3>\n<p>{_text(schema.get("description", ""))}</p>'
     required = schema.get("required", ())
     yield _table(
         (
             f"<code>{escape(field)}</code>",
             _type(described),
-            "required" if field in required else "",
+            "required" if field in required else "only read" if described.get("readOnly") else "",
             _text(described.get("description", "")),
         )
         for field, described in schema.get("properties", {}).items()
@@ -98,12 +136,12 @@ def _table(rows: Iterable[tuple[str, ...]]) -> str:
     return f"<table>{''.join(f'<tr><td>{row}' for row in cells)}</table>"
 
 
-def _content(described: Json) -> Json:
-    contents: Mapping[str, Json] = described.get("content", {})
+def _content(described: Schema) -> Schema:
+    contents: Mapping[str, Schema] = described.get("content", {})
     return next((content.get("schema", {}) for content in contents.values()), {})
 
 
-def _type(schema: Json) -> str:
+def _type(schema: Schema) -> str:
     """The type of a value as HTML, with links to named types."""
     if name := schema.get("$ref", "").rpartition("/")[2]:
         return f'<a href="#{escape(name)}">{_short(name)}</a>'

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
-from inspect import iscoroutinefunction
+from inspect import iscoroutinefunction, signature
 from typing import Annotated, Any
 
-from litestar import delete, get, post, put
+from litestar import delete, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
@@ -26,10 +26,8 @@ from cdp_bridge.store import Store
 from cdp_bridge.store.access.audit import AuditRecord
 
 Declare = Callable[[Callable[..., Any]], HTTPRouteHandler]
-Limit = Annotated[int, QueryParameter(ge=1, le=200, description="The maximum number of entries of a page")]
 PathText = Annotated[str, PathParameter(max_length=200)]
 Filter = Annotated[str | None, QueryParameter(max_length=200)]
-PageToken = Annotated[str | None, QueryParameter(max_length=1_000, description="`next` of the page before")]
 IfMatch = Annotated[
     str | None,
     HeaderParameter(name="If-Match", max_length=200, description="The ETag of the resource as it was read"),
@@ -63,13 +61,12 @@ class Core(Struct, frozen=True):
 CoreGiven = NamedDependency[Core]
 Caller = NamedDependency[ApiKey]
 
-_STATUSES = (400, 401, 403, 404, 409, 412, 413, 415, 422, 428, 429, 500, 502, 503, 504)
-PROBLEMS = {
-    status: ResponseSpec(
-        ProblemDetails, description="What is wrong, and what to do", media_type=MEDIA_TYPE, generate_examples=False
-    )
-    for status in _STATUSES
-}
+FROM_CONNECTOR = (422, 502, 504)
+"""What else an address may answer that asks a CDP or platform."""
+_PROBLEM = ResponseSpec(
+    ProblemDetails, description="What is wrong, and what to do", media_type=MEDIA_TYPE, generate_examples=False
+)
+_EVERYWHERE = {400, 401, 429, 500, 503}
 
 
 def reads(path: str, role: Role = "viewer", **more: Any) -> Declare:
@@ -77,24 +74,43 @@ def reads(path: str, role: Role = "viewer", **more: Any) -> Declare:
 
     def declare(function: Callable[..., Any]) -> HTTPRouteHandler:
         handler = function if iscoroutinefunction(function) else _limited(function)
-        return get(path, **_declared(role, {"sync_to_thread": None, **more}))(handler)
+        return get(path, **_declared(path, role, function, {"sync_to_thread": None, **more}))(handler)
 
     return declare
 
 
-def posts(path: str, role: Role = "operator", **more: Any) -> Declare:
-    """A POST; with `opt={"unrecorded": True}` its answer is not recorded for idempotency keys."""
-    return post(path, **_declared(role, more))
+def posts(path: str, role: Role = "operator", *, also: Iterable[int] = (), **more: Any) -> Declare:
+    """A POST; it may answer the statuses in `also` besides those that its role, path and parameters bring about.
+
+    With `opt={"unrecorded": True}` its answer is not recorded for idempotency keys.
+    """
+    conflicts = () if more.get("opt", {}).get("unrecorded") else (409,)
+    return _writes(post, path, role, (413, 415, *conflicts, *also), more)
 
 
-def puts(path: str, role: Role = "operator", **more: Any) -> Declare:
-    """A PUT."""
-    return put(path, **_declared(role, more))
+def puts(path: str, role: Role = "operator") -> Declare:
+    """A PUT of a resource that was read."""
+    return _writes(put, path, role, (412, 413, 415, 428), {})
 
 
-def deletes(path: str, role: Role = "operator", **more: Any) -> Declare:
+def patches(path: str, role: Role = "operator") -> Declare:
+    """A PATCH of a resource."""
+    return _writes(patch, path, role, (412, 413, 415), {})
+
+
+def deletes(path: str, role: Role = "operator", *, also: Iterable[int] = ()) -> Declare:
     """A DELETE, answered by 204."""
-    return delete(path, status_code=204, **_declared(role, more))
+    return _writes(delete, path, role, also, {"status_code": 204})
+
+
+def _writes(
+    method: Callable[..., Any], path: str, role: Role, statuses: Iterable[int], more: dict[str, Any]
+) -> Declare:
+    def declare(function: Callable[..., Any]) -> HTTPRouteHandler:
+        declared: HTTPRouteHandler = method(path, **_declared(path, role, function, more, statuses))(function)
+        return declared
+
+    return declare
 
 
 def _limited(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -105,6 +121,18 @@ def _limited(function: Callable[..., Any]) -> Callable[..., Any]:
     return handler
 
 
-def _declared(role: Role, more: dict[str, Any]) -> dict[str, Any]:
-    opt = {"role": role, **more.pop("opt", {})}
-    return {"responses": PROBLEMS, "sync_to_thread": True, "opt": opt, **more}
+def _declared(
+    path: str, role: Role, function: Callable[..., Any], more: dict[str, Any], statuses: Iterable[int] = ()
+) -> dict[str, Any]:
+    parameters = signature(function).parameters
+    all_statuses = {*_EVERYWHERE, *statuses}
+    all_statuses |= {403} if role != "viewer" else set()
+    all_statuses |= {404} if "{" in path else set()
+    all_statuses |= {412, 428} if "if_match" in parameters and "data" not in parameters else set()
+    all_statuses |= {422} if "data" in parameters else set()
+    return {
+        "responses": dict.fromkeys(sorted(all_statuses), _PROBLEM),
+        "sync_to_thread": True,
+        **more,
+        "opt": {"role": role, **more.get("opt", {})},
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import re
 import traceback
@@ -13,7 +14,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.params import HeaderParameter, QueryParameter
 from litestar.typing import FieldDefinition
-from msgspec import Struct
+from msgspec import Struct, inspect
 
 from cdp_bridge.errors import BridgeError, ConfigError, TransientError
 from cdp_bridge.redact import redact
@@ -34,6 +35,7 @@ _OF_STATUS = {
 }
 _REMEDY = "Correct it: /docs and /v1/connectors describe what is taken"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
+_STEP = re.compile(r"[^.\[\]]+")
 _UNKNOWN_FIELD = re.compile(r"unknown field `(.*)`", re.DOTALL)
 _QUOTES = ((re.compile(r"enum value .*", re.DOTALL), "value: it is none of those allowed"),)
 
@@ -119,13 +121,34 @@ def _of_validation(details: Mapping[str, str], parameters: Mapping[str, FieldDef
     if isinstance(kwarg, HeaderParameter | QueryParameter) and kwarg.name:
         key = kwarg.name
     # The framework names the body as a whole after its parameter.
-    place = key.removeprefix("data") or "body" if source == "body" else f"{source} {key}"
+    path = _STEP.findall(key.removeprefix("data"))
+    place = ".".join(path) or "body" if source == "body" else f"{source} {key}"
     if unknown := _UNKNOWN_FIELD.search(text):
+        known = _fields(inspect.type_info(parameters["data"].annotation), path)
+        close = difflib.get_close_matches(unknown[1], known, n=1)
+        remedy = f"Did you mean {close[0]}?" if close else f"Known here: {', '.join(known)}"
         place = f"{place}.{nameable(unknown[1])}".removeprefix("body.")
-        return Fault(place=place, problem="is not a known field", remedy="Take it out, or see /docs for its name")
+        return Fault(place=place, problem="is not a known field", remedy=remedy)
     for pattern, instead in _QUOTES:
         text = pattern.sub(instead, text)
     return Fault(place=place, problem=text, remedy="Compare it with the description at /docs")
+
+
+def _fields(kind: inspect.Type, path: list[str]) -> list[str]:
+    """The fields of the object at a path in a body of some type."""
+    match kind:
+        case inspect.StructType() if path:
+            parts = [field.type for field in kind.fields if field.encode_name == path[0]]
+            return [name for part in parts for name in _fields(part, path[1:])]
+        case inspect.StructType():
+            return [field.encode_name for field in kind.fields]
+        case inspect.UnionType():
+            return [name for part in kind.types for name in _fields(part, path)]
+        case inspect.ListType() | inspect.VarTupleType():
+            return _fields(kind.item_type, path[1:])
+        case inspect.Metadata():
+            return _fields(kind.type, path)
+    return []
 
 
 def faults_of(error: ConfigError) -> list[Fault]:

@@ -21,6 +21,8 @@ from cdp_bridge.errors import ConfigError
 from cdp_bridge.server.web.problems import Fault, ProblemError, faults_of, nameable, problem
 from cdp_bridge.texts.storable import unstorable
 
+PATCH_TYPE = "application/merge-patch+json"
+"""The type of the body of a PATCH, which may call itself JSON as well."""
 MAX_QUERY_PARAMETERS = 50
 MAX_DIGITS = 20
 """The digits of an integer of 64 bits, with its sign."""
@@ -44,15 +46,18 @@ class Strict(ASGIMiddleware):
                 raise ProblemError(HTTPStatus.BAD_REQUEST, faults)
         request: Request[Any, Any, Any] = Request(scope, receive, send)
         if request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers:
-            _refuse_other_types(request.headers.get("content-type", ""))
+            _refuse_other_types(request)
             if body := await request.body():
                 await anyio.to_thread.run_sync(_refuse_wrong_body, body)
         await next_app(scope, receive, send)
 
 
 def known_parameters(handler: BaseRouteHandler) -> list[str]:
-    """The query parameters that a handler declares, by name."""
-    declared = ((field.kwarg_definition, field.name) for field in handler.parsed_fn_signature.parameters.values())
+    """The query parameters that a handler and its dependencies declare, by name."""
+    own = handler.parsed_fn_signature.parameters
+    given = [given.parsed_fn_signature for name, given in handler.resolve_dependencies().items() if name in own]
+    fields = [*own.values(), *(field for signature in given for field in signature.parameters.values())]
+    declared = [(field.kwarg_definition, field.name) for field in fields]
     return sorted(kwarg.name or name for kwarg, name in declared if isinstance(kwarg, QueryParameter))
 
 
@@ -98,15 +103,19 @@ def _faults_of_query(scope: Scope) -> Iterator[Fault]:
         seen.add(name)
 
 
-def _refuse_other_types(content_type: str) -> None:
-    kind, _, rest = content_type.partition(";")
+def _refuse_other_types(request: Request[Any, Any, Any]) -> None:
+    """Problem 400 for a body that nothing reads, 415 for one that is not declared as JSON."""
+    if request.method not in ("POST", "PUT", "PATCH"):
+        raise problem(HTTPStatus.BAD_REQUEST, "is not wanted", place="body", remedy="Send the request without one")
+    wanted = ("application/json", PATCH_TYPE) if request.method == "PATCH" else ("application/json",)
+    kind, _, rest = request.headers.get("content-type", "").partition(";")
     charset = rest.strip().lower().removeprefix("charset=").strip('"')
-    if kind.strip().lower() != "application/json" or charset not in ("", "utf-8"):
+    if kind.strip().lower() not in wanted or charset not in ("", "utf-8"):
         raise problem(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             "the body is not declared as JSON",
             place="header Content-Type",
-            remedy="Send JSON in UTF-8 as application/json",
+            remedy=f"Send JSON in UTF-8 as {wanted[-1]}",
         )
 
 

@@ -14,8 +14,10 @@ from msgspec import Struct, field
 from cdp_bridge.entities import AuditEntry, FieldChange
 from cdp_bridge.store import tables
 from cdp_bridge.store.database import Database, row_of, struct_of, structs_of
+from cdp_bridge.store.window import Window, statement
 
 PAGE = 1_000
+_NEWEST = Window()
 _table = tables.audit
 _entries = sa.select(_table, _table.c.id.label("number"))
 # Any number, as long as nothing else in the store locks it.
@@ -55,13 +57,12 @@ class Audit:
         with self._database.writing() as connection:
             write(connection, [record], self._database.clock())
 
-    def newest(self, before: int | None = None, limit: int = 50) -> list[AuditEntry]:
-        """Entries, newest first, from below a number."""
-        wanted = _entries.order_by(_table.c.id.desc()).limit(limit)
-        if before is not None:
-            wanted = wanted.where(_table.c.id < before)
+    def listed(self, window: Window = _NEWEST, **fields: str | None) -> list[AuditEntry]:
+        """Entries with these values of `who`, `action`, `kind` and `name` (None: any), by number."""
+        given = [_table.c[name] == value for name, value in fields.items() if value is not None]
+        wanted = statement(_entries.where(*given), _table.c.at, (_table.c.id,), window.shape)
         with self._database.reading() as connection:
-            return structs_of(AuditEntry, connection.execute(wanted).all())
+            return structs_of(AuditEntry, connection.execute(wanted, window.parameters()).all())
 
     def all(self, after: int = 0) -> Iterator[tuple[AuditEntry, bytes | None]]:
         """The entries after a number, oldest first, each with its digest; None if there was no chain yet."""

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import sqlalchemy as sa
 
 from cdp_bridge.entities import DeadLetter
 from cdp_bridge.store import tables
 from cdp_bridge.store.database import Database, structs_of
+from cdp_bridge.store.window import Window, statement
 
-Position = tuple[datetime, str, bytes]
-"""`created_at`, audience and member key of a dead letter."""
-
+_NEWEST = Window()
 _letter, _name = tables.dead_letter, tables.audience.c.name
 
 
@@ -22,26 +19,19 @@ class DeadLetters:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def newest(
-        self,
-        audience: str | None = None,
-        reason: str | None = None,
-        before: Position | None = None,
-        limit: int | None = 50,
+    def listed(
+        self, audience: str | None = None, reason: str | None = None, window: Window = _NEWEST
     ) -> list[DeadLetter]:
-        """Dead letters, newest first, of one audience or with one reason if so asked, older than a position."""
-        at, key = _letter.c.created_at, _letter.c.member_key
+        """Dead letters, of one audience or with one reason if so asked, by `created_at`, audience and member key."""
         query = sa.select(_letter, _name.label("audience")).join(tables.audience)
         if audience is not None:
             query = query.where(_name == audience)
         if reason is not None:
             query = query.where(_letter.c.reason == reason)
-        if before is not None:
-            later = (_name > before[1]) | ((_name == before[1]) & (key > before[2]))
-            query = query.where((at < before[0]) | ((at == before[0]) & later))
+        at = _letter.c.created_at
+        wanted = statement(query, at, (at, _name, _letter.c.member_key), window.shape)
         with self._database.reading() as connection:
-            rows = connection.execute(query.order_by(at.desc(), _name, key).limit(limit)).all()
-        return structs_of(DeadLetter, rows)
+            return structs_of(DeadLetter, connection.execute(wanted, window.parameters()).all())
 
     def fingerprints(self, audience: str) -> dict[bytes, bytes]:
         """member_key -> the fingerprint that was refused."""

@@ -9,7 +9,9 @@ import sqlalchemy as sa
 from cdp_bridge.entities import MatchEstimate
 from cdp_bridge.store import tables
 from cdp_bridge.store.database import Database, by_chunks, structs_of
+from cdp_bridge.store.window import Window, statement
 
+_NEWEST = Window()
 _table, _name = tables.match_estimate, tables.audience.c.name
 
 
@@ -19,11 +21,12 @@ class MatchEstimates:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def newest(self, audience: str, limit: int = 50) -> list[MatchEstimate]:
-        """What the platform has said of one audience and of its uploads, newest first."""
-        query = _estimates().where(_name == audience).order_by(_table.c.at.desc(), _table.c.source).limit(limit)
+    def listed(self, audience: str, window: Window = _NEWEST) -> list[MatchEstimate]:
+        """What the platform has said of one audience and of its uploads, by `at` and `source`."""
+        at = _table.c.at
+        wanted = statement(_estimates().where(_name == audience), at, (at, _table.c.source), window.shape)
         with self._database.reading() as connection:
-            return structs_of(MatchEstimate, connection.execute(query).all())
+            return structs_of(MatchEstimate, connection.execute(wanted, window.parameters()).all())
 
     def last(self, audiences: Sequence[str]) -> dict[str, MatchEstimate]:
         """The newest estimate of each of these audiences that has one, of the whole audience and not of an upload."""

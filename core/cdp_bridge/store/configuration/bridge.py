@@ -21,6 +21,7 @@ from cdp_bridge.entities import (
 from cdp_bridge.errors import ConfigError
 from cdp_bridge.store import tables
 from cdp_bridge.store.access import audit
+from cdp_bridge.store.configuration import entry_times
 from cdp_bridge.store.database import Database, row_of, structs_of
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -115,7 +116,9 @@ def edit(database: Database, change: Callable[[Configured], Edit]) -> None:
             connection.execute(sa.insert(tables.api_field), rows)
         if made.dropped_secrets:
             connection.execute(sa.delete(tables.secret).where(tables.secret.c.name.in_(made.dropped_secrets)))
-        audit.write(connection, made.records, database.clock())
+        now = database.clock()
+        entry_times.note(connection, made.records, now)
+        audit.write(connection, made.records, now)
 
 
 def set_connection_status(database: Database, name: str, status: str) -> None:

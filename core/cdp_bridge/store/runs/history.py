@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -13,10 +12,9 @@ from msgspec.structs import replace
 from cdp_bridge.entities import RequestState, Run, RunRequest, SyncLog
 from cdp_bridge.store import tables
 from cdp_bridge.store.database import Database, struct_of, structs_of
+from cdp_bridge.store.window import Shape, Window, statement
 
-Position = tuple[datetime, str]
-"""`at` and `id` of a run: neither ever changes."""
-
+_NEWEST = Window()
 _request, _run = tables.run_request, tables.run
 
 # Made once: it takes as long as to run it.
@@ -37,25 +35,20 @@ class History:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def newest(
-        self,
-        audience: str | None = None,
-        state: RequestState | None = None,
-        before: Position | None = None,
-        limit: int = 50,
+    def listed(
+        self, audience: str | None = None, state: RequestState | None = None, window: Window = _NEWEST
     ) -> list[Run]:
-        """Runs, newest first, older than a position if one is given."""
-        requested, others, recent = _statements(audience is not None, state is not None, before is not None)
-        at, key = before or (None, None)
-        given = {"audience": audience, "state": state, "at": at, "key": key, "limit": limit}
+        """Runs in the order of `at` and `id`."""
+        requested, others, near = _statements(audience is not None, state is not None, window.shape)
+        given = {"audience": audience, "state": state, **window.parameters()}
         with self._database.reading() as connection:
             runs = [_of_request(each) for each in structs_of(RunRequest, connection.execute(requested, given).all())]
-            if len(runs) == limit:
-                # Without a lower bound, it would go through all runs for those that nobody requested.
-                others, given["since"] = recent, runs[-1].at
+            if len(runs) == window.limit:
+                # Without a bound, it would go through all runs for those that nobody requested.
+                others, given["bound"] = near, runs[-1].at
             runs += map(_of_log, _logs(connection, others, given))
-            newest = sorted(runs, key=lambda run: (run.at, run.id), reverse=True)[:limit]
-            return _with_logs(connection, newest)
+            ordered = sorted(runs, key=lambda run: (run.at, run.id), reverse=not window.oldest_first)
+            return _with_logs(connection, ordered[: window.limit])
 
     def get(self, run_id: str) -> Run | None:
         """The run of that id, of a request or a record; a running one with its record so far."""
@@ -71,24 +64,19 @@ class History:
 
 
 @cache
-def _statements(of_audience: bool, in_state: bool, before: bool) -> tuple[sa.Select[Any], ...]:
-    """Requests; runs that nobody requested; of these, the ones `since` a moment."""
-    requested = _older(sa.select(_request), _request.c.requested_at, _request.c.id, before)
-    others = _older(sa.select(_run).where(_is_unrequested()), _run.c.sync_timestamp, _run.c.run_id, before)
+def _statements(of_audience: bool, in_state: bool, shape: Shape) -> tuple[sa.Select[Any], ...]:
+    """Requests; runs that nobody requested; of these, the ones up to the `bound`."""
+    asked_at, at = _request.c.requested_at, _run.c.sync_timestamp
+    requested = statement(sa.select(_request), asked_at, (asked_at, _request.c.id), shape)
+    others = statement(sa.select(_run).where(_is_unrequested()), at, (at, _run.c.run_id), shape)
     if of_audience:
         audience: sa.BindParameter[str] = sa.bindparam("audience")
         requested, others = requested.where(_request.c.audience == audience), others.where(_run.c.audience == audience)
     if in_state:
         state: sa.BindParameter[str] = sa.bindparam("state")
         requested, others = requested.where(_request.c.state == state), others.where(_run.c.status == state)
-    return requested, others, others.where(_run.c.sync_timestamp >= sa.bindparam("since"))
-
-
-def _older(query: sa.Select[Any], at: sa.Column[Any], key: sa.Column[Any], before: bool) -> sa.Select[Any]:
-    if before:
-        moment, own = sa.bindparam("at", type_=at.type), sa.bindparam("key", type_=key.type)
-        query = query.where((at < moment) | ((at == moment) & (key < own)))
-    return query.order_by(at.desc(), key.desc()).limit(sa.bindparam("limit"))
+    bound = sa.bindparam("bound", type_=at.type)
+    return requested, others, others.where(at <= bound if shape.oldest_first else at >= bound)
 
 
 def _is_unrequested() -> sa.ColumnElement[bool]:
