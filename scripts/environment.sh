@@ -6,6 +6,8 @@
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$root"
 source scripts/programs.sh
+# Where it is set, every command that a test starts would compile all modules anew, for a second each.
+unset PYTHONDONTWRITEBYTECODE
 
 _uv() {
   if [ ! -x "$root/.cache/uv/bin/uv" ]; then

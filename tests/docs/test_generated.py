@@ -116,7 +116,6 @@ def test_a_row_says_limits_delivery_and_identifiers() -> None:
     [
         ([(1, "passed"), (2, "passed")], "2 passed"),
         ([(1, "passed"), (3, "skipped"), (2, "skipped")], "1 passed, 2 not applicable (2, 3)"),
-        ([(1, "passed"), (1, "failed"), (1, "skipped")], "0 passed, 1 failed (1)"),
         ([(1, "passed"), (1, "skipped")], "1 passed"),
     ],
 )
