@@ -31,12 +31,16 @@ def made(target: Target, settings: dict[str, Any], name: str = "ads") -> dict[st
 def refused(target: Target, settings: dict[str, Any], place: str, problem: str, **account: str) -> None:
     """Assert that the account `ads` stays as it is, and that the answer says where and why."""
     before = target.call("GET", "/v1/destinations/ads").json()
-    answer = target.replace("/v1/destinations/ads", destination(settings, **account))
-    assert answer.status_code == 422, answer.text
-    errors = {error["place"]: error for error in answer.json()["errors"]}
-    assert problem in errors[f"settings.{place}"]["problem"]
-    assert errors[f"settings.{place}"]["remedy"]
-    assert target.call("GET", "/v1/destinations/ads").json() == before
+    patched = dict.fromkeys(before["settings"]) | settings
+    for answer in (
+        target.replace("/v1/destinations/ads", destination(settings, **account)),
+        target.call("PATCH", "/v1/destinations/ads", destination(patched, **account)),
+    ):
+        assert answer.status_code == 422, answer.text
+        errors = {error["place"]: error for error in answer.json()["errors"]}
+        assert problem in errors[f"settings.{place}"]["problem"]
+        assert errors[f"settings.{place}"]["remedy"]
+        assert target.call("GET", "/v1/destinations/ads").json() == before
 
 
 @pytest.fixture
