@@ -52,13 +52,13 @@ async def addresses(client: Client) -> dict[str, Any]:
         pages.append(f"/v1/runs?limit=50{cursor}")
         runs += [f"/v1/runs/{one['id']}" for one in found["items"]]
     audiences = json.loads((await client.get("/v1/audiences?limit=200"))[1])["items"]
-    named = [f"/v1/runs?audience={one['activation']['name']}" for one in audiences]
+    named = [f"/v1/runs?audience={one['name']}" for one in audiences]
     of = {
         "list": ["/v1/runs", *named],
         "page": pages,
         "run": runs,
         "audiences": ["/v1/audiences"],
-        "audience": [f"/v1/audiences/{one['activation']['name']}" for one in audiences],
+        "audience": [f"/v1/audiences/{one['name']}" for one in audiences],
         "metrics": ["/metrics"],
     }
     return {name: cycle(paths) for name, paths in of.items()}
