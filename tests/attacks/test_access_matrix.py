@@ -17,8 +17,8 @@ import pytest
 import requests
 from cdp_bridge.connectors.registry import Registry
 from cdp_bridge.server.application import application
+from cdp_bridge.server.health import health_application
 from cdp_bridge.server.service import listen
-from cdp_bridge.server.web.health import health_application
 from cdp_bridge.store import Store
 from cdp_bridge.store.window import Window
 from litestar import Litestar

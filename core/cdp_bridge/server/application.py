@@ -44,6 +44,20 @@ READS_AN_HOUR = 600.0
 """How often a key may read what is about single people."""
 COUNTS_AN_HOUR = 30.0
 """How often a key without the right to see hashes may let people be counted by the rules of a mapping."""
+_RESOURCES = (
+    connectors.Connectors,
+    accounts.Connections,
+    accounts.Destinations,
+    segments.Segments,
+    audiences.Audiences,
+    conversions.Conversions,
+    mappings.Mappings,
+    runs.Runs,
+    dead_letters.DeadLetters,
+    suppressions.Suppressions,
+    audit.AuditLog,
+    api_keys.ApiKeys,
+)
 _HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": f"default-src 'none'; style-src {STYLE_SOURCE}; frame-ancestors 'none'",
@@ -82,23 +96,7 @@ def application(
         *_rates(),
     )
     collected = Metrics(store)
-    resources = Router(
-        "/v1",
-        route_handlers=[
-            connectors.Connectors,
-            accounts.Connections,
-            accounts.Destinations,
-            segments.Segments,
-            audiences.Audiences,
-            conversions.Conversions,
-            mappings.Mappings,
-            runs.Runs,
-            dead_letters.DeadLetters,
-            suppressions.Suppressions,
-            audit.AuditLog,
-            api_keys.ApiKeys,
-        ],
-    )
+    resources = Router("/v1", route_handlers=_RESOURCES)
     return Litestar(
         [resources, *pages(store), metrics(collected)],
         dependencies={

@@ -29,8 +29,8 @@ from cdp_bridge.schedule import Scheduler
 from cdp_bridge.server.api.segments import save_segments
 from cdp_bridge.server.application import application
 from cdp_bridge.server.connection import Connection
+from cdp_bridge.server.health import health_application
 from cdp_bridge.server.web.connector_calls import MAX_CALLS, ConnectorCalls
-from cdp_bridge.server.web.health import health_application
 from cdp_bridge.store import Store
 from cdp_bridge.store.retention import Retention
 

@@ -16,6 +16,7 @@ class Shape(NamedTuple):
     has_since: bool
     has_until: bool
     has_position: bool
+    has_limit: bool
     oldest_first: bool
 
 
@@ -35,7 +36,13 @@ class Window(Struct, frozen=True, kw_only=True):
     @property
     def shape(self) -> Shape:
         """What `statement` depends on."""
-        return Shape(self.since is not None, self.until is not None, self.after is not None, self.oldest_first)
+        return Shape(
+            has_since=self.since is not None,
+            has_until=self.until is not None,
+            has_position=self.after is not None,
+            has_limit=self.limit is not None,
+            oldest_first=self.oldest_first,
+        )
 
     def parameters(self) -> dict[str, Any]:
         """The values for `statement`."""
@@ -59,4 +66,5 @@ def statement(
         position = sa.tuple_(*(sa.bindparam(f"position_{n}", type_=each.type) for n, each in enumerate(columns)))
         query = query.where(row > position if shape.oldest_first else row < position)
     order = [column.asc() if shape.oldest_first else column.desc() for column in columns]
-    return query.order_by(*order).limit(sa.bindparam("limit", type_=sa.Integer))
+    ordered = query.order_by(*order)
+    return ordered.limit(sa.bindparam("limit", type_=sa.Integer)) if shape.has_limit else ordered

@@ -201,4 +201,6 @@ def test_a_server_that_ends_waits_for_nobody(apart: Hostile) -> None:
 
 
 def _processes(name: str) -> list[psutil.Process]:
-    return [one for one in psutil.Process().children(recursive=True) if one.name() == name]
+    # What ends meanwhile has no name any more, and raises no error here.
+    below = {child.pid for child in psutil.Process().children(recursive=True)}
+    return [one for one in psutil.process_iter(["name"]) if one.pid in below and one.info["name"] == name]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import requests
+from cdp_bridge.server import health
+from cdp_bridge.server.health import health_application
 from cdp_bridge.server.service import configured, listen
-from cdp_bridge.server.web import health
-from cdp_bridge.server.web.health import health_application
 from cdp_bridge.store import Store
 
 
